@@ -1,0 +1,50 @@
+"""The one clock that guards, slots and the schedule share: the Redis server's time."""
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where `now` comes from; tests inject one that stands still."""
+
+    follows_server: bool
+    """Whether `now` is the Redis server's TIME; a clock that does not is authoritative itself."""
+
+    def now_ms(self) -> int:
+        """The present in ms since the epoch."""
+        ...
+
+    def observe(self, server_ms: int) -> int:
+        """Take note of the server's TIME, read just now, and return what `now` is by this clock."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, or return earlier when the process was asked to stop."""
+        ...
+
+
+class ServerClock:
+    """The Redis server's time, carried forward by the monotonic clock between two replies.
+
+    Before the first reply it says this machine's time. A step of this machine's clock does not move it.
+    """
+
+    follows_server = True
+
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        self._stop = stop or threading.Event()
+        self._offset_ms = time.time() * 1000 - time.monotonic() * 1000
+
+    def now_ms(self) -> int:
+        """The server's time in ms since the epoch."""
+        return int(time.monotonic() * 1000 + self._offset_ms)
+
+    def observe(self, server_ms: int) -> int:
+        """Follow the server's TIME, read just now."""
+        self._offset_ms = server_ms - time.monotonic() * 1000
+        return server_ms
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the time is up or the stop event is set."""
+        self._stop.wait(max(0.0, seconds))

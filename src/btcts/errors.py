@@ -1,0 +1,80 @@
+"""Every failure that btcts reports, and the exit code each one ends a command with.
+
+    BtctsError              1   the base; never raised itself
+    ├── ConfigError         2   a setting, an option or an input file is wrong
+    ├── StoreError          3   Redis is there but does not do what is needed
+    │   ├── StoreUnreachable    no answer, a dropped connection, a refused login: worth another try
+    │   ├── NoTimeSeries        the server lacks the TimeSeries module
+    │   ├── ForeignKey          a key of ours belongs to somebody else
+    │   └── Contended           other writers kept changing the ticks during a rebuild
+    ├── ProviderError       4   a price API gave no usable answer
+    │   ├── ProviderLimited     it told us to wait until a time
+    │   └── ProviderStopped     it will not answer until the user changes something
+    └── EmbeddedError       5   the embedded redis-server cannot be installed, started or stopped
+
+Messages say what, where, the value and the next step, in one line, lower case, without a full stop and
+without a secret. Foreign exceptions become one of these once, in the module that met them.
+"""
+
+
+class BtctsError(Exception):
+    """A failure that is explained in one line."""
+
+    exit_code = 1
+
+
+class ConfigError(BtctsError):
+    """A setting, an option or an input file is wrong."""
+
+    exit_code = 2
+
+
+class StoreError(BtctsError):
+    """Redis is there but does not do what is needed."""
+
+    exit_code = 3
+
+
+class StoreUnreachable(StoreError):
+    """Redis gave no answer; the same call may succeed later."""
+
+
+class NoTimeSeries(StoreError):
+    """The server lacks the TimeSeries module."""
+
+
+class ForeignKey(StoreError):
+    """A key with one of our names was made by another application."""
+
+
+class Contended(StoreError):
+    """Other writers kept changing the ticks while a rebuild was under way."""
+
+
+class ProviderError(BtctsError):
+    """A price API gave no usable answer."""
+
+    exit_code = 4
+
+    def __init__(self, provider: str, problem: str) -> None:
+        super().__init__(f"{provider}: {problem}")
+        self.provider = provider
+        self.problem = problem
+
+
+class ProviderLimited(ProviderError):
+    """The provider must not be asked again before `until_ms`."""
+
+    def __init__(self, provider: str, problem: str, *, until_ms: int) -> None:
+        super().__init__(provider, problem)
+        self.until_ms = until_ms
+
+
+class ProviderStopped(ProviderError):
+    """The provider will not answer until the user changes something (a key, a plan)."""
+
+
+class EmbeddedError(BtctsError):
+    """The embedded redis-server cannot be installed, started or stopped."""
+
+    exit_code = 5
