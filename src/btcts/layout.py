@@ -8,6 +8,7 @@ series must outlast the window by the longest bucket.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from btcts.model import HOUR_MS, MINUTE_MS, Span
 
@@ -138,11 +139,11 @@ def _labels(resolution: str, field: str) -> dict[str, str]:
 
 def _check() -> None:
     rows = list(RESOLUTIONS.values())
-    for finer, coarser in zip(rows, rows[1:], strict=False):
+    for finer, coarser in pairwise(rows):
         if coarser.bucket_ms % finer.bucket_ms:
             raise ValueError(f"{coarser.name} is not made of whole buckets of {finer.name}")
     longest = max(each.bucket_ms for each in rows)
-    if TICK_RETENTION_MS < (HOUR.entries + 1) * HOUR.bucket_ms + longest:
+    if (HOUR.entries + 1) * HOUR.bucket_ms + longest > TICK_RETENTION_MS:
         raise ValueError("the ticks do not outlast the window by the longest bucket")
     keys = Layout().series
     if len(set(keys)) != len(keys):
