@@ -15,6 +15,7 @@ from btcts.model import HOUR_MS, MINUTE_MS, Span
 FUTURE_SLACK_MS = 10_000
 """How far ahead of `now` a tick may be stamped; a sample further ahead hides all the others."""
 
+DUPLICATE_POLICY = "last"
 TICK_RETENTION_MS = 26 * HOUR_MS
 TICK_CHUNK_SIZE = 4096
 COMPACTION_CHUNK_SIZE = 128
@@ -62,6 +63,17 @@ AGGREGATORS = {"close": "last", "min": "min", "max": "max"}
 
 
 @dataclass(frozen=True, slots=True)
+class Definition:
+    """How one series is created."""
+
+    key: str
+    retention_ms: int
+    encoding: str
+    chunk_size: int
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Compaction:
     """A series that Redis keeps as the aggregation of the ticks."""
 
@@ -75,14 +87,15 @@ class Compaction:
         return AGGREGATORS[self.field]
 
     @property
-    def labels(self) -> dict[str, str]:
-        """The labels of the series."""
-        return _labels(self.resolution.name, self.field)
+    def definition(self) -> Definition:
+        """How the series is created. A crash in module versions before 1.12.6 needs the encoding."""
+        labels = _labels(self.resolution.name, self.field)
+        return Definition(self.key, self.resolution.retention_ms, "uncompressed", COMPACTION_CHUNK_SIZE, labels)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of our keys under one prefix."""
+    """The names of our keys under one prefix, and how each series is made."""
 
     prefix: str = "btc:price"
 
@@ -90,11 +103,6 @@ class Layout:
     def tick(self) -> str:
         """The source series; the only truth."""
         return f"{self.prefix}:tick"
-
-    @property
-    def tick_labels(self) -> dict[str, str]:
-        """The labels of the source series."""
-        return _labels("tick", "price")
 
     @cached_property
     def compactions(self) -> tuple[Compaction, ...]:
@@ -106,9 +114,15 @@ class Layout:
         )
 
     @cached_property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The eleven series, the source first."""
+        source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, _labels("tick", "price"))
+        return (source, *(each.definition for each in self.compactions))
+
+    @cached_property
     def series(self) -> tuple[str, ...]:
-        """The eleven keys of the series, the source first."""
-        return (self.tick, *(each.key for each in self.compactions))
+        """The eleven keys, the source first."""
+        return tuple(each.key for each in self.definitions)
 
     @cached_property
     def gaps(self) -> str:

@@ -121,3 +121,19 @@ class Slot:
     def missing(self) -> bool:
         """Whether the bucket holds no price at all."""
         return self.close is None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderState:
+    """What collectors tell each other about a provider, so that none asks it before its time.
+
+    `not_before_ms` and `why` hold until then (a budget, Retry-After, a ban, a refused key); `key` identifies the
+    API key that was refused without revealing it; `error` is the last failure, empty after a success.
+    """
+
+    not_before_ms: int = 0
+    why: str = ""
+    answered_ms: int | None = None
+    error: str = ""
+    credits_left: int | None = None
+    key: str = ""

@@ -1,0 +1,181 @@
+"""The only module that speaks RedisTimeSeries: our keys, two ways to write them, and reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+
+from btcts.clock import Clock
+from btcts.errors import ForeignKey, StoreError
+from btcts.layout import DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
+from btcts.model import Candle, Slot, Span, Tick, is_price
+from btcts.store import append, check, gaps, reads, rebuild, state
+from btcts.store.check import Fault, Inspection
+from btcts.store.gaps import Gap
+from btcts.store.link import Link
+from btcts.store.reads import Samples, Snapshot
+from btcts.store.rebuild import Rebuilt
+from btcts.store.state import State
+
+__all__ = ["Fault", "Gap", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
+
+ADOPTED_SUFFIX = ":before-btcts"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write did: `rebuilt` when it took a merge; ticks refused as too old or too far ahead are counted."""
+
+    now_ms: int
+    rebuilt: bool
+    too_old: int
+    too_early: int
+
+
+class Store:
+    """The recent Bitcoin price in one Redis database.
+
+    Takes a client with RESP3 and decoded replies. Every method raises `StoreError` or one of its subclasses when
+    Redis does not do what is asked; reads neither write nor create anything.
+    """
+
+    def __init__(self, client: Redis, *, clock: Clock, where: str, layout: Layout | None = None) -> None:
+        self._link = Link(client, layout or Layout(), clock, where)
+
+    @property
+    def layout(self) -> Layout:
+        """The names of the keys."""
+        return self._link.layout
+
+    @property
+    def where(self) -> str:
+        """The server's address, without secrets."""
+        return self._link.where
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._link.client.close()
+
+    # What is stored
+
+    def latest(self) -> Tick | None:
+        """The newest tick, None on an empty store."""
+        return reads.latest(self._link)
+
+    def ticks(self, span: Span) -> list[Tick]:
+        """The ticks of the span, ascending; those older than 26 h before the newest are gone."""
+        return reads.ticks(self._link, span)
+
+    def buckets(self, *resolutions: str) -> dict[str, dict[str, Samples]]:
+        """By resolution and field, the values of the kept closed buckets and the open one, keyed by their start.
+
+        The read for low latency: one round trip, no coverage. All four resolutions when none is named.
+        """
+        return reads.buckets(self._link, self._resolutions(resolutions))
+
+    def slots(self, resolution: str, *, at_ms: int | None = None) -> tuple[Slot, ...]:
+        """The closed slots of a resolution by the clock and the open one, ascending, missing ones included."""
+        return self.snapshot(resolution, at_ms=at_ms).slots[resolution]
+
+    def snapshot(self, *resolutions: str, at_ms: int | None = None) -> Snapshot:
+        """The slots of the resolutions (default: all four), the newest tick and the collectors' state at once."""
+        return reads.snapshot(self._link, self._resolutions(resolutions), at_ms)
+
+    def settled(self, minutes: Iterable[int]) -> set[int]:
+        """Those of the minutes that have the agreed candle of the exchanges."""
+        return reads.settled(self._link, minutes)
+
+    # How it is kept
+
+    def inspect(self) -> Inspection:
+        """Compare what Redis holds under our names with the layout."""
+        return check.inspect(self._link)
+
+    def write(self, live: Sequence[Tick], candles: Sequence[Candle] = ()) -> Written:
+        """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.
+
+        Raises:
+            StoreError: a price is not finite or not above 0; nothing was written.
+            ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
+        """
+        for tick in live:
+            if not is_price(tick.price):
+                raise StoreError(f"{tick.price!r} at {tick.time_ms} is no price; nothing was written")
+        appended = append.append(self._link, live, candles)
+        if appended.written:
+            return Written(appended.now_ms, False, appended.too_old, appended.too_early)
+        rebuilt = self.rebuild(live=live, candles=candles)
+        return Written(rebuilt.now_ms, True, rebuilt.too_old, rebuilt.too_early)
+
+    def rebuild(
+        self,
+        inspection: Inspection | None = None,
+        *,
+        live: Iterable[Tick] = (),
+        candles: Iterable[Candle] = (),
+    ) -> Rebuilt:
+        """Write the layout anew from the stored ticks and these, in one transaction."""
+        inspection = inspection or self.inspect()
+        self._refuse_foreign(inspection)
+        return rebuild.rebuild(self._link, inspection, live, candles)
+
+    def repair(self, inspection: Inspection) -> tuple[Fault, ...]:
+        """Put right what differs from the layout, in place where that is possible; what was put right."""
+        self._refuse_foreign(inspection)
+        if inspection.needs_rebuild:
+            rebuild.rebuild(self._link, inspection)
+        else:
+            for key in {fault.key for fault in inspection.faults}:
+                self._alter(key)
+        return inspection.faults
+
+    def adopt(self, inspection: Inspection) -> tuple[tuple[str, str], ...]:
+        """Rename the foreign keys out of the way; the old and new names.
+
+        Raises:
+            ForeignKey: the new name is taken.
+        """
+        renamed = []
+        for key in inspection.foreign:
+            name = key + ADOPTED_SUFFIX
+            if not self._link.ask("RENAMENX", key, name):
+                raise ForeignKey(f"{key} cannot be renamed: {name} exists already; rename or delete one of them")
+            renamed.append((key, name))
+        return tuple(renamed)
+
+    # What collectors tell each other
+
+    def state(self) -> State:
+        """The collectors' shared state."""
+        return state.read(self._link)
+
+    def remember(self, remembered: State) -> None:
+        """Store the collectors' shared state."""
+        state.write(self._link, remembered)
+
+    def gaps(self) -> Mapping[int, Gap]:
+        """The ledger of minutes that nobody could serve."""
+        return gaps.read(self._link)
+
+    def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
+        """Enter gaps into the ledger, and take out minutes that were settled or left the window."""
+        gaps.write(self._link, found, forget=forget)
+
+    def _alter(self, key: str) -> None:
+        definition = next(each for each in self.layout.definitions if each.key == key)
+        labels = (part for label in definition.labels.items() for part in label)
+        self._link.ask(
+            *("TS.ALTER", key, "RETENTION", definition.retention_ms, "CHUNK_SIZE", definition.chunk_size),
+            *("DUPLICATE_POLICY", DUPLICATE_POLICY, "LABELS", *labels),
+        )
+
+    def _refuse_foreign(self, inspection: Inspection) -> None:
+        if inspection.foreign:
+            raise ForeignKey(
+                f"{', '.join(inspection.foreign)} at {self.where} was not made by btcts; "
+                "rename it, use another database, or run btcts init-keys --adopt"
+            )
+
+    @staticmethod
+    def _resolutions(names: Sequence[str]) -> list[Resolution]:
+        return [RESOLUTIONS[name] for name in names or RESOLUTIONS]

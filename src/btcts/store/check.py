@@ -1,0 +1,166 @@
+"""What Redis holds under our names, compared with the layout; finding is separate from repairing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from btcts.layout import (
+    DUPLICATE_POLICY,
+    FUTURE_SLACK_MS,
+    Compaction,
+    Definition,
+    Layout,
+)
+from btcts.model import Tick
+from btcts.store.link import Link, is_missing, is_wrong_type, now_of
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One difference from the layout, in words, and whether it takes a rebuild to put right."""
+
+    key: str
+    problem: str
+    rebuild: bool
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of ours as TS.INFO describes it."""
+
+    samples: int
+    retention_ms: int
+    chunk_size: int
+    encoding: str
+    policy: str | None
+    labels: Mapping[str, str]
+    source: str | None
+    rules: Mapping[str, tuple[int, str, int]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The state of our keys at `now_ms`.
+
+    `series` has None for a missing key; `foreign` names keys that are not ours although they have our names;
+    `guests` are rules of the tick series into keys that are not ours, which a rebuild keeps.
+    """
+
+    now_ms: int
+    newest: Tick | None
+    series: Mapping[str, Series | None]
+    foreign: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    guests: Mapping[str, tuple[int, str, int]] = field(default_factory=dict)
+
+    @property
+    def poisoned(self) -> bool:
+        """Whether the newest tick lies in the future and so hides older ones."""
+        return self.newest is not None and self.newest.time_ms > self.now_ms + FUTURE_SLACK_MS
+
+    @property
+    def empty(self) -> bool:
+        """Whether none of our series exists."""
+        return not any(self.series.values())
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Whether a rebuild is due: a fault that takes one, or a tick from the future."""
+        return self.poisoned or any(fault.rebuild for fault in self.faults)
+
+
+def inspect(link: Link) -> Inspection:
+    """Compare keys, rules, retention, encoding and labels with the layout, in one round trip; writes nothing."""
+    layout = link.layout
+    time, newest, *infos = link.ask_all(
+        [("TIME",), ("TS.GET", layout.tick), *(("TS.INFO", key) for key in layout.series)]
+    )
+    series = {key: _series(reply) for key, reply in zip(layout.series, infos, strict=True)}
+    foreign = [key for key, reply in zip(layout.series, infos, strict=True) if is_wrong_type(reply)]
+    foreign += [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
+    source = series[layout.tick]
+    return Inspection(
+        now_ms=link.clock.observe(now_of(time)),
+        newest=Tick(*newest) if newest and not isinstance(newest, Exception) else None,
+        series=series,
+        foreign=tuple(foreign),
+        faults=tuple(_faults(layout, series)),
+        guests={key: rule for key, rule in source.rules.items() if key not in series} if source else {},
+    )
+
+
+def _series(reply: Any) -> Series | None:
+    if is_missing(reply) or is_wrong_type(reply):
+        return None
+    rules = {key: (int(rule[0]), str(rule[1]).lower(), int(rule[2])) for key, rule in dict(reply["rules"]).items()}
+    policy = reply["duplicatePolicy"]
+    return Series(
+        samples=int(reply["totalSamples"]),
+        retention_ms=int(reply["retentionTime"]),
+        chunk_size=int(reply["chunkSize"]),
+        encoding=str(reply["chunkType"]),
+        policy=policy.lower() if policy else None,
+        labels=dict(reply["labels"]),
+        source=reply["sourceKey"],
+        rules=rules,
+    )
+
+
+def _is_ours(layout: Layout, key: str, series: Mapping[str, Series | None]) -> bool:
+    """Whether the key carries our label, or our rules show that only its label was lost."""
+    found = series[key]
+    if found is None or found.labels.get("app") == "btcts":
+        return True
+    kin = found.rules if key == layout.tick else [found.source or ""]
+    relatives = [series.get(name) for name in kin]
+    return any(each is not None and each.labels.get("app") == "btcts" for each in relatives)
+
+
+def _faults(layout: Layout, series: Mapping[str, Series | None]) -> Iterator[Fault]:
+    for definition in layout.definitions:
+        yield from _series_faults(definition, series[definition.key])
+    source = series[layout.tick]
+    for each in layout.compactions:
+        found = series[each.key]
+        if source and found:
+            yield from _rule_faults(each, source, found, layout.tick)
+
+
+def _series_faults(wanted: Definition, found: Series | None) -> Iterator[Fault]:
+    key = wanted.key
+    if found is None:
+        yield Fault(key, "is missing", rebuild=True)
+        return
+    if found.encoding != wanted.encoding:
+        yield Fault(key, f"is {found.encoding}, not {wanted.encoding}", rebuild=True)
+    if found.retention_ms != wanted.retention_ms:
+        yield Fault(key, f"retention is {found.retention_ms} ms, not {wanted.retention_ms}", rebuild=False)
+    if found.chunk_size != wanted.chunk_size:
+        yield Fault(key, f"chunk size is {found.chunk_size}, not {wanted.chunk_size}", rebuild=False)
+    if found.policy != DUPLICATE_POLICY:
+        problem = f"duplicate policy is {found.policy or 'not set'}, not {DUPLICATE_POLICY}"
+        yield Fault(key, problem, rebuild=False)
+    if found.labels != wanted.labels:
+        problem = f"labels are {_spell(found.labels)}, not {_spell(wanted.labels)}"
+        yield Fault(key, problem, rebuild=False)
+
+
+def _rule_faults(each: Compaction, source: Series, found: Series, tick: str) -> Iterator[Fault]:
+    wanted = (each.resolution.bucket_ms, each.aggregator, 0)
+    rule = source.rules.get(each.key)
+    if rule is None or found.source != tick:
+        yield Fault(each.key, f"has no compaction rule from {tick}", rebuild=True)
+    elif rule != wanted:
+        yield Fault(each.key, f"its rule is {_spell_rule(rule)}, not {_spell_rule(wanted)}", rebuild=True)
+
+
+def _spell(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items())) or "none"
+
+
+def _spell_rule(rule: tuple[int, str, int]) -> str:
+    bucket_ms, aggregator, align_ms = rule
+    return f"{aggregator} of {bucket_ms} ms" + (f" aligned to {align_ms}" if align_ms else "")
