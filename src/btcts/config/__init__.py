@@ -1,0 +1,33 @@
+"""Settings, resolved once: flag > environment > project file > user file > default.
+
+`table.py` is the one list of settings; the loader, the suggestions for a misspelt key, `config show` and the file
+that `config init` writes derive from it. The dotted name of a setting is its path in `Settings`.
+"""
+
+from btcts.config.files import config_files, user_file
+from btcts.config.resolve import load
+from btcts.config.table import DEFAULT_PROVIDERS, SIMULATED, Setting, table
+from btcts.config.values import (
+    CollectSettings,
+    EmbeddedSettings,
+    EndpointSettings,
+    RedisSettings,
+    Secret,
+    Settings,
+)
+
+__all__ = [
+    "DEFAULT_PROVIDERS",
+    "SIMULATED",
+    "CollectSettings",
+    "EmbeddedSettings",
+    "EndpointSettings",
+    "RedisSettings",
+    "Secret",
+    "Setting",
+    "Settings",
+    "config_files",
+    "load",
+    "table",
+    "user_file",
+]

@@ -1,0 +1,111 @@
+"""The configuration files: which are looked at, and what one says, with the line for messages."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from btcts.config.nearest import did_you_mean
+from btcts.config.sources import CONFIG_VARIABLE, Entry
+from btcts.config.table import Setting
+from btcts.errors import ConfigError
+
+PROJECT_FILE = "btcts.toml"
+
+
+class ConfigFile(NamedTuple):
+    """A file that is looked at; `name` is how origins and messages call it."""
+
+    path: Path
+    name: str
+    required: bool
+
+
+def config_files(environ: Mapping[str, str], cwd: Path, config_path: Path | None = None) -> tuple[ConfigFile, ...]:
+    """The files that are looked at, the one that counts most first: the project's and the user's, or instead of
+    both the one named by `--config` or BTCTS_CONFIG."""
+    named = str(config_path or "") or environ.get(CONFIG_VARIABLE, "").strip()
+    if named:
+        return (ConfigFile(cwd / Path(named).expanduser(), named, required=True),)
+    user = user_file()
+    return (
+        ConfigFile(cwd / PROJECT_FILE, PROJECT_FILE, required=False),
+        ConfigFile(user, _with_tilde(user), required=False),
+    )
+
+
+def user_file() -> Path:
+    """The user's own configuration file."""
+    from platformdirs import user_config_path
+
+    return user_config_path("btcts") / "config.toml"
+
+
+def from_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]:
+    """What the file sets; nothing where it need not exist and does not.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or has a key that is no setting.
+    """
+    text = _text_of(file)
+    if not text:
+        return
+    known = [key for setting in table.values() for key in setting.keys]
+    sections = {key[:end] for key in known for end, each in enumerate(key) if each == "."}
+    for name, value in _flat(_parsed(text, file), sections):
+        at = f"{file.name}{_line_of(name, text)}: {name}"
+        if name in sections:
+            raise ConfigError(f"{at} is a table, not a value")
+        if name not in known:
+            raise ConfigError(f"{at} is not a setting{did_you_mean(name, [*known, *sorted(sections)])}")
+        yield Entry(name, value, file.name, at)
+
+
+def _text_of(file: ConfigFile) -> str:
+    try:
+        return file.path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{file.name}: not a text file in UTF-8") from exc
+    except OSError as exc:
+        if isinstance(exc, FileNotFoundError | NotADirectoryError) and not file.required:
+            return ""
+        raise ConfigError(f"{file.name}: cannot be read ({exc.strerror})") from exc
+
+
+def _parsed(text: str, file: ConfigFile) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except ValueError as exc:
+        raise ConfigError(f"{file.name}: not valid TOML: {exc}") from exc
+
+
+def _flat(table: Mapping[str, Any], sections: set[str], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The entries of nested tables by dotted name; a table that is none of ours counts as an entry."""
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and name in sections:
+            yield from _flat(value, sections, f"{name}.")
+        else:
+            yield name, value
+
+
+def _line_of(name: str, text: str) -> str:
+    """ " line 3" where the usual way of writing finds the key, nothing for the unusual ones."""
+    prefix = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.strip()
+        if word.startswith("["):
+            prefix = word.strip("[").partition("]")[0].strip()
+            found = prefix == name
+            prefix += "."
+        else:
+            found = prefix + word.partition("=")[0].strip() == name
+        if found:
+            return f" line {number}"
+    return ""
+
+
+def _with_tilde(path: Path) -> str:
+    home = Path("~").expanduser()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

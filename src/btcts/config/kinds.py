@@ -1,0 +1,159 @@
+"""The kinds of values a setting may have: how text becomes one, and what is refused.
+
+A check gets a value as TOML gives it and returns it as `Settings` holds it, or raises a ValueError whose text
+completes "<where>: ". It repeats the value, except where that could give away a secret.
+"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from btcts.config.nearest import did_you_mean
+from btcts.config.urls import base_url, redis_address
+from btcts.config.values import Secret
+
+
+class Kind(NamedTuple):
+    """`read` turns the text of an environment variable into what TOML would give, or leaves it to be refused;
+    `check` returns the checked value."""
+
+    read: Callable[[str], object]
+    check: Callable[[object], object]
+
+
+def number(wanted: str, fits: Callable[[float], bool]) -> Kind:
+    """A finite number, whole or not."""
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+            raise _refusal(value, wanted)
+        return float(value)
+
+    return Kind(_leaving_junk(float), check)
+
+
+def whole(wanted: str, fits: Callable[[int], bool]) -> Kind:
+    """A whole number."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not fits(value):
+            raise _refusal(value, wanted)
+        return value
+
+    return Kind(_leaving_junk(int), check)
+
+
+def switch() -> Kind:
+    """True or false."""
+    words = {"0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True, "on": True}
+
+    def check(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise _refusal(value, "true or false")
+        return value
+
+    return Kind(lambda text: words.get(text.strip().lower(), text), check)
+
+
+def path() -> Kind:
+    """A path; the reader makes it absolute."""
+
+    def check(value: object) -> Path:
+        try:
+            return Path(_text(value)).expanduser()
+        except RuntimeError as exc:
+            raise ValueError(f"{value!r} names an unknown home directory") from exc
+
+    return Kind(str, check)
+
+
+def text() -> Kind:
+    """A word or more on one line."""
+    return Kind(str, _text)
+
+
+def host() -> Kind:
+    """A host name or an IP address."""
+
+    def check(value: object) -> str:
+        name = _text(value)
+        if any(each in name for each in " /@[]?#") or name.count(":") == 1:
+            raise _refusal(value, "a host name or an address (a port and a URL are settings of their own)")
+        return name
+
+    return Kind(str, check)
+
+
+def redis_url() -> Kind:
+    """The URL of a Redis, taken apart."""
+    return Kind(str, lambda value: redis_address(_secret_text(value)))
+
+
+def http_url() -> Kind:
+    """The base URL of a price API."""
+    return Kind(str, lambda value: base_url(_text(value)))
+
+
+def password() -> Kind:
+    """A secret taken as it is, but for the line end of the file it came from."""
+    return Kind(str, lambda value: Secret(_secret_text(value).rstrip("\r\n")))
+
+
+def key() -> Kind:
+    """A secret that can stand in an HTTP header."""
+
+    def check(value: object) -> Secret:
+        stripped = _secret_text(value).strip()
+        if not all("!" <= each <= "~" for each in stripped):
+            raise ValueError("the key has a blank or a character that is not ASCII inside")
+        return Secret(stripped)
+
+    return Kind(str, check)
+
+
+def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
+    """Names of providers; `only_alone` never mixes with others."""
+
+    def check(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not value:
+            raise _refusal(value, "a list of provider names")
+        for name in value:
+            if name not in known:
+                raise ValueError(f"{name!r} is not one of {', '.join(known)}{did_you_mean(str(name), known)}")
+        if len(set(value)) < len(value):
+            raise ValueError(f"{value!r} names a provider twice")
+        if only_alone in value and len(value) > 1:
+            raise ValueError(f"{only_alone!r} cannot be mixed with real providers")
+        return tuple(value)
+
+    return Kind(lambda listed: [each.strip() for each in listed.split(",") if each.strip()], check)
+
+
+def _leaving_junk(read: Callable[[str], object]) -> Callable[[str], object]:
+    """The reader, which hands on what it cannot read for the check to refuse."""
+
+    def attempt(text: str) -> object:
+        try:
+            return read(text)
+        except ValueError:
+            return text
+
+    return attempt
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip().isprintable() or not value.strip():
+        raise _refusal(value, "text on one line")
+    return value.strip()
+
+
+def _secret_text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("the value is not text, or empty")
+    return value
+
+
+def _refusal(value: object, wanted: str) -> ValueError:
+    """An error that names the value, but not one that may have a password before its @."""
+    shown = repr(value)
+    return ValueError(f"{'the value' if '@' in shown else shown} is not {wanted}")

@@ -1,0 +1,75 @@
+"""The file that `config init` writes: every setting with its help, commented out at its default."""
+
+import os
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from btcts.config.table import Setting
+from btcts.errors import ConfigError
+
+HEADER = """\
+# Settings of btcts. Remove the # before a setting to change it; `btcts config show` says what is in force.
+# Flags and environment variables count more than this file.
+"""
+
+
+def commented_file(settings: Iterable[Setting]) -> str:
+    """The text of a file with all settings, in TOML."""
+    parts = [HEADER]
+    for section, rows in groupby(settings, key=lambda row: row.name.rpartition(".")[0]):
+        if section:
+            parts.append(f"[{section}]\n")
+        parts.extend(_commented(row) for row in rows)
+    return "\n".join(parts)
+
+
+def write_file(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write the file, whole or not at all, for its owner alone (0600), since it may come to hold secrets.
+
+    Raises:
+        ConfigError: it exists and may not be overwritten, or cannot be written.
+    """
+    target = path.resolve()
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{path} exists; pass --force to overwrite it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, text)
+    except OSError as exc:
+        raise ConfigError(f"cannot write {path} ({exc.strerror})") from exc
+
+
+def _replace(target: Path, text: str) -> None:
+    from tempfile import mkstemp
+
+    descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink()
+        raise
+
+
+def _commented(row: Setting) -> str:
+    key = row.name.rpartition(".")[2]
+    value = row.example if row.default is None else row.default
+    return f"# {row.help} {_places(row)}\n#{key} = {_toml(value)}\n"
+
+
+def _places(row: Setting) -> str:
+    flag = [row.flag] if row.flag else []
+    return f"({', '.join([*flag, *row.variables])})"
+
+
+def _toml(value: object) -> str:
+    import tomli_w
+
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    plain = value if isinstance(value, bool | int | float) else str(value)
+    return tomli_w.dumps({"value": plain}).removeprefix("value = ").rstrip("\n")

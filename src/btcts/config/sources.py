@@ -1,0 +1,97 @@
+"""Where values come from: flags, environment and files, each brought into one form and checked."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from btcts.config.nearest import did_you_mean
+from btcts.config.table import Setting
+from btcts.errors import ConfigError
+
+CONFIG_VARIABLE = "BTCTS_CONFIG"
+
+
+class Entry(NamedTuple):
+    """A value as it was given: `name` is dotted, `raw` as TOML would give it, `at` begins a message about it."""
+
+    name: str
+    raw: object
+    origin: str
+    at: str
+
+
+class Found(NamedTuple):
+    """A checked value, as the kind of its setting makes it, and where it came from."""
+
+    value: Any
+    origin: str
+
+
+def from_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Iterator[Entry]:
+    """The flags that were given, by dotted name; None counts as not given."""
+    for name, value in flags.items():
+        if value is not None:
+            origin = f"flag {table[name].flag or name}"
+            yield Entry(name, value, origin, origin)
+
+
+def from_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Iterator[Entry]:
+    """The environment variables that are set, not empty and not Kubernetes' own."""
+    given = {name: text for name, text in environ.items() if text.strip() and not _of_kubernetes(name, text)}
+    _refuse_unknown(given, table)
+    for setting in table.values():
+        for name, variable in zip(setting.keys, setting.variables, strict=True):
+            if variable in given:
+                raw = setting.kind.read(given[variable]) if name == setting.name else given[variable]
+                yield Entry(name, raw, f"environment {variable}", f"environment {variable}")
+
+
+def checked(entries: Iterable[Entry], table: Mapping[str, Setting], base: Path) -> dict[str, Found]:
+    """The values of one source by dotted name; paths count from `base`, files of secrets are read.
+
+    Raises:
+        ConfigError: a value is refused, or a secret is given both by itself and in a file.
+    """
+    found: dict[str, Found] = {}
+    for entry in entries:
+        name = entry.name if entry.name in table else entry.name.removesuffix("_file")
+        if name in found:
+            raise ConfigError(f"{entry.at}: {name} is given by {found[name].origin} already; keep one of them")
+        try:
+            raw = entry.raw if name == entry.name else _contents(entry.raw, base)
+            value = table[name].kind.check(raw)
+        except ValueError as exc:
+            raise ConfigError(f"{entry.at}: {exc}") from exc
+        found[name] = Found(base / value if isinstance(value, Path) else value, entry.origin)
+    return found
+
+
+def _of_kubernetes(name: str, text: str) -> bool:
+    """Whether this is one of the variables that Kubernetes sets for services that are called redis and btcts.
+
+    https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    return name.startswith(("BTCTS_SERVICE_", "BTCTS_PORT")) or (name == "REDIS_PORT" and text.startswith("tcp://"))
+
+
+def _refuse_unknown(given: Iterable[str], table: Mapping[str, Setting]) -> None:
+    known = {CONFIG_VARIABLE, *(variable for setting in table.values() for variable in setting.variables)}
+    for name in given:
+        if name.startswith("BTCTS_") and name not in known:
+            raise ConfigError(f"environment {name}: there is no such setting{did_you_mean(name, sorted(known))}")
+
+
+def _contents(path: object, base: Path) -> str:
+    """What the file of a secret holds.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if not isinstance(path, str):
+        raise ValueError(f"{path!r} is not a path")
+    try:
+        return (base / Path(path).expanduser()).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file in UTF-8") from None
+    except OSError as exc:
+        raise ValueError(f"cannot read {path} ({exc.strerror})") from exc

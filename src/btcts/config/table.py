@@ -1,0 +1,172 @@
+"""The one table of settings."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from btcts.config import kinds
+from btcts.config.kinds import Kind
+
+DEFAULT_PROVIDERS = ("coinmarketcap", "coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
+
+SIMULATED = "simulated"
+"""The provider of invented prices; it is never mixed with real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: what a setting is called, what it may be and where it can be set.
+
+    `example` stands in the file of `config init` where there is no default. A `secret` may also be in a file of
+    its own, named by the variable with `_FILE` or the key with `_file` added.
+    """
+
+    name: str
+    kind: Kind
+    default: object
+    variable: str
+    help: str
+    flag: str | None = None
+    example: object = None
+    secret: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The dotted names it goes by in a file."""
+        return (self.name, f"{self.name}_file") if self.secret else (self.name,)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it is read from."""
+        return (self.variable, f"{self.variable}_FILE") if self.secret else (self.variable,)
+
+
+def table(endpoints: Mapping[str, tuple[str, float]]) -> dict[str, Setting]:
+    """All settings by name; `endpoints` has the default base URL and timeout of every provider there is.
+
+    The simulated provider has no address, so nothing can be set for it.
+    """
+    real = {name: endpoint for name, endpoint in endpoints.items() if name != SIMULATED}
+    sections = (
+        _api_key(),
+        *_redis_address(),
+        *_redis_login(),
+        *_collect({*real, SIMULATED}),
+        *_embedded(),
+        *_providers(real),
+    )
+    return {each.name: each for each in sections}
+
+
+def _api_key() -> Setting:
+    return Setting(
+        "api_key",
+        kinds.key(),
+        None,
+        "API_KEY",
+        "The CoinMarketCap key; or api_key_file, the path of its file.",
+        example="your-key",
+        secret=True,
+    )
+
+
+def _redis_address() -> tuple[Setting, ...]:
+    port = kinds.whole("a port from 1 to 65535", lambda n: 1 <= n <= 65_535)
+    database = kinds.whole("the number of a database", lambda n: n >= 0)
+    return (
+        Setting(
+            "redis.url",
+            kinds.redis_url(),
+            None,
+            "REDIS_URL",
+            "redis://, rediss:// or unix://; where nothing names a Redis the embedded one is used.",
+            flag="--redis",
+            example="redis://127.0.0.1:6379/0",
+        ),
+        Setting("redis.host", kinds.host(), "127.0.0.1", "REDIS_HOST", "The host, instead of a URL."),
+        Setting("redis.port", port, 6379, "REDIS_PORT", "The port, instead of a URL."),
+        Setting("redis.db", database, 0, "REDIS_DB", "The database where the URL names none."),
+    )
+
+
+def _redis_login() -> tuple[Setting, ...]:
+    about = "The user where the URL names none."
+    return (
+        Setting("redis.username", kinds.text(), None, "REDIS_USERNAME", about, example="default"),
+        Setting(
+            "redis.password",
+            kinds.password(),
+            None,
+            "REDIS_PASSWORD",
+            "The password where the URL has none; or password_file, the path of its file.",
+            example="your-password",
+            secret=True,
+        ),
+    )
+
+
+def _collect(providers: Iterable[str]) -> tuple[Setting, ...]:
+    seconds = kinds.number("a number of seconds from 1 to 86400", lambda n: 1 <= n <= 86_400)
+    count = kinds.whole("a whole number from 1", lambda n: n >= 1)
+    names = kinds.provider_names(sorted(providers), only_alone=SIMULATED)
+    return (
+        Setting(
+            "collect.interval_s",
+            seconds,
+            10.0,
+            "BTCTS_COLLECT_INTERVAL_S",
+            "Seconds from one live price to the next, from 1 to a day.",
+            flag="--interval",
+        ),
+        Setting(
+            "collect.providers",
+            names,
+            names.check(DEFAULT_PROVIDERS),
+            "BTCTS_COLLECT_PROVIDERS",
+            "The price APIs that are asked (in a variable: separated by commas).",
+        ),
+        Setting("collect.quorum", count, 1, "BTCTS_COLLECT_QUORUM", "How many providers must give a usable price."),
+    )
+
+
+def _embedded() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "embedded.enabled",
+            kinds.switch(),
+            True,
+            "BTCTS_EMBEDDED",
+            "Whether a Redis of our own is run where none is named.",
+        ),
+        Setting(
+            "embedded.data_dir",
+            kinds.path(),
+            _user_data_dir(),
+            "BTCTS_DATA_DIR",
+            "Where the embedded Redis and unsent prices are kept.",
+        ),
+        Setting(
+            "embedded.redis_server",
+            kinds.path(),
+            None,
+            "BTCTS_REDIS_SERVER",
+            "The redis-server to run, instead of the one that is found or installed.",
+            example="/usr/bin/redis-server",
+        ),
+    )
+
+
+def _providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Setting]:
+    timeout = kinds.number("a number of seconds above 0, at most 60", lambda n: 0 < n <= 60)
+    for name, (url, timeout_s) in endpoints.items():
+        variable = f"BTCTS_PROVIDERS_{name.upper()}"
+        about = f"Where {name} answers; a mirror can stand in."
+        yield Setting(f"providers.{name}.url", kinds.http_url(), url, f"{variable}_URL", about)
+        about = f"Seconds that an answer of {name} may take, at most 60."
+        yield Setting(f"providers.{name}.timeout_s", timeout, float(timeout_s), f"{variable}_TIMEOUT_S", about)
+
+
+def _user_data_dir() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("btcts")

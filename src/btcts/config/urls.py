@@ -1,0 +1,76 @@
+"""URLs taken apart: those of Redis and those of price APIs. No message repeats a URL that may hold a password."""
+
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from btcts.config.values import Secret
+
+SCHEMES = ("redis", "rediss", "unix")
+LATER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+
+def redis_address(url: str) -> dict[str, Any]:
+    """The fields of `RedisSettings` that the URL gives: always scheme, host, port and path; database, user and
+    password where it has them.
+
+    Raises:
+        ValueError: it is no URL of a Redis that can be used; the text never repeats it.
+    """
+    parts = _split(url.strip())
+    if parts.scheme in LATER_SCHEMES:
+        raise ValueError(f"{parts.scheme}:// is not supported yet; name one server with redis://, rediss:// or unix://")
+    if parts.scheme not in SCHEMES:
+        raise ValueError("the URL does not begin with redis://, rediss:// or unix://")
+    if parts.query or parts.fragment:
+        raise ValueError("the URL has options behind '?' or '#', which are not supported; write # as %23, ? as %3F")
+    place = _socket(parts) if parts.scheme == "unix" else _server(parts)
+    return {"scheme": parts.scheme, "host": "", "port": 0, "path": "", **place, **_login(parts)}
+
+
+def base_url(url: str) -> str:
+    """The URL without a trailing slash.
+
+    Raises:
+        ValueError: it is no plain http or https URL.
+    """
+    if "@" in url:
+        raise ValueError("the URL has a user or a password in it, which is not supported")
+    parts = _split(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is not a plain http:// or https:// URL")
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of the URL; its port is known to be one."""
+    if any(each.isspace() or not each.isprintable() for each in url):
+        raise ValueError("the URL has a blank or a control character inside")
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("the host or the port of the URL is malformed; write / in a password as %2F, : as %3A")
+    return parts
+
+
+def _server(parts: SplitResult) -> dict[str, Any]:
+    if not parts.hostname:
+        raise ValueError("the URL names no host")
+    database = parts.path.strip("/")
+    if database and not (database.isascii() and database.isdigit()):
+        raise ValueError("the path of the URL is not the number of a database")
+    address = {"host": parts.hostname, "port": parts.port or 6379}
+    return address | ({"db": int(database)} if database else {})
+
+
+def _socket(parts: SplitResult) -> dict[str, Any]:
+    if parts.hostname or len(parts.path) < 2:
+        raise ValueError("the URL of a socket needs an absolute path: unix:///run/redis.sock")
+    return {"path": unquote(parts.path)}
+
+
+def _login(parts: SplitResult) -> dict[str, Any]:
+    user = {"username": unquote(parts.username)} if parts.username else {}
+    return user | ({"password": Secret(unquote(parts.password))} if parts.password else {})

@@ -1,0 +1,113 @@
+"""The settings as the rest of the program gets them: frozen, checked, secrets wrapped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Secret:
+    """A text that nothing prints: only `reveal` gives it away."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """The Redis to use. `scheme` is redis, rediss, unix or embedded; `path` is the socket of unix alone, and
+    `host` and `port` count for redis and rediss alone."""
+
+    scheme: str = "embedded"
+    host: str = "127.0.0.1"
+    port: int = 6379
+    path: str = ""
+    db: int = 0
+    username: str | None = None
+    password: Secret | None = None
+
+    @property
+    def url(self) -> str | None:
+        """The address as a URL without user and password; None for the embedded Redis."""
+        if self.scheme == "embedded":
+            return None
+        return f"unix://{self.path}" if self.scheme == "unix" else f"{self.scheme}://{self.where}/{self.db}"
+
+    @property
+    def ssl(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.scheme == "rediss"
+
+    @property
+    def where(self) -> str:
+        """The address as messages name it."""
+        if self.scheme == "embedded":
+            return "embedded"
+        if self.scheme == "unix":
+            return f"unix socket {self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """How often prices are collected, from whom, and how many of them must pass."""
+
+    interval_s: float
+    providers: tuple[str, ...]
+    quorum: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """Where a provider answers (no trailing slash) and how long it may take."""
+
+    url: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSettings:
+    """Whether the embedded Redis may be used, where it keeps its data and which redis-server it runs."""
+
+    enabled: bool
+    data_dir: Path
+    redis_server: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings in force; `origins` says for each dotted name where its value came from."""
+
+    redis: RedisSettings
+    collect: CollectSettings
+    providers: Mapping[str, EndpointSettings]
+    api_key: Secret | None
+    embedded: EmbeddedSettings
+    origins: Mapping[str, str]
+
+    def value_of(self, name: str) -> object:
+        """The value of a setting by its dotted name, which is its path in here."""
+        node: object = self
+        for part in name.split("."):
+            node = node[part] if isinstance(node, Mapping) else getattr(node, part)
+        return node
