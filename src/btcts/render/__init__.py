@@ -1,0 +1,1 @@
+"""Results as tables, JSON, CSV and lines of a log; decides nothing."""

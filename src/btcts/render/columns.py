@@ -1,0 +1,59 @@
+"""Columns of text, and which of them fit a width: a number is never wrapped or cut, a column is left out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self
+
+GAP = "  "
+
+
+class Cell(NamedTuple):
+    """A text and the style that it is drawn in; empty for plain."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading over cells; numbers stand to the right, words to the left."""
+
+    heading: str
+    cells: tuple[Cell, ...]
+    words: bool = False
+
+    @classmethod
+    def plain(cls, heading: str, texts: Iterable[str], *, words: bool = False) -> Self:
+        """A column without styles."""
+        return cls(heading, tuple(map(Cell, texts)), words)
+
+    @cached_property
+    def width(self) -> int:
+        """Characters of the widest cell, the heading included."""
+        return max(len(text) for text in (self.heading, *(each.text for each in self.cells)))
+
+    def aligned(self, text: str) -> str:
+        """`text` padded to the width of the column."""
+        return text.ljust(self.width) if self.words else text.rjust(self.width)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Columns side by side, `GAP` between two of them."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def width(self) -> int:
+        """Characters of a row."""
+        return sum(each.width for each in self.columns) + len(GAP) * (len(self.columns) - 1)
+
+
+def fitting(columns: Mapping[str, Column], layouts: Sequence[str], *, width: int | None) -> Grid:
+    """The first of `layouts` that fits `width`, else the last of them; None stands for any width.
+
+    A layout names its columns, the richest layout comes first; names that `columns` lacks are passed over.
+    """
+    grids = [Grid(tuple(columns[name] for name in layout.split() if name in columns)) for layout in layouts]
+    return next((each for each in grids if width is None or each.width <= width), grids[-1])

@@ -1,0 +1,50 @@
+"""Numbers as people read them: prices, changes, ages.
+
+Thousands are set apart by commas, so that a number never contains a space and survives `cut` and `awk`.
+"""
+
+from itertools import dropwhile
+
+
+def decimals(smallest: float) -> int:
+    """How many decimals the prices of a page need: cents, below 10 USD four significant digits (at most 8)."""
+    if smallest >= 10:
+        return 2
+    return next((places for places in range(4, 8) if smallest * 10**places >= 1000), 8)
+
+
+def price(value: float, places: int) -> str:
+    """A price or a difference of prices, such as `64,123.45`."""
+    return f"{value:,.{places}f}"
+
+
+def signed(value: float, places: int) -> str:
+    """A change of the price with its sign, such as `+12.30`; what rounds to nothing has none."""
+    return _without_idle_sign(f"{value:+,.{places}f}")
+
+
+def percent(fraction: float) -> str:
+    """A relative change with its sign, such as `-0.42%`; from 1000 % on without decimals."""
+    places = 2 if abs(fraction) < 10 else 0
+    return _without_idle_sign(f"{fraction:+,.{places}%}")
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time in its largest unit and the one below, rounded down: `2 min 30 s`."""
+    rest = int(seconds)
+    parts = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        parts.append((count, unit))
+    shown = list(dropwhile(lambda part: not part[0], parts))[:2]
+    return " ".join(f"{count} {unit}" for count, unit in shown if count) or "0 s"
+
+
+def countdown(left_ms: int) -> str:
+    """Minutes and seconds that are left, such as `4:10`; 0:00 only when nothing is."""
+    minutes, seconds = divmod(-(-left_ms // 1000), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def _without_idle_sign(text: str) -> str:
+    return text if text.strip("+-0.,%") else text[1:]

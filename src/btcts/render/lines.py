@@ -1,0 +1,87 @@
+"""What a cycle of `collect` did, as one line for people or one JSON object for programs."""
+
+import json
+from collections.abc import Iterator
+
+from btcts.layout import MARKET
+from btcts.model import Tick
+from btcts.render.documents import SCHEMA
+from btcts.render.figures import decimals, percent, price
+from btcts.render.times import iso, moment
+from btcts.services.collect import Cycle
+
+
+def cycle_line(cycle: Cycle, *, utc: bool) -> str:
+    """One line, whatever the messages of the providers contain; times are local, or UTC and marked with a Z."""
+    return "".join(each if each.isprintable() else " " for each in "  ".join(_parts(cycle, utc=utc)))
+
+
+def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
+    yield _clock(cycle.time_ms, cycle.time_ms, utc=utc)
+    if cycle.stored:
+        yield from _price(cycle, cycle.stored)
+    else:
+        yield _no_price(cycle)
+    if cycle.waiting:
+        spells = (
+            f"{provider} until {_clock(until_ms, cycle.time_ms, utc=utc)}" + (f" ({why})" if why else "")
+            for provider, until_ms, why in cycle.waiting
+        )
+        yield "waiting: " + ", ".join(spells)
+    if cycle.settled:
+        yield f"settled {cycle.settled}"
+    if cycle.unsettled:
+        yield f"unsettled {cycle.unsettled}"
+    if cycle.repaired:
+        yield "repaired: " + ", ".join(cycle.repaired)
+    yield f"({cycle.took_ms} ms)"
+
+
+def _price(cycle: Cycle, stored: Tick) -> Iterator[str]:
+    yield price(stored.price, decimals(stored.price))
+    yield f"{cycle.flag or f'{len(cycle.members)} agree'}: " + " ".join(cycle.members)
+    if cycle.deviating:
+        yield "deviating: " + ", ".join(f"{provider} {percent(share)}" for provider, share in cycle.deviating)
+    if cycle.refused:
+        yield "refused: " + ", ".join(f"{provider} ({why})" for provider, why in cycle.refused)
+
+
+def _no_price(cycle: Cycle) -> str:
+    if cycle.idle:
+        return "no provider is due"
+    head = f"no price: {cycle.problem}" if cycle.problem else "no price"
+    return "; ".join([head, *(f"{provider}: {why}" for provider, why in cycle.refused)])
+
+
+def _clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
+    """The time of day, after the date when that is not the date of `now_ms`."""
+    then, now = moment(time_ms, utc=utc), moment(now_ms, utc=utc)
+    form = "%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S"
+    return then.strftime(form) + ("Z" if utc else "")
+
+
+def cycle_json(cycle: Cycle) -> str:
+    """One object on one line; `stored` is null when no price was."""
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "market": MARKET,
+            "time_ms": cycle.time_ms,
+            "time": iso(cycle.time_ms),
+            "stored": cycle.stored and cycle.stored._asdict(),
+            "members": cycle.members,
+            "flag": cycle.flag,
+            "deviating": [{"provider": provider, "deviation": share} for provider, share in cycle.deviating],
+            "refused": [{"provider": provider, "reason": why} for provider, why in cycle.refused],
+            "waiting": [
+                {"provider": provider, "not_before_ms": until_ms, "reason": why}
+                for provider, until_ms, why in cycle.waiting
+            ],
+            "settled": cycle.settled,
+            "unsettled": cycle.unsettled,
+            "repaired": cycle.repaired,
+            "problem": cycle.problem,
+            "took_ms": cycle.took_ms,
+        },
+        allow_nan=False,
+    )

@@ -1,0 +1,141 @@
+"""The line of a cycle."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from btcts.model import Tick
+from btcts.render.lines import cycle_json, cycle_line
+from btcts.services.collect import Cycle
+from render.views import NOW_MS
+
+MINUTE_MS = 60_000
+
+FIVE = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
+
+
+def stored(**fields: object) -> Cycle:
+    """A cycle that stored a price all five agreed on, but for `fields`."""
+    usual: dict[str, object] = {"stored": Tick(NOW_MS, 64_123.45), "members": FIVE, "took_ms": 412}
+    return Cycle(NOW_MS, **usual | fields)
+
+
+def test_a_quiet_cycle_says_the_price_and_who_agreed() -> None:
+    line = cycle_line(stored(settled=1), utc=True)
+
+    assert line == ("16:22:10Z  64,123.45  5 agree: coinbase kraken bitstamp bitfinex gemini  settled 1  (412 ms)")
+
+
+def test_times_are_local_unless_utc_is_asked_for(set_zone: Callable[[str], None]) -> None:
+    set_zone("Asia/Kathmandu")
+
+    assert cycle_line(stored(), utc=False).startswith("22:07:10  ")
+
+
+def test_an_eventful_cycle_says_everything_in_one_line() -> None:
+    cycle = stored(
+        members=("coinbase", "kraken", "bitstamp"),
+        deviating=(("bitstamp", 0.0234),),
+        refused=(("gemini", "last trade 305 s ago"), ("bitfinex", "no answer in 5 s")),
+        waiting=(("coinmarketcap", NOW_MS + 3 * MINUTE_MS, "budget"),),
+        settled=12,
+        unsettled=3,
+        repaired=("created btc:price:tick", "added 10 rules"),
+    )
+
+    line = cycle_line(cycle, utc=True)
+
+    assert line == (
+        "16:22:10Z  64,123.45  3 agree: coinbase kraken bitstamp  deviating: bitstamp +2.34%  "
+        "refused: gemini (last trade 305 s ago), bitfinex (no answer in 5 s)  "
+        "waiting: coinmarketcap until 16:25:10Z (budget)  settled 12  unsettled 3  "
+        "repaired: created btc:price:tick, added 10 rules  (412 ms)"
+    )
+
+
+@pytest.mark.parametrize("flag", ["single", "disputed"])
+def test_a_price_that_is_not_agreed_by_many_is_flagged(flag: str) -> None:
+    line = cycle_line(stored(flag=flag, members=("kraken",)), utc=True)
+
+    assert line == f"16:22:10Z  64,123.45  {flag}: kraken  (412 ms)"
+
+
+def test_a_cycle_without_a_price_says_why_and_what_each_provider_said() -> None:
+    cycle = Cycle(
+        NOW_MS,
+        problem="every provider failed",
+        refused=(("coinbase", "no answer in 5 s"), ("kraken", "HTTP 503")),
+        took_ms=5_003,
+    )
+
+    line = cycle_line(cycle, utc=True)
+
+    assert line == (
+        "16:22:10Z  no price: every provider failed; coinbase: no answer in 5 s; kraken: HTTP 503  (5003 ms)"
+    )
+
+
+def test_a_cycle_in_which_nobody_is_due_says_when_the_next_is() -> None:
+    cycle = Cycle(NOW_MS, waiting=(("coinmarketcap", NOW_MS + 10 * 60 * MINUTE_MS, ""),), took_ms=3)
+
+    line = cycle_line(cycle, utc=True)
+
+    assert line == "16:22:10Z  no provider is due  waiting: coinmarketcap until 2026-01-15 02:22:10Z  (3 ms)"
+
+
+def test_line_breaks_and_escapes_in_a_message_do_not_reach_the_terminal() -> None:
+    cycle = stored(refused=(("kraken", "bad\r\nanswer\x1b[31m\u2028end"),))
+
+    assert "refused: kraken (bad  answer [31m end)" in cycle_line(cycle, utc=True)
+
+
+@given(st.text(), st.text())
+def test_a_line_is_one_printable_line_whatever_a_provider_says(problem: str, why: str) -> None:
+    line = cycle_line(Cycle(NOW_MS, problem=problem, refused=(("kraken", why),)), utc=True)
+
+    assert line.isprintable()
+
+
+@given(st.text(), st.text())
+def test_json_is_one_line_that_keeps_every_character(problem: str, why: str) -> None:
+    text = cycle_json(Cycle(NOW_MS, problem=problem, refused=(("kraken", why),)))
+
+    assert len(text.splitlines()) == 1
+    assert json.loads(text)["problem"] == problem
+    assert json.loads(text)["refused"] == [{"provider": "kraken", "reason": why}]
+
+
+def test_json_says_everything_the_cycle_knows() -> None:
+    cycle = stored(
+        flag="disputed",
+        deviating=(("bitstamp", -0.0125),),
+        waiting=(("coinmarketcap", NOW_MS + MINUTE_MS, "budget"),),
+        settled=2,
+        unsettled=1,
+        repaired=("added 10 rules",),
+    )
+
+    assert json.loads(cycle_json(cycle)) == {
+        "schema": 1,
+        "market": "BTC-USD",
+        "time_ms": NOW_MS,
+        "time": "2026-01-14T16:22:10Z",
+        "stored": {"time_ms": NOW_MS, "price": 64_123.45},
+        "members": list(FIVE),
+        "flag": "disputed",
+        "deviating": [{"provider": "bitstamp", "deviation": -0.0125}],
+        "refused": [],
+        "waiting": [{"provider": "coinmarketcap", "not_before_ms": NOW_MS + MINUTE_MS, "reason": "budget"}],
+        "settled": 2,
+        "unsettled": 1,
+        "repaired": ["added 10 rules"],
+        "problem": None,
+        "took_ms": 412,
+    }
+
+
+def test_json_of_a_cycle_without_a_price_has_null_for_it() -> None:
+    assert json.loads(cycle_json(Cycle(NOW_MS, problem="no answer")))["stored"] is None

@@ -1,0 +1,203 @@
+"""The pages of `show`: stored as they look, and what holds for each of them."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from btcts.layout import RESOLUTIONS
+from btcts.render.tables import overview_table, show_table
+from btcts.services.show import View
+from render.snapshot import FOLDER, assert_as_stored
+from render.views import polled, view_of, walk, without
+
+GAPS = without(walk(), range(13, 27), range(45, 46), range(600, 900))
+STALE = without(walk(), range(14))
+ONE_PRICE = without(walk(), range(1, 10_000))
+EXTREME = walk(swing=0.2)
+MILLION = walk(1e6, swing=0.004)
+
+PAGES = {
+    "minute": view_of(walk(), "minute"),
+    "5min": view_of(walk(), "5min"),
+    "15min": view_of(walk(), "15min"),
+    "hour": view_of(walk(), "hour"),
+    "overview": view_of(walk(), *RESOLUTIONS),
+    "gaps": view_of(GAPS, "5min"),
+    "gaps-overview": view_of(GAPS, *RESOLUTIONS),
+    "polls-only": view_of(polled(walk()), "5min"),
+    "polls-only-overview": view_of(polled(walk()), *RESOLUTIONS),
+    "stale": view_of(STALE, "5min", age_s=843),
+    "stale-overview": view_of(STALE, *RESOLUTIONS, age_s=843),
+    "empty": view_of({}, "5min"),
+    "empty-overview": view_of({}, *RESOLUTIONS),
+    "one-price": view_of(ONE_PRICE, "15min"),
+    "one-price-overview": view_of(ONE_PRICE, *RESOLUTIONS),
+    "extreme-moves": view_of(EXTREME, "5min"),
+    "extreme-moves-overview": view_of(EXTREME, *RESOLUTIONS),
+    "price-of-cents": view_of(walk(0.06, swing=0.02), "5min"),
+    "price-of-one": view_of(walk(1.0), "5min"),
+    "price-of-a-million": view_of(MILLION, "5min", simulated=True),
+    "price-of-a-million-overview": view_of(MILLION, *RESOLUTIONS, simulated=True),
+}
+
+pages = pytest.mark.parametrize("name", PAGES)
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*\b3[0-7]\b[0-9;]*m")
+NUMBER = re.compile(r"[-+\d,]*\.\d+")
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def terminal(width: int, *, colour: bool = False) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=width, color_system="standard" if colour else None)
+
+
+def drawn(view: View, console: Console, *, utc: bool = False) -> str:
+    """The page of the view as it arrives in the console's file."""
+    draw = show_table if len(view.shown) == 1 else overview_table
+    draw(view, utc=utc, console=console)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+@pages
+def test_a_page_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> None:
+    set_zone("Europe/Berlin")
+
+    looks = [f"--- {width} columns\n{drawn(PAGES[name], terminal(width))}" for width in (40, 80, 120, 200)]
+    looks.append(f"--- pipe\n{drawn(PAGES[name], Console(file=io.StringIO()))}")
+
+    assert_as_stored(name, "\n".join(looks))
+
+
+def test_no_page_is_stored_that_is_not_drawn() -> None:
+    assert {each.stem for each in FOLDER.iterdir()} == {*PAGES, "ascii"}
+
+
+@pages
+@settings(deadline=None)
+@given(width=st.integers(min_value=20, max_value=200))
+def test_no_line_is_wider_than_the_terminal_and_no_number_cut(name: str, width: int) -> None:
+    numbers = set(NUMBER.findall(drawn(PAGES[name], Console(file=io.StringIO()), utc=True)))
+
+    page = drawn(PAGES[name], terminal(width), utc=True)
+
+    assert max(map(len, page.splitlines())) <= width
+    assert set(NUMBER.findall(page)) <= numbers
+
+
+def test_where_the_times_leave_no_room_the_prices_stay(set_zone: Callable[[str], None]) -> None:
+    set_zone("Asia/Kathmandu")
+
+    page = drawn(PAGES["15min"], terminal(20))
+
+    assert page.endswith("    Close\n─────────\n65,985.79\n65,432.03\n64,982.75\n65,092.41\n65,310.28\n")
+
+
+@pages
+def test_into_a_pipe_goes_text_alone_whatever_the_width(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+
+    page = drawn(PAGES[name], Console(file=io.StringIO()))
+
+    assert "\x1b" not in page
+    assert [line for line in page.splitlines() if line != line.rstrip()] == []
+
+
+def test_into_a_pipe_go_all_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+
+    page = drawn(PAGES["gaps"], Console(file=io.StringIO()), utc=True)
+
+    assert "Start UTC      Close   Change  Change        Min        Max   Range  Mins  State" in page.splitlines()
+
+
+@pages
+def test_colour_adds_nothing_that_the_text_does_not_say(name: str) -> None:
+    assert STYLE.sub("", drawn(PAGES[name], terminal(80, colour=True))) == drawn(PAGES[name], terminal(80))
+
+
+def test_ups_and_downs_are_coloured_on_a_terminal() -> None:
+    page = drawn(PAGES["5min"], terminal(80, colour=True))
+
+    assert "\x1b[32m+0.47%" in page
+    assert "\x1b[31m-0.54%" in page
+
+
+@pages
+def test_no_color_is_honoured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert not COLOUR.search(drawn(PAGES[name], terminal(80, colour=True)))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str) -> None:
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding), force_terminal=True, width=80, color_system=None)
+
+    overview_table(PAGES["gaps-overview"], utc=True, console=console)
+
+    console.file.seek(0)
+    assert_as_stored("ascii", console.file.read())
+
+
+@pages
+def test_simulated_prices_are_labelled(name: str) -> None:
+    page = drawn(replace(PAGES[name], simulated=True), terminal(80))
+
+    assert page.startswith("BTC-USD (simulated) ")
+
+
+@pages
+def test_real_prices_are_not_labelled_as_simulated(name: str) -> None:
+    page = drawn(replace(PAGES[name], simulated=False), terminal(80))
+
+    assert "simulated" not in page
+
+
+@pytest.mark.parametrize("name", ["empty", "empty-overview"])
+def test_an_empty_store_is_told_how_to_fill_it(name: str) -> None:
+    page = drawn(PAGES[name], terminal(80))
+
+    assert page == "BTC-USD no price\n\nNothing is stored yet. To fetch prices: btcts collect --once\n"
+
+
+@pytest.mark.parametrize("name", ["stale", "stale-overview"])
+def test_a_stale_price_comes_with_its_age_and_what_to_do(name: str) -> None:
+    page = drawn(PAGES[name], terminal(80))
+
+    assert page.endswith(
+        "\nStale: the newest price is 14 min 3 s old, the limit is 2 min 30 s.\nTo fetch one: btcts collect --once\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["5min", "overview"])
+def test_slots_that_outlived_the_newest_price_are_shown(name: str) -> None:
+    page = drawn(replace(PAGES[name], newest=None), terminal(80))
+
+    assert page.startswith("BTC-USD no price ")
+    assert "65,435.93" in page
+    assert "Stale: there is no newest price" in page
+
+
+@pytest.mark.parametrize("name", ["hour", "overview"])
+def test_a_single_slot_can_be_shown(name: str) -> None:
+    view = PAGES[name]
+    shown = tuple(replace(each, slots=each.slots[-1:]) for each in view.shown)
+
+    page = drawn(replace(view, shown=shown), terminal(80))
+
+    assert "65,310.28" in page
+
+
+def test_utc_is_named_where_it_is_asked_for() -> None:
+    page = drawn(PAGES["5min"], terminal(80), utc=True)
+
+    assert "2026-01-14 16:22:10 UTC" in page
+    assert "Start UTC" in page
