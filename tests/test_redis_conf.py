@@ -1,0 +1,156 @@
+"""`redis.conf`, what Compose adds to it, and the health checks, on a real redis-server."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+import yaml
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from redis_binaries import binaries
+
+ROOT = Path(__file__).parent.parent
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+HEALTHCHECKS = {name: service["healthcheck"]["test"] for name, service in COMPOSE["services"].items()}
+
+START_WITHIN_S = 20
+
+PRINTABLE = "".join(chr(code) for code in range(ord(" "), ord("~") + 1) if chr(code) not in "'\\")
+"""The characters of ASCII that .env.example allows in a password."""
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A directory whose path leaves room for the name of a socket."""
+    with tempfile.TemporaryDirectory(prefix="btcts-") as directory:
+        yield Path(directory)
+
+
+def interpolate(text: str, **env: str) -> str:
+    """Replace each ${NAME...} the way Compose does: once, whatever the values contain."""
+    return re.sub(r"\$\{(\w+)[^}]*\}", lambda match: env[match[1]], text)
+
+
+@contextmanager
+def server(home: Path, password: str, *, module: bool = True) -> Iterator[subprocess.Popen[str]]:
+    """The service's redis-server, in `home` and on a socket instead of a port."""
+    shutil.copy(ROOT / "redis.conf", home)
+    env_conf = COMPOSE["configs"]["redis_env"]["content"]
+    (home / "env.conf").write_text(interpolate(env_conf, REDIS_PORT="0", REDIS_PASSWORD=password))
+    found = binaries()
+    command = [str(found.server), "redis.conf", "--include", "env.conf", "--unixsocket", "socket"]
+    command += ["--loadmodule", str(found.module)] if module else []
+    with subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until_ready(process)
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until_ready(process: subprocess.Popen[str]) -> None:
+    """Read the server's log until it accepts connections; fail with the log when it ends before."""
+    assert process.stdout
+    deadline = threading.Timer(START_WITHIN_S, process.kill)
+    deadline.start()
+    log = ""
+    try:
+        for line in process.stdout:
+            log += line
+            if "Ready to accept connections" in line:
+                return
+    finally:
+        deadline.cancel()
+    pytest.fail(log)
+
+
+def client(home: Path, password: str | None) -> redis.Redis:
+    """A client that reports the first refusal; the default one tries for seconds."""
+    once = Retry(NoBackoff(), 0)
+    return redis.Redis(unix_socket_path=f"{home}/socket", password=password, decode_responses=True, retry=once)
+
+
+def in_tracker(command: str, home: Path, password: str) -> bool:
+    """Whether a shell command succeeds with the environment that Compose gives the tracker."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    address = {"REDIS_URL": f"unix://{home}/socket", "REDIS_PASSWORD": password}
+    environment = {"PATH": path, "HOME": str(home), "BTCTS_EMBEDDED": "0", **address}
+    return subprocess.run(["sh", "-c", command], cwd=home, env=environment, check=False).returncode == 0
+
+
+def test_redis_conf_keeps_the_data_and_the_rules(home: Path) -> None:
+    with server(home, "secret"), client(home, "secret") as connection:
+        settings = connection.config_get()
+
+    assert settings.items() >= {
+        ("appendonly", "yes"),
+        ("appendfsync", "everysec"),
+        ("save", ""),
+        ("maxmemory-policy", "noeviction"),
+        ("protected-mode", "yes"),
+        ("bind", "* -::*"),
+    }
+
+
+@pytest.mark.parametrize("password", [None, "guess"])
+def test_redis_refuses_whoever_lacks_the_password(home: Path, password: str | None) -> None:
+    with server(home, "secret"), client(home, password) as connection, pytest.raises(redis.AuthenticationError):
+        connection.ping()
+
+
+@pytest.mark.parametrize("password", ["0123", "$HOME ${HOME} $$", "größe", PRINTABLE])
+def test_redis_takes_the_password_as_it_is(home: Path, password: str) -> None:
+    with server(home, password), client(home, password) as connection:
+        assert connection.ping()
+
+
+def test_redis_loses_nothing_when_it_is_killed(home: Path) -> None:
+    with server(home, "secret") as process, client(home, "secret") as connection:
+        connection.ts().add("price", 60_000, 64123.45)
+        process.kill()
+        process.wait()
+
+    with server(home, "secret"), client(home, "secret") as connection:
+        assert connection.ts().get("price") == (60_000, 64123.45)
+
+
+def test_redis_is_healthy_only_with_the_module(home: Path) -> None:
+    *_, command, argument = HEALTHCHECKS["redis"]
+
+    with server(home, "secret"), client(home, "secret") as connection:
+        assert connection.execute_command(command, argument) == []
+    with (
+        server(home, "secret", module=False),
+        client(home, "secret") as connection,
+        pytest.raises(redis.ResponseError, match="unknown command"),
+    ):
+        connection.execute_command(command, argument)
+
+
+@pytest.mark.parametrize(("age_s", "healthy"), [(0, True), (600, False)], ids=["fresh", "stale"])
+def test_the_tracker_is_healthy_while_the_newest_price_is_fresh(home: Path, age_s: int, *, healthy: bool) -> None:
+    with server(home, "secret"), client(home, "secret") as connection:
+        assert in_tracker("btcts init-keys", home, "secret")
+        connection.ts().add("btc:price:tick", int((time.time() - age_s) * 1000), 64123.45)
+
+        assert in_tracker(HEALTHCHECKS["price_tracker"], home, "secret") is healthy
+
+
+def test_the_tracker_is_not_healthy_on_an_empty_redis(home: Path) -> None:
+    with server(home, "secret"):
+        assert not in_tracker(HEALTHCHECKS["price_tracker"], home, "secret")
+
+
+def test_the_tracker_is_not_healthy_without_its_redis(home: Path) -> None:
+    assert not in_tracker(HEALTHCHECKS["price_tracker"], home, "secret")
