@@ -137,3 +137,17 @@ class ProviderState:
     error: str = ""
     credits_left: int | None = None
     key: str = ""
+
+
+REASONS = ("no_trades", "not_reached", "disagree", "providers_down", "polls_only")
+"""Why a minute is not settled: it had no trades, no provider that answers reaches back to it, too few agree on it, no
+provider answers, or none that is configured has candles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A minute that is not settled, for one of `REASONS`: `tries` requests were in vain, the last at `tried_ms`."""
+
+    reason: str
+    tries: int
+    tried_ms: int

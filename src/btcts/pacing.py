@@ -1,0 +1,57 @@
+"""Which providers may be asked now, and what an answer means for the next call (pure)."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+from btcts.model import HOUR_MS, ProviderState, Reading
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+
+STOPPED_FOR_MS = 24 * HOUR_MS
+"""When a provider that wants something changed is asked again all the same; a new API key ends the wait at once."""
+
+
+def split(
+    providers: Sequence["Provider"], states: Mapping[str, ProviderState], now_ms: int
+) -> tuple[list["Provider"], tuple[tuple[str, int, str], ...]]:
+    """The providers that may be asked, and of the others the name, the time until they wait (ms) and why."""
+    ready = []
+    waiting = []
+    for each in providers:
+        state = states.get(each.name, ProviderState())
+        if now_ms < state.not_before_ms and state.key == each.key_id:
+            waiting.append((each.name, state.not_before_ms, state.why))
+        else:
+            ready.append(each)
+    return ready, tuple(waiting)
+
+
+def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
+    """The state of a provider that has answered."""
+    budget = reading.not_before_ms is not None
+    return ProviderState(
+        not_before_ms=reading.not_before_ms or 0,
+        why="budget" if budget else "",
+        answered_ms=now_ms,
+        credits_left=reading.credits_left,
+        key=key_id,
+    )
+
+
+def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int) -> ProviderState:
+    """The state of a provider that has failed; a plain failure is tried again in the next cycle."""
+    until_ms = 0
+    if isinstance(error, ProviderLimited):
+        until_ms = error.until_ms
+    elif isinstance(error, ProviderStopped):
+        until_ms = now_ms + STOPPED_FOR_MS
+    return ProviderState(
+        not_before_ms=until_ms,
+        why=error.problem if until_ms else "",
+        answered_ms=before.answered_ms,
+        error=error.problem,
+        credits_left=before.credits_left,
+        key=key_id,
+    )

@@ -1,0 +1,1 @@
+"""What each command does: one module per command, free of terminals, servers and networks."""

@@ -1,0 +1,54 @@
+"""`init-keys`: make Redis match the layout."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from btcts.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What differed from the layout, in words, and what was done about it.
+
+    `created` when there was nothing before; `ticks` is how many ticks a rebuild carried over, None without one.
+    """
+
+    where: str
+    differences: tuple[str, ...]
+    adopted: tuple[tuple[str, str], ...]
+    created: bool
+    changed: bool
+    ticks: int | None
+
+
+def init_keys(store: "Store", *, dry_run: bool = False, rebuild: bool = False, adopt: bool = False) -> Outcome:
+    """Create, alter and repair keys and rules; run twice, the second time changes nothing.
+
+    Raises:
+        ForeignKey: one of our names belongs to somebody else and `adopt` is not set.
+        StoreError: Redis does not answer or refuses a command.
+    """
+    inspection = store.inspect()
+    adopted: tuple[tuple[str, str], ...] = ()
+    if inspection.foreign and adopt and not dry_run:
+        adopted = store.adopt(inspection)
+        inspection = store.inspect()
+    store.refuse_foreign(inspection)
+    differences = [str(fault) for fault in inspection.faults]
+    if inspection.poisoned:
+        differences.append(f"{store.layout.tick}: its newest tick lies in the future")
+    ticks = None
+    if not dry_run:
+        if rebuild or inspection.needs_rebuild:
+            ticks = store.rebuild(inspection).stored
+        elif differences:
+            store.repair(inspection)
+    return Outcome(
+        where=store.where,
+        differences=tuple(differences),
+        adopted=adopted,
+        created=inspection.empty,
+        changed=bool(adopted) or (not dry_run and bool(differences or rebuild)),
+        ticks=ticks,
+    )

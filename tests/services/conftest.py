@@ -1,0 +1,40 @@
+"""Collectors on a real Redis and the local exchanges."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from btcts.polling import Poller
+from btcts.providers import open_providers
+from btcts.services.collect import Collector
+from btcts.store import Store
+from clocks import FakeClock
+from exchanges import Exchanges, SimulatedMarket
+
+EXCHANGES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
+
+MakeCollector = Callable[..., Collector]
+
+
+@pytest.fixture
+def exchanges(clock: FakeClock) -> Iterator[Exchanges]:
+    """Six price APIs that trade the simulated price."""
+    with Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as running:
+        yield running
+
+
+@pytest.fixture
+def make_collector(store: Store, clock: FakeClock, exchanges: Exchanges) -> Iterator[MakeCollector]:
+    """Make a collector of the store that asks these providers."""
+    with ExitStack() as stack:
+
+        def make(
+            names: Sequence[str] = EXCHANGES, *, quorum: int = 1, api_key: str | None = None, timeout_s: float = 5.0
+        ) -> Collector:
+            endpoints = exchanges.endpoints(timeout_s)
+            providers = stack.enter_context(open_providers(names, endpoints, clock=clock, api_key=api_key))
+            poller = stack.enter_context(Poller(providers))
+            return Collector(store, poller, clock, cadence_s=10.0, quorum=quorum)
+
+        yield make

@@ -1,0 +1,73 @@
+"""Which providers may be asked now, and what an answer means for the next call."""
+
+from dataclasses import dataclass
+
+from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+from btcts.model import HOUR_MS, Candles, ProviderState, Reading, Span
+from btcts.pacing import answered, failed, split
+
+NOON = 1_700_006_400_000
+
+
+@dataclass
+class Named:
+    """A provider that is never asked."""
+
+    name: str
+    key_id: str = ""
+    reach_ms: int = 0
+
+    def latest(self) -> Reading:
+        raise AssertionError(self.name)
+
+    def candles(self, span: Span) -> Candles:
+        raise AssertionError(self.name)
+
+
+def test_a_provider_without_a_past_is_asked() -> None:
+    kraken = Named("kraken")
+
+    assert split([kraken], {}, NOON) == ([kraken], ())
+
+
+def test_a_provider_waits_until_its_time_and_not_longer() -> None:
+    kraken = Named("kraken")
+    states = {"kraken": ProviderState(not_before_ms=NOON + 1, why="HTTP 429")}
+
+    assert split([kraken], states, NOON) == ([], (("kraken", NOON + 1, "HTTP 429"),))
+    assert split([kraken], states, NOON + 1) == ([kraken], ())
+
+
+def test_a_new_api_key_ends_the_wait_of_the_old_one() -> None:
+    renewed = Named("coinmarketcap", key_id="new")
+    states = {"coinmarketcap": ProviderState(not_before_ms=NOON + HOUR_MS, why="key refused", key="old")}
+
+    assert split([renewed], states, NOON) == ([renewed], ())
+
+
+def test_an_answer_clears_the_error_and_keeps_to_the_budget() -> None:
+    reading = Reading("coinmarketcap", 60_000.0, NOON, not_before_ms=NOON + 200_000, credits_left=14_990)
+
+    state = answered(reading, "id", NOON)
+
+    assert state == ProviderState(NOON + 200_000, "budget", NOON, "", 14_990, "id")
+
+
+def test_a_plain_failure_is_tried_again_in_the_next_cycle() -> None:
+    before = ProviderState(answered_ms=NOON - 10_000)
+
+    state = failed(ProviderError("kraken", "HTTP 503"), before, "", NOON)
+
+    assert (state.not_before_ms, state.error, state.answered_ms) == (0, "HTTP 503", NOON - 10_000)
+
+
+def test_a_limit_is_kept_to_the_millisecond() -> None:
+    state = failed(ProviderLimited("kraken", "HTTP 429", until_ms=NOON + 30_000), ProviderState(), "", NOON)
+
+    assert (state.not_before_ms, state.why) == (NOON + 30_000, "HTTP 429")
+
+
+def test_a_provider_that_wants_something_changed_rests_for_a_day() -> None:
+    state = failed(ProviderStopped("coinmarketcap", "the key is invalid"), ProviderState(), "old", NOON)
+
+    assert (state.not_before_ms, state.key) == (NOON + 24 * HOUR_MS, "old")
