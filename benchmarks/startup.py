@@ -1,0 +1,112 @@
+"""How long commands take beside bare programs that do nothing but what is named; ratios measured in one run.
+
+    python benchmarks/startup.py [RUNS]
+
+Every row runs the command and its bare counterpart in turn and compares medians of wall time. The bars are those that
+btcts sets itself.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+BTCTS = (sys.executable, "-c", "from btcts.cli import main; main()")
+BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
+COMPLETION = {"COMP_WORDS": "btcts sh", "COMP_CWORD": "1", "_BTCTS_COMPLETE": "complete_bash"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A command, what it is measured against, and the bar."""
+
+    name: str
+    command: Sequence[str]
+    bare: Sequence[str]
+    bar: float
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+def rows(socket: Path) -> list[Row]:
+    """What is measured; a redis-server with prices listens on `socket`."""
+    typer = (sys.executable, "-c", "import typer")
+    redis = f"unix://{socket}"
+    show = ("show", "15min", "--redis", redis)
+    return [
+        Row("--version / import typer", (*BTCTS, "--version"), typer, 1.3),
+        Row("completion / import typer", BTCTS, typer, 1.3, COMPLETION),
+        Row("--help / help of a bare app", (*BTCTS, "--help"), (*BARE, "--help"), 1.3),
+        Row("show 15min / bare app that pings", (*BTCTS, *show), (*BARE, "show", redis), 1.25),
+    ]
+
+
+def measure(row: Row, runs: int) -> tuple[float, float]:
+    """Median seconds of the command and of its counterpart."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(runs + 2):
+        for command, taken in zip((row.command, row.bare), times, strict=True):
+            seconds = _run(command, row.environ)
+            if number >= 2:
+                taken.append(seconds)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command} ended with {done.returncode}")
+    return time.perf_counter() - began
+
+
+def _with_prices(use: Callable[[Path], None]) -> None:
+    """Call `use` with the socket of a redis-server that is full of simulated prices."""
+    from redis_binaries import binaries
+
+    from btcts.clock import ServerClock
+    from btcts.connect import embedded_store
+    from btcts.embedded import Embedded
+    from btcts.polling import Poller
+    from btcts.providers import DEFAULTS, open_providers
+    from btcts.services.collect import Collector, once
+
+    clock = ServerClock()
+    with tempfile.TemporaryDirectory() as folder:
+        server = Embedded(Path(folder), redis_server=binaries().server)
+        try:
+            with (
+                embedded_store(server.ensure(print), clock=clock) as store,
+                open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
+                Poller(providers) as poller,
+            ):
+                once(Collector(store, poller, clock, cadence_s=None))
+            use(server.socket)
+        finally:
+            server.stop()
+
+
+def main() -> None:
+    """Print the table."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+
+    def measured(socket: Path) -> None:
+        for row in rows(socket):
+            mine, bare = measure(row, runs)
+            ratio = mine / bare
+            verdict = "holds" if ratio <= row.bar else "MISSED"
+            both = f"{mine * 1000:7.1f} ms {bare * 1000:7.1f} ms"
+            print(f"{row.name:<36} {both}  {ratio:5.2f}  bar {row.bar:.2f} {verdict}")
+
+    _with_prices(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""`btcts collect`."""
+
+import random
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.errors import ConfigError, ProviderError
+
+if TYPE_CHECKING:
+    from btcts.clock import ServerClock
+    from btcts.config import Settings
+    from btcts.services.collect import Collector, Cycle
+
+
+@with_common_options
+def collect(
+    *,
+    once: Annotated[
+        bool | None, typer.Option("--once/--forever", help="One cycle, or aligned cycles until SIGINT or SIGTERM.")
+    ] = None,
+    interval: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds between cycles of --forever (default: 10).")
+    ] = None,
+    jitter: Annotated[
+        float, typer.Option(metavar="S", min=0, max=45, help="Start --once up to so many seconds late, by chance.")
+    ] = 0,
+    format: Annotated[LineFormat, typer.Option(help="What is printed for each cycle.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Fetch the price, agree on it, store it, and settle minutes that lack their candle.
+
+    [dim]Examples:[/]
+      btcts collect --once
+      btcts collect --forever --interval 5
+      * * * * * btcts collect --once --jitter 10      (a line for cron)
+    """
+    if once is None:
+        raise ConfigError("collect does one cycle or many: say --once or --forever")
+    if once and interval is not None:
+        raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
+    settings = common(collect__interval_s=interval)
+    code = _once(settings, common, format, jitter) if once else _forever(settings, common, format)
+    raise typer.Exit(code)
+
+
+def _once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> int:
+    from btcts.services.collect import once
+
+    stop = threading.Event()
+    stop.wait(random.uniform(0, jitter))
+    with _collector(settings, common, stop, cadence_s=None) as (collector, _):
+        cycle = once(collector)
+    done = bool(cycle.stored) or cycle.idle
+    if format is LineFormat.json or not done or common.verbose or (sys.stdout.isatty() and not common.quiet):
+        typer.echo(_line(cycle, format), err=format is LineFormat.text and not done)
+    return 0 if done else ProviderError.exit_code
+
+
+def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
+    from btcts.services.collect import forever
+
+    stop = threading.Event()
+    interval_s = settings.collect.interval_s
+    with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), _stopped_by_signals(stop):
+        phase_s = random.uniform(0, interval_s)
+        for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
+            if cycle.problem or not common.quiet:
+                typer.echo(_line(cycle, format))
+    return 0
+
+
+@contextmanager
+def _collector(
+    settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
+) -> Iterator[tuple["Collector", "ServerClock"]]:
+    """A collector on the store and the providers that the settings name, and its clock."""
+    from btcts.clock import ServerClock
+    from btcts.connect import connected
+    from btcts.polling import Poller
+    from btcts.providers import Endpoint, open_providers
+    from btcts.services.collect import Collector
+
+    clock = ServerClock(stop)
+    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    api_key = settings.api_key.reveal() if settings.api_key else None
+    with (
+        connected(settings, clock=clock, writes=True, say=common.say) as store,
+        open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
+        Poller(providers) as poller,
+    ):
+        salt = random.getrandbits(32)
+        yield Collector(store, poller, clock, cadence_s=cadence_s, quorum=settings.collect.quorum, salt=salt), clock
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set `stop`, so that the cycle in hand ends well; a second one ends it at once."""
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _line(cycle: "Cycle", format: LineFormat) -> str:
+    from btcts.render.lines import cycle_json, cycle_line
+
+    return cycle_json(cycle) if format is LineFormat.json else cycle_line(cycle, utc=False)

@@ -1,0 +1,102 @@
+"""The options that every command shares, the settings they lead to, and where talk goes."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from btcts.config import Settings
+
+PANEL = "Common options"
+
+RedisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--redis", metavar="URL", help="The Redis to use: redis://, rediss://, unix://.", rich_help_panel=PANEL
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="Read this settings file and no other.", rich_help_panel=PANEL),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=PANEL)]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.", rich_help_panel=PANEL)]
+NoColorOption = Annotated[bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=PANEL)]
+
+
+@dataclass(frozen=True)
+class Common:
+    """The shared options of one call."""
+
+    redis: str | None = None
+    config: Path | None = None
+    verbose: bool = False
+    quiet: bool = False
+    no_color: bool = False
+
+    def __call__(self, **flags: object) -> "Settings":
+        """The settings in force; `flags` are those of the command, by dotted name with __ for the dot."""
+        from btcts.config import load
+        from btcts.providers import DEFAULTS
+
+        endpoints = {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
+        named = {name.replace("__", "."): value for name, value in flags.items()}
+        return load({"redis.url": self.redis, **named}, endpoints=endpoints, config_path=self.config)
+
+    def say(self, line: str) -> None:
+        """Talk, on stderr."""
+        if not self.quiet:
+            typer.echo(f"btcts: {line}", err=True)
+
+    def console(self) -> "Console":
+        """Where tables go: without colour when it is unwanted or nobody would see it (NO_COLOR, TERM=dumb, a pipe)."""
+        from rich.console import Console
+
+        return Console(no_color=self.no_color or None, highlight=False)
+
+
+_OPTIONS: dict[str, Any] = {
+    "redis": RedisOption,
+    "config": ConfigOption,
+    "verbose": VerboseOption,
+    "quiet": QuietOption,
+    "no_color": NoColorOption,
+}
+
+
+def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options, behind its own, and hand them to it as `common`.
+
+    They may stand before the name of the command too; what stands behind it counts.
+    """
+    signature = inspect.signature(command)
+
+    @functools.wraps(command)
+    def wrapped(ctx: typer.Context, **arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in _OPTIONS}
+        before: Common = ctx.obj or Common()
+        command(common=replace(before, **{name: value for name, value in given.items() if value}), **arguments)
+
+    own = [each for name, each in signature.parameters.items() if name != "common"]
+    shared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if option.__origin__ is bool else None,
+            annotation=option,
+        )
+        for name, option in _OPTIONS.items()
+    ]
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    wrapped.__signature__ = signature.replace(  # type: ignore[attr-defined]  # inspect.signature reads it
+        parameters=[context, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *shared]
+    )
+    wrapped.__annotations__ = {each.name: each.annotation for each in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return wrapped

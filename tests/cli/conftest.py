@@ -1,0 +1,66 @@
+"""The command as its users run it: a process of its own, a real Redis, exchanges on loopback."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exchanges import Exchanges, SimulatedMarket
+from servers import Server
+
+BTCTS = (sys.executable, "-m", "btcts")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Btcts = Callable[..., Done]
+
+
+@pytest.fixture(scope="session")
+def exchanges() -> Iterator[Exchanges]:
+    """Six price APIs on real time."""
+    with Exchanges(SimulatedMarket(), now_ms=lambda: time.time_ns() // 1_000_000) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(tmp_path: Path, server: Server, client: object, exchanges: Exchanges) -> dict[str, str]:
+    """An environment that names the Redis of the test and the local exchanges, and nothing of this machine."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BTCTS_", "REDIS_", "API_KEY"))}
+    names = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
+    return {
+        **kept,
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "BTCTS_DATA_DIR": str(tmp_path / "data"),
+        "REDIS_URL": f"unix://{server.socket}",
+        "BTCTS_COLLECT_PROVIDERS": ",".join(names),
+        "COLUMNS": "100",
+        **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in (*names, "coinmarketcap")},
+    }
+
+
+@pytest.fixture
+def btcts(environ: dict[str, str], tmp_path: Path) -> Btcts:
+    """Run `btcts` with arguments; keywords change the environment, None takes a variable out."""
+
+    def run(*arguments: str, **changes: str | None) -> Done:
+        changed = {name: value for name, value in {**environ, **changes}.items() if value is not None}
+        done = subprocess.run(
+            [*BTCTS, *arguments], env=changed, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -1,0 +1,50 @@
+"""What commands import decides how fast they start."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+HEAVY = ("redis", "httpx", "rich")
+
+REPORT = """
+import sys
+from btcts.cli import main
+try:
+    main()
+finally:
+    print("imported:", *{name.partition(".")[0] for name, module in sys.modules.items() if module}, file=sys.stderr)
+"""
+
+
+def imported(*arguments: str, environ: Mapping[str, str] | None = None) -> set[str]:
+    """Which of the heavy packages a command has imported by its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, *arguments],
+        env={**os.environ, **(environ or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    packages = done.stderr.rpartition("imported:")[2].split()
+    assert "btcts" in packages, done.stderr
+    return {name for name in HEAVY if name in packages}
+
+
+def test_the_version_is_printed_without_redis_httpx_and_rich() -> None:
+    assert imported("--version") == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_imports_neither_redis_nor_httpx_nor_rich(shell: str) -> None:
+    typed = {"COMP_WORDS": "btcts sh", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "btcts sh"}
+
+    assert imported(environ={"_BTCTS_COMPLETE": f"complete_{shell}", **typed}) == set()
+
+
+@pytest.mark.parametrize("command", [[], ["show"], ["collect"], ["server"]], ids=["btcts", "show", "collect", "server"])
+def test_help_imports_neither_redis_nor_httpx(command: list[str]) -> None:
+    assert imported(*command, "--help") == {"rich"}
