@@ -11,7 +11,7 @@ Flag = Annotated[bool, typer.Option(help="A flag.", rich_help_panel="Common opti
 
 
 @app.callback()
-def callback(redis: Text = None, config: Text = None, verbose: Flag = False, quiet: Flag = False) -> None:
+def callback(version: Flag = False) -> None:
     """A bare app.
 
     With a few lines of text.
@@ -19,7 +19,14 @@ def callback(redis: Text = None, config: Text = None, verbose: Flag = False, qui
 
 
 @app.command(rich_help_panel="Prices")
-def collect(interval: Text = None, jitter: Text = None, format: Text = None, once: Flag = False) -> None:
+def collect(
+    interval: Text = None,
+    jitter: Text = None,
+    format: Text = None,
+    once: Flag = False,
+    redis: Text = None,
+    config: Text = None,
+) -> None:
     """Do nothing."""
 
 

@@ -69,14 +69,13 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> float:
 
 def _with_prices(use: Callable[[Path], None]) -> None:
     """Call `use` with the socket of a redis-server that is full of simulated prices."""
-    from redis_binaries import binaries
-
     from btcts.clock import ServerClock
     from btcts.connect import embedded_store
     from btcts.embedded import Embedded
     from btcts.polling import Poller
     from btcts.providers import DEFAULTS, open_providers
     from btcts.services.collect import Collector, once
+    from redis_binaries import binaries
 
     clock = ServerClock()
     with tempfile.TemporaryDirectory() as folder:

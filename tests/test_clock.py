@@ -1,12 +1,11 @@
-"""The clock, the schedule and the judgement of the providers' clocks."""
+"""The clock and the schedule."""
 
 import threading
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.clock import ServerClock, next_beat, skew_ms
+from btcts.clock import ServerClock, next_beat
 
 NOON = 1_700_000_000_000
 
@@ -33,23 +32,6 @@ def test_beats_of_a_day_do_not_drift_however_long_each_cycle_takes() -> None:
         now_ms = beats[-1] + number % 9_000
 
     assert beats == [beats[0] + 10_000 * number for number in range(8640)]
-
-
-@pytest.mark.parametrize("dates", [[], [NOON - 3_600_000]], ids=["none", "one"])
-def test_fewer_than_two_providers_cannot_say_that_our_clock_is_wrong(dates: list[int]) -> None:
-    assert skew_ms(dates, NOON) is None
-
-
-def test_providers_within_ten_seconds_agree_with_our_clock() -> None:
-    assert skew_ms([NOON - 10_000, NOON - 10_000], NOON) is None
-
-
-def test_the_median_of_the_providers_says_how_far_our_clock_is_off() -> None:
-    assert skew_ms([NOON + 3_600_000, NOON + 3_600_400, NOON], NOON) == 3_600_000
-
-
-def test_one_provider_with_a_wrong_clock_is_outvoted() -> None:
-    assert skew_ms([NOON + 3_600_000, NOON, NOON + 500], NOON) is None
 
 
 def test_the_clock_follows_the_server() -> None:

@@ -26,6 +26,9 @@ JUMP = 0.25
 """A lone provider is not believed at once beyond this. One-minute ranges of 11.5 % (2017-11-29) and of 23 %
 (2017-03-10) were real."""
 
+MAX_SKEW_MS = 10_000
+"""How far the providers' clocks may be from ours before nothing is written."""
+
 
 class Refusal(NamedTuple):
     """A reading that was not taken, and why."""
@@ -127,6 +130,17 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1) -> AgreedCandl
         else:
             agreed[minute] = _merged([book[minute] for book in holders])
     return AgreedCandles(agreed, frozenset(disputed), frozenset(covered - traded))
+
+
+def skew_ms(dates_ms: Sequence[int], now_ms: int) -> int | None:
+    """How far the providers' clocks are ahead of `now_ms` when at least two of them say that ours is wrong, else None.
+
+    Judged by the median of their HTTP Date headers, which have a resolution of one second.
+    """
+    if len(dates_ms) < 2:
+        return None
+    ahead = round(_median(dates_ms)) - now_ms
+    return ahead if abs(ahead) > MAX_SKEW_MS else None
 
 
 def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[list[Reading], tuple[Refusal, ...]]:

@@ -1,9 +1,7 @@
 """The one clock that guards, slots and the schedule share: the Redis server's time."""
 
-import statistics
 import threading
 import time
-from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -50,21 +48,6 @@ class ServerClock:
     def sleep(self, seconds: float) -> None:
         """Wait until the time is up or the stop event is set."""
         self._stop.wait(max(0.0, seconds))
-
-
-MAX_SKEW_MS = 10_000
-"""How far the providers' clocks may be from ours before nothing is written."""
-
-
-def skew_ms(dates_ms: Sequence[int], now_ms: int) -> int | None:
-    """How far the providers' clocks are ahead of `now_ms` when at least two of them show that ours is wrong, else None.
-
-    Judged by the median of their HTTP Date headers, which have a resolution of one second.
-    """
-    if len(dates_ms) < 2:
-        return None
-    ahead = round(statistics.median(dates_ms)) - now_ms
-    return ahead if abs(ahead) > MAX_SKEW_MS else None
 
 
 def next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-HEAVY = ("redis", "httpx", "rich")
+HEAVY = ("redis", "httpx", "rich", "pydantic")
 
 REPORT = """
 import sys
@@ -47,4 +48,8 @@ def test_completion_imports_neither_redis_nor_httpx_nor_rich(shell: str) -> None
 
 @pytest.mark.parametrize("command", [[], ["show"], ["collect"], ["server"]], ids=["btcts", "show", "collect", "server"])
 def test_help_imports_neither_redis_nor_httpx(command: list[str]) -> None:
-    assert imported(*command, "--help") == {"rich"}
+    assert imported(*command, "--help") <= {"rich", "pydantic"}
+
+
+def test_show_imports_no_httpx(tmp_path: Path) -> None:
+    assert imported("show", "--redis", f"unix://{tmp_path}/nobody") == {"redis", "pydantic"}

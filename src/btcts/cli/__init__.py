@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from btcts.cli import collect, config, demo, keys, server, show
-from btcts.cli.common import Common, ConfigOption, NoColorOption, QuietOption, RedisOption, VerboseOption
+from btcts.cli.completion import lighten_when_completing
 from btcts.errors import BtctsError
 from btcts.version import __version__
 
@@ -41,11 +41,6 @@ def _print_version(wanted: bool) -> None:
 def btcts(
     ctx: typer.Context,
     *,
-    redis: RedisOption = None,
-    config: ConfigOption = None,
-    verbose: VerboseOption = False,
-    quiet: QuietOption = False,
-    no_color: NoColorOption = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -57,15 +52,13 @@ def btcts(
     [bold]btcts show 15min[/]                look at them
     [bold]btcts collect --forever[/]         keep them fresh
     """
-    ctx.obj = Common(redis, config, verbose, quiet, no_color)
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
 
 def main() -> NoReturn:
     """Run the command and end the process with its exit code; every foreseen failure is one line on stderr."""
-    if "_BTCTS_COMPLETE" in os.environ:
-        sys.modules["rich"] = None  # type: ignore[assignment]  # typer would load it to strip markup that is not there
+    lighten_when_completing()
     try:
         sys.exit(app(prog_name="btcts", standalone_mode=False))
     except BtctsError as exc:

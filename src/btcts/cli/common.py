@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,41 +62,37 @@ class Common:
         return Console(no_color=self.no_color or None, highlight=False)
 
 
-_OPTIONS: dict[str, Any] = {
-    "redis": RedisOption,
-    "config": ConfigOption,
-    "verbose": VerboseOption,
-    "quiet": QuietOption,
-    "no_color": NoColorOption,
+_OPTIONS: dict[str, tuple[Any, object]] = {
+    "redis": (RedisOption, None),
+    "config": (ConfigOption, None),
+    "verbose": (VerboseOption, False),
+    "quiet": (QuietOption, False),
+    "no_color": (NoColorOption, False),
 }
 
 
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options, behind its own, and hand them to it as `common`.
 
-    They may stand before the name of the command too; what stands behind it counts.
+    They belong to the commands and not to `btcts` itself: for an option with a value typer loads pydantic, which
+    would make the completion of commands three times as slow.
     """
     signature = inspect.signature(command)
 
     @functools.wraps(command)
-    def wrapped(ctx: typer.Context, **arguments: Any) -> None:
-        given = {name: arguments.pop(name) for name in _OPTIONS}
-        before: Common = ctx.obj or Common()
-        command(common=replace(before, **{name: value for name, value in given.items() if value}), **arguments)
+    def wrapped(**arguments: Any) -> None:
+        shared = Common(**{name: arguments.pop(name) for name in _OPTIONS})
+        command(common=shared, **arguments)
 
-    own = [each for name, each in signature.parameters.items() if name != "common"]
-    shared = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False if option.__origin__ is bool else None,
-            annotation=option,
-        )
-        for name, option in _OPTIONS.items()
+    own = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, each in signature.parameters.items()
+        if name != "common"
     ]
-    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    wrapped.__signature__ = signature.replace(  # type: ignore[attr-defined]  # inspect.signature reads it
-        parameters=[context, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *shared]
-    )
-    wrapped.__annotations__ = {each.name: each.annotation for each in wrapped.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
+        for name, (option, default) in _OPTIONS.items()
+    ]
+    wrapped.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
     return wrapped

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from btcts import healing, pacing
-from btcts.agreement import Verdict, agree
-from btcts.clock import Clock, next_beat, skew_ms
+from btcts.agreement import Verdict, agree, skew_ms
+from btcts.clock import Clock, next_beat
 from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError
 from btcts.layout import window
 from btcts.model import Gap, ProviderState, Reading, Tick
