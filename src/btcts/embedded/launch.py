@@ -1,0 +1,145 @@
+"""Start the redis-server process, and read in its log why it did not come up."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from btcts.embedded.binaries import Binaries
+from btcts.embedded.places import Places
+from btcts.embedded.wire import answers
+from btcts.errors import EmbeddedError
+
+PASSED_ON = ("HOME", "LD_LIBRARY_PATH", "PATH", "TZ")
+"""The server's environment: none of the user's secrets, and no locale, since it ends when that is not installed."""
+
+LOG_LIMIT = 1 << 20
+"""A log with more bytes than this becomes `redis.log.1` when a server starts."""
+
+REFUSED_DATA = re.compile(
+    r"Bad file format reading the append only file"
+    r"|Unexpected end of file reading the append only file"
+    r"|Unknown command '.*?' reading the append only file"
+    r"|the truncated file is not the last file"
+    r"|Unable to obtain the AOF file \S+ length\. stat: No such file"
+    r"|FATAL AOF MANIFEST FILE ERROR"
+    r"|Internal error in RDB reading"
+    r"|Error loading data from RDB",
+    re.DOTALL,
+)
+"""How redis-server 7.4 refuses its data: of 330 damaged directories that it refused, none went unrecognised.
+
+A disk that fails or a file that may not be opened is none of these: there the data may be whole.
+"""
+
+CAME_UP = re.compile("Ready to accept connections|Redis is now ready to exit|Received shutdown signal")
+
+WARNING_LINE = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ # (?!WARNING)(.+)$", re.MULTILINE)
+
+
+def launch(binaries: Binaries, places: Places, lock: int) -> int:
+    """Start a server that outlives us and keeps the lock; where in the log its story begins.
+
+    It has left our session by then, and is reading its data, or has failed: then the lock is free again.
+    """
+    begin = _prepare(places)
+    with places.log.open("ab") as log:
+        subprocess.run(
+            [*_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)],
+            env=_environment(),
+            pass_fds=(lock,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+    return begin
+
+
+def rehearse(binaries: Binaries, places: Places, lock: int, attempts: Iterable[None]) -> int | None:
+    """Let a server read the data and end, on a socket that nobody knows; where its story begins if it fails."""
+    begin = _prepare(places)
+    stage = places.socket.with_name("rehearsal")
+    command = [*_command(binaries, places), "--unixsocket", str(stage)]
+    with (
+        places.log.open("ab") as log,
+        subprocess.Popen(
+            command, env=_environment(), pass_fds=(lock,), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        ) as server,
+    ):
+        for _ in attempts:
+            if answers(stage) or server.poll() is not None:
+                break
+        server.terminate()
+    return begin if server.returncode else None
+
+
+def become(binaries: Binaries, places: Places, lock: int) -> NoReturn:
+    """Turn this process into the server, which keeps the lock and talks on stdout."""
+    os.set_inheritable(lock, True)
+    os.execve(binaries.server, _command(binaries, places), _environment())
+
+
+def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
+    """Make another start worth trying, by what the log says from `begin` on of the server that ended.
+
+    Data that it refused are put aside, which is said. One that came up, or was told to end, has not failed.
+
+    Raises: EmbeddedError when it ended for any other reason.
+    """
+    with places.log.open("rb") as log:
+        log.seek(begin)
+        story = log.read().decode(errors="replace")
+    if REFUSED_DATA.search(story):
+        broken = places.data_dir / time.strftime("broken-%Y%m%dT%H%M%SZ", time.gmtime())
+        places.db.rename(broken)
+        places.db.mkdir(mode=0o700)
+        say(f"the embedded Redis could not read its data; they are in {broken} now, and it starts afresh")
+    elif not CAME_UP.search(story):
+        raise EmbeddedError(f"redis-server ended at once ({_reason(story)}); its log is {places.log}")
+
+
+def _reason(story: str) -> str:
+    """The line that tells why a server ended: its last warning, or else the last line it wrote."""
+    lines = WARNING_LINE.findall(story) or [line for line in story.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+def _command(binaries: Binaries, places: Places) -> list[str]:
+    """The server and its settings. The append-only file alone keeps the data.
+
+    It is rewritten at 8 MB instead of Redis' 64: a merge adds almost 1 MB of commands to it, which a start replays,
+    and what they come to is 100 KB.
+    """
+    settings = {
+        "loadmodule": binaries.module,
+        "port": "0",
+        "unixsocket": places.socket,
+        "unixsocketperm": "700",
+        "pidfile": places.pid_file,
+        "dir": places.db,
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "aof-load-truncated": "yes",
+        "auto-aof-rewrite-min-size": "8mb",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    return [str(binaries.server), *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def _prepare(places: Places) -> int:
+    """Put our name into the lock and an overlong log aside; the log's size."""
+    places.name_host()
+    places.log.touch(mode=0o600)
+    size = places.log.stat().st_size
+    if size <= LOG_LIMIT:
+        return size
+    places.log.replace(places.log.with_suffix(".log.1"))
+    return 0

@@ -1,0 +1,153 @@
+"""Where everything of one embedded Redis lies, and the lock that tells whether its server lives.
+
+All of it follows from the uid and the data directory alone: XDG_RUNTIME_DIR, TMPDIR and PATH differ between a shell
+and cron, and two servers on one socket and one append-only file would both live.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from btcts.errors import EmbeddedError
+
+LONGEST_SOCKET_PATH = 100
+"""In bytes; the systems take 107 (Linux) and 103 (macOS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files of the embedded Redis in `data_dir`, an absolute path without symbolic links."""
+
+    data_dir: Path
+
+    @property
+    def socket(self) -> Path:
+        """Where the server listens; in a folder of ours in /tmp when the data directory is too deep for a socket.
+
+        Raises: EmbeddedError when that folder is somebody else's, or open to others.
+        """
+        if not hasattr(os, "getuid"):
+            raise EmbeddedError("there is no embedded Redis on Windows; use Docker or set REDIS_URL")
+        socket = self.data_dir / "redis.sock"
+        if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
+            return socket
+        from hashlib import sha256  # few need it
+
+        digest = sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
+        folder = Path(f"/tmp/btcts-{os.getuid()}-{digest}")
+        _refuse_unless_private(folder)
+        return folder / "redis.sock"
+
+    @property
+    def lock(self) -> Path:
+        """Locked as long as the server lives; its text is the name of the host that started it."""
+        return self.data_dir / "lock"
+
+    @property
+    def stopped(self) -> Path:
+        """There from a `server stop` to the next `server start`."""
+        return self.data_dir / "stopped"
+
+    @property
+    def pid_file(self) -> Path:
+        """Written by the server, and removed by it when it ends in good order."""
+        return self.data_dir / "redis.pid"
+
+    @property
+    def log(self) -> Path:
+        """What the server says when it is not in the foreground."""
+        return self.data_dir / "redis.log"
+
+    @property
+    def db(self) -> Path:
+        """The folder of the append-only files."""
+        return self.data_dir / "db"
+
+    @property
+    def installation(self) -> Path:
+        """The folder that `server install` fills."""
+        return self.data_dir / "redis"
+
+    @property
+    def record(self) -> Path:
+        """Which binaries were started first: cron, with another PATH, shall start the same ones."""
+        return self.data_dir / "binaries"
+
+    def create(self) -> None:
+        """Make the folders, for nobody but us."""
+        for folder in (self.data_dir, self.db, self.socket.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def pid(self) -> int | None:
+        """The process of the server that lives, or of the last one when it was killed."""
+        text = _text(self.pid_file)
+        return int(text) if text.isdecimal() else None
+
+    def refuse_other_host(self) -> None:
+        """Refuse a directory whose server was started on another host and has not ended in good order there.
+
+        The lock alone does not tell: on a network file system it may reach no further than its own host.
+
+        Raises: EmbeddedError naming both hosts.
+        """
+        theirs, ours = _text(self.lock), os.uname().nodename
+        if theirs not in ("", ours) and self.pid_file.exists():
+            raise EmbeddedError(
+                f"{self.data_dir} belongs to the embedded Redis of host {theirs}, and this is {ours}; "
+                f"stop it there, or remove {self.pid_file} when that host is gone"
+            )
+
+    def name_host(self) -> None:
+        """Say in the lock, which the caller holds, that its server runs on this host; no server has written yet."""
+        self.lock.write_text(f"{os.uname().nodename}\n")
+        self.pid_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[int | None]:
+    """The lock as a descriptor until the block ends, or None while a server (or another starter) has it.
+
+    A process that inherits the descriptor keeps the lock for as long as it lives, whatever ends it.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor if _locked(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def in_use(lock: Path) -> bool:
+    """Whether somebody has the lock; nothing is created to find out."""
+    if not lock.exists():
+        return False
+    with held(lock) as descriptor:
+        return descriptor is None
+
+
+def _locked(descriptor: int) -> bool:
+    import fcntl  # absent on Windows
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _refuse_unless_private(folder: Path) -> None:
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise EmbeddedError(f"{folder} is not a private folder of uid {os.getuid()}; remove it, or use a shorter path")

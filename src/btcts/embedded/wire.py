@@ -1,0 +1,29 @@
+"""The few words that are spoken with a server before any client of Redis is imported."""
+
+import socket
+from pathlib import Path
+
+
+def ask(path: Path, command: str, *, timeout_s: float = 1.0) -> str:
+    """The answer to one command: the line of a status or an error, the text of a bulk reply.
+
+    Raises: OSError when nobody answers, or the connection is closed instead (as it is by SHUTDOWN).
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        connection.connect(str(path))
+        connection.sendall(command.encode() + b"\r\n")
+        with connection.makefile("rb") as answer:
+            line = answer.readline()
+            if not line:
+                raise ConnectionResetError(f"{path} closed without an answer")
+            text = answer.read(int(line[1:])) if line.startswith(b"$") else line
+    return text.decode(errors="replace").strip()
+
+
+def answers(path: Path) -> bool:
+    """Whether a server listens there and has read its data; one that complains of its disk answers too."""
+    try:
+        return not ask(path, "PING").startswith("-LOADING")
+    except OSError:
+        return False

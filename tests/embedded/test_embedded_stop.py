@@ -1,0 +1,161 @@
+"""Stopping, seeing, and the foreground."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import redis
+from endings import kill
+from starters import foreground
+
+from btcts.embedded import Embedded
+from btcts.embedded.wire import ask
+from btcts.errors import EmbeddedError
+
+
+def test_stop_keeps_the_data(embedded: Embedded, said: list[str]) -> None:
+    ask(embedded.ensure(said.append), "TS.ADD ticks 1000 64123.5")
+
+    embedded.stop()
+
+    embedded.start(said.append)
+    with redis.Redis(unix_socket_path=str(embedded.socket)) as client:
+        assert client.execute_command("TS.GET", "ticks") == [1000, 64123.5]
+
+
+def test_after_a_stop_the_process_is_gone(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    embedded.ensure(said.append)
+
+    status = embedded.stop()
+
+    assert (status.running, status.stopped, status.pid) == (False, True, None)
+    assert "bye bye" in (data_dir / "redis.log").read_text()
+
+
+def test_nothing_starts_on_demand_after_a_stop(embedded: Embedded, said: list[str]) -> None:
+    embedded.ensure(said.append)
+    embedded.stop()
+
+    with pytest.raises(EmbeddedError, match="run `btcts server start`"):
+        embedded.ensure(said.append)
+
+
+def test_after_a_stop_no_server_is_even_looked_for(data_dir: Path, said: list[str]) -> None:
+    embedded = Embedded(data_dir, redis_server=data_dir / "not-there")
+    embedded.stop()
+
+    with pytest.raises(EmbeddedError, match="run `btcts server start`"):
+        embedded.ensure(said.append)
+
+
+def test_start_allows_starts_on_demand_again(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    embedded.stop()
+
+    embedded.start(said.append)
+
+    kill(data_dir)
+    assert ask(embedded.ensure(said.append), "PING") == "+PONG"
+
+
+def test_start_is_content_with_a_running_server(embedded: Embedded, said: list[str]) -> None:
+    first = embedded.start(said.append)
+
+    assert embedded.start(said.append) == first
+
+
+def test_stop_before_the_first_start_still_forbids_starts(embedded: Embedded, said: list[str]) -> None:
+    status = embedded.stop()
+
+    assert (status.running, status.stopped) == (False, True)
+
+
+def test_a_server_that_cannot_be_asked_to_end_is_told_with_its_pid(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append).unlink()
+    pid = embedded.status().pid
+    hasty = Embedded(data_dir, patience_s=0.02)
+
+    with pytest.raises(EmbeddedError, match=f"process {pid} has not ended after 0.02 s"):
+        hasty.stop()
+
+
+def test_the_server_of_another_host_is_not_taken_for_stopped(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append)
+    kill(data_dir)
+    (data_dir / "lock").write_text("atlantis\n")
+
+    with pytest.raises(EmbeddedError, match="of host atlantis"):
+        embedded.stop()
+
+
+def test_status_creates_nothing(embedded: Embedded, data_dir: Path) -> None:
+    status = embedded.status()
+
+    assert (status.running, status.stopped, status.pid, status.version) == (False, False, None, None)
+    assert not data_dir.exists()
+
+
+def test_status_knows_the_process_and_the_versions(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    embedded.ensure(said.append)
+
+    status = embedded.status()
+
+    assert (status.running, status.data_dir, status.socket) == (True, data_dir, data_dir / "redis.sock")
+    assert (status.version, status.module_version) == ("7.4.1", "1.12.2")
+    assert ask(status.socket, "INFO").count(f"process_id:{status.pid}\r\n") == 1
+
+
+def test_status_tells_a_process_that_does_not_answer(embedded: Embedded, said: list[str]) -> None:
+    embedded.ensure(said.append).unlink()
+
+    status = embedded.status()
+
+    assert not status.running
+    assert status.pid is not None
+
+
+def test_run_becomes_the_server_and_ends_in_good_order_on_sigterm(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    with foreground(data_dir) as process:
+        assert embedded.status().pid == process.pid
+        ask(embedded.socket, "TS.ADD ticks 1000 64123.5")
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+    assert process.returncode == 0
+    with redis.Redis(unix_socket_path=str(embedded.ensure(said.append))) as client:
+        assert client.execute_command("TS.GET", "ticks") == [1000, 64123.5]
+
+
+def test_run_holds_the_lock_as_long_as_it_lives(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    with foreground(data_dir) as process:
+        kill(data_dir)
+        process.communicate()
+
+    assert embedded.ensure(said.append) == embedded.socket
+
+
+def test_run_refuses_to_be_the_second(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    embedded.ensure(said.append)
+    pid = embedded.status().pid
+
+    with foreground(data_dir) as process:
+        assert process.stderr
+        complaint = process.stderr.read()
+
+    assert f"process {pid} is the embedded Redis already" in complaint
+
+
+def test_run_counts_as_a_start_by_hand(embedded: Embedded, data_dir: Path) -> None:
+    embedded.stop()
+
+    with foreground(data_dir) as process:
+        status = embedded.status()
+        process.terminate()
+        process.communicate()
+
+    assert (status.running, status.stopped) == (True, False)
