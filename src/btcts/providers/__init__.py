@@ -1,0 +1,98 @@
+"""Adapters to price APIs; a provider that is not used is never imported, nor is httpx without one that needs it."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
+
+from btcts.clock import Clock
+from btcts.errors import ConfigError
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+    from btcts.providers.http import Api
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a provider answers, and how long an answer may take from the name look-up to its last byte."""
+
+    url: str
+    timeout_s: float = 5.0
+
+
+DEFAULTS: Mapping[str, Endpoint] = MappingProxyType(
+    {
+        "coinmarketcap": Endpoint("https://pro-api.coinmarketcap.com"),
+        "coinbase": Endpoint("https://api.exchange.coinbase.com"),
+        "kraken": Endpoint("https://api.kraken.com"),
+        "bitstamp": Endpoint("https://www.bitstamp.net"),
+        "bitfinex": Endpoint("https://api-pub.bitfinex.com"),
+        "gemini": Endpoint("https://api.gemini.com"),
+        "simulated": Endpoint(""),
+    }
+)
+"""The endpoint of each provider; the simulated one has no address."""
+
+NAMES: tuple[str, ...] = tuple(DEFAULTS)
+
+_CLASSES = {
+    "coinmarketcap": "CoinMarketCap",
+    "coinbase": "Coinbase",
+    "kraken": "Kraken",
+    "bitstamp": "Bitstamp",
+    "bitfinex": "Bitfinex",
+    "gemini": "Gemini",
+    "simulated": "Simulated",
+}
+
+
+@contextmanager
+def open_providers(
+    names: Sequence[str], endpoints: Mapping[str, Endpoint], *, clock: Clock, api_key: str | None = None
+) -> Iterator[list["Provider"]]:
+    """The providers called `names`, in that order, on one HTTP client that is closed at the end.
+
+    A name that `endpoints` lacks has its default endpoint; `api_key` is CoinMarketCap's.
+
+    Raises: ConfigError for a name that no provider has.
+    """
+    if unknown := [name for name in names if name not in NAMES]:
+        raise ConfigError(f"no provider is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+    if not set(names) - {"simulated"}:
+        yield [_class("simulated")(clock) for _ in names]
+        return
+    with _httpx_without_its_command():
+        from btcts.providers.http import Api, open_client
+    with open_client() as client:
+        apis = {name: Api(name, endpoints.get(name, DEFAULTS[name]), client, clock) for name in names}
+        yield [_provider(name, apis[name], clock, api_key) for name in names]
+
+
+def _provider(name: str, api: "Api", clock: Clock, api_key: str | None) -> "Provider":
+    if name == "simulated":
+        return _class(name)(clock)
+    return _class(name)(api, api_key) if name == "coinmarketcap" else _class(name)(api)
+
+
+def _class(name: str) -> Callable[..., "Provider"]:
+    module = import_module(f"btcts.providers.{name}")
+    found: Callable[..., Provider] = getattr(module, _CLASSES[name])
+    return found
+
+
+@contextmanager
+def _httpx_without_its_command() -> Iterator[None]:
+    """Keep `import httpx` from loading the command it carries, and rich and pygments with it (50 ms of each run).
+
+    httpx does without that command where its module does not offer one (see httpx/__init__.py).
+    """
+    command = sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
+    try:
+        yield
+    finally:
+        if not hasattr(command, "main"):
+            del sys.modules["httpx._main"]

@@ -1,0 +1,49 @@
+"""Coinbase Exchange."""
+
+from btcts.model import Candles, Reading, Span
+from btcts.providers.base import UNBOUNDED_MS, iso, parse_iso_ms, parse_price, shape_of
+from btcts.providers.http import Api
+from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of
+
+PRODUCT = "/products/BTC-USD"
+
+# 300 rows a request, both ends included. A page asks for one row more than it is about, so that it would not lose
+# its last row if `end` were excluded; five pages of 300 do not cover 25 hours either.
+PAGING = Paging(unit_ms=1000, minutes=299)
+
+
+class Coinbase:
+    """Coinbase Exchange, keyless.
+
+    https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-product-ticker
+    https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-product-candles
+
+    Candles: newest first, unix seconds, [time, LOW, HIGH, OPEN, close, volume] as numbers, at most 300 a request;
+    without `start` or `end` both are ignored, rows may precede `start`, the running minute may be there, a minute
+    without trades is left out. 10 requests a second.
+    """
+
+    name = "coinbase"
+    key_id = ""
+    reach_ms = UNBOUNDED_MS
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def latest(self) -> Reading:
+        """The last trade, from the ticker, which has its time."""
+        answer = self._api.fetch_json(f"{PRODUCT}/ticker")
+        with shape_of(self.name, answer.payload) as ticker:
+            price = parse_price(self.name, ticker["price"])
+            traded_ms = parse_iso_ms(self.name, ticker["time"])
+        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+
+    def candles(self, span: Span) -> Candles:
+        """The candles of `span`; six requests for 25 hours."""
+        covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        return read_candles(self.name, covered, PAGING, self._rows)
+
+    def _rows(self, page: Span) -> list[Row]:
+        query = {"granularity": "60", "start": iso(page.start_ms), "end": iso(page.end_ms)}
+        rows = self._api.fetch_json(f"{PRODUCT}/candles", query).payload
+        return rows_of(self.name, rows, lambda row: Row(row[0], row[3], row[2], row[1], row[4], row[5]))

@@ -1,0 +1,176 @@
+"""CoinMarketCap: an aggregator with a monthly budget of credits."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+from btcts.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
+from btcts.providers.base import iso, parse_iso_ms, parse_price, quoted, shape_of
+from btcts.providers.http import Answer, Api, Reply
+
+QUOTES = "/v3/cryptocurrency/quotes/latest"
+KEY_INFO = "/v1/key/info"
+KEY_HEADER = "X-CMC_PRO_API_KEY"
+KEYLESS = "/public-api"
+BITCOIN = 1
+
+SPACING_MS = 300_000
+"""Between two calls where the budget is not known: the smallest plan, 10 000 credits, then lasts for a month."""
+
+_STOPS = {
+    1001: "the key is invalid: correct API_KEY",
+    1002: "the key is missing: set API_KEY",
+    1003: "the plan of the key is not activated: see pro.coinmarketcap.com/account/plan",
+    1004: "the plan of the key is not paid: see pro.coinmarketcap.com/account/plan",
+    1005: "a key is required: set API_KEY",
+    1006: "the plan of the key lacks this call: change the plan, or drop coinmarketcap from the providers",
+    1007: "the key is disabled: set another API_KEY",
+}
+"""What the user has to do, by error code."""
+
+_DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The credits that are left until `reset_ms`, as read at `read_ms`."""
+
+    credits_left: int
+    reset_ms: int
+    read_ms: int
+
+    def is_fresh(self, now_ms: int) -> bool:
+        """Whether it was read within the last hour and before its reset."""
+        return now_ms < min(self.read_ms + HOUR_MS, self.reset_ms)
+
+    def next_ms(self, now_ms: int) -> int:
+        """When to ask again so that a tenth of the time is left when the credits are not; a minute at least."""
+        if not self.credits_left:
+            return self.reset_ms
+        spacing_s = -(-(self.reset_ms - now_ms) * 11 // (self.credits_left * 10_000))
+        return now_ms + max(spacing_s * 1000, MINUTE_MS)
+
+
+class CoinMarketCap:
+    """CoinMarketCap, with a key or, at a lower rate, without.
+
+    https://coinmarketcap.com/api/documentation
+    https://coinmarketcap.com/api/documentation/guides/errors-and-rate-limits
+
+    A quote is a JSON number with a time of its own, renewed about once a minute; assets and quotes are arrays in no
+    promised order. Each answer has a `status` whose `error_code` may be a text, and other than 0 with HTTP 200 too.
+    There are no candles of a minute. A quote costs a credit, `key/info` none.
+    """
+
+    name = "coinmarketcap"
+    reach_ms = 0
+
+    def __init__(self, api: Api, api_key: str | None) -> None:
+        self._api = api
+        self._api_key = api_key
+        self._budget: Budget | None = None
+
+    @property
+    def key_id(self) -> str:
+        """A digest of the key."""
+        return hashlib.sha256(self._api_key.encode()).hexdigest()[:12] if self._api_key else ""
+
+    def latest(self) -> Reading:
+        """The price at CoinMarketCap's own time, with when to ask again and the credits that are left.
+
+        Raises: ProviderLimited, without asking, when no credits are left.
+        """
+        self._budget = self._budget_now()
+        if self._budget and not self._budget.credits_left:
+            until_ms = self._budget.reset_ms
+            raise ProviderLimited(self.name, f"no credits left until {iso(until_ms)}", until_ms=until_ms)
+        answer = self._ask(QUOTES, {"id": BITCOIN, "convert": "USD"})
+        price, time_ms, spent = self._quote(answer.payload)
+        next_ms = answer.received_ms + SPACING_MS
+        if self._budget:
+            self._budget = replace(self._budget, credits_left=max(0, self._budget.credits_left - spent))
+            next_ms = self._budget.next_ms(answer.received_ms)
+        credits_left = self._budget.credits_left if self._budget else None
+        return Reading(self.name, price, time_ms, time_ms, answer.date_ms, next_ms, credits_left)
+
+    def candles(self, span: Span) -> Candles:
+        """None: the shortest interval on offer is five minutes."""
+        return Candles(self.name, None, ())
+
+    def _quote(self, payload: Any) -> tuple[float, int, int]:
+        with shape_of(self.name, payload):
+            (asset,) = (each for each in payload["data"] if each["id"] == BITCOIN)
+            (quote,) = (each for each in asset["quote"] if each["symbol"] == "USD")
+            price = parse_price(self.name, quote["price"])
+            time_ms = parse_iso_ms(self.name, quote["last_updated"])
+            return price, time_ms, int(payload["status"]["credit_count"])
+
+    def _budget_now(self) -> Budget | None:
+        now_ms = self._api.clock.now_ms()
+        if not self._api_key or (self._budget and self._budget.is_fresh(now_ms)):
+            return self._budget
+        try:
+            with shape_of(self.name, self._ask(KEY_INFO, {}).payload) as payload:
+                plan, usage = payload["data"]["plan"], payload["data"]["usage"]
+                credits_left = max(0, int(usage["current_month"]["credits_left"]))
+                reset_ms = parse_iso_ms(self.name, plan["credit_limit_monthly_reset_timestamp"])
+            return Budget(credits_left, reset_ms, now_ms)
+        except ProviderError:
+            return None  # the quote that is asked for next fails too where this matters
+
+    def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
+        reply = self._fetch(path, query)
+        code, message = _status_of(reply)
+        if code:
+            raise self._refusal(code, f"error {code} ({quoted(message)})", reply)
+        answer = self._api.accept(reply)
+        if code is None:
+            raise ProviderError(self.name, f"answered without a status: {reply.excerpt()}")
+        return answer
+
+    def _fetch(self, path: str, query: dict[str, str | int]) -> Reply:
+        key = self._api_key
+        if not key:
+            return self._api.fetch(KEYLESS + path, query)
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            raise ProviderStopped(self.name, "the key has characters that no key has: correct API_KEY")
+        return self._api.fetch(path, query, {KEY_HEADER: key})
+
+    def _refusal(self, code: int, problem: str, reply: Reply) -> ProviderError:
+        if code in _STOPS:
+            return ProviderStopped(self.name, f"{problem}; {_STOPS[code]}")
+        now_ms = self._api.clock.now_ms()
+        until_ms = self._until_ms(code, now_ms)
+        if until_ms is None:
+            return ProviderError(self.name, problem) if reply.status == 200 else self._api.refusal(reply, problem)
+        asked_ms = now_ms + (self._api.asked_wait_ms(reply) or 0)
+        return ProviderLimited(self.name, problem, until_ms=max(until_ms, asked_ms))
+
+    def _until_ms(self, code: int, now_ms: int) -> int | None:
+        match code:
+            case 1008:  # the limit per minute
+                return now_ms - now_ms % MINUTE_MS + MINUTE_MS + 1000
+            case 1009:  # the credits of the day
+                return now_ms - now_ms % _DAY_MS + _DAY_MS
+            case 1010:  # the credits of the month
+                reset_ms = self._budget.reset_ms if self._budget else 0
+                return reset_ms if reset_ms > now_ms else _next_month_ms(now_ms)
+            case 1011:  # the limit per IP address
+                return now_ms + MINUTE_MS
+        return None
+
+
+def _status_of(reply: Reply) -> tuple[int | None, str]:
+    """The error code (None where the reply has none) and its message."""
+    try:
+        status = reply.json()["status"]
+        return int(str(status["error_code"])), str(status.get("error_message"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, ""
+
+
+def _next_month_ms(now_ms: int) -> int:
+    month = datetime.fromtimestamp(now_ms / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return int((month + timedelta(days=32)).replace(day=1).timestamp() * 1000)

@@ -1,0 +1,59 @@
+"""Gemini."""
+
+from btcts.errors import ProviderError
+from btcts.model import HOUR_MS, Candles, Reading, Span
+from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
+from btcts.providers.http import Answer, Api
+from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of, start_of
+
+PRODUCT = "btcusd"
+PAGING = Paging(unit_ms=1, minutes=1440, every_minute=True)
+
+
+class Gemini:
+    """Gemini, keyless.
+
+    https://developer.gemini.com/trading/rest-api/market-data/list-trades
+    https://developer.gemini.com/trading/rest-api/market-data/list-candles
+
+    The ticker has no time (its last price was once 41 minutes old), so the price is that of the latest trade:
+    {timestampms, price, ...}, newest first. Candles: newest first, ms, [time, open, high, low, close, volume] as
+    numbers, the running minute included, a flat row with volume 0 for a minute without trades; always the whole
+    window of about a day, whose length is not promised. 120 requests a minute.
+    """
+
+    name = "gemini"
+    key_id = ""
+    reach_ms = 24 * HOUR_MS
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def latest(self) -> Reading:
+        """The last trade."""
+        answer = self._ask(f"/v1/trades/{PRODUCT}", {"limit_trades": 1})
+        with shape_of(self.name, answer.payload) as trades:
+            price = parse_price(self.name, trades[0]["price"])
+            traded_ms = parse_ms(self.name, trades[0]["timestampms"])
+        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+
+    def candles(self, span: Span) -> Candles:
+        """The candles of the part of `span` that the window has; one request."""
+        asked = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        if asked is None:
+            return Candles(self.name, None, ())
+        rows = self._rows()
+        oldest_ms = min((start_of(self.name, row, PAGING.unit_ms) for row in rows), default=asked.start_ms)
+        covered = Span(max(asked.start_ms, oldest_ms), asked.end_ms) if oldest_ms < asked.end_ms else None
+        return read_candles(self.name, covered, PAGING, lambda _: rows)
+
+    def _rows(self) -> list[Row]:
+        rows = self._ask(f"/v2/candles/{PRODUCT}/1m", {}).payload
+        return rows_of(self.name, rows, lambda row: Row(row[0], row[1], row[2], row[3], row[4], row[5]))
+
+    def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
+        answer = self._api.fetch_json(path, query)
+        # {"result": "error", "reason": ..., "message": ...} in place of rows
+        if isinstance(answer.payload, dict):
+            raise ProviderError(self.name, f"refused: {quoted(answer.payload)}")
+        return answer

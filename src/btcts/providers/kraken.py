@@ -1,0 +1,74 @@
+"""Kraken."""
+
+from typing import Any
+
+from btcts.errors import ProviderError
+from btcts.model import MINUTE_MS, Candles, Reading, Span
+from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
+from btcts.providers.http import Answer, Api
+from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of
+
+PRODUCT = "XBTUSD"
+PAGING = Paging(unit_ms=1000, minutes=720, every_minute=True)
+
+_WAITS_MS = {
+    "EAPI:Rate limit exceeded": 60_000,
+    "EGeneral:Too many requests": 60_000,
+    "EGeneral:Temporary lockout": 900_000,
+}
+
+
+class Kraken:
+    """Kraken, keyless.
+
+    https://docs.kraken.com/api/docs/rest-api/get-recent-trades
+    https://docs.kraken.com/api/docs/rest-api/get-ohlc-data
+
+    Errors come with HTTP 200; those that begin with a W are warnings. The ticker has no time, so the price is that of
+    the latest trade: [price, volume, unix seconds with a fraction, ...], ascending. Candles: ascending, unix seconds,
+    [time, open, high, low, close, vwap, volume, count] with texts for prices, the running minute always last, a flat
+    row with count 0 for a minute without trades. Whatever `since` says, only the newest 720 rows are served; it
+    excludes its own minute (ccxt#2786). About one request a second.
+    """
+
+    name = "kraken"
+    key_id = ""
+
+    reach_ms = 719 * MINUTE_MS
+    """720 rows, of which the running minute may be one."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def latest(self) -> Reading:
+        """The last trade."""
+        answer, trades = self._ask("/0/public/Trades", {"pair": PRODUCT, "count": 1})
+        with shape_of(self.name, trades):
+            price = parse_price(self.name, trades[-1][0])
+            traded_ms = parse_ms(self.name, trades[-1][2], unit_ms=1000)
+        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+
+    def candles(self, span: Span) -> Candles:
+        """The candles of the part of `span` that lies in the last twelve hours; one request."""
+        covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        return read_candles(self.name, covered, PAGING, self._rows)
+
+    def _rows(self, page: Span) -> list[Row]:
+        since_s = (page.start_ms - MINUTE_MS) // 1000
+        _, rows = self._ask("/0/public/OHLC", {"pair": PRODUCT, "interval": 1, "since": since_s})
+        return rows_of(self.name, rows, lambda row: Row(row[0], row[1], row[2], row[3], row[4], row[7]))
+
+    def _ask(self, path: str, query: dict[str, str | int]) -> tuple[Answer, Any]:
+        answer = self._api.fetch_json(path, query)
+        with shape_of(self.name, answer.payload) as payload:
+            if errors := [str(each) for each in payload["error"] if not str(each).startswith("W")]:
+                raise self._refusal(errors[0])
+            # Our product comes back under another spelling, such as XXBTZUSD; there is no other key but `last`.
+            (rows,) = (rows for key, rows in payload["result"].items() if key != "last")
+        return answer, rows
+
+    def _refusal(self, error: str) -> ProviderError:
+        problem = f"refused: {quoted(error)}"
+        if error in _WAITS_MS:
+            return self._api.limited(problem, _WAITS_MS[error])
+        return ProviderError(self.name, problem)

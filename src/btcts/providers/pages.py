@@ -1,0 +1,121 @@
+"""Candle replies: rows checked against the grid, closed minutes only, pages that must agree where they overlap."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from btcts.errors import ProviderError
+from btcts.model import MINUTE_MS, Candle, Candles, Span
+from btcts.providers.base import SHAPE_ERRORS, iso, parse_amount, parse_ms, parse_price, quoted
+
+SETTLE_MS = 5_000
+"""How long after its end a minute counts as closed: an exchange needs a moment to book its last trades."""
+
+Minutes = dict[int, Candle | None]
+"""The minutes of a page that have a row, by their start; None where the row says that there were no trades."""
+
+
+class Row(NamedTuple):
+    """One row of a candle reply, its values as the provider spells them.
+
+    `traded` is the amount or the number of trades; 0 says that the minute had none.
+    """
+
+    start: object
+    open: object
+    high: object
+    low: object
+    close: object
+    traded: object
+
+
+class Paging(NamedTuple):
+    """How a provider serves candles: its unit of time, minutes per request, and whether every minute has a row."""
+
+    unit_ms: int
+    minutes: int
+    every_minute: bool = False
+
+
+def closed_part(span: Span, now_ms: int, reach_ms: int) -> Span | None:
+    """The closed minutes of `span` that start at most `reach_ms` before now; None when there are none."""
+    start_ms = -(-max(span.start_ms, now_ms - reach_ms) // MINUTE_MS) * MINUTE_MS
+    end_ms = min(span.end_ms, now_ms - SETTLE_MS) // MINUTE_MS * MINUTE_MS
+    return Span(start_ms, end_ms) if start_ms < end_ms else None
+
+
+def rows_of(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
+    """The rows of a reply, each taken apart by `spell`.
+
+    Raises: ProviderError naming the first row of another shape.
+    """
+    if not isinstance(rows, list):
+        raise ProviderError(provider, f"candles are not a list: {quoted(rows)}")
+    spelt = []
+    for each in rows:
+        try:
+            spelt.append(spell(each))
+        except SHAPE_ERRORS as exc:
+            raise ProviderError(provider, f"a candle of unexpected shape: {quoted(each)}") from exc
+    return spelt
+
+
+def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Callable[[Span], list[Row]]) -> Candles:
+    """The candles of `covered`, fetched in pages that overlap by one minute.
+
+    Raises: ProviderError when a row is wrong, a minute is missing or two pages contradict each other.
+    """
+    found: Minutes = {}
+    for page in _pages(covered, paging.minutes):
+        minutes = minutes_of(provider, fetch(page), page, paging)
+        seam_ms = page.start_ms
+        if covered and seam_ms > covered.start_ms and found.get(seam_ms) != minutes.get(seam_ms):
+            raise ProviderError(provider, f"two pages disagree about the candle of {iso(seam_ms)}")
+        found |= minutes
+    return Candles(provider, covered, tuple(candle for _, candle in sorted(found.items()) if candle))
+
+
+def minutes_of(provider: str, rows: list[Row], page: Span, paging: Paging) -> Minutes:
+    """The minutes of `page` that have a row, in any order; rows outside are checked against the grid only."""
+    found: Minutes = {}
+    for row in rows:
+        start_ms = start_of(provider, row, paging.unit_ms)
+        if start_ms not in page:
+            continue
+        candle = _candle(provider, start_ms, row)
+        if found.setdefault(start_ms, candle) != candle:
+            raise ProviderError(provider, f"two rows disagree about the candle of {iso(start_ms)}")
+    missing = [each for each in page.minutes() if each not in found] if paging.every_minute else []
+    if missing:
+        raise ProviderError(
+            provider,
+            f"a short page: no row for {len(missing)} of {len(page.minutes())} minutes, {iso(missing[0])} first",
+        )
+    return found
+
+
+def start_of(provider: str, row: Row, unit_ms: int) -> int:
+    """The start of the minute that a row is about.
+
+    Raises: ProviderError when it is no time or off the grid of minutes.
+    """
+    start_ms = parse_ms(provider, row.start, unit_ms=unit_ms)
+    if start_ms % MINUTE_MS:
+        raise ProviderError(provider, f"a candle starts off the minute: {quoted(row.start)}")
+    return start_ms
+
+
+def _candle(provider: str, start_ms: int, row: Row) -> Candle | None:
+    if parse_amount(provider, row.traded) == 0:
+        return None
+    prices = (parse_price(provider, each) for each in (row.open, row.high, row.low, row.close))
+    try:
+        return Candle(start_ms, *prices)
+    except ValueError as exc:
+        raise ProviderError(provider, str(exc)) from exc
+
+
+def _pages(span: Span | None, minutes: int) -> Iterator[Span]:
+    while span:
+        page = Span(span.start_ms, min(span.start_ms + minutes * MINUTE_MS, span.end_ms))
+        yield page
+        span = Span(page.end_ms - MINUTE_MS, span.end_ms) if page.end_ms < span.end_ms else None

@@ -1,0 +1,64 @@
+"""A market with quiet minutes, the local exchanges that trade it, and a clock that stands still."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from btcts.clock import Clock
+from btcts.model import MINUTE_MS
+from btcts.providers import Endpoint
+from btcts.providers.base import Provider
+from btcts.providers.http import open_client
+from clocks import FakeClock
+from exchanges import Exchanges, ThinMarket
+from providers.opening import NOW_MS, Opened, provider_at
+
+
+def _quiet(minute_ms: int) -> bool:
+    """Every seventh minute, and forty minutes in a row ten hours ago."""
+    minutes_ago = (NOW_MS - minute_ms) // MINUTE_MS
+    return minute_ms // MINUTE_MS % 7 == 3 or 600 <= minutes_ago < 640
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands at `NOW_MS`."""
+    return FakeClock(NOW_MS)
+
+
+@pytest.fixture(scope="session")
+def market() -> ThinMarket:
+    """The market that all exchanges trade; it remembers what it computed."""
+    return ThinMarket(_quiet)
+
+
+@pytest.fixture(scope="session")
+def _http() -> Iterator[httpx.Client]:
+    """The client of all tests; making one takes 20 ms."""
+    with open_client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _running(market: ThinMarket) -> Iterator[Exchanges]:
+    """The exchanges of the whole run, at a time that stands still."""
+    with Exchanges(market, now_ms=lambda: NOW_MS) as exchanges:
+        yield exchanges
+
+
+@pytest.fixture
+def exchanges(_running: Exchanges) -> Exchanges:
+    """The local exchanges, well and not yet asked anything."""
+    _running.reset()
+    return _running
+
+
+@pytest.fixture
+def opened(exchanges: Exchanges, clock: FakeClock, _http: httpx.Client) -> Opened:
+    """How to come by a provider on the local exchanges."""
+
+    def open_one(name: str, *, at: Exchanges = exchanges, by: Clock = clock, timeout_s: float = 5.0) -> Provider:
+        return provider_at(Endpoint(at.url(name), timeout_s), name, _http, by)
+
+    return open_one

@@ -1,0 +1,73 @@
+"""How the tests of the providers come by one, and by answers of their own making."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from btcts.clock import Clock
+from btcts.providers import Endpoint
+from btcts.providers.base import Provider
+from btcts.providers.bitfinex import Bitfinex
+from btcts.providers.bitstamp import Bitstamp
+from btcts.providers.coinbase import Coinbase
+from btcts.providers.coinmarketcap import CoinMarketCap
+from btcts.providers.gemini import Gemini
+from btcts.providers.http import Api
+from btcts.providers.kraken import Kraken
+from btcts.providers.simulated import Simulated
+from clocks import FakeClock
+
+NOW_MS = 1_767_268_834_567
+"""2026-01-01T12:00:34.567Z"""
+
+KEY = "b54bcf4d-1bca-4e8e-9a24-22ff2c3d462c"
+
+EXCHANGES = {"coinbase": Coinbase, "kraken": Kraken, "bitstamp": Bitstamp, "bitfinex": Bitfinex, "gemini": Gemini}
+ON_HTTP = ("coinmarketcap", *EXCHANGES)
+ALL = (*ON_HTTP, "simulated")
+
+Opened = Callable[..., Provider]
+
+
+def provider_at(endpoint: Endpoint, name: str, client: httpx.Client, clock: Clock) -> Provider:
+    """One provider; CoinMarketCap has the key."""
+    if name == "simulated":
+        return Simulated(clock)
+    api = Api(name, endpoint, client, clock)
+    return CoinMarketCap(api, KEY) if name == "coinmarketcap" else EXCHANGES[name](api)
+
+
+class Answers:
+    """An API that answers each path from a table, and remembers what it was asked.
+
+    The table holds JSON as text or as a value, or whole responses; or it is a function of the request.
+    """
+
+    def __init__(self, table: Mapping[str, Any] | Callable[[httpx.Request], Any]) -> None:
+        self.table = table
+        self.requests: list[httpx.Request] = []
+        self.clock = FakeClock(NOW_MS)
+
+    def api(self, name: str, timeout_s: float = 5.0) -> Api:
+        """The API as a provider is given it."""
+        client = httpx.Client(transport=httpx.MockTransport(self._answer))
+        return Api(name, Endpoint(f"https://{name}.test", timeout_s), client, self.clock)
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that were asked for, in order."""
+        return [each.url.path for each in self.requests]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query of the last request."""
+        return dict(self.requests[-1].url.params)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        found = self.table(request) if callable(self.table) else self.table[request.url.path]
+        if isinstance(found, httpx.Response):
+            return found
+        return httpx.Response(200, text=found if isinstance(found, str) else json.dumps(found))

@@ -1,0 +1,248 @@
+"""What every provider promises, against the local exchanges."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from btcts import __version__
+from btcts.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Span
+from btcts.providers import open_providers
+from btcts.providers.base import Provider
+from clocks import FakeClock
+from exchanges import Exchanges, Fault, SimulatedMarket, ThinMarket
+from providers.opening import ALL, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
+
+CLOSED_MS = NOW_MS // MINUTE_MS * MINUTE_MS
+"""The end of the last closed minute."""
+
+WINDOW = Span(CLOSED_MS - 25 * HOUR_MS, CLOSED_MS)
+
+REACHED = {
+    "coinbase": WINDOW,
+    "kraken": Span(CLOSED_MS - 718 * MINUTE_MS, CLOSED_MS),
+    "bitstamp": WINDOW,
+    "bitfinex": WINDOW,
+    "gemini": Span(CLOSED_MS - 1439 * MINUTE_MS, CLOSED_MS),
+}
+"""The part of a window of 25 hours that each exchange serves."""
+
+
+def candles_of(market: SimulatedMarket, span: Span) -> tuple[Candle, ...]:
+    """What the market says that the candles are."""
+    found = ((start_ms, market.candle(start_ms)) for start_ms in span.minutes())
+    return tuple(Candle(start_ms, *traded[:4]) for start_ms, traded in found if traded)
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_the_price_is_that_of_the_last_trade_with_its_time(
+    name: str, opened: Opened, exchanges: Exchanges, market: ThinMarket
+) -> None:
+    provider = opened(name)
+    reading = provider.latest()
+
+    assert reading == Reading(
+        name,
+        market.price(NOW_MS),
+        observed_ms=NOW_MS,
+        traded_ms=market.traded_ms(NOW_MS),
+        date_ms=NOW_MS // 1000 * 1000,
+    )
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_provider_that_notices_no_trades_is_known_by_its_own_time(
+    name: str, opened: Opened, exchanges: Exchanges, market: ThinMarket
+) -> None:
+    frozen_ms = CLOSED_MS - 10 * MINUTE_MS
+    exchanges.fault(name, Fault(frozen_ms=frozen_ms))
+
+    provider = opened(name)
+    reading = provider.latest()
+
+    assert reading.price == market.price(frozen_ms)
+    assert reading.traded_ms == market.traded_ms(frozen_ms)
+
+
+@pytest.mark.parametrize("name", ON_HTTP)
+def test_the_date_of_the_answer_is_handed_on(name: str, opened: Opened, exchanges: Exchanges) -> None:
+    exchanges.fault(name, Fault(skew_ms=25_000))
+
+    provider = opened(name)
+    reading = provider.latest()
+
+    assert reading.date_ms == (NOW_MS + 25_000) // 1000 * 1000
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_the_candles_are_those_of_the_market_and_quiet_minutes_have_none(
+    name: str, opened: Opened, exchanges: Exchanges, market: ThinMarket
+) -> None:
+    span = Span(CLOSED_MS - 660 * MINUTE_MS, CLOSED_MS - 590 * MINUTE_MS)
+
+    provider = opened(name)
+    candles = provider.candles(span)
+
+    assert candles == Candles(name, span, candles_of(market, span))
+    assert 0 < len(candles.candles) < len(span.minutes()) - 40
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_window_of_25_hours_takes_at_most_six_requests(
+    name: str, opened: Opened, exchanges: Exchanges, market: ThinMarket
+) -> None:
+    provider = opened(name)
+    candles = provider.candles(WINDOW)
+
+    assert candles == Candles(name, REACHED[name], candles_of(market, REACHED[name]))
+    assert len(exchanges.requests) <= 6
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_one_minute_takes_one_request(name: str, opened: Opened, exchanges: Exchanges, market: ThinMarket) -> None:
+    span = Span(CLOSED_MS - MINUTE_MS, CLOSED_MS)
+
+    provider = opened(name)
+    candles = provider.candles(span)
+
+    assert candles == Candles(name, span, candles_of(market, span))
+    assert len(exchanges.requests) == 1
+
+
+@pytest.mark.parametrize("name", [*EXCHANGES, "simulated"])
+def test_the_running_minute_never_counts(name: str, opened: Opened, exchanges: Exchanges) -> None:
+    provider = opened(name)
+    candles = provider.candles(Span(CLOSED_MS - 30 * MINUTE_MS, CLOSED_MS + HOUR_MS))
+
+    assert candles.covered == Span(CLOSED_MS - 30 * MINUTE_MS, CLOSED_MS)
+    assert candles.candles[-1].start_ms < CLOSED_MS
+
+
+@pytest.mark.parametrize(("seconds", "closed"), [(0, 1), (4.999, 1), (5, 2), (59.999, 2)])
+@pytest.mark.parametrize("name", [*EXCHANGES, "simulated"])
+def test_a_minute_is_closed_five_seconds_after_its_end(
+    name: str, seconds: float, closed: int, market: ThinMarket, opened: Opened
+) -> None:
+    clock = FakeClock(CLOSED_MS + round(seconds * 1000))
+
+    with Exchanges(market, now_ms=clock.now_ms) as exchanges:
+        provider = opened(name, at=exchanges, by=clock)
+        candles = provider.candles(Span(CLOSED_MS - 2 * MINUTE_MS, CLOSED_MS + MINUTE_MS))
+
+    assert candles.covered == Span(CLOSED_MS - 2 * MINUTE_MS, CLOSED_MS - (2 - closed) * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        Span(CLOSED_MS, CLOSED_MS + MINUTE_MS),
+        Span(CLOSED_MS + 1, CLOSED_MS + 2),
+        Span(CLOSED_MS - 90_000, CLOSED_MS - 31_000),
+    ],
+    ids=["running", "future", "less than a minute"],
+)
+@pytest.mark.parametrize("name", ALL)
+def test_a_span_without_a_closed_minute_takes_no_request(
+    name: str, span: Span, opened: Opened, exchanges: Exchanges
+) -> None:
+    provider = opened(name)
+    candles = provider.candles(span)
+
+    assert candles == Candles(name, None, ())
+    assert not exchanges.requests
+
+
+@pytest.mark.parametrize("name", ["kraken", "gemini", "coinmarketcap"])
+def test_what_lies_beyond_the_reach_takes_no_request(name: str, opened: Opened, exchanges: Exchanges) -> None:
+    provider = opened(name)
+    end_ms = NOW_MS - provider.reach_ms
+    candles = provider.candles(Span(end_ms - HOUR_MS, end_ms))
+
+    assert candles == Candles(name, None, ())
+    assert not exchanges.requests
+
+
+@pytest.fixture(scope="module")
+def all_of_them(market: ThinMarket) -> Iterator[dict[str, Provider]]:
+    """Every provider with candles, on exchanges that stay for the whole module."""
+    clock = FakeClock(NOW_MS)
+    with (
+        Exchanges(market, now_ms=clock.now_ms) as exchanges,
+        open_providers(EXCHANGES, exchanges.endpoints(), clock=clock) as providers,
+    ):
+        yield {each.name: each for each in providers}
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+@given(
+    minutes_ago=st.integers(0, 1500),
+    minutes=st.one_of(
+        st.integers(1, 60), st.sampled_from([n + d for n in (299, 597, 720, 999, 1440) for d in (-1, 0, 1)])
+    ),
+    aside_ms=st.integers(-59_999, 59_999),
+)
+@settings(max_examples=25, deadline=None)
+def test_no_minute_is_lost_at_the_edge_of_a_page(
+    name: str, all_of_them: dict[str, Provider], market: ThinMarket, minutes_ago: int, minutes: int, aside_ms: int
+) -> None:
+    start_ms = CLOSED_MS - minutes_ago * MINUTE_MS + aside_ms
+    span = Span(start_ms, start_ms + minutes * MINUTE_MS)
+    provider = all_of_them[name]
+
+    candles = provider.candles(span)
+
+    oldest_ms = max(span.start_ms, NOW_MS - provider.reach_ms)
+    whole = [each for each in span.minutes() if oldest_ms <= each < CLOSED_MS]
+    covered = Span(whole[0], whole[-1] + MINUTE_MS) if whole else None
+    assert candles == Candles(name, covered, candles_of(market, covered) if covered else ())
+
+
+@pytest.mark.parametrize("name", ON_HTTP)
+def test_a_provider_introduces_itself_and_keeps_its_connection(name: str, opened: Opened, exchanges: Exchanges) -> None:
+    provider = opened(name)
+    provider.latest()
+    provider.latest()
+
+    agents = {each.headers["user-agent"] for each in exchanges.requests}
+    assert agents == {f"btcts/{__version__}"}
+    assert len({each.connection for each in exchanges.requests}) == 1
+
+
+@pytest.mark.parametrize("name", ON_HTTP)
+def test_the_key_goes_to_coinmarketcap_alone_and_in_a_header(name: str, opened: Opened, exchanges: Exchanges) -> None:
+    provider = opened(name)
+    provider.latest()
+
+    shown = {header for each in exchanges.requests for header, value in each.headers.items() if KEY in value}
+    assert shown == ({"x-cmc_pro_api_key"} if name == "coinmarketcap" else set())
+    assert not any(KEY in str((each.path, each.query)) for each in exchanges.requests)
+
+
+@pytest.fixture(params=["America/New_York", "Asia/Kathmandu", "UTC"])
+def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The time zone of the process."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_zone")
+@pytest.mark.parametrize("name", ALL)
+def test_times_do_not_depend_on_the_time_zone(
+    name: str, opened: Opened, exchanges: Exchanges, market: ThinMarket
+) -> None:
+    span = Span(CLOSED_MS - 10 * MINUTE_MS, CLOSED_MS)
+
+    provider = opened(name)
+    reading, candles = provider.latest(), provider.candles(span)
+
+    assert 0 <= NOW_MS - reading.observed_ms < MINUTE_MS
+    assert reading.traded_ms is not None
+    assert 0 <= NOW_MS - reading.traded_ms < MINUTE_MS
+    assert candles.covered == (None if name == "coinmarketcap" else span)
+    if name in EXCHANGES:
+        assert candles.candles == candles_of(market, span)

@@ -1,0 +1,167 @@
+"""Providers come by name, and bring with them no more than they need."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from btcts.errors import ConfigError, ProviderError
+from btcts.providers import DEFAULTS, NAMES, Endpoint, open_providers
+from clocks import FakeClock
+from exchanges import Exchanges
+from providers.opening import ALL, NOW_MS
+
+TESTS = Path(__file__).parents[1]
+
+
+def imported(code: str) -> set[str]:
+    """The modules that a new interpreter has imported after running `code`."""
+    script = f"import json, sys\nfrom clocks import FakeClock\n{code}\nprint(json.dumps(list(sys.modules)))"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env={"PYTHONPATH": str(TESTS)}, check=True, capture_output=True, text=True)
+    return set(json.loads(done.stdout))
+
+
+def test_every_provider_has_a_default_endpoint_on_https() -> None:
+    assert set(NAMES) == set(DEFAULTS) == set(ALL)
+    assert all(each.url.startswith("https://") for name, each in DEFAULTS.items() if name != "simulated")
+    assert {each.timeout_s for each in DEFAULTS.values()} == {5.0}
+
+
+def test_providers_come_in_the_order_of_their_names() -> None:
+    names = ["gemini", "simulated", "coinmarketcap", "coinbase", "bitstamp", "kraken", "bitfinex"]
+
+    with open_providers(names, {}, clock=FakeClock(NOW_MS)) as providers:
+        assert [each.name for each in providers] == names
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with (
+        pytest.raises(ConfigError, match="no provider is called 'krakn'; there are coinmarketcap, coinbase"),
+        open_providers(["kraken", "krakn"], {}, clock=FakeClock(NOW_MS)),
+    ):
+        pass
+
+
+def test_providers_on_local_endpoints_answer(exchanges: Exchanges) -> None:
+    with open_providers(NAMES, exchanges.endpoints(), clock=FakeClock(NOW_MS), api_key="any") as providers:
+        prices = [each.latest().price for each in providers]
+
+    assert len(prices) == len(NAMES)
+    assert max(prices) < 1.01 * min(prices)
+
+
+def test_the_client_is_closed_at_the_end(exchanges: Exchanges) -> None:
+    with open_providers(["kraken"], exchanges.endpoints(), clock=FakeClock(NOW_MS)) as (provider,):
+        pass
+
+    with pytest.raises(RuntimeError, match="closed"):
+        provider.latest()
+
+
+def test_only_a_key_has_an_identity_and_it_does_not_reveal_the_key() -> None:
+    with open_providers(NAMES, {}, clock=FakeClock(NOW_MS), api_key="abcdef") as providers:
+        identities = {each.name: each.key_id for each in providers}
+
+    assert [name for name, identity in identities.items() if identity] == ["coinmarketcap"]
+    assert "abcdef" not in identities["coinmarketcap"]
+
+
+def test_another_key_has_another_identity() -> None:
+    identities = set()
+    for key in ("one", "two", None):
+        with open_providers(["coinmarketcap"], {}, clock=FakeClock(NOW_MS), api_key=key) as (provider,):
+            identities.add(provider.key_id)
+
+    assert len(identities) == 3
+
+
+def test_a_proxy_of_the_environment_is_used(exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", exchanges.url("").rstrip("/"))
+    endpoints = {"kraken": Endpoint("http://exchange.invalid/kraken")}
+
+    with open_providers(["kraken"], endpoints, clock=FakeClock(NOW_MS)) as (provider,):
+        provider.latest()
+
+    assert exchanges.requests[-1].headers["host"] == "exchange.invalid"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "gopher://user:hunter2@127.0.0.1:70"),
+        ("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:port"),
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
+    ],
+)
+def test_an_unusable_proxy_or_certificate_is_a_matter_of_configuration(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with (
+        pytest.raises(ConfigError, match="HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE") as raised,
+        open_providers(["kraken"], {}, clock=FakeClock(NOW_MS)),
+    ):
+        pass
+
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://kraken.test:port", "kraken.test", "gopher://kraken.test"])
+def test_an_address_that_is_none_is_an_error_of_its_provider(url: str) -> None:
+    with (
+        open_providers(["kraken"], {"kraken": Endpoint(url)}, clock=FakeClock(NOW_MS)) as (provider,),
+        pytest.raises(ProviderError, match=r"^kraken: "),
+    ):
+        provider.latest()
+
+
+def test_credentials_in_an_address_are_not_shown(exchanges: Exchanges) -> None:
+    url = httpx.URL(exchanges.url("krake")).copy_with(username="me", password="hunter2")
+
+    with (
+        open_providers(["kraken"], {"kraken": Endpoint(str(url))}, clock=FakeClock(NOW_MS)) as (provider,),
+        pytest.raises(ProviderError, match=r"HTTP 404 from http://127\.0\.0\.1:") as raised,
+    ):
+        provider.latest()
+
+    assert "hunter2" not in str(raised.value)
+
+
+def test_importing_the_package_imports_no_provider_and_no_httpx() -> None:
+    modules = imported("import btcts.providers")
+
+    assert "httpx" not in modules
+    assert not {each for each in modules if each.startswith("btcts.providers.")}
+
+
+def test_the_simulated_provider_needs_no_httpx() -> None:
+    modules = imported(
+        "from btcts.providers import open_providers\n"
+        "with open_providers(['simulated'], {}, clock=FakeClock(0)) as (each,): each.latest()"
+    )
+
+    assert "httpx" not in modules
+
+
+def test_a_provider_on_http_brings_neither_rich_nor_other_providers() -> None:
+    modules = imported(
+        "from btcts.providers import open_providers\nwith open_providers(['kraken'], {}, clock=FakeClock(0)): pass"
+    )
+
+    assert {"httpx", "btcts.providers.kraken"} <= modules
+    assert not {"rich", "click", "pygments", "httpx._main"} & modules
+    assert not {"btcts.providers.coinbase", "btcts.providers.coinmarketcap", "btcts.providers.simulated"} & modules
+
+
+def test_the_command_of_httpx_is_left_alone_where_it_is_there_already() -> None:
+    modules = imported(
+        "import httpx\nfrom btcts.providers import open_providers\n"
+        "with open_providers(['kraken'], {}, clock=FakeClock(0)): pass\nassert callable(httpx.main)"
+    )
+
+    assert "httpx._main" in modules
