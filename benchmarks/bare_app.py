@@ -20,6 +20,7 @@ def callback(version: Flag = False) -> None:
 
 @app.command(rich_help_panel="Prices")
 def collect(
+    urls: list[str],
     interval: Text = None,
     jitter: Text = None,
     format: Text = None,
@@ -27,7 +28,14 @@ def collect(
     redis: Text = None,
     config: Text = None,
 ) -> None:
-    """Do nothing."""
+    """Import redis and httpx, ping, and fetch the URLs with one client."""
+    import httpx
+    from redis import Redis
+
+    with Redis.from_url(redis or "", protocol=3, decode_responses=True) as server, httpx.Client() as client:
+        server.ping()
+        for url in urls:
+            client.get(url).json()
 
 
 @app.command(rich_help_panel="Prices")

@@ -15,6 +15,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exchanges import Exchanges
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -35,8 +39,13 @@ class Row:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def rows(socket: Path) -> list[Row]:
+def rows(socket: Path, exchanges: "Exchanges") -> list[Row]:
     """What is measured; a redis-server with prices listens on `socket`."""
+    names = ("coinbase", "kraken", "bitstamp")
+    environ = {f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in names}
+    environ["BTCTS_COLLECT_PROVIDERS"] = ",".join(names)
+    tickers = ("products/BTC-USD/ticker", "0/public/Trades?pair=XBTUSD&count=1", "api/v2/ticker/btcusd/")
+    urls = [f"{exchanges.url(name)}/{path}" for name, path in zip(names, tickers, strict=True)]
     typer = (sys.executable, "-c", "import typer")
     redis = f"unix://{socket}"
     show = ("show", "15min", "--redis", redis)
@@ -44,6 +53,13 @@ def rows(socket: Path) -> list[Row]:
         Row("--version / import typer", (*BTCTS, "--version"), typer, 1.3),
         Row("completion / import typer", BTCTS, typer, 1.3, COMPLETION),
         Row("--help / help of a bare app", (*BTCTS, "--help"), (*BARE, "--help"), 1.3),
+        Row(
+            "collect --once / bare app that fetches",
+            (*BTCTS, "collect", "--once", "--redis", redis),
+            (*BARE, "collect", *urls, "--redis", redis),
+            1.25,
+            environ,
+        ),
         Row("show 15min / bare app that pings", (*BTCTS, *show), (*BARE, "show", redis), 1.25),
     ]
 
@@ -67,14 +83,15 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> float:
     return time.perf_counter() - began
 
 
-def _with_prices(use: Callable[[Path], None]) -> None:
-    """Call `use` with the socket of a redis-server that is full of simulated prices."""
+def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
+    """Call `use` with the socket of a redis-server that is full, and with exchanges that trade the same prices."""
     from btcts.clock import ServerClock
     from btcts.connect import embedded_store
     from btcts.embedded import Embedded
     from btcts.polling import Poller
-    from btcts.providers import DEFAULTS, open_providers
+    from btcts.providers import open_providers
     from btcts.services.collect import Collector, once
+    from exchanges import Exchanges, SimulatedMarket
     from redis_binaries import binaries
 
     clock = ServerClock()
@@ -83,11 +100,12 @@ def _with_prices(use: Callable[[Path], None]) -> None:
         try:
             with (
                 embedded_store(server.ensure(print), clock=clock) as store,
-                open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
+                Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as exchanges,
+                open_providers(["coinbase", "kraken"], exchanges.endpoints(), clock=clock) as providers,
                 Poller(providers) as poller,
             ):
                 once(Collector(store, poller, clock, cadence_s=None))
-            use(server.socket)
+                use(server.socket, exchanges)
         finally:
             server.stop()
 
@@ -96,13 +114,13 @@ def main() -> None:
     """Print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 
-    def measured(socket: Path) -> None:
-        for row in rows(socket):
+    def measured(socket: Path, exchanges: "Exchanges") -> None:
+        for row in rows(socket, exchanges):
             mine, bare = measure(row, runs)
             ratio = mine / bare
             verdict = "holds" if ratio <= row.bar else "MISSED"
             both = f"{mine * 1000:7.1f} ms {bare * 1000:7.1f} ms"
-            print(f"{row.name:<36} {both}  {ratio:5.2f}  bar {row.bar:.2f} {verdict}")
+            print(f"{row.name:<40} {both}  {ratio:5.2f}  bar {row.bar:.2f} {verdict}")
 
     _with_prices(measured)
 
