@@ -1,0 +1,61 @@
+"""Fixtures of all tests that need Redis: a real server per test process, emptied for each test."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+
+from btcts.store import Store
+from clocks import FakeClock
+from servers import Server, connect
+
+NOW_MS = 1_767_225_600_000 + 12 * 3_600_000 + 34 * 60_000 + 56_789
+"""1 January 2026, 12:34:56.789 UTC."""
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The redis-server of this test process."""
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder:
+        running = Server(Path(folder)).start()
+        yield running
+        running.kill()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[redis.Redis]:
+    """A client of an empty Redis."""
+    with connect(server.socket) as connected:
+        connected.flushall()
+        yield connected
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands at `NOW_MS`."""
+    return FakeClock(NOW_MS)
+
+
+@pytest.fixture
+def store(client: redis.Redis, clock: FakeClock) -> Store:
+    """A store on an empty Redis, without the layout."""
+    return Store(client, clock=clock, where="test")
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """Start further servers, each in a folder of its own; they end with the test."""
+    with ExitStack() as stack:
+
+        def start(*options: str, module: bool = True) -> Server:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="btcts-"))
+            running = Server(Path(folder), *options, module=module)
+            stack.callback(running.kill)
+            return running.start()
+
+        yield start
