@@ -4,7 +4,7 @@ A minute is settled when it holds a tick at +59 999 ms. No live tick may ever ta
 settled minute may lie outside its candle, or two collectors that polled at other moments would disagree on it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from btcts.model import MINUTE_MS, Candle, Tick
 
@@ -43,8 +43,8 @@ def off_the_mark(tick: Tick) -> Tick:
     return tick
 
 
-def combine(stored: Sequence[Tick], live: Iterable[Tick], candles: Iterable[Candle]) -> list[Tick]:
-    """The stored ticks with live ticks and candles added, ascending.
+def combine(stored: Mapping[int, float], live: Iterable[Tick], candles: Iterable[Candle]) -> dict[int, float]:
+    """The price at each stamp, ascending: what is stored with live ticks (off the mark) and candles added.
 
     A later live tick replaces a stored one of the same stamp; a candle replaces the candle of its minute. The
     live ticks of every settled minute touched are moved to the nearer bound of its candle, and none of them
@@ -52,29 +52,26 @@ def combine(stored: Sequence[Tick], live: Iterable[Tick], candles: Iterable[Cand
     """
     prices = dict(stored)
     touched = set()
-    for tick in map(off_the_mark, live):
-        minute = minute_of(tick.time_ms)
-        settled = settled_stamp(minute) in prices
-        if settled:
+    for time_ms, price in live:
+        minute = minute_of(time_ms)
+        if settled_stamp(minute) in prices:
             touched.add(minute)
-        if not (settled and tick.time_ms - minute in CANDLE_OFFSETS_MS):
-            prices[tick.time_ms] = tick.price
+            if time_ms - minute in CANDLE_OFFSETS_MS:
+                continue
+        prices[time_ms] = price
     for candle in candles:
         touched.add(candle.start_ms)
         prices.update(ticks_of(candle))
-    ticks = [Tick(*item) for item in sorted(prices.items())]
-    return _clamped(ticks, prices, touched) if touched else ticks
+    if touched:
+        _clamp(prices, touched)
+    return {time_ms: prices[time_ms] for time_ms in sorted(prices)}
 
 
-def _clamped(ticks: list[Tick], prices: dict[int, float], minutes: set[int]) -> list[Tick]:
-    """The ticks with the live ones of these settled minutes moved into the candle's range."""
-
-    def clamp(tick: Tick) -> Tick:
-        minute = minute_of(tick.time_ms)
-        if minute not in minutes or tick.time_ms - minute in CANDLE_OFFSETS_MS:
-            return tick
-        low = prices.get(minute + LOW_OFFSET_MS, tick.price)
-        high = prices.get(minute + HIGH_OFFSET_MS, tick.price)
-        return Tick(tick.time_ms, min(max(tick.price, low), high))
-
-    return [clamp(tick) for tick in ticks]
+def _clamp(prices: dict[int, float], minutes: set[int]) -> None:
+    """Move the live ticks of these settled minutes into the candle's range."""
+    for time_ms, price in prices.items():
+        minute = minute_of(time_ms)
+        if minute in minutes and time_ms - minute not in CANDLE_OFFSETS_MS:
+            low = prices.get(minute + LOW_OFFSET_MS, price)
+            high = prices.get(minute + HIGH_OFFSET_MS, price)
+            prices[time_ms] = min(max(price, low), high)

@@ -1,7 +1,6 @@
 """From the settings to a store: a Redis that is named, or the embedded one."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,8 @@ ANSWER_TIMEOUT_S = 10.0
 """A rebuild, the longest command, takes about 0.1 s; a server that swaps or forks may need longer."""
 
 
-@contextmanager
-def connected(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[str], None]) -> Iterator[Store]:
-    """The store that the settings name, closed at the end; nothing is sent before its first use.
+def connect(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[str], None]) -> Store:
+    """The store that the settings name; nothing is sent to it before its first use.
 
     When no Redis is named the embedded one is used: commands that write install and start it, and `say` so;
     commands that read only find it.
@@ -32,32 +30,26 @@ def connected(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[
         EmbeddedError: the embedded Redis does not run and may not be, or cannot be, started.
     """
     if settings.redis.url is None:
-        with embedded_store(_embedded(settings, writes=writes, say=say), clock=clock) as store:
-            yield store
-    else:
-        with _opened(_arguments(settings.redis), clock, settings.redis.where) as store:
-            yield store
+        return embedded_store(_embedded(settings, writes=writes, say=say), clock=clock)
+    return _store(_arguments(settings.redis), clock, settings.redis.where)
 
 
-@contextmanager
-def embedded_store(socket: Path, *, clock: Clock) -> Iterator[Store]:
+def embedded_store(socket: Path, *, clock: Clock) -> Store:
     """The store of the embedded redis-server that listens on `socket`."""
-    with _opened({"unix_socket_path": str(socket)}, clock, "the embedded Redis") as store:
-        yield store
+    return _store({"unix_socket_path": str(socket)}, clock, "the embedded Redis")
 
 
 def open_store(url: str | None = None) -> Store:
     """The store at `url` (redis://, rediss:// or unix://), or the one that environment and files name, to read from.
 
-    `latest()`, `slots(resolution)` and `ticks(span)` answer from it; close it with `close()`.
+    `latest()`, `slots(resolution)` and `ticks(span)` answer from it. Use it in a `with` block, or `close()` it.
 
     Raises:
         ConfigError: a setting is wrong.
         EmbeddedError: no Redis is named and the embedded one does not run.
     """
     settings = load({"redis.url": url} if url else None, endpoints=endpoints())
-    stack = connected(settings, clock=ServerClock(), writes=False, say=lambda line: None)
-    return stack.__enter__()
+    return connect(settings, clock=ServerClock(), writes=False, say=lambda line: None)
 
 
 def endpoints() -> dict[str, tuple[str, float]]:
@@ -65,8 +57,7 @@ def endpoints() -> dict[str, tuple[str, float]]:
     return {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
 
 
-@contextmanager
-def _opened(arguments: Mapping[str, Any], clock: Clock, where: str) -> Iterator[Store]:
+def _store(arguments: Mapping[str, Any], clock: Clock, where: str) -> Store:
     client = redis.Redis(
         **arguments,
         protocol=3,
@@ -76,11 +67,7 @@ def _opened(arguments: Mapping[str, Any], clock: Clock, where: str) -> Iterator[
         retry=Retry(NoBackoff(), 1),
         client_name="btcts",
     )
-    store = Store(client, clock=clock, where=where)
-    try:
-        yield store
-    finally:
-        store.close()
+    return Store(client, clock=clock, where=where)
 
 
 def _arguments(named: RedisSettings) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _collector(
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """A collector on the store and the providers that the settings name, and its clock."""
     from btcts.clock import ServerClock
-    from btcts.connect import connected
+    from btcts.connect import connect
     from btcts.polling import Poller
     from btcts.providers import Endpoint, open_providers
     from btcts.services.collect import Collector
@@ -93,7 +93,7 @@ def _collector(
     endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
-        connected(settings, clock=clock, writes=True, say=common.say) as store,
+        connect(settings, clock=clock, writes=True, say=common.say) as store,
         open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
         Poller(providers) as poller,
     ):

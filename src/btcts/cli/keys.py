@@ -29,10 +29,10 @@ def init_keys(
       btcts init-keys
     """
     from btcts.clock import ServerClock
-    from btcts.connect import connected
+    from btcts.connect import connect
     from btcts.services import init_keys as service
 
-    with connected(common(), clock=ServerClock(), writes=True, say=common.say) as store:
+    with connect(common(), clock=ServerClock(), writes=True, say=common.say) as store:
         outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
     for line in _lines(outcome, dry_run=dry_run):
         typer.echo(line)

@@ -58,11 +58,11 @@ def show(
       btcts show 5min --limit 1 --format json
     """
     from btcts.clock import ServerClock
-    from btcts.connect import connected
+    from btcts.connect import connect
     from btcts.services import show as service
 
     at_ms = None if at == NEWEST else _time(at)
-    with connected(common(), clock=ServerClock(), writes=False, say=common.say) as store:
+    with connect(common(), clock=ServerClock(), writes=False, say=common.say) as store:
         view = service.show(
             store,
             [resolution] if resolution else [],

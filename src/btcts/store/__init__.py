@@ -2,22 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from redis import Redis
 
+from btcts.candles import off_the_mark
 from btcts.clock import Clock
 from btcts.errors import ForeignKey, StoreError
 from btcts.layout import DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
-from btcts.model import Candle, Slot, Span, Tick, is_price
+from btcts.model import Candle, Gap, Slot, Span, Tick, is_price
 from btcts.store import append, check, gaps, reads, rebuild, state
 from btcts.store.check import Fault, Inspection
-from btcts.store.gaps import Gap
 from btcts.store.link import Link
+from btcts.store.plan import writable
 from btcts.store.reads import Samples, Snapshot
 from btcts.store.rebuild import Rebuilt
 from btcts.store.state import State
 
-__all__ = ["Fault", "Gap", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
+__all__ = ["Fault", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
 
 ADOPTED_SUFFIX = ":before-btcts"
 
@@ -52,8 +54,14 @@ class Store:
         """The server's address, without secrets."""
         return self._link.where
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; leaving the `with` block of the store does it too."""
         self._link.client.close()
 
     # What is stored
@@ -95,17 +103,18 @@ class Store:
         """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.
 
         Raises:
-            StoreError: a price is not finite or not above 0; nothing was written.
+            StoreError: a price is not finite, not above 0 or beyond belief, or a candle's minute is not over yet;
+                nothing was written.
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
-        for tick in live:
-            if not is_price(tick.price):
-                raise StoreError(f"{tick.price!r} at {tick.time_ms} is no price; nothing was written")
-        appended = append.append(self._link, live, candles)
-        if appended.written:
-            return Written(appended.now_ms, False, appended.too_old, appended.too_early)
-        rebuilt = self.rebuild(live=live, candles=candles)
-        return Written(rebuilt.now_ms, True, rebuilt.too_old, rebuilt.too_early)
+        live = _as_stored(live)
+        now_ms, appended = append.append(self._link, live, candles)
+        if not appended:
+            now_ms = self.rebuild(live=live, candles=candles).now_ms
+        span = writable(now_ms)
+        too_old = sum(tick.time_ms < span.start_ms for tick in live)
+        too_early = sum(tick.time_ms >= span.end_ms for tick in live)
+        return Written(now_ms, not appended, too_old, too_early)
 
     def rebuild(
         self,
@@ -114,16 +123,18 @@ class Store:
         live: Iterable[Tick] = (),
         candles: Iterable[Candle] = (),
     ) -> Rebuilt:
-        """Write the layout anew from the stored ticks and these, in one transaction."""
-        inspection = inspection or self.inspect()
-        self._refuse_foreign(inspection)
-        return rebuild.rebuild(self._link, inspection, live, candles)
+        """Write the layout anew from the stored ticks and these, in one transaction.
+
+        Raises: as `write`, and `Contended` when other writers are always faster.
+        """
+        self.refuse_foreign(inspection or self.inspect())
+        return rebuild.rebuild(self._link, _as_stored(live), tuple(candles))
 
     def repair(self, inspection: Inspection) -> tuple[Fault, ...]:
         """Put right what differs from the layout, in place where that is possible; what was put right."""
-        self._refuse_foreign(inspection)
+        self.refuse_foreign(inspection)
         if inspection.needs_rebuild:
-            rebuild.rebuild(self._link, inspection)
+            rebuild.rebuild(self._link)
         else:
             for key in {fault.key for fault in inspection.faults}:
                 self._alter(key)
@@ -169,7 +180,8 @@ class Store:
             *("DUPLICATE_POLICY", DUPLICATE_POLICY, "LABELS", *labels),
         )
 
-    def _refuse_foreign(self, inspection: Inspection) -> None:
+    def refuse_foreign(self, inspection: Inspection) -> None:
+        """Raise `ForeignKey` when one of our names belongs to somebody else."""
         if inspection.foreign:
             raise ForeignKey(
                 f"{', '.join(inspection.foreign)} at {self.where} was not made by btcts; "
@@ -179,3 +191,16 @@ class Store:
     @staticmethod
     def _resolutions(names: Sequence[str]) -> list[Resolution]:
         return [RESOLUTIONS[name] for name in names or RESOLUTIONS]
+
+
+def _as_stored(live: Iterable[Tick]) -> list[Tick]:
+    """The live ticks off the stamps that mark minutes settled.
+
+    Raises:
+        StoreError: one of them has no price.
+    """
+    ticks = [off_the_mark(tick) for tick in live]
+    for tick in ticks:
+        if not is_price(tick.price):
+            raise StoreError(f"{tick.price!r} at {tick.time_ms} is no price; nothing was written")
+    return ticks

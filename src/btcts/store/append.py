@@ -1,10 +1,11 @@
 """The first of the two write paths: an atomic append to the tick series."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Any
 
 from redis.exceptions import NoScriptError
@@ -14,53 +15,37 @@ from btcts.errors import StoreError
 from btcts.layout import FUTURE_SLACK_MS, HOUR
 from btcts.model import Candle, Tick
 from btcts.store.link import Link
+from btcts.store.plan import UNFINISHED
 
 
-@dataclass(frozen=True)
-class Appended:
-    """What an append did: `status` is "written", or why nothing was written and a rebuild has to."""
+def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple[int, bool]:
+    """Add live ticks (off the mark) and candles in one atomic step; `now`, and whether that was done.
 
-    now_ms: int
-    status: str
-    too_old: int
-    too_early: int
-
-    @property
-    def written(self) -> bool:
-        """Whether the ticks are in the series now, apart from the refused ones."""
-        return self.status == "written"
-
-
-def append(link: Link, live: Sequence[Tick], candles: Sequence[Candle]) -> Appended:
-    """Add live ticks and candles in one atomic step, or report that a rebuild has to.
-
-    Ticks before the window or more than 10 s ahead are refused and counted, the others written. Nothing is
-    written when a minute behind the newest one would come into being ("merge"), the series does not exist
-    ("missing") or its newest sample lies in the future ("poisoned").
+    Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
+    rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist
+    and when its newest sample lies in the future; in other databases than 0 also for any tick behind the newest one.
 
     Raises:
         StoreError: a candle's minute is not over yet, or Redis refused a sample.
     """
-    ordered = sorted(candles, key=lambda candle: candle.start_ms)
-    arguments: list[Any] = [
+    by_minute = {candle.start_ms: candle for candle in candles}
+    ordered = [by_minute[minute] for minute in sorted(by_minute)]
+    now_ms, status = _call(
+        link,
         "" if link.clock.follows_server else link.clock.now_ms(),
         FUTURE_SLACK_MS,
         HOUR.entries * HOUR.bucket_ms,
         HOUR.bucket_ms,
-        len(ordered),
-    ]
-    for candle in ordered:
-        arguments += (candle.start_ms, candle.low, candle.high)
-    key = link.layout.tick
-    for time_ms, price in combine((), live, ordered):
-        arguments += (key, time_ms, price)
-    now_ms, status, too_old, too_early, _ = _call(link, arguments)
+        int(link.rules_look_back),
+        _doubles(list(chain.from_iterable(combine({}, live, ordered).items()))),
+        _doubles([value for each in ordered for value in (each.start_ms, each.low, each.high)]),
+    )
     if status == "early":
-        raise StoreError("a candle of a minute that is not over was refused; check the clocks")
-    return Appended(link.clock.observe(now_ms), status, too_old, too_early)
+        raise StoreError(UNFINISHED)
+    return link.clock.observe(now_ms), status == "written"
 
 
-def _call(link: Link, arguments: list[Any]) -> list[Any]:
+def _call(link: Link, *arguments: Any) -> list[Any]:
     keys = (link.layout.tick, link.layout.state)
     with link.translated():
         try:
@@ -68,6 +53,11 @@ def _call(link: Link, arguments: list[Any]) -> list[Any]:
         except NoScriptError:
             reply = link.client.eval(_script(), len(keys), *keys, *arguments)
     return list(reply)
+
+
+def _doubles(values: Sequence[float]) -> bytes:
+    """The values as the script takes them; stamps in ms fit a double exactly."""
+    return struct.pack(f"<{len(values)}d", *values)
 
 
 @cache

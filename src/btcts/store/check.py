@@ -1,18 +1,15 @@
 """What Redis holds under our names, compared with the layout; finding is separate from repairing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from btcts.layout import (
-    DUPLICATE_POLICY,
-    FUTURE_SLACK_MS,
-    Compaction,
-    Definition,
-    Layout,
-)
+from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Compaction, Definition, Layout
 from btcts.model import Tick
 from btcts.store.link import Link, is_missing, is_wrong_type, now_of
+
+Rule = tuple[int, str, int]
+"""The bucket in ms, the aggregator, and the alignment in ms of a compaction rule."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,11 @@ class Series:
     policy: str | None
     labels: Mapping[str, str]
     source: str | None
-    rules: Mapping[str, tuple[int, str, int]]
+    rules: Mapping[str, Rule]
+
+    def guests(self, layout: Layout) -> dict[str, Rule]:
+        """The rules into keys that are not of the layout."""
+        return {key: rule for key, rule in self.rules.items() if key not in layout.series}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Inspection:
     series: Mapping[str, Series | None]
     foreign: tuple[str, ...]
     faults: tuple[Fault, ...]
-    guests: Mapping[str, tuple[int, str, int]] = field(default_factory=dict)
+    guests: Mapping[str, Rule] = field(default_factory=dict)
 
     @property
     def poisoned(self) -> bool:
@@ -75,24 +76,31 @@ class Inspection:
 def inspect(link: Link) -> Inspection:
     """Compare keys, rules, retention, encoding and labels with the layout, in one round trip; writes nothing."""
     layout = link.layout
-    time, newest, *infos = link.ask_all(
-        [("TIME",), ("TS.GET", layout.tick), *(("TS.INFO", key) for key in layout.series)]
+    hashes = (layout.state, layout.gaps)
+    time, newest, *replies = link.ask_all(
+        [
+            *(("TIME",), ("TS.GET", layout.tick)),
+            *(("TS.INFO", key) for key in layout.series),
+            *(("HLEN", key) for key in hashes),
+        ]
     )
-    series = {key: _series(reply) for key, reply in zip(layout.series, infos, strict=True)}
-    foreign = [key for key, reply in zip(layout.series, infos, strict=True) if is_wrong_type(reply)]
-    foreign += [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
+    described = dict(zip((*layout.series, *hashes), replies, strict=True))
+    series = {key: series_of(described[key]) for key in layout.series}
+    unusable = [key for key, reply in described.items() if is_wrong_type(reply)]
+    others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
     source = series[layout.tick]
     return Inspection(
         now_ms=link.clock.observe(now_of(time)),
         newest=Tick(*newest) if newest and not isinstance(newest, Exception) else None,
         series=series,
-        foreign=tuple(foreign),
-        faults=tuple(_faults(layout, series)),
-        guests={key: rule for key, rule in source.rules.items() if key not in series} if source else {},
+        foreign=(*unusable, *others),
+        faults=tuple(_faults(layout, series, unusable)),
+        guests=source.guests(layout) if source else {},
     )
 
 
-def _series(reply: Any) -> Series | None:
+def series_of(reply: Any) -> Series | None:
+    """The reply to TS.INFO, None where there is no series."""
     if is_missing(reply) or is_wrong_type(reply):
         return None
     rules = {key: (int(rule[0]), str(rule[1]).lower(), int(rule[2])) for key, rule in dict(reply["rules"]).items()}
@@ -119,9 +127,12 @@ def _is_ours(layout: Layout, key: str, series: Mapping[str, Series | None]) -> b
     return any(each is not None and each.labels.get("app") == "btcts" for each in relatives)
 
 
-def _faults(layout: Layout, series: Mapping[str, Series | None]) -> Iterator[Fault]:
+def _faults(layout: Layout, series: Mapping[str, Series | None], unusable: Sequence[str]) -> Iterator[Fault]:
+    for key in unusable:
+        yield Fault(key, "holds another type of value", rebuild=True)
     for definition in layout.definitions:
-        yield from _series_faults(definition, series[definition.key])
+        if definition.key not in unusable:
+            yield from _series_faults(definition, series[definition.key])
     source = series[layout.tick]
     for each in layout.compactions:
         found = series[each.key]

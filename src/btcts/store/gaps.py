@@ -2,20 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from itertools import chain
 
-from btcts.store.link import Command, Link
-
-REASONS = ("no_trades", "not_reached", "disagree", "providers_down", "polls_only")
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Why a minute is not settled: `tries` requests were in vain, the last one at `tried_ms`."""
-
-    reason: str
-    tries: int
-    tried_ms: int
+from btcts.model import Gap
+from btcts.store.link import Link
 
 
 def read(link: Link) -> dict[int, Gap]:
@@ -25,15 +15,11 @@ def read(link: Link) -> dict[int, Gap]:
 
 def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
     """Enter or update gaps, and take out minutes that were settled or left the window."""
-    key = link.layout.gaps
-    commands: list[Command] = []
-    if forgotten := [str(minute) for minute in forget]:
-        commands.append(("HDEL", key, *forgotten))
+    if forgotten := list(forget):
+        link.ask("HDEL", link.layout.gaps, *forgotten)
     if gaps:
         entries = ((minute, json.dumps([gap.reason, gap.tries, gap.tried_ms])) for minute, gap in gaps.items())
-        commands.append(("HSET", key, *(part for entry in entries for part in entry)))
-    if commands:
-        link.ask_all(commands)
+        link.ask("HSET", link.layout.gaps, *chain.from_iterable(entries))
 
 
 def parse_gaps(fields: Mapping[str, str]) -> dict[int, Gap]:

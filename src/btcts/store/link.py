@@ -1,5 +1,6 @@
 """One connection to Redis: commands go out, redis errors stop here."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,15 +11,14 @@ from redis.client import Pipeline
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
-    BusyLoadingError,
     NoPermissionError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
+    WatchError,
 )
 
 from btcts.clock import Clock
-from btcts.errors import NoTimeSeries, StoreError, StoreUnreachable
+from btcts.errors import ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
 from btcts.layout import Layout
 
 Command = tuple[Any, ...]
@@ -36,13 +36,26 @@ class Link:
     clock: Clock
     where: str
 
+    @property
+    def rules_look_back(self) -> bool:
+        """Whether compaction rules reach the data that lies behind the newest tick.
+
+        They do in database 0 alone. Elsewhere RedisTimeSeries (seen in 1.12.2) looks for the series of that name in
+        database 0 when it recomputes a bucket or reads LATEST: it writes there, or drops the rule.
+        """
+        database: int = self.client.get_connection_kwargs().get("db", 0)
+        return database == 0
+
     def ask(self, *command: Any) -> Any:
         """The reply to one command."""
         with self.translated():
             return self.client.execute_command(*command)
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to the commands, in one round trip; a refused command's reply is its error."""
+        """The replies to the commands, in one round trip.
+
+        Where a series is missing, or its key holds something else, the reply is the error that says so.
+        """
         pipe = self.client.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)
@@ -62,6 +75,8 @@ class Link:
         """Turn what redis-py raises into the errors of btcts."""
         try:
             yield
+        except WatchError:
+            raise  # no failure: the transaction has to begin again
         except RedisError as exc:
             raise explain(exc, self.where) from exc
         except OSError as exc:
@@ -81,38 +96,54 @@ def is_missing(reply: object) -> bool:
 
 def is_wrong_type(reply: object) -> bool:
     """Whether the reply says that the key holds something else than a series."""
-    return isinstance(reply, ResponseError) and (
-        str(reply).startswith("WRONGTYPE") or "not a TSDB key" in str(reply)
-    )
+    return isinstance(reply, ResponseError) and (str(reply).startswith("WRONGTYPE") or "not a TSDB key" in str(reply))
+
+
+_REFUSALS: dict[str, tuple[type[StoreError], str]] = {
+    "LOADING": (StoreUnreachable, "is still loading its data; try again in a moment"),
+    "MASTERDOWN": (StoreUnreachable, "is a replica that has lost its primary; name the primary"),
+    "READONLY": (StoreError, "is a read-only replica; name its primary"),
+    "NOREPLICAS": (StoreError, "has too few replicas and takes no writes; start them or lower min-replicas-to-write"),
+    "OOM": (StoreError, "is out of memory; raise maxmemory"),
+    "MISCONF": (StoreError, "cannot write its data to disk and takes no writes; see its log, make room on its disk"),
+    "WRONGTYPE": (ForeignKey, "has another type of value under one of our names; btcts init-keys tells which"),
+}
+"""By the code of a reply, what is wrong and the next step."""
 
 
 def explain(exc: RedisError, where: str) -> StoreError:
     """The redis error in one line: what, where, and the next step."""
-    text = str(exc)
-    if isinstance(exc, AuthenticationError | AuthorizationError) or text.startswith(("NOAUTH", "WRONGPASS")):
+    text = _words(exc)
+    for code in (exc.status_code or "", text.partition(" ")[0]):
+        if code in _REFUSALS:
+            kind, sentence = _REFUSALS[code]
+            return kind(f"Redis at {where} {sentence}")
+    if isinstance(exc, AuthenticationError | AuthorizationError):
         return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
-    if isinstance(exc, BusyLoadingError):
-        return StoreUnreachable(f"Redis at {where} is still loading its data; try again in a moment")
-    if isinstance(exc, NoPermissionError):
-        return StoreError(f"Redis at {where} does not allow this user the command ({text}); extend its ACL")
-    if isinstance(exc, ReadOnlyError):
-        return StoreError(f"Redis at {where} is a read-only replica; name its primary")
-    if isinstance(exc, ResponseError):
-        return _explain_reply(text, where)
-    reason = text.rsplit("Error ", 1)[-1].rstrip(". ") or type(exc).__name__
-    return StoreUnreachable(f"no Redis answers at {where} ({reason}); start it or pass --redis")
-
-
-def _explain_reply(text: str, where: str) -> StoreError:
-    if "unknown command" in text.lower() and "ts." in text.lower():
+    if not isinstance(exc, ResponseError):
+        return StoreUnreachable(f"no Redis answers at {where} ({_reason(exc)}); start it or pass --redis")
+    if text.lower().startswith("unknown command 'ts."):
         return NoTimeSeries(
             f"Redis at {where} has no TimeSeries module; use the official image redis:8, the package "
             "redis-stack-server, or no --redis at all for the embedded server"
         )
-    if text.startswith("MISCONF"):
-        return StoreError(f"Redis at {where} cannot write its data to disk and takes no writes; free its disk")
-    if text.startswith("OOM"):
-        return StoreError(f"Redis at {where} is out of memory; raise maxmemory")
-    if text.startswith("LOADING"):
-        return StoreUnreachable(f"Redis at {where} is still loading its data; try again in a moment")
+    if isinstance(exc, NoPermissionError) or text.startswith("ACL failure"):
+        return StoreError(f"Redis at {where} does not allow this user the command ({text}); extend its ACL")
     return StoreError(f"Redis at {where} refused a command: {text}")
+
+
+_SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
+
+
+def _words(exc: RedisError) -> str:
+    """The server's own words, without the command and the script that redis-py and Redis add to them."""
+    text = str(exc).rpartition(" of pipeline caused error: ")[2]
+    return " ".join(_SCRIPT.sub("", text).split()).rstrip(".")
+
+
+def _reason(exc: RedisError) -> str:
+    """Why there is no connection, in the words of the system where it was the one to say so."""
+    cause = exc.__context__
+    if isinstance(cause, OSError):
+        return (cause.strerror or str(cause)).lower()
+    return (_words(exc) or type(exc).__name__).lower()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from btcts.candles import minute_of, settled_stamp
-from btcts.layout import Layout, Resolution
-from btcts.model import MINUTE_MS, Slot, Span, Tick
-from btcts.store.gaps import Gap, parse_gaps
-from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
+from btcts.layout import AGGREGATORS, Layout, Resolution
+from btcts.model import MINUTE_MS, Gap, Slot, Span, Tick
+from btcts.store.gaps import parse_gaps
+from btcts.store.link import Command, Link, now_of
 from btcts.store.state import State, parse
 
 STAMPS_PER_QUERY = 128
@@ -36,8 +36,8 @@ def latest(link: Link) -> Tick | None:
 
 def ticks(link: Link, span: Span) -> list[Tick]:
     """The ticks of the span, ascending."""
-    (reply,) = link.ask_all([_range(link.layout.tick, span)])
-    return [Tick(time_ms, price) for time_ms, price in _samples(reply).items()]
+    (reply,) = link.ask_all([_range(link.layout.tick, span.start_ms, span.end_ms - 1)])
+    return [Tick(*sample) for sample in _list(reply)]
 
 
 def settled(link: Link, minutes: Iterable[int]) -> set[int]:
@@ -51,35 +51,36 @@ def buckets(link: Link, resolutions: Sequence[Resolution]) -> dict[str, dict[str
 
     Values are keyed by the start of the bucket, ascending. The minute series has the close only.
     """
-    now_ms = link.clock.now_ms()
-    pairs = [(each, item) for each in resolutions for item in link.layout.of(each)]
-    replies = link.ask_all([_latest_range(item.key, each, now_ms) for each, item in pairs])
-    found: dict[str, dict[str, Samples]] = {each.name: {} for each in resolutions}
-    for (each, item), reply in zip(pairs, replies, strict=True):
-        found[each.name][item.field] = _samples(reply)
-    return found
+    queries: dict[str, Command] = {"TIME": ("TIME",)}
+    for each in resolutions:
+        queries |= _field_queries(link, each, each.fields, start_ms=0)
+    replies = _replies(link, queries)
+    now_ms = link.clock.observe(now_of(replies["TIME"]))
+
+    def kept(each: Resolution, field: str) -> Samples:
+        samples = _field(each, field, replies, at_ms=None)
+        return {start: samples[start] for start in each.slots(now_ms) if start in samples}
+
+    return {each.name: {field: kept(each, field) for field in each.fields} for each in resolutions}
 
 
 def snapshot(link: Link, resolutions: Sequence[Resolution], at_ms: int | None = None) -> Snapshot:
     """The slots of each resolution at `at_ms` (None: now by the server's clock), with their coverage.
 
     The ranges are asked for by this machine's clock, and once more when the server's turns out to be more than a
-    minute away.
+    minute away. At a time of the past, what the compactions do not hold any more comes from the ticks up to then.
     """
     asked_ms = link.clock.now_ms() if at_ms is None else at_ms
-    replies = _ask(link, resolutions, asked_ms)
+    replies = _ask(link, resolutions, asked_ms, at_ms)
     server_ms = link.clock.observe(now_of(replies["TIME"]))
     now_ms = server_ms if at_ms is None else at_ms
     if abs(now_ms - asked_ms) > MINUTE_MS:
-        replies = _ask(link, resolutions, now_ms)
+        replies = _ask(link, resolutions, now_ms, at_ms)
     coverage = _coverage(replies)
     return Snapshot(
         now_ms=now_ms,
         newest=_tick(replies["TS.GET"]),
-        slots={
-            each.name: tuple(_slot(each, start, replies, coverage, now_ms) for start in each.slots(now_ms))
-            for each in resolutions
-        },
+        slots={each.name: _slots(each, replies, coverage, now_ms, at_ms) for each in resolutions},
         state=parse(_hash(replies["state"])),
     )
 
@@ -91,28 +92,30 @@ class _Coverage:
     gaps: Mapping[int, Gap]
 
 
-def _ask(link: Link, resolutions: Sequence[Resolution], now_ms: int) -> dict[str, Any]:
-    """The replies of one snapshot by name; series are named "resolution field", settled stamps "settled N"."""
+def _ask(link: Link, resolutions: Sequence[Resolution], now_ms: int, at_ms: int | None) -> dict[str, Any]:
+    """The replies of one snapshot by name."""
     layout = link.layout
-    oldest = min(each.closed(now_ms - MINUTE_MS).start_ms for each in resolutions)
-    covered = Span(minute_of(oldest), now_ms + MINUTE_MS)
-    commands: dict[str, Command] = {
+    oldest = minute_of(min(each.closed(now_ms - MINUTE_MS).start_ms for each in resolutions))
+    queries: dict[str, Command] = {
         "TIME": ("TIME",),
         "TS.GET": ("TS.GET", layout.tick),
         "state": ("HGETALL", layout.state),
         "gaps": ("HGETALL", layout.gaps),
-        "present": _by_minute(layout, covered, "count"),
+        "present": _aggregated(layout, oldest, at_ms, "count", MINUTE_MS),
     }
     for each in resolutions:
-        kept = Span(each.closed(now_ms - MINUTE_MS).start_ms, now_ms + MINUTE_MS)
-        for item in layout.of(each):
-            commands[f"{each.name} {item.field}"] = (*_range(item.key, kept), "LATEST")
-        if each.fields == ("close",):
-            commands |= {f"{each.name} {field}": _by_minute(layout, kept, field) for field in ("min", "max")}
-    for number, query in enumerate(_settled_queries(layout, covered.minutes())):
-        commands[f"settled {number}"] = query
-    replies = dict(zip(commands, link.ask_all(list(commands.values())), strict=True))
-    return {name: _samples(reply) if commands[name][0] == "TS.RANGE" else reply for name, reply in replies.items()}
+        start_ms = each.closed(now_ms - MINUTE_MS).start_ms
+        queries |= _field_queries(link, each, AGGREGATORS, start_ms=start_ms, at_ms=at_ms)
+    closed = Span(oldest, now_ms + MINUTE_MS if at_ms is None else at_ms).minutes()
+    for number, query in enumerate(_settled_queries(layout, closed)):
+        queries[f"settled {number}"] = query
+    return _replies(link, queries)
+
+
+def _replies(link: Link, queries: Mapping[str, Command]) -> dict[str, Any]:
+    """The replies by name, in one round trip, those of ranges as samples."""
+    replies = zip(queries.items(), link.ask_all(list(queries.values())), strict=True)
+    return {name: _samples(reply) if command[0] == "TS.RANGE" else reply for (name, command), reply in replies}
 
 
 def _coverage(replies: Mapping[str, Any]) -> _Coverage:
@@ -124,8 +127,23 @@ def _coverage(replies: Mapping[str, Any]) -> _Coverage:
     )
 
 
-def _slot(each: Resolution, start_ms: int, replies: Mapping[str, Any], coverage: _Coverage, now_ms: int) -> Slot:
-    span = Span(start_ms, start_ms + each.bucket_ms)
+def _slots(
+    each: Resolution, replies: Mapping[str, Any], coverage: _Coverage, now_ms: int, at_ms: int | None
+) -> tuple[Slot, ...]:
+    fields = {field: _field(each, field, replies, at_ms) for field in AGGREGATORS}
+    return tuple(_slot(Span(start, start + each.bucket_ms), fields, coverage, now_ms) for start in each.slots(now_ms))
+
+
+def _field(each: Resolution, field: str, replies: Mapping[str, Any], at_ms: int | None) -> Samples:
+    """The values of a field: from its compaction, and from the ticks where that was asked for and has none."""
+    compacted: Samples = replies.get(f"{each.name} {field}", {})
+    of_ticks: Samples = replies.get(f"{each.name} {field} of ticks", {})
+    if at_ms is not None:
+        compacted = {start: value for start, value in compacted.items() if start < each.start_of(at_ms)}
+    return of_ticks | compacted
+
+
+def _slot(span: Span, fields: Mapping[str, Samples], coverage: _Coverage, now_ms: int) -> Slot:
     present = [minute for minute in span.minutes() if minute in coverage.present]
     reasons = Counter(
         coverage.gaps[minute].reason
@@ -133,10 +151,8 @@ def _slot(each: Resolution, start_ms: int, replies: Mapping[str, Any], coverage:
         if minute in coverage.gaps and minute not in coverage.settled
     )
     return Slot(
-        start_ms=start_ms,
-        close=replies[f"{each.name} close"].get(start_ms),
-        min=replies[f"{each.name} min"].get(start_ms),
-        max=replies[f"{each.name} max"].get(start_ms),
+        start_ms=span.start_ms,
+        **{field: samples.get(span.start_ms) for field, samples in fields.items()},
         closed=span.end_ms <= now_ms,
         settled=bool(present) and all(minute in coverage.settled for minute in present),
         minutes=len(present),
@@ -144,30 +160,47 @@ def _slot(each: Resolution, start_ms: int, replies: Mapping[str, Any], coverage:
     )
 
 
-def _latest_range(key: str, each: Resolution, now_ms: int) -> Command:
-    """The kept buckets of a compaction with the open one, by the clock."""
-    return (*_range(key, Span(each.closed(now_ms).start_ms, now_ms + 1)), "LATEST")
+def _field_queries(
+    link: Link, each: Resolution, fields: Iterable[str], *, start_ms: int, at_ms: int | None = None
+) -> dict[str, Command]:
+    """What asks for fields of a resolution: their compactions, and the ticks from `start_ms` where these do not do."""
+    to_now = at_ms is None and link.rules_look_back
+    latest = ("LATEST",) if to_now else ()
+    queries: dict[str, Command] = {
+        f"{each.name} {item.field}": ("TS.RANGE", item.key, "-", "+", *latest) for item in link.layout.of(each)
+    }
+    for field in fields:
+        if not to_now or field not in each.fields:
+            query = _aggregated(link.layout, start_ms, at_ms, AGGREGATORS[field], each.bucket_ms)
+            queries[f"{each.name} {field} of ticks"] = query
+    return queries
 
 
-def _by_minute(layout: Layout, span: Span, aggregator: str) -> Command:
-    return (*_range(layout.tick, span), "AGGREGATION", aggregator, MINUTE_MS)
+def _aggregated(layout: Layout, start_ms: int, at_ms: int | None, aggregator: str, bucket_ms: int) -> Command:
+    """The ticks from `start_ms` to `at_ms` (None: all) in buckets."""
+    return (*_range(layout.tick, start_ms, at_ms), "AGGREGATION", aggregator, bucket_ms)
 
 
-def _range(key: str, span: Span) -> Command:
-    return ("TS.RANGE", key, max(0, span.start_ms), max(0, span.end_ms - 1))
+def _range(key: str, first_ms: int, last_ms: int | None) -> Command:
+    return ("TS.RANGE", key, max(0, first_ms), "+" if last_ms is None else max(0, last_ms))
 
 
 def _settled_queries(layout: Layout, minutes: Iterable[int]) -> Iterator[Command]:
-    stamps = [settled_stamp(minute) for minute in minutes]
+    stamps = [settled_stamp(minute) for minute in minutes if minute >= 0]
     for start in range(0, len(stamps), STAMPS_PER_QUERY):
         yield ("TS.RANGE", layout.tick, "-", "+", "FILTER_BY_TS", *stamps[start : start + STAMPS_PER_QUERY])
 
 
 def _samples(reply: Any) -> Samples:
-    """The samples of a range by stamp; none where the series does not exist."""
-    if is_missing(reply) or is_wrong_type(reply):
-        return {}
-    return {time_ms: float(value) for time_ms, value in reply}
+    """The samples of a range by stamp; none where the series does not exist.
+
+    Of two at one stamp the first counts: LATEST puts an open bucket behind the one that was carried over.
+    """
+    return dict(reversed(_list(reply)))
+
+
+def _list(reply: Any) -> list[Any]:
+    return reply if isinstance(reply, list) else []
 
 
 def _tick(reply: Any) -> Tick | None:

@@ -1,0 +1,85 @@
+"""What a rebuild will write, decided from what it found (pure).
+
+Buckets whose ticks were lost are carried over: such a bucket gives way only to ticks in which each of its minutes
+is settled. Which ones they are is remembered, for what a few ticks make of a bucket looks no different.
+"""
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+
+from btcts.candles import combine, settled_stamp
+from btcts.errors import StoreError
+from btcts.layout import FUTURE_SLACK_MS, HOUR, TICK_RETENTION_MS, Compaction, Layout, window
+from btcts.model import Candle, Span, Tick, is_price
+
+UNFINISHED = "the candle of a minute that is not over was refused; check the clocks"
+
+Samples = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Redis holds: the ticks, by key the closed buckets, and the starts of those that were carried over before."""
+
+    now_ms: int
+    ticks: Samples
+    closed: Mapping[str, Samples]
+    carried: Mapping[str, Container[int]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What Redis will hold: the ticks, and by key the buckets that are carried over.
+
+    Only a rebuild may write a tick before `carried_until_ms`; it is 0 when nothing is carried over.
+    """
+
+    ticks: Samples
+    carried: Mapping[str, Samples]
+    carried_until_ms: int
+
+
+def writable(now_ms: int) -> Span:
+    """The stamps that are written at all: the window and 10 s more."""
+    return Span(window(now_ms).start_ms, now_ms + FUTURE_SLACK_MS + 1)
+
+
+def plan(layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[Candle]) -> Plan:
+    """Add live ticks and candles to what was found, leaving out what is not writable.
+
+    Raises:
+        StoreError: a candle's minute is not over yet.
+    """
+    span = writable(found.now_ms)
+    timely = [candle for candle in candles if candle.start_ms in span]
+    if any(settled_stamp(candle.start_ms) >= found.now_ms for candle in timely):
+        raise StoreError(UNFINISHED)
+    stored = {time_ms: price for time_ms, price in found.ticks.items() if is_price(price)}
+    ticks = _from_whole_hour(combine(stored, [tick for tick in live if tick.time_ms in span], timely))
+    carried = {each.key: _carried(each, found, ticks) for each in layout.compactions}
+    ends = (start + each.resolution.bucket_ms for each in layout.compactions for start in carried[each.key])
+    return Plan(ticks, carried, max(ends, default=0))
+
+
+def _from_whole_hour(ticks: Samples) -> Samples:
+    """The ticks from the first hour that is retained whole; a part of one would be published as if it were all."""
+    oldest = max(ticks, default=0) - TICK_RETENTION_MS
+    first = -(-oldest // HOUR.bucket_ms) * HOUR.bucket_ms
+    return {time_ms: price for time_ms, price in ticks.items() if time_ms >= first}
+
+
+def _carried(each: Compaction, found: Found, ticks: Samples) -> Samples:
+    """The stored buckets that lost their ticks, are still kept by the clock and not complete again."""
+    kept = each.resolution.closed(found.now_ms)
+    lost = found.carried.get(each.key, ()) if found.ticks else kept
+    return {
+        start: price
+        for start, price in found.closed.get(each.key, {}).items()
+        if start in kept and start in lost and is_price(price) and not _is_complete(each, start, ticks)
+    }
+
+
+def _is_complete(each: Compaction, start_ms: int, ticks: Samples) -> bool:
+    """Whether every minute of the bucket is settled."""
+    minutes = Span(start_ms, start_ms + each.resolution.bucket_ms).minutes()
+    return all(settled_stamp(minute) in ticks for minute in minutes)

@@ -1,0 +1,92 @@
+"""What the store must hold, worked out again from the contract alone: a dict of prices, no rules, no retention.
+
+It remembers what was observed, not what was stored: a settled minute is computed from its candle, all others from
+their live ticks.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MINUTE = 60_000
+HOUR = 3_600_000
+KEPT = {"minute": (MINUTE, 60), "5min": (5 * MINUTE, 12), "15min": (15 * MINUTE, 4), "hour": (HOUR, 24)}
+OF_A_CANDLE = (0, 20_000, 40_000, 59_999)
+
+
+class Bucket(NamedTuple):
+    """The aggregation of the ticks of one stretch of time."""
+
+    close: float
+    min: float
+    max: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A candle as a provider told it."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+class Oracle:
+    """All prices ever accepted, by time."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, float] = {}
+        self._candles: dict[int, Observed] = {}
+
+    def tick(self, now_ms: int, time_ms: int, price: float) -> None:
+        """Take a live price when the contract says that it is written at `now_ms`."""
+        if time_ms % MINUTE == 59_999:
+            time_ms -= 1
+        if self._first_of_window(now_ms) <= time_ms <= now_ms + 10_000:
+            self._live[time_ms] = price
+
+    def candle(self, now_ms: int, minute_ms: int, observed: Observed) -> None:
+        """Take the candle of a closed minute when that lies in the window."""
+        if self._first_of_window(now_ms) <= minute_ms:
+            self._candles[minute_ms] = observed
+
+    def forget_ticks_before(self, time_ms: int) -> None:
+        """Drop what is older, so that a long run does not grow."""
+        self._live = {stamp: price for stamp, price in self._live.items() if stamp >= time_ms}
+        self._candles = {minute: each for minute, each in self._candles.items() if minute >= time_ms}
+
+    def newest(self) -> tuple[int, float] | None:
+        """The newest tick as stored."""
+        ticks = self.ticks()
+        return ticks[-1] if ticks else None
+
+    def ticks(self) -> list[tuple[int, float]]:
+        """Every tick as stored, ascending."""
+        stored = {}
+        for stamp, price in self._live.items():
+            candle = self._candles.get(stamp - stamp % MINUTE)
+            stored[stamp] = price if candle is None else max(candle.low, min(candle.high, price))
+        for minute, candle in self._candles.items():
+            told = (candle.open, candle.low, candle.high, candle.close)
+            stored.update({minute + offset: price for offset, price in zip(OF_A_CANDLE, told, strict=True)})
+        return sorted(stored.items())
+
+    def buckets(self, resolution: str) -> dict[int, Bucket]:
+        """Every bucket that has a tick, by its start."""
+        length, _ = KEPT[resolution]
+        found: dict[int, list[float]] = {}
+        for stamp, price in self.ticks():
+            found.setdefault(stamp // length * length, []).append(price)
+        return {start: Bucket(prices[-1], min(prices), max(prices), len(prices)) for start, prices in found.items()}
+
+    @staticmethod
+    def closed(resolution: str, now_ms: int) -> list[int]:
+        """The starts of the closed slots that are kept at `now_ms`, ascending."""
+        length, entries = KEPT[resolution]
+        running = now_ms // length * length
+        return [running - back * length for back in range(entries, 0, -1)]
+
+    @staticmethod
+    def _first_of_window(now_ms: int) -> int:
+        return now_ms // HOUR * HOUR - 24 * HOUR
