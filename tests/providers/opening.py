@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from btcts.clock import Clock
+from btcts.model import HOUR_MS, MINUTE_MS, Span
 from btcts.providers import Endpoint
 from btcts.providers.base import Provider
 from btcts.providers.bitfinex import Bitfinex
@@ -27,6 +28,18 @@ KEY = "b54bcf4d-1bca-4e8e-9a24-22ff2c3d462c"
 EXCHANGES = {"coinbase": Coinbase, "kraken": Kraken, "bitstamp": Bitstamp, "bitfinex": Bitfinex, "gemini": Gemini}
 ON_HTTP = ("coinmarketcap", *EXCHANGES)
 ALL = (*ON_HTTP, "simulated")
+
+CLOSED_MS = NOW_MS // MINUTE_MS * MINUTE_MS
+"""The end of the last closed minute."""
+
+HOUR = Span(CLOSED_MS - HOUR_MS, CLOSED_MS)
+
+CALLS: dict[str, Callable[[Provider], Any]] = {
+    "latest": lambda provider: provider.latest(),
+    "candles": lambda provider: provider.candles(HOUR),
+}
+ASKED = [(name, call) for name in ON_HTTP for call in CALLS if (name, call) != ("coinmarketcap", "candles")]
+"""Every provider on HTTP with each of its calls that asks for something."""
 
 Opened = Callable[..., Provider]
 

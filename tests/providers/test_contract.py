@@ -13,10 +13,7 @@ from btcts.providers import open_providers
 from btcts.providers.base import Provider
 from clocks import FakeClock
 from exchanges import Exchanges, Fault, SimulatedMarket, ThinMarket
-from providers.opening import ALL, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
-
-CLOSED_MS = NOW_MS // MINUTE_MS * MINUTE_MS
-"""The end of the last closed minute."""
+from providers.opening import ALL, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
 
 WINDOW = Span(CLOSED_MS - 25 * HOUR_MS, CLOSED_MS)
 

@@ -1,30 +1,17 @@
 """Whatever an API does wrong becomes one error of one clear line, of the class that says what to do next."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
 from btcts.model import HOUR_MS, MINUTE_MS, Span
-from btcts.providers.base import Provider
-from btcts.providers.kraken import Kraken
 from exchanges import Exchanges, Fault
 from exchanges.faults import HTML, doubled, shortened, shuffled
-from providers.opening import EXCHANGES, KEY, NOW_MS, ON_HTTP, Answers, Opened
+from providers.opening import ASKED, CALLS, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
 
-CLOSED_MS = NOW_MS // MINUTE_MS * MINUTE_MS
-HOUR = Span(CLOSED_MS - HOUR_MS, CLOSED_MS)
 WINDOW = Span(CLOSED_MS - 25 * HOUR_MS, CLOSED_MS)
-
-CALLS: dict[str, Callable[[Provider], Any]] = {
-    "latest": lambda provider: provider.latest(),
-    "candles": lambda provider: provider.candles(HOUR),
-}
-ASKED = [(name, call) for name in ON_HTTP for call in CALLS if (name, call) != ("coinmarketcap", "candles")]
 
 
 def failure(name: str, call: str, opened: Opened) -> ProviderError:
@@ -241,55 +228,6 @@ def test_a_row_of_another_shape_is_an_error(name: str, row: Any, opened: Opened,
     error = failure(name, "candles", opened)
 
     assert "unexpected shape" in str(error)
-
-
-@pytest.mark.parametrize("slow", [Fault(trickle_s=0.03), Fault(delay_s=60)], ids=["byte by byte", "not at all"])
-@pytest.mark.parametrize(("name", "call"), ASKED)
-def test_a_slow_answer_is_given_up(name: str, call: str, slow: Fault, opened: Opened, exchanges: Exchanges) -> None:
-    exchanges.fault(name, slow)
-    began = time.monotonic()
-
-    with pytest.raises(ProviderError, match=r"no whole answer from .* within 0\.1 s"):
-        CALLS[call](opened(name, timeout_s=0.1))
-
-    assert time.monotonic() - began < 2
-
-
-class Endless(httpx.SyncByteStream):
-    """A body that goes on until it is closed."""
-
-    def __init__(self) -> None:
-        self.closed = threading.Event()
-
-    def __iter__(self) -> Iterator[bytes]:
-        while not self.closed.wait(0.01):
-            yield b" "
-
-    def close(self) -> None:
-        """What the reader does when it has had enough."""
-        self.closed.set()
-
-
-def test_a_body_without_an_end_is_not_read_on() -> None:
-    body = Endless()
-    api = Answers({"/0/public/Trades": httpx.Response(200, stream=body)}).api("kraken", timeout_s=0.1)
-
-    with pytest.raises(ProviderError, match=r"within 0\.1 s"):
-        Kraken(api).latest()
-
-    assert body.closed.wait(2)
-
-
-def test_nothing_more_is_asked_while_a_request_hangs(opened: Opened, exchanges: Exchanges) -> None:
-    exchanges.fault("kraken", Fault(trickle_s=0.05))
-    provider = opened("kraken", timeout_s=0.1)
-
-    with pytest.raises(ProviderError, match=r"within 0\.1 s$"):
-        provider.latest()
-    with pytest.raises(ProviderError, match="that request still hangs"):
-        provider.latest()
-
-    assert len(exchanges.requests) == 1
 
 
 @pytest.mark.parametrize("name", ON_HTTP)

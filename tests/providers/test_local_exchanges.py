@@ -13,9 +13,7 @@ import pytest
 
 from btcts.model import MINUTE_MS
 from exchanges import BarsMarket, Exchanges, SimulatedMarket, Traded
-from providers.opening import NOW_MS, ON_HTTP
-
-CLOSED_MS = NOW_MS // MINUTE_MS * MINUTE_MS
+from providers.opening import CLOSED_MS, NOW_MS, ON_HTTP
 
 
 def get(exchanges: Exchanges, provider: str, path: str) -> Any:

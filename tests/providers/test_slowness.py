@@ -1,0 +1,62 @@
+"""No answer is waited for longer than the timeout, in whatever way it is late."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from btcts.errors import ProviderError
+from btcts.providers.kraken import Kraken
+from exchanges import Exchanges, Fault
+from providers.opening import ASKED, CALLS, Answers, Opened
+
+
+@pytest.mark.parametrize("slow", [Fault(trickle_s=0.03), Fault(delay_s=60)], ids=["byte by byte", "not at all"])
+@pytest.mark.parametrize(("name", "call"), ASKED)
+def test_a_slow_answer_is_given_up(name: str, call: str, slow: Fault, opened: Opened, exchanges: Exchanges) -> None:
+    exchanges.fault(name, slow)
+    began = time.monotonic()
+
+    with pytest.raises(ProviderError, match=r"no whole answer from .* within 0\.1 s"):
+        CALLS[call](opened(name, timeout_s=0.1))
+
+    assert time.monotonic() - began < 2
+
+
+class Endless(httpx.SyncByteStream):
+    """A body that goes on until it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while not self.closed.wait(0.01):
+            yield b" "
+
+    def close(self) -> None:
+        """What the reader does when it has had enough."""
+        self.closed.set()
+
+
+def test_a_body_without_an_end_is_not_read_on() -> None:
+    body = Endless()
+    api = Answers({"/0/public/Trades": httpx.Response(200, stream=body)}).api("kraken", timeout_s=0.1)
+
+    with pytest.raises(ProviderError, match=r"within 0\.1 s"):
+        Kraken(api).latest()
+
+    assert body.closed.wait(2)
+
+
+def test_nothing_more_is_asked_while_a_request_hangs(opened: Opened, exchanges: Exchanges) -> None:
+    exchanges.fault("kraken", Fault(trickle_s=0.05))
+    provider = opened("kraken", timeout_s=0.1)
+
+    with pytest.raises(ProviderError, match=r"within 0\.1 s$"):
+        provider.latest()
+    with pytest.raises(ProviderError, match="that request still hangs"):
+        provider.latest()
+
+    assert len(exchanges.requests) == 1
