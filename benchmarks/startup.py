@@ -98,8 +98,9 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = Embedded(Path(folder), redis_server=binaries().server)
         try:
+            server.ensure(print)
             with (
-                embedded_store(server.ensure(print), clock=clock) as store,
+                embedded_store(server, clock=clock) as store,
                 Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as exchanges,
                 open_providers(["coinbase", "kraken"], exchanges.endpoints(), clock=clock) as providers,
                 Poller(providers) as poller,

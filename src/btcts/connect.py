@@ -1,15 +1,16 @@
 """From the settings to a store: a Redis that is named, or the embedded one."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from btcts.clock import Clock, ServerClock
 from btcts.config import RedisSettings, Settings, load
+from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import DEFAULTS
 from btcts.store import Store
@@ -29,14 +30,25 @@ def connect(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[st
     Raises:
         EmbeddedError: the embedded Redis does not run and may not be, or cannot be, started.
     """
-    if settings.redis.url is None:
-        return embedded_store(_embedded(settings, writes=writes, say=say), clock=clock)
-    return _store(_arguments(settings.redis), clock, settings.redis.where)
+    if settings.redis.url is not None:
+        pool = ConnectionPool(connection_class=_CLASSES[settings.redis.scheme], **_address(settings.redis), **_OPTIONS)
+        return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
+    embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
+    if writes:
+        embedded.ensure(say)
+        return embedded_store(embedded, clock=clock, say=say)
+    if not embedded.status().running:
+        raise EmbeddedError(
+            "no Redis is named and the embedded one does not run; run btcts collect --once, or pass --redis"
+        )
+    return embedded_store(embedded, clock=clock)
 
 
-def embedded_store(socket: Path, *, clock: Clock) -> Store:
-    """The store of the embedded redis-server that listens on `socket`."""
-    return _store({"unix_socket_path": str(socket)}, clock, "the embedded Redis")
+def embedded_store(embedded: Embedded, *, clock: Clock, say: Callable[[str], None] | None = None) -> Store:
+    """The store of an embedded redis-server, which with `say` is started again whenever it is found dead."""
+    revive = (lambda: embedded.ensure(say)) if say else (lambda: None)
+    pool = ConnectionPool(connection_class=_EmbeddedConnection, path=str(embedded.socket), revive=revive, **_OPTIONS)
+    return Store(redis.Redis(connection_pool=pool), clock=clock, where="the embedded Redis")
 
 
 def open_store(url: str | None = None) -> Store:
@@ -57,38 +69,33 @@ def endpoints() -> dict[str, tuple[str, float]]:
     return {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
 
 
-def _store(arguments: Mapping[str, Any], clock: Clock, where: str) -> Store:
-    client = redis.Redis(
-        **arguments,
-        protocol=3,
-        decode_responses=True,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=ANSWER_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),
-        client_name="btcts",
-    )
-    return Store(client, clock=clock, where=where)
+def _address(named: RedisSettings) -> dict[str, Any]:
+    place = {"path": named.path} if named.scheme == "unix" else {"host": named.host, "port": named.port}
+    password = named.password.reveal() if named.password else None
+    return {**place, "db": named.db, "username": named.username, "password": password}
 
 
-def _arguments(named: RedisSettings) -> dict[str, Any]:
-    account = {
-        "db": named.db,
-        "username": named.username,
-        "password": named.password.reveal() if named.password else None,
-    }
-    if named.scheme == "unix":
-        return {"unix_socket_path": named.path, **account}
-    return {"host": named.host, "port": named.port, "ssl": named.ssl, **account}
+class _EmbeddedConnection(UnixDomainSocketConnection):
+    """A connection to a server that may have been killed, and then lives again."""
+
+    def __init__(self, *, revive: Callable[[], object], **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._revive = revive
+
+    def connect(self) -> None:
+        """Connect, after the server was brought back to life where that is needed."""
+        if not self.is_connected:
+            self._revive()
+        super().connect()  # type: ignore[no-untyped-call]
 
 
-def _embedded(settings: Settings, *, writes: bool, say: Callable[[str], None]) -> Path:
-    from btcts.embedded import Embedded
+_CLASSES = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSocketConnection}
 
-    embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
-    if writes:
-        return embedded.ensure(say)
-    if not embedded.status().running:
-        raise EmbeddedError(
-            "no Redis is named and the embedded one does not run; run btcts collect --once, or pass --redis"
-        )
-    return embedded.socket
+_OPTIONS: dict[str, Any] = {
+    "protocol": 3,
+    "decode_responses": True,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    "socket_timeout": ANSWER_TIMEOUT_S,
+    "retry": Retry(NoBackoff(), 1),
+    "client_name": "btcts",
+}

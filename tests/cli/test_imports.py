@@ -53,3 +53,7 @@ def test_help_imports_neither_redis_nor_httpx(command: list[str]) -> None:
 
 def test_show_imports_no_httpx(tmp_path: Path) -> None:
     assert imported("show", "--redis", f"unix://{tmp_path}/nobody") == {"redis", "pydantic"}
+
+
+def test_a_single_collect_without_a_terminal_imports_no_rich(environ: dict[str, str]) -> None:
+    assert imported("collect", "--once", environ=environ) == {"redis", "httpx", "pydantic"}

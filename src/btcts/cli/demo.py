@@ -53,7 +53,8 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     with tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)
         try:
-            with embedded_store(throw_away.ensure(common.say), clock=clock) as store:
+            throw_away.ensure(common.say)
+            with embedded_store(throw_away, clock=clock) as store:
                 yield store
         finally:
             throw_away.stop()
