@@ -85,4 +85,5 @@ def monitored(server: Server) -> Iterator[list[list[str]]]:
             words = each["command"].split(" ")
             if end in each["command"]:
                 return
-            commands.append(words)
+            if words[0] not in ("HELLO", "CLIENT", "SELECT"):
+                commands.append(words)

@@ -70,7 +70,7 @@ def _from_whole_hour(ticks: Samples) -> Samples:
 
 def _carried(each: Compaction, found: Found, ticks: Samples) -> Samples:
     """The stored buckets that lost their ticks, are still kept by the clock and not complete again."""
-    kept = each.resolution.closed(found.now_ms)
+    kept = each.resolution.slots(found.now_ms)[:-1]
     lost = found.carried.get(each.key, ()) if found.ticks else kept
     return {
         start: price
