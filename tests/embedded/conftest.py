@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from endings import bury
 
 from btcts.embedded import Embedded
+from embedded.endings import bury
 from redis_binaries import binaries
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import redis
-from starters import foreground
 
 from btcts.embedded import Embedded
 from btcts.embedded.wire import ask
 from btcts.errors import EmbeddedError
+from embedded.starters import foreground
 
 AOF = "db/appendonlydir"
 

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from endings import kill
 
 from btcts.embedded import Binaries, Embedded
 from btcts.errors import EmbeddedError
+from embedded.endings import kill
 from redis_binaries import binaries
 
 

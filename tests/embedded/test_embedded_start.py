@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import redis
-from endings import bury, kill
-from starters import starter
 
 from btcts.embedded import Embedded
 from btcts.embedded.launch import launch, recover
 from btcts.embedded.places import Places, held
 from btcts.embedded.wire import ask
 from btcts.errors import EmbeddedError
+from embedded.endings import bury, kill
+from embedded.starters import starter
 from redis_binaries import binaries
 
 

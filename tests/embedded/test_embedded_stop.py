@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import redis
-from endings import kill
-from starters import foreground
 
 from btcts.embedded import Embedded
 from btcts.embedded.wire import ask
 from btcts.errors import EmbeddedError
+from embedded.endings import kill
+from embedded.starters import foreground
 
 
 def test_stop_keeps_the_data(embedded: Embedded, said: list[str]) -> None:
