@@ -1,7 +1,9 @@
-"""A real redis-server of the tests' own: on a socket in a folder of its own, ended by its process, never on TCP."""
+"""A real redis-server of the tests' own: on a socket in a folder of its own, ended by its process, seldom on TCP."""
 
+import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -22,6 +24,14 @@ def connect(socket: Path, **options: object) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         **options,
     )
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on, for what cannot do without TCP."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Server:
@@ -71,3 +81,7 @@ class Server:
             deadline.cancel()
         self.kill()
         raise AssertionError(f"redis-server did not start: {''.join(log)}")
+
+
+StartServer = Callable[..., Server]
+"""Starts one more server with these options, `module=False` without TimeSeries; it ends with the test."""

@@ -9,10 +9,11 @@ from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDoma
 from redis.retry import Retry
 
 from btcts.clock import Clock, ServerClock
-from btcts.config import RedisSettings, Settings, load
+from btcts.config import SIMULATED, RedisSettings, Settings, load
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import DEFAULTS
+from btcts.spool import Spool
 from btcts.store import Store
 
 CONNECT_TIMEOUT_S = 3.0
@@ -62,6 +63,12 @@ def open_store(url: str | None = None) -> Store:
     """
     settings = load({"redis.url": url} if url else None, endpoints=endpoints())
     return connect(settings, clock=ServerClock(), writes=False, say=lambda line: None)
+
+
+def spool_of(settings: Settings) -> Spool:
+    """Where prices wait for Redis; simulated ones in a place of their own, so that they never meet real ones."""
+    name = "spool-simulated" if SIMULATED in settings.collect.providers else "spool"
+    return Spool(settings.embedded.data_dir / name)
 
 
 def endpoints() -> dict[str, tuple[str, float]]:

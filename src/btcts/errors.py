@@ -7,6 +7,7 @@
     │   ├── NoTimeSeries        the server lacks the TimeSeries module
     │   ├── ForeignKey          a key of ours belongs to somebody else
     │   └── Contended           other writers kept changing the ticks during a rebuild
+    ├── SpoolError          3   prices that wait for Redis cannot be kept, read or taken out
     ├── ProviderError       4   a price API gave no usable answer
     │   ├── ProviderLimited     it told us to wait until a time
     │   └── ProviderStopped     it will not answer until the user changes something
@@ -49,6 +50,12 @@ class ForeignKey(StoreError):
 
 class Contended(StoreError):
     """Other writers kept changing the ticks while a rebuild was under way."""
+
+
+class SpoolError(BtctsError):
+    """Prices that wait for Redis cannot be kept, read or taken out."""
+
+    exit_code = 3
 
 
 class ProviderError(BtctsError):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.cycle import Cycle
 from btcts.model import Tick
 from btcts.render.lines import cycle_json, cycle_line
-from btcts.services.collect import Cycle
 from render.views import NOW_MS
 
 MINUTE_MS = 60_000
@@ -78,6 +78,28 @@ def test_a_cycle_without_a_price_says_why_and_what_each_provider_said() -> None:
     )
 
 
+def test_a_price_that_could_not_be_stored_is_said_to_wait_in_the_spool_and_why() -> None:
+    cycle = stored(stored=None, spooled=Tick(NOW_MS, 64_123.45), problem="no Redis answers", members=("kraken",))
+
+    line = cycle_line(cycle, utc=True)
+
+    assert line == "16:22:10Z  64,123.45  1 agree: kraken  waits in the spool: no Redis answers  (412 ms)"
+
+
+def test_a_price_that_was_stored_does_not_hide_a_problem_that_came_after_it() -> None:
+    line = cycle_line(stored(problem="Redis is out of memory", flag="single", members=("kraken",)), utc=True)
+
+    assert line == "16:22:10Z  64,123.45  single: kraken  problem: Redis is out of memory  (412 ms)"
+
+
+def test_what_came_out_of_the_spool_is_counted() -> None:
+    line = cycle_line(stored(members=("kraken",), flag="single", unspooled=7, torn=1), utc=True)
+
+    assert line == (
+        "16:22:10Z  64,123.45  single: kraken  from the spool 7  damaged lines dropped from the spool 1  (412 ms)"
+    )
+
+
 def test_a_cycle_in_which_nobody_is_due_says_when_the_next_is() -> None:
     cycle = Cycle(NOW_MS, waiting=(("coinmarketcap", NOW_MS + 10 * 60 * MINUTE_MS, ""),), took_ms=3)
 
@@ -116,6 +138,8 @@ def test_json_says_everything_the_cycle_knows() -> None:
         settled=2,
         unsettled=1,
         repaired=("added 10 rules",),
+        unspooled=7,
+        torn=1,
     )
 
     assert json.loads(cycle_json(cycle)) == {
@@ -124,6 +148,7 @@ def test_json_says_everything_the_cycle_knows() -> None:
         "time_ms": NOW_MS,
         "time": "2026-01-14T16:22:10Z",
         "stored": {"time_ms": NOW_MS, "price": 64_123.45},
+        "spooled": None,
         "members": list(FIVE),
         "flag": "disputed",
         "deviating": [{"provider": "bitstamp", "deviation": -0.0125}],
@@ -132,9 +157,17 @@ def test_json_says_everything_the_cycle_knows() -> None:
         "settled": 2,
         "unsettled": 1,
         "repaired": ["added 10 rules"],
+        "unspooled": 7,
+        "torn": 1,
         "problem": None,
         "took_ms": 412,
     }
+
+
+def test_json_tells_a_price_that_waits_from_one_that_is_stored() -> None:
+    document = json.loads(cycle_json(stored(stored=None, spooled=Tick(NOW_MS, 64_123.45))))
+
+    assert (document["stored"], document["spooled"]) == (None, {"time_ms": NOW_MS, "price": 64_123.45})
 
 
 def test_json_of_a_cycle_without_a_price_has_null_for_it() -> None:

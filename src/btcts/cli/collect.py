@@ -13,12 +13,13 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
-from btcts.errors import ConfigError, ProviderError
+from btcts.errors import ConfigError, ProviderError, StoreError
 
 if TYPE_CHECKING:
     from btcts.clock import ServerClock
     from btcts.config import Settings
-    from btcts.services.collect import Collector, Cycle
+    from btcts.cycle import Cycle
+    from btcts.services.collect import Collector
 
 
 @with_common_options
@@ -59,10 +60,17 @@ def _once(settings: "Settings", common: Common, format: LineFormat, jitter: floa
     stop.wait(random.uniform(0, jitter))
     with _collector(settings, common, stop, cadence_s=None) as (collector, _):
         cycle = once(collector)
-    done = bool(cycle.stored) or cycle.idle
-    if format is LineFormat.json or not done or common.verbose or (sys.stdout.isatty() and not common.quiet):
-        typer.echo(_line(cycle, format), err=format is LineFormat.text and not done)
-    return 0 if done else ProviderError.exit_code
+    wrong = bool(cycle.problem)
+    if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
+        typer.echo(_line(cycle, format), err=format is LineFormat.text and wrong)
+    return _exit_code(cycle)
+
+
+def _exit_code(cycle: "Cycle") -> int:
+    """By the live price: stored, or nobody was due; agreed on but not stored; not even agreed on."""
+    if cycle.stored or cycle.idle:
+        return 0
+    return StoreError.exit_code if cycle.members else ProviderError.exit_code
 
 
 def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
@@ -84,7 +92,7 @@ def _collector(
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """A collector on the store and the providers that the settings name, and its clock."""
     from btcts.clock import ServerClock
-    from btcts.connect import connect
+    from btcts.connect import connect, spool_of
     from btcts.polling import Poller
     from btcts.providers import Endpoint, open_providers
     from btcts.services.collect import Collector
@@ -97,8 +105,16 @@ def _collector(
         open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
         Poller(providers) as poller,
     ):
-        salt = random.getrandbits(32)
-        yield Collector(store, poller, clock, cadence_s=cadence_s, quorum=settings.collect.quorum, salt=salt), clock
+        collector = Collector(
+            store,
+            poller,
+            clock,
+            cadence_s=cadence_s,
+            quorum=settings.collect.quorum,
+            salt=random.getrandbits(32),
+            spool=spool_of(settings),
+        )
+        yield collector, clock
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator
 
+from btcts.cycle import Cycle
 from btcts.layout import MARKET
 from btcts.model import Tick
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import decimals, percent, price
 from btcts.render.times import iso, moment
-from btcts.services.collect import Cycle
 
 
 def cycle_line(cycle: Cycle, *, utc: bool) -> str:
@@ -18,8 +18,10 @@ def cycle_line(cycle: Cycle, *, utc: bool) -> str:
 
 def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
     yield _clock(cycle.time_ms, cycle.time_ms, utc=utc)
-    if cycle.stored:
-        yield from _price(cycle, cycle.stored)
+    if agreed := cycle.stored or cycle.spooled:
+        yield from _price(cycle, agreed)
+        if cycle.problem:
+            yield ("waits in the spool: " if cycle.spooled else "problem: ") + cycle.problem
     else:
         yield _no_price(cycle)
     if cycle.waiting:
@@ -28,6 +30,10 @@ def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
             for provider, until_ms, why in cycle.waiting
         )
         yield "waiting: " + ", ".join(spells)
+    if cycle.unspooled:
+        yield f"from the spool {cycle.unspooled}"
+    if cycle.torn:
+        yield f"damaged lines dropped from the spool {cycle.torn}"
     if cycle.settled:
         yield f"settled {cycle.settled}"
     if cycle.unsettled:
@@ -37,8 +43,8 @@ def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
     yield f"({cycle.took_ms} ms)"
 
 
-def _price(cycle: Cycle, stored: Tick) -> Iterator[str]:
-    yield price(stored.price, decimals(stored.price))
+def _price(cycle: Cycle, agreed: Tick) -> Iterator[str]:
+    yield price(agreed.price, decimals(agreed.price))
     yield f"{cycle.flag or f'{len(cycle.members)} agree'}: " + " ".join(cycle.members)
     if cycle.deviating:
         yield "deviating: " + ", ".join(f"{provider} {percent(share)}" for provider, share in cycle.deviating)
@@ -61,7 +67,7 @@ def _clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
 
 
 def cycle_json(cycle: Cycle) -> str:
-    """One object on one line; `stored` is null when no price was."""
+    """One object on one line; of `stored` and `spooled` one is the price, or both are null."""
     return json.dumps(
         {
             "schema": SCHEMA,
@@ -69,6 +75,7 @@ def cycle_json(cycle: Cycle) -> str:
             "time_ms": cycle.time_ms,
             "time": iso(cycle.time_ms),
             "stored": cycle.stored and cycle.stored._asdict(),
+            "spooled": cycle.spooled and cycle.spooled._asdict(),
             "members": cycle.members,
             "flag": cycle.flag,
             "deviating": [{"provider": provider, "deviation": share} for provider, share in cycle.deviating],
@@ -80,6 +87,8 @@ def cycle_json(cycle: Cycle) -> str:
             "settled": cycle.settled,
             "unsettled": cycle.unsettled,
             "repaired": cycle.repaired,
+            "unspooled": cycle.unspooled,
+            "torn": cycle.torn,
             "problem": cycle.problem,
             "took_ms": cycle.took_ms,
         },

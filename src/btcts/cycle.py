@@ -1,0 +1,124 @@
+"""What one cycle of `collect` finds, what it has done so far, and the account of it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from btcts.agreement import Verdict
+from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, ProviderError, SpoolError, StoreError
+from btcts.model import Gap, Tick
+
+if TYPE_CHECKING:
+    from btcts.store import State
+
+Waiting = tuple[tuple[str, int, str], ...]
+"""Of each provider that is not asked: its name, until when (ms), and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The account of one cycle.
+
+    The live price was either `stored`, or `spooled`: it waits for Redis on the disk. `members` are the providers
+    that agreed on it; `flag` is "single" or "disputed" where fewer than three did. `deviating` has the relative
+    deviation of providers from the agreed price, `refused` says of each provider what was not taken or what failed,
+    `waiting` until when (ms) a provider is not asked, and why. `settled` counts the minutes settled in this cycle,
+    `unsettled` the closed minutes of the window that remain (0 where Redis does not answer); `repaired` has one
+    phrase for each thing that the check of keys and rules put right. `unspooled` counts the prices of the spool that
+    were stored, `torn` the damaged lines that were dropped from it. `problem` says why no price was agreed, and what
+    Redis or the spool refused.
+    """
+
+    time_ms: int
+    stored: Tick | None = None
+    spooled: Tick | None = None
+    members: tuple[str, ...] = ()
+    flag: str | None = None
+    deviating: tuple[tuple[str, float], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    waiting: Waiting = ()
+    settled: int = 0
+    unsettled: int = 0
+    repaired: tuple[str, ...] = ()
+    unspooled: int = 0
+    torn: int = 0
+    problem: str | None = None
+    took_ms: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no provider was due, so that nothing could be stored and nothing failed."""
+        return bool(self.waiting) and self.stored is None and self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a cycle finds before it asks anybody; `unsettled` are the closed minutes of the window.
+
+    While Redis is away it is what the collector knows by itself.
+    """
+
+    now_ms: int
+    newest: Tick | None
+    state: "State"
+    gaps: Mapping[int, Gap] = field(default_factory=dict)
+    unsettled: frozenset[int] = frozenset()
+    repaired: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a cycle that `began` (by the monotonic clock, in s) has done so far.
+
+    `away` is set once Redis has not answered, or taken what it was given; `problems` are in the words of the errors.
+    """
+
+    began: float = field(default_factory=time.monotonic)
+    stored: Tick | None = None
+    spooled: Tick | None = None
+    settled: set[int] = field(default_factory=set)
+    unspooled: int = 0
+    torn: int = 0
+    away: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note a failure of Redis or of the spool, and go on; what no waiting mends is raised."""
+        try:
+            yield
+        except (ForeignKey, NoTimeSeries):
+            raise
+        except (StoreError, EmbeddedError) as exc:
+            self.away = True
+            self.problems.append(str(exc))
+        except SpoolError as exc:
+            self.problems.append(str(exc))
+
+
+def account(
+    survey: Survey, verdict: Verdict, outcome: Outcome, errors: Sequence[ProviderError], waiting: Waiting
+) -> Cycle:
+    """The account of a cycle that is over."""
+    agreed = verdict.agreed
+    refused = {each.provider: each.problem for each in reversed(errors)}
+    refused |= {each.provider: each.reason for each in verdict.refused}
+    return Cycle(
+        time_ms=survey.now_ms,
+        stored=outcome.stored,
+        spooled=outcome.spooled,
+        members=agreed.members if agreed else (),
+        flag=agreed.flag if agreed else None,
+        deviating=agreed.deviating if agreed else (),
+        refused=tuple(sorted(refused.items())),
+        waiting=waiting,
+        settled=len(outcome.settled),
+        unsettled=len(survey.unsettled - outcome.settled),
+        repaired=survey.repaired,
+        unspooled=outcome.unspooled,
+        torn=outcome.torn,
+        problem="; ".join(outcome.problems) or None,
+        took_ms=round((time.monotonic() - outcome.began) * 1000),
+    )

@@ -1,0 +1,65 @@
+"""What a collector knows by itself; it stands in for the shared state while Redis is away."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from btcts import pacing
+from btcts.errors import ProviderError
+from btcts.model import ProviderState, Reading, Tick
+from btcts.store import State, Store
+
+
+class Memory:
+    """The state that the last cycle left, and of which providers Redis has not been told yet.
+
+    `newest` is the newest price that was stored or agreed on by then.
+    """
+
+    def __init__(self) -> None:
+        self.newest: Tick | None = None
+        self._state = State()
+        self._untold: dict[str, ProviderState] = {}
+
+    def recall(self) -> State:
+        """The state as far as it is known here."""
+        return self._state
+
+    def amend(self, stored: State, newest: Tick | None) -> tuple[State, Tick | None]:
+        """The state and the newest price that Redis holds, with what it could not be told.
+
+        Of two states of a provider the one that waits longer counts: another collector may have been told to.
+        """
+        if self._untold:
+            known = stored.providers
+            amended = {name: _careful(known.get(name, own), own) for name, own in self._untold.items()}
+            stored = replace(stored, pending=self._state.pending, providers={**known, **amended})
+            newest = max(filter(None, (newest, self.newest)), default=None)
+        return stored, newest
+
+    def learn(
+        self,
+        state: State,
+        readings: Sequence[Reading],
+        errors: Sequence[ProviderError],
+        keys: Mapping[str, str],
+    ) -> None:
+        """Take in what the providers have answered in the cycle that leaves `state`; `keys` has their API keys' ids."""
+        now_ms = state.last_cycle_ms or 0
+        states = dict(state.providers)
+        for reading in readings:
+            states[reading.provider] = pacing.answered(reading, keys[reading.provider], now_ms)
+        for error in errors:
+            before = states.get(error.provider, ProviderState())
+            states[error.provider] = pacing.failed(error, before, keys[error.provider], now_ms)
+        heard = {*(each.provider for each in readings), *(each.provider for each in errors)}
+        self._untold |= {name: states[name] for name in heard}
+        self._state = replace(state, providers=states)
+
+    def tell(self, store: Store) -> None:
+        """Tell the other collectors."""
+        store.remember(replace(self._state, providers=self._untold))
+        self._untold = {}
+
+
+def _careful(stored: ProviderState, own: ProviderState) -> ProviderState:
+    return stored if stored.not_before_ms > own.not_before_ms else own

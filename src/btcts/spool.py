@@ -1,0 +1,222 @@
+"""Prices that could not reach Redis yet: a file that grows by a line for each, shared by processes under a lock.
+
+A price that `keep` has returned for survives the end of the process and of the machine. The lock is never held while
+somebody talks to Redis, so that one who waits for Redis keeps nobody from keeping a price. Therefore lines are dropped
+for what they say, not for where they stand: another process may have dropped them, or kept more, in the meantime.
+"""
+
+import os
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from btcts.errors import SpoolError
+from btcts.layout import window
+from btcts.model import Tick, is_price
+
+LIMIT_BYTES = 8 << 20
+"""When the file is larger, only the newest ticks stay; it never fills a disk, however long Redis is away."""
+
+NEWEST = 100_000
+"""How many ticks those are: more than one a second through the whole window, in about half of the limit."""
+
+LOCK_RETRY_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What waits: the ticks of the window, ascending, one for each stamp.
+
+    `torn` counts the lines that a crash or the disk has damaged; `lines` is all that was read, to be dropped later.
+    """
+
+    ticks: tuple[Tick, ...] = ()
+    torn: int = 0
+    lines: frozenset[bytes] = frozenset()
+
+
+class Spool:
+    """The prices that wait in `folder`, which is made for the first one.
+
+    A line is `<time_ms> <price> <CRC-32 of both in hex>`. Methods wait for the lock up to `patience_s`.
+    """
+
+    def __init__(self, folder: Path, *, patience_s: float = 2.0) -> None:
+        self._folder = folder
+        self._ticks = folder / "ticks"
+        self._draft = folder / "ticks.new"
+        self._lock = folder / "lock"
+        self._patience_s = patience_s
+
+    def keep(self, tick: Tick) -> None:
+        """Add a price; it is on the disk when this returns.
+
+        Raises:
+            SpoolError: it is not, because the disk is full or failing or the lock is not to be had.
+        """
+        with self._translated("the price cannot be kept"):
+            _make(self._folder)
+            with self._locked():
+                self._shorten()
+                _append(self._ticks, _line(tick) + b"\n")
+                _sync(self._folder)
+
+    def read(self, now_ms: int) -> Held:
+        """What waits; creates nothing.
+
+        Raises:
+            SpoolError: the file cannot be read, or the lock is not to be had.
+        """
+        with self._translated("the prices that wait cannot be read"):
+            if not self._ticks.exists():
+                return Held()
+            with self._locked():
+                lines = self._lines()
+        found = [_parsed(line) for line in lines]
+        oldest_ms = window(now_ms).start_ms
+        prices = {tick.time_ms: tick.price for tick in found if tick and tick.time_ms >= oldest_ms}
+        ticks = tuple(Tick(time_ms, prices[time_ms]) for time_ms in sorted(prices))
+        return Held(ticks, found.count(None), frozenset(lines))
+
+    def drop(self, held: Held) -> None:
+        """Take out what was read; what came in since stays.
+
+        Raises:
+            SpoolError: that failed; all of it still waits, and writing it to Redis once more does no harm.
+        """
+        if held.lines:
+            with self._translated("the prices that were written cannot be taken out"), self._locked():
+                self._replace([line for line in self._lines() if line not in held.lines])
+
+    def count(self) -> int:
+        """How many prices wait; creates nothing.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        with self._translated("the prices that wait cannot be read"):
+            return sum(_parsed(line) is not None for line in self._lines())
+
+    def _lines(self) -> list[bytes]:
+        try:
+            return [line for line in self._ticks.read_bytes().split(b"\n") if line]
+        except FileNotFoundError:
+            return []
+
+    def _shorten(self) -> None:
+        """Let the newest ticks alone stay when the file is too large."""
+        if self._ticks.exists() and self._ticks.stat().st_size > LIMIT_BYTES:
+            ticks = sorted(tick for line in self._lines() if (tick := _parsed(line)))
+            self._replace(_line(tick) for tick in ticks[-NEWEST:])
+
+    def _replace(self, lines: Iterable[bytes]) -> None:
+        """Put these lines in the place of all, at once: without any, the file goes, which needs no room."""
+        content = b"".join(line + b"\n" for line in lines)
+        if not content:
+            self._ticks.unlink(missing_ok=True)
+            return
+        try:
+            self._draft.unlink(missing_ok=True)
+            _append(self._draft, content)
+            self._draft.replace(self._ticks)
+        except OSError:
+            with suppress(OSError):
+                self._draft.unlink()
+            raise
+        _sync(self._folder)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock, which the system lets go of when the process ends, in whatever way."""
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            until = time.monotonic() + self._patience_s
+            while not _taken(descriptor):
+                if time.monotonic() > until:
+                    raise SpoolError(f"another process has held {self._lock} for {self._patience_s:g} s; end it")
+                time.sleep(LOCK_RETRY_S)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            reason = (exc.strerror or str(exc)).lower()
+            raise SpoolError(f"{what} in {self._folder} ({reason}); make room there, or set BTCTS_DATA_DIR") from exc
+
+
+def _line(tick: Tick) -> bytes:
+    text = f"{tick.time_ms} {tick.price!r}".encode()
+    return b"%b %08x" % (text, zlib.crc32(text))
+
+
+def _parsed(line: bytes) -> Tick | None:
+    """The tick of a line, None for a damaged one."""
+    text, _, checksum = line.rpartition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        time_ms, price = text.split(b" ")
+        tick = Tick(int(time_ms), float(price))
+    except ValueError:
+        return None
+    return tick if is_price(tick.price) else None
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """Add to a file and wait until the disk has it; a failure leaves the file as it was.
+
+    After a crash in the middle of a line the next one begins on a line of its own.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        try:
+            _write(descriptor, b"\n" + lines if torn else lines)
+            os.fsync(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it; a disk that fills up takes the first part and refuses the rest."""
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _make(folder: Path) -> None:
+    """Make the folder and those above it, for nobody but us, and lasting."""
+    for each in reversed((folder, *folder.parents)):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+            _sync(each.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make what was created or renamed in the folder last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(lock: int) -> bool:
+    import fcntl  # absent on Windows
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,56 @@
+"""What a collector knows by itself, beside what Redis holds."""
+
+import pytest
+
+from btcts.errors import ProviderLimited
+from btcts.memory import Memory
+from btcts.model import ProviderState, Reading, Tick
+from btcts.store import State, Store
+from series import NOW
+
+KEYS = {"kraken": "", "gemini": ""}
+
+
+@pytest.fixture
+def memory() -> Memory:
+    """A memory of a cycle in which Kraken asked to wait for 90 s and Gemini answered; Redis has not been told."""
+    memory = Memory()
+    memory.newest = Tick(NOW, 60_000.5)
+    state = State(last_cycle_ms=NOW, pending=Tick(NOW, 80_000.5), providers={"bitstamp": ProviderState(error="503")})
+    limited = ProviderLimited("kraken", "rate limit", until_ms=NOW + 90_000)
+    memory.learn(state, [Reading("gemini", 60_000.5, NOW)], [limited], KEYS)
+    return memory
+
+
+def test_while_redis_is_away_all_that_is_known_counts(memory: Memory) -> None:
+    state = memory.recall()
+
+    assert state.providers["kraken"].not_before_ms == NOW + 90_000
+    assert state.providers["gemini"].answered_ms == NOW
+    assert state.providers["bitstamp"].error == "503"
+
+
+def test_what_redis_could_not_be_told_amends_what_it_holds(memory: Memory) -> None:
+    stored = State(cadence_s=10.0, providers={"bitfinex": ProviderState(answered_ms=NOW)})
+
+    state, newest = memory.amend(stored, Tick(NOW - 60_000, 59_000.5))
+
+    assert set(state.providers) == {"bitfinex", "kraken", "gemini"}
+    assert (state.cadence_s, state.pending, newest) == (10.0, Tick(NOW, 80_000.5), Tick(NOW, 60_000.5))
+
+
+def test_of_two_collectors_that_know_a_provider_the_one_that_was_told_to_wait_longer_is_right(memory: Memory) -> None:
+    longer = ProviderState(not_before_ms=NOW + 120_000)
+
+    state, _ = memory.amend(State(providers={"kraken": longer, "gemini": longer}), None)
+
+    assert state.providers == {"kraken": longer, "gemini": longer}
+
+
+def test_once_redis_was_told_it_alone_is_believed(memory: Memory, store: Store) -> None:
+    memory.tell(store)
+
+    told = store.state()
+    assert set(told.providers) == {"kraken", "gemini"}
+    assert told.pending == Tick(NOW, 80_000.5)
+    assert memory.amend(State(), None) == (State(), None)
