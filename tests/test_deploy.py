@@ -107,6 +107,10 @@ def test_the_tracker_starts_after_a_healthy_redis() -> None:
     assert TRACKER["depends_on"]["redis"]["condition"] == "service_healthy"
 
 
+def test_the_health_of_the_tracker_is_what_status_says() -> None:
+    assert TRACKER["healthcheck"]["test"] == ["CMD", "btcts", "status"]
+
+
 def test_the_tracker_can_write_to_its_state_and_tmp_only() -> None:
     assert TRACKER["read_only"] is True
     assert TRACKER["tmpfs"] == ["/tmp"]

@@ -144,13 +144,13 @@ def test_the_tracker_is_healthy_while_the_newest_price_is_fresh(home: Path, age_
         assert in_tracker("btcts init-keys", home, "secret")
         connection.ts().add("btc:price:tick", int((time.time() - age_s) * 1000), 64123.45)
 
-        assert in_tracker(HEALTHCHECKS["price_tracker"], home, "secret") is healthy
+        assert in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret") is healthy
 
 
 def test_the_tracker_is_not_healthy_on_an_empty_redis(home: Path) -> None:
     with server(home, "secret"):
-        assert not in_tracker(HEALTHCHECKS["price_tracker"], home, "secret")
+        assert not in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret")
 
 
 def test_the_tracker_is_not_healthy_without_its_redis(home: Path) -> None:
-    assert not in_tracker(HEALTHCHECKS["price_tracker"], home, "secret")
+    assert not in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret")

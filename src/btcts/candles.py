@@ -46,32 +46,33 @@ def off_the_mark(tick: Tick) -> Tick:
 def combine(stored: Mapping[int, float], live: Iterable[Tick], candles: Iterable[Candle]) -> dict[int, float]:
     """The price at each stamp, ascending: what is stored with live ticks (off the mark) and candles added.
 
-    A later live tick replaces a stored one of the same stamp; a candle replaces the candle of its minute. The
-    live ticks of every settled minute touched are moved to the nearer bound of its candle, and none of them
-    replaces a tick of the candle, so the order of arrival does not matter.
+    A later live tick replaces a stored one of the same stamp; a candle replaces the candle of its minute. Every live
+    tick of a settled minute is moved to the nearer bound of its candle, and none of them replaces a tick of the
+    candle, so the order of arrival does not matter.
     """
     prices = dict(stored)
-    touched = set()
+    settling = {candle.start_ms: candle for candle in candles}
     for time_ms, price in live:
         minute = minute_of(time_ms)
-        if settled_stamp(minute) in prices:
-            touched.add(minute)
-            if time_ms - minute in CANDLE_OFFSETS_MS:
-                continue
-        prices[time_ms] = price
-    for candle in candles:
-        touched.add(candle.start_ms)
-        prices.update(ticks_of(candle))
-    if touched:
-        _clamp(prices, touched)
+        if minute in settling or settled_stamp(minute) not in prices:
+            prices[time_ms] = price
+        elif time_ms - minute not in CANDLE_OFFSETS_MS:
+            low, high = (prices.get(minute + offset, price) for offset in (LOW_OFFSET_MS, HIGH_OFFSET_MS))
+            prices[time_ms] = _within(low, high, price)
+    if settling:
+        _settle(prices, settling)
     return {time_ms: prices[time_ms] for time_ms in sorted(prices)}
 
 
-def _clamp(prices: dict[int, float], minutes: set[int]) -> None:
-    """Move the live ticks of these settled minutes into the candle's range."""
+def _settle(prices: dict[int, float], candles: Mapping[int, Candle]) -> None:
+    """Add the candles, and move the live ticks of their minutes into their ranges."""
     for time_ms, price in prices.items():
-        minute = minute_of(time_ms)
-        if minute in minutes and time_ms - minute not in CANDLE_OFFSETS_MS:
-            low = prices.get(minute + LOW_OFFSET_MS, price)
-            high = prices.get(minute + HIGH_OFFSET_MS, price)
-            prices[time_ms] = min(max(price, low), high)
+        candle = candles.get(minute_of(time_ms))
+        if candle:
+            prices[time_ms] = _within(candle.low, candle.high, price)
+    for candle in candles.values():
+        prices.update(ticks_of(candle))
+
+
+def _within(low: float, high: float, price: float) -> float:
+    return min(max(price, low), high)

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from btcts.cli import collect, config, demo, keys, server, show
+from btcts.cli import collect, config, demo, keys, prune, server, show, status, verify
 from btcts.cli.completion import lighten_when_completing
 from btcts.errors import BtctsError
 from btcts.version import __version__
@@ -27,6 +27,9 @@ app.command("collect", rich_help_panel="Prices")(collect.collect)
 app.command("show", rich_help_panel="Prices")(show.show)
 app.command("demo", rich_help_panel="Prices")(demo.demo)
 app.command("init-keys", rich_help_panel="Store")(keys.init_keys)
+app.command("status", rich_help_panel="Store")(status.status)
+app.command("prune", rich_help_panel="Store")(prune.prune)
+app.command("verify", rich_help_panel="Store")(verify.verify)
 app.add_typer(server.app, name="server", rich_help_panel="Store")
 app.add_typer(config.app, name="config", rich_help_panel="Settings")
 

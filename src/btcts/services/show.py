@@ -8,10 +8,7 @@ from btcts.layout import RESOLUTIONS, Resolution
 from btcts.model import Slot, Tick
 
 if TYPE_CHECKING:
-    from btcts.store import State, Store
-
-MIN_AGE_S = 150.0
-"""The newest price is never called stale before it is so old, however short the collector's cadence is."""
+    from btcts.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,8 @@ def show(
 ) -> View:
     """The slots of the named resolutions (default: all four) at `at_ms` (default: now by the server's clock).
 
-    `limit` keeps the newest so many slots, the open one counted; `max_age_s` None stands for `default_max_age`.
+    `limit` keeps the newest so many slots, the open one counted; without `max_age_s` the collectors' cadence decides
+    what is stale.
 
     Raises:
         StoreError: Redis does not answer.
@@ -74,15 +72,10 @@ def show(
     return View(
         now_ms=snapshot.now_ms,
         newest=snapshot.newest,
-        max_age_s=default_max_age(snapshot.state) if max_age_s is None else max_age_s,
+        max_age_s=snapshot.state.max_age_s if max_age_s is None else max_age_s,
         simulated=bool(snapshot.state.simulated),
         shown=tuple(Shown(RESOLUTIONS[name], kept(slots)) for name, slots in snapshot.slots.items()),
     )
-
-
-def default_max_age(state: "State") -> float:
-    """The age in seconds beyond which a price is stale: three times the cadence of the last collector, at least 150."""
-    return max(MIN_AGE_S, 3 * (state.cadence_s or 0))
 
 
 def newest_ms(store: "Store") -> int | None:

@@ -1,6 +1,6 @@
 """The only module that speaks RedisTimeSeries: our keys, two ways to write them, and reads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,15 +11,18 @@ from btcts.clock import Clock
 from btcts.errors import ForeignKey, StoreError
 from btcts.layout import DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
 from btcts.model import Candle, Gap, Slot, Span, Tick, is_price
-from btcts.store import append, check, gaps, reads, rebuild, state
+from btcts.store import append, audit, check, expire, facts, gaps, reads, rebuild, state
+from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
+from btcts.store.expire import Excess
+from btcts.store.facts import Facts
 from btcts.store.link import Link
 from btcts.store.plan import writable
 from btcts.store.reads import Samples, Snapshot
 from btcts.store.rebuild import Rebuilt
 from btcts.store.state import State
 
-__all__ = ["Fault", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
+__all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
 
 ADOPTED_SUFFIX = ":before-btcts"
 
@@ -122,13 +125,18 @@ class Store:
         *,
         live: Iterable[Tick] = (),
         candles: Iterable[Candle] = (),
+        dropped: Collection[int] = (),
     ) -> Rebuilt:
-        """Write the layout anew from the stored ticks and these, in one transaction.
+        """Write the layout anew from the stored ticks, less those at `dropped`, and these, in one transaction.
 
         Raises: as `write`, and `Contended` when other writers are always faster.
         """
         self.refuse_foreign(inspection or self.inspect())
-        return rebuild.rebuild(self._link, _as_stored(live), tuple(candles))
+        return rebuild.rebuild(self._link, _as_stored(live), tuple(candles), dropped)
+
+    def audit(self, inspection: Inspection) -> Audit:
+        """All ticks and all compactions as one moment held them."""
+        return audit.audit(self._link, inspection)
 
     def repair(self, inspection: Inspection) -> tuple[Fault, ...]:
         """Put right what differs from the layout, in place where that is possible; what was put right."""
@@ -153,6 +161,22 @@ class Store:
                 raise ForeignKey(f"{key} cannot be renamed: {name} exists already; rename or delete one of them")
             renamed.append((key, name))
         return tuple(renamed)
+
+    def excess(self) -> tuple[Excess, ...]:
+        """What of the compactions the clock says is not to be kept: too old, or in the future."""
+        return expire.find(self._link)
+
+    def remove(self, excess: Iterable[Excess]) -> None:
+        """Delete those buckets; ticks stay."""
+        expire.remove(self._link, excess)
+
+    def unknown_keys(self) -> tuple[str, ...]:
+        """The keys under our prefix that are not of the layout, without those that were renamed by `adopt`."""
+        return tuple(key for key in expire.unknown_keys(self._link) if not key.endswith(ADOPTED_SUFFIX))
+
+    def facts(self) -> Facts:
+        """What the server says about itself, and what our keys cost it."""
+        return facts.read(self._link)
 
     # What collectors tell each other
 

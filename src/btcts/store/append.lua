@@ -53,6 +53,7 @@ if first > final then return {now, 'written'} end
 local carried = tonumber(redis.call('HGET', state, 'carried_until_ms') or 0)
 if newest < carried or ticks[first] < carried then return {now, 'merge'} end
 
+-- In other databases than 0 the rules follow ascending ticks alone.
 if ARGV[5] == '0' and ticks[first] <= newest then return {now, 'merge'} end
 
 local write = {}

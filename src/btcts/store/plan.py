@@ -4,7 +4,7 @@ Buckets whose ticks were lost are carried over: such a bucket gives way only to 
 is settled. Which ones they are is remembered, for what a few ticks make of a bucket looks no different.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from btcts.candles import combine, settled_stamp
@@ -44,8 +44,10 @@ def writable(now_ms: int) -> Span:
     return Span(window(now_ms).start_ms, now_ms + FUTURE_SLACK_MS + 1)
 
 
-def plan(layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[Candle]) -> Plan:
-    """Add live ticks and candles to what was found, leaving out what is not writable.
+def plan(
+    layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[Candle], dropped: Collection[int] = ()
+) -> Plan:
+    """Add live ticks and candles to what was found, leaving out what is not writable and the `dropped` stamps.
 
     Raises:
         StoreError: a candle's minute is not over yet.
@@ -54,7 +56,7 @@ def plan(layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[C
     timely = [candle for candle in candles if candle.start_ms in span]
     if any(settled_stamp(candle.start_ms) >= found.now_ms for candle in timely):
         raise StoreError(UNFINISHED)
-    stored = {time_ms: price for time_ms, price in found.ticks.items() if is_price(price)}
+    stored = {time_ms: price for time_ms, price in found.ticks.items() if is_price(price) and time_ms not in dropped}
     ticks = _from_whole_hour(combine(stored, [tick for tick in live if tick.time_ms in span], timely))
     carried = {each.key: _carried(each, found, ticks) for each in layout.compactions}
     ends = (start + each.resolution.bucket_ms for each in layout.compactions for start in carried[each.key])

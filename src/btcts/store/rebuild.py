@@ -7,7 +7,7 @@ the tick retention lifted, which the next check puts back.
 
 import json
 import random
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -40,10 +40,13 @@ class Rebuilt:
     stored: int
 
 
-def rebuild(link: Link, live: Sequence[Tick] = (), candles: Sequence[Candle] = ()) -> Rebuilt:
+def rebuild(
+    link: Link, live: Sequence[Tick] = (), candles: Sequence[Candle] = (), dropped: Collection[int] = ()
+) -> Rebuilt:
     """Write the layout anew with the stored ticks and these, and let Redis derive every compaction again.
 
-    Ticks before the window or more than 10 s ahead are left out; no stored price of the window is lost.
+    Ticks before the window or more than 10 s ahead are left out; no stored price of the window is lost but those at
+    the `dropped` stamps.
 
     Raises:
         Contended: other writers were faster `ATTEMPTS` times in a row; nothing was changed.
@@ -52,7 +55,7 @@ def rebuild(link: Link, live: Sequence[Tick] = (), candles: Sequence[Candle] = (
     with _retention_put_back(link):
         for attempt in range(ATTEMPTS):
             try:
-                return _attempt(link, live, candles)
+                return _attempt(link, live, candles, dropped)
             except WatchError:
                 link.clock.sleep(random.uniform(0, 0.05 * min(attempt + 1, 6)))
         raise Contended(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
@@ -69,12 +72,12 @@ def _retention_put_back(link: Link) -> Iterator[None]:
         raise
 
 
-def _attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle]) -> Rebuilt:
+def _attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
     with link.translated(), link.transaction() as pipe:
         guests = _lift_retention(link)
         pipe.watch(*link.layout.series, link.layout.state)
         found = _find(link, pipe)
-        planned = plan(link.layout, found, live, candles)
+        planned = plan(link.layout, found, live, candles, dropped)
         commands = list(_commands(link.layout, planned, found.now_ms))
         pipe.multi()
         for command in (*commands, *_guest_rules(link.layout, guests)):
@@ -102,7 +105,7 @@ def _lift_retention(link: Link) -> Mapping[str, Rule]:
 def _find(link: Link, pipe: Pipeline) -> Found:
     now_ms = link.clock.observe(now_of(pipe.execute_command("TIME")))
     ticks = _samples(pipe, link.layout.tick, now_ms + FUTURE_SLACK_MS)
-    carried = _starts(pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD))
+    carried = carried_starts(pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD))
     closed = {}
     if carried or not ticks:
         closed = {each.key: _samples(pipe, each.key, now_ms) for each in link.layout.compactions}
@@ -118,8 +121,8 @@ def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
         raise
 
 
-def _starts(text: str | None) -> Mapping[str, Container[int]]:
-    """What `_carried_fields` stored; a text that cannot be read counts as absent."""
+def carried_starts(text: str | None) -> Mapping[str, Container[int]]:
+    """What `_commands` stored; a text that cannot be read counts as absent."""
     try:
         return {str(key): frozenset(starts) for key, starts in json.loads(text or "{}").items()}
     except (ValueError, TypeError, AttributeError):
@@ -129,8 +132,8 @@ def _starts(text: str | None) -> Mapping[str, Container[int]]:
 def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
     """The body of the MULTI.
 
-    While carried buckets are written the retention of the compactions is off: a rule that emits a bucket older
-    than the retention of its destination would send a reply too many, and shift all that follow.
+    While carried buckets are written the retention of the compactions is off: a tick slightly ahead of the clock may
+    have closed the open bucket, and the oldest of the carried ones would be refused.
     """
     carrying = planned.carried_until_ms > 0
     yield ("DEL", *layout.series)

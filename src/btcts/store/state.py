@@ -1,13 +1,20 @@
 """What collectors tell each other in the state hash: the cadence, the last cycle, and each provider's state."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
+from typing import Any, TypeVar
 
 from btcts.model import ProviderState, Tick
 from btcts.store.link import Link
 
 PROVIDER_PREFIX = "provider:"
+
+MIN_AGE_S = 150.0
+"""The newest price is never called stale before it is so old, however short the collector's cadence is."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,11 @@ class State:
     simulated: bool | None = None
     providers: Mapping[str, ProviderState] = field(default_factory=dict)
 
+    @property
+    def max_age_s(self) -> float:
+        """The age beyond which a price is stale: three times the cadence of the last collector, at least 150 s."""
+        return max(MIN_AGE_S, 3 * (self.cadence_s or 0))
+
 
 def read(link: Link) -> State:
     """The state as stored."""
@@ -32,18 +44,15 @@ def read(link: Link) -> State:
 
 def parse(fields: Mapping[str, str]) -> State:
     """The state from the fields of the hash; a field that cannot be read counts as absent."""
-    pending = _number_list(fields.get("pending"))
-    cadence = _number_list(fields.get("cadence_s"))
-    last_cycle = _number_list(fields.get("last_cycle_ms"))
-    simulated = fields.get("simulated")
     return State(
-        cadence_s=cadence[0] if cadence else None,
-        last_cycle_ms=int(last_cycle[0]) if last_cycle else None,
-        pending=Tick(int(pending[0]), pending[1]) if len(pending) == 2 else None,
-        simulated=None if simulated is None else simulated == "1",
+        cadence_s=_value(fields, "cadence_s", float),
+        last_cycle_ms=_value(fields, "last_cycle_ms", int),
+        pending=_value(fields, "pending", lambda pair: Tick(int(pair[0]), float(pair[1]))),
+        simulated=_value(fields, "simulated", bool),
         providers={
-            name.removeprefix(PROVIDER_PREFIX): _provider(text)
-            for name, text in fields.items()
+            name.removeprefix(PROVIDER_PREFIX): _value(fields, name, lambda known: ProviderState(**known))
+            or ProviderState()
+            for name in fields
             if name.startswith(PROVIDER_PREFIX)
         },
     )
@@ -51,32 +60,17 @@ def parse(fields: Mapping[str, str]) -> State:
 
 def write(link: Link, state: State) -> None:
     """Store all that is set in `state`; fields that other collectors use alone stay."""
-    fields: dict[str, str] = {
-        PROVIDER_PREFIX + name: json.dumps(asdict(each)) for name, each in state.providers.items()
-    }
-    if state.cadence_s is not None:
-        fields["cadence_s"] = json.dumps(state.cadence_s)
-    if state.last_cycle_ms is not None:
-        fields["last_cycle_ms"] = json.dumps(state.last_cycle_ms)
-    if state.simulated is not None:
-        fields["simulated"] = "1" if state.simulated else "0"
-    fields["pending"] = json.dumps(state.pending or ())
-    flat = [part for item in fields.items() for part in item]
-    link.ask("HSET", link.layout.state, *flat)
+    values: dict[str, Any] = {PROVIDER_PREFIX + name: asdict(each) for name, each in state.providers.items()}
+    for name in ("cadence_s", "last_cycle_ms", "simulated"):
+        if (value := getattr(state, name)) is not None:
+            values[name] = value
+    values["pending"] = state.pending
+    texts = ((name, json.dumps(value)) for name, value in values.items())
+    link.ask("HSET", link.layout.state, *chain.from_iterable(texts))
 
 
-def _provider(text: str) -> ProviderState:
+def _value(fields: Mapping[str, str], name: str, convert: Callable[[Any], T]) -> T | None:
     try:
-        return ProviderState(**json.loads(text))
-    except (ValueError, TypeError):
-        return ProviderState()
-
-
-def _number_list(text: str | None) -> list[float]:
-    """The number, or the numbers of the list, that `text` spells; empty where it spells something else."""
-    try:
-        value = json.loads(text or "null")
-    except ValueError:
-        return []
-    values = value if isinstance(value, list) else [value]
-    return values if all(isinstance(each, int | float) for each in values) else []
+        return convert(json.loads(fields[name]))
+    except (LookupError, ValueError, TypeError, OverflowError):
+        return None

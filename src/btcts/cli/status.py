@@ -1,0 +1,50 @@
+"""`btcts status`."""
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+
+if TYPE_CHECKING:
+    from btcts.services.status import Status
+
+
+@with_common_options
+def status(
+    *,
+    max_age: Annotated[
+        float | None,
+        typer.Option(metavar="S", min=1, help="Older prices are stale (default: 3 cadences, at least 150)."),
+    ] = None,
+    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC instead of local time.")] = False,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Say whether the stored prices can be relied on; exit code 1 when not.
+
+    [dim]Examples:[/]
+      btcts status
+      btcts status --max-age 60 --format json
+    """
+    from btcts.clock import ServerClock
+    from btcts.connect import connect, spool_of
+    from btcts.services import status as service
+
+    settings = common()
+    spooled = spool_of(settings).count()
+    with connect(settings, clock=ServerClock(), writes=False, say=common.say) as store:
+        found = service.status(store, max_age_s=max_age, spooled=spooled)
+    typer.echo(_printed(found, format, utc=utc))
+    raise typer.Exit(0 if found.healthy else 1)
+
+
+def _printed(found: "Status", format: LineFormat, *, utc: bool) -> str:
+    from btcts.render.status import status_json, status_text
+
+    if format is LineFormat.json:
+        return status_json(found)
+    return status_text(found, utc=utc, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None)

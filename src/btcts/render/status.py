@@ -1,0 +1,187 @@
+"""The status of a store: a page of plain text for people, and JSON as `schemas/status.json` says for programs."""
+
+import json
+from collections.abc import Iterable, Iterator
+from textwrap import TextWrapper
+from typing import Any
+
+from btcts.layout import MARKET
+from btcts.model import ProviderState
+from btcts.render.columns import GAP, Column
+from btcts.render.documents import SCHEMA
+from btcts.render.figures import decimals, duration, price
+from btcts.render.times import stamp
+from btcts.services.status import Completeness, Status
+from btcts.store.facts import PARAMETERS
+
+UNKNOWN = "unknown"
+KIBIBYTE = 1024
+
+
+def status_text(status: Status, *, utc: bool, width: int | None) -> str:
+    """The page; lines longer than `width` are wrapped (None: never)."""
+    verdict = [("unhealthy", each) for each in status.reasons] + [("warning", each) for each in status.warnings]
+    blocks = [[f"{MARKET} {_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
+    blocks += [[f"{kind}: {text}" for kind, text in verdict], _rows(_facts(status)), _completeness(status)]
+    blocks += [_providers(status)] if status.state.providers else []
+    return "\n\n".join("\n".join(_fitted(block, width)) for block in blocks if block)
+
+
+def status_json(status: Status) -> str:
+    """One object on one line."""
+    return json.dumps(_head(status) | _prices(status) | _store(status), allow_nan=False)
+
+
+def _verdict(status: Status) -> str:
+    simulated = "(simulated) " if status.state.simulated else ""
+    return simulated + ("healthy" if status.healthy else "unhealthy")
+
+
+def _facts(status: Status) -> Iterator[tuple[str, str]]:
+    facts, state = status.facts, status.state
+    yield "Price", _price(status)
+    yield "Cycle", _ago(status, state.last_cycle_ms) + (f", every {state.cadence_s:g} s" if state.cadence_s else "")
+    yield "Redis", f"{facts.redis_version or UNKNOWN} with TimeSeries {facts.module_version or UNKNOWN}, {status.where}"
+    yield "Memory", f"{_size(facts.own_bytes)} by btcts of {_size(facts.used_bytes)} in use"
+    yield "Data", ", ".join(f"{name} {_setting(status, name)}" for name in PARAMETERS)
+    yield "Clock", f"this machine is {facts.ahead_ms / 1000:+.3f} s from the Redis server"
+    if status.spooled is not None:
+        yield "Spool", f"{status.spooled} prices wait for Redis"
+
+
+def _price(status: Status) -> str:
+    if status.newest is None or status.age_s is None:
+        return "none"
+    value = status.newest.price
+    limit = duration(status.max_age_s)
+    return f"{price(value, decimals(value))}, {duration(status.age_s)} old (limit {limit})"
+
+
+def _ago(status: Status, time_ms: int | None) -> str:
+    return "never" if time_ms is None else f"{duration(max(0, status.now_ms - time_ms) / 1000)} ago"
+
+
+def _size(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count / KIBIBYTE:,.0f} KiB"
+
+
+def _setting(status: Status, name: str) -> str:
+    """The setting as Redis spells it; an empty `save` means that there are no snapshots."""
+    return status.facts.parameters.get(name, UNKNOWN) or "off"
+
+
+def _completeness(status: Status) -> list[str]:
+    rows = status.completeness
+    each = rows.values()
+    return _table(
+        Column.plain("Closed slots", rows, words=True),
+        Column.plain("Present", (str(one.present) for one in each)),
+        Column.plain("Settled", (str(one.settled) for one in each)),
+        Column.plain("Expected", (str(one.expected) for one in each)),
+        Column.plain("Gaps", (_gaps(one) for one in each), words=True),
+    )
+
+
+def _gaps(completeness: Completeness) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in completeness.gaps.items()) or "none"
+
+
+def _providers(status: Status) -> list[str]:
+    known = dict(sorted(status.state.providers.items()))
+    return _table(
+        Column.plain("Provider", known, words=True),
+        Column.plain("Last answer", (_ago(status, each.answered_ms) for each in known.values())),
+        Column.plain("State", (_provider(each, status.now_ms) for each in known.values()), words=True),
+    )
+
+
+def _provider(known: ProviderState, now_ms: int) -> str:
+    """What to expect of a provider; its error stands among the warnings."""
+    parts = ["fails" if known.error else "answers" if known.answered_ms else "not asked yet"]
+    if known.not_before_ms > now_ms:
+        why = f" ({known.why})" if known.why and known.why != known.error else ""
+        parts.append(f"waits {duration((known.not_before_ms - now_ms) / 1000)} more{why}")
+    if known.credits_left is not None:
+        parts.append(f"{known.credits_left:,} credits left")
+    return ", ".join(parts)
+
+
+def _rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    names, texts = zip(*pairs, strict=True)
+    column = Column.plain("", names, words=True)
+    return [column.aligned(name) + GAP + text for name, text in zip(names, texts, strict=True)]
+
+
+def _table(*columns: Column) -> list[str]:
+    rows = [[each.heading for each in columns]]
+    rows += [[cell.text for cell in cells] for cells in zip(*(each.cells for each in columns), strict=True)]
+    return [GAP.join(column.aligned(text) for column, text in zip(columns, row, strict=True)).rstrip() for row in rows]
+
+
+def _fitted(lines: Iterable[str], width: int | None) -> Iterator[str]:
+    """The lines without control characters, which the words of a provider may hold, wrapped."""
+    for line in lines:
+        plain = "".join(each if each.isprintable() else " " for each in line)
+        if width is None or len(plain) <= width:
+            yield plain
+        else:
+            yield from TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False).wrap(plain)
+
+
+def _head(status: Status) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "market": MARKET,
+        "simulated": bool(status.state.simulated),
+        "generated_ms": status.now_ms,
+        "healthy": status.healthy,
+        "reasons": status.reasons,
+        "warnings": status.warnings,
+    }
+
+
+def _prices(status: Status) -> dict[str, Any]:
+    newest, state = status.newest, status.state
+    return {
+        "newest_ms": newest and newest.time_ms,
+        "price": newest and newest.price,
+        "age_s": status.age_s,
+        "max_age_s": status.max_age_s,
+        "last_cycle_ms": state.last_cycle_ms,
+        "cadence_s": state.cadence_s,
+        "spooled": status.spooled,
+        "resolutions": {
+            name: {"expected": each.expected, "present": each.present, "settled": each.settled, "gaps": each.gaps}
+            for name, each in status.completeness.items()
+        },
+        "providers": {name: _provider_json(each) for name, each in state.providers.items()},
+    }
+
+
+def _provider_json(known: ProviderState) -> dict[str, Any]:
+    """What is known of a provider, without what identifies the key."""
+    return {
+        "answered_ms": known.answered_ms,
+        "error": known.error or None,
+        "not_before_ms": known.not_before_ms or None,
+        "why": known.why or None,
+        "credits_left": known.credits_left,
+    }
+
+
+def _store(status: Status) -> dict[str, Any]:
+    facts, inspection = status.facts, status.inspection
+    return {
+        "faults": [{"key": each.key, "problem": each.problem} for each in inspection.faults],
+        "foreign": inspection.foreign,
+        "poisoned": inspection.poisoned,
+        "redis": {
+            "where": status.where,
+            "version": facts.redis_version,
+            "timeseries": facts.module_version,
+            "used_bytes": facts.used_bytes,
+            "own_bytes": facts.own_bytes,
+            "clock_ahead_ms": facts.ahead_ms,
+            **{name.replace("-", "_"): facts.parameters.get(name) for name in PARAMETERS},
+        },
+    }

@@ -1,0 +1,72 @@
+"""What `verify` compares: all ticks, the ten compactions and what is known of them, as one moment held them."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from btcts.layout import Layout
+from btcts.model import Tick
+from btcts.store.check import Inspection
+from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
+from btcts.store.rebuild import CARRIED_FIELD, carried_starts
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What Redis holds at `now_ms`.
+
+    `ticks` are those that the retention shows, from `first_ms` on, ascending; `compactions` has the samples of each
+    that exists, the open bucket last where `latest` says that it can be read; `carried` names by key the buckets
+    whose ticks were lost.
+    """
+
+    layout: Layout
+    now_ms: int
+    first_ms: int
+    ticks: tuple[Tick, ...]
+    compactions: Mapping[str, tuple[tuple[int, float], ...]]
+    carried: Mapping[str, Container[int]]
+    latest: bool
+
+
+def audit(link: Link, inspection: Inspection) -> Audit:
+    """Read it all in one transaction, so that no write comes between the ticks and what was made of them."""
+    layout = link.layout
+    latest = ("LATEST",) if link.rules_look_back else ()
+    time, carried, ticks, *compactions = _at_once(
+        link,
+        [
+            *(("TIME",), ("HGET", layout.state, CARRIED_FIELD), ("TS.RANGE", layout.tick, "-", "+")),
+            *(("TS.RANGE", each.key, "-", "+", *latest) for each in layout.compactions),
+        ],
+    )
+    seen = tuple(Tick(*sample) for sample in ticks or ())
+    source = inspection.series[layout.tick]
+    retention_ms = source.retention_ms if source else 0
+    return Audit(
+        layout=layout,
+        now_ms=link.clock.observe(now_of(time)),
+        first_ms=seen[-1].time_ms - retention_ms if seen and retention_ms else 0,
+        ticks=seen,
+        compactions={
+            each.key: tuple((start, value) for start, value in reply)
+            for each, reply in zip(layout.compactions, compactions, strict=True)
+            if reply is not None
+        },
+        carried=carried_starts(carried),
+        latest=link.rules_look_back,
+    )
+
+
+def _at_once(link: Link, commands: list[Command]) -> list[Any]:
+    """The replies to the commands, None where a key is missing or holds something else."""
+    with link.translated(), link.transaction() as pipe:
+        for command in commands:
+            pipe.execute_command(*command)
+        replies = pipe.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
+                raise reply
+    return [None if isinstance(reply, ResponseError) else reply for reply in replies]

@@ -1,0 +1,67 @@
+"""What the compactions hold beyond what the clock says is kept, and its removal; the tick series is never touched.
+
+Retention counts from the newest sample: a feed that died keeps its old buckets for ever, and a bucket that starts in
+the future hides those that are kept.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from btcts.layout import Compaction
+from btcts.store.link import Link, now_of
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """The buckets of one compaction that start from `first_ms` to `last_ms`: too old, or in the future."""
+
+    key: str
+    count: int
+    first_ms: int
+    last_ms: int
+    future: bool
+
+
+def find(link: Link) -> tuple[Excess, ...]:
+    """What of the compactions is not to be kept at this time, the finest resolution first."""
+    compactions = link.layout.compactions
+    time, *replies = link.ask_all([("TIME",), *(("TS.RANGE", each.key, "-", "+") for each in compactions)])
+    now_ms = link.clock.observe(now_of(time))
+    return tuple(
+        excess
+        for each, reply in zip(compactions, replies, strict=True)
+        for excess in excess_of(each, _starts(reply), now_ms)
+    )
+
+
+def excess_of(compaction: Compaction, starts: Iterable[int], now_ms: int) -> list[Excess]:
+    """Which of the buckets are not to be kept: those before the kept closed ones, and those that start after now."""
+    oldest_ms = compaction.resolution.closed(now_ms).start_ms
+    ordered = sorted(starts)
+    sides = {
+        False: [start for start in ordered if start < oldest_ms],
+        True: [start for start in ordered if start > now_ms],
+    }
+    return [Excess(compaction.key, len(each), each[0], each[-1], future) for future, each in sides.items() if each]
+
+
+def remove(link: Link, excess: Iterable[Excess]) -> None:
+    """Delete those buckets, and older ones that Redis has not freed yet: they would show again without these."""
+    link.ask_all([("TS.DEL", each.key, each.first_ms if each.future else 0, each.last_ms) for each in excess])
+
+
+def unknown_keys(link: Link) -> tuple[str, ...]:
+    """The keys under our prefix that are not of the layout."""
+    layout = link.layout
+    known = {*layout.series, layout.gaps, layout.state}
+    pattern = re.sub(r"([*?\[\]\\])", r"\\\1", layout.prefix) + ":*"
+    with link.translated():
+        found = set(link.client.scan_iter(match=pattern, count=1000))
+    return tuple(sorted(found - known))
+
+
+def _starts(reply: Any) -> Mapping[int, float]:
+    """The buckets of a range by their start; none where there is no series."""
+    return dict(reply) if isinstance(reply, list) else {}

@@ -1,0 +1,73 @@
+"""What the server says about itself, and what our keys cost it; what it may not tell stays unknown."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from btcts.store.link import Command, Link, now_of
+
+PARAMETERS = ("appendonly", "appendfsync", "save", "maxmemory-policy")
+"""The settings of the server that decide whether data is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The server as seen from this machine, whose clock is `ahead_ms` ahead of the server's.
+
+    An ACL or a hosting company may forbid INFO, CONFIG and MEMORY: what they would tell is then None, or missing
+    from `parameters`.
+    """
+
+    ahead_ms: int
+    redis_version: str | None = None
+    module_version: str | None = None
+    used_bytes: int | None = None
+    own_bytes: int | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(link: Link) -> Facts:
+    """Ask for all of it, in two round trips."""
+    keys = (*link.layout.series, link.layout.gaps, link.layout.state)
+    parameters = [("CONFIG GET", name) for name in PARAMETERS]
+    info, *replies = _ask(link, [("INFO",), *parameters, *(("MEMORY USAGE", key) for key in keys)])
+    told = info if isinstance(info, dict) else {}
+    return Facts(
+        ahead_ms=_ahead_ms(link),
+        redis_version=told.get("redis_version"),
+        module_version=_module_version(told.get("modules", ())),
+        used_bytes=told.get("used_memory"),
+        own_bytes=_total(replies[len(parameters) :]),
+        parameters={name: value for each in replies if isinstance(each, dict) for name, value in each.items()},
+    )
+
+
+def _ask(link: Link, commands: Iterable[Command]) -> list[Any]:
+    """The replies in one round trip, refusals among them."""
+    pipe = link.client.pipeline(transaction=False)
+    for command in commands:
+        pipe.execute_command(*command)
+    with link.translated():
+        return list(pipe.execute(raise_on_error=False))
+
+
+def _ahead_ms(link: Link) -> int:
+    """How far this machine's clock is ahead of the server's, which was read halfway between its two readings."""
+    before = time.time()
+    server_ms = now_of(link.ask("TIME"))
+    return round((before + time.time()) / 2 * 1000) - server_ms
+
+
+def _total(sizes: Iterable[Any]) -> int | None:
+    """The sum in bytes; a key that does not exist has none."""
+    known = list(sizes)
+    return None if any(isinstance(size, ResponseError) for size in known) else sum(size or 0 for size in known)
+
+
+def _module_version(modules: Iterable[Mapping[str, Any]]) -> str | None:
+    """The version of the TimeSeries module, which is stated as 11202 for 1.12.2."""
+    number = next((int(each["ver"]) for each in modules if each["name"] == "timeseries"), None)
+    return None if number is None else f"{number // 10_000}.{number // 100 % 100}.{number % 100}"

@@ -1,0 +1,103 @@
+"""`btcts status` and `btcts prune` as processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from btcts.model import Tick
+from btcts.spool import Spool
+from cli.conftest import Btcts
+
+
+def test_status_is_healthy_after_a_collect(btcts: Btcts) -> None:
+    btcts("collect", "--once")
+
+    done = btcts("status")
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("BTC-USD healthy")
+    assert "\x1b" not in done.out
+
+
+def test_status_of_an_empty_store_exits_1_and_says_why(btcts: Btcts) -> None:
+    done = btcts("status")
+
+    assert (done.code, done.err) == (1, "")
+    assert "unhealthy: nothing is stored; run btcts collect --once" in done.out
+
+
+def test_the_limit_of_the_age_can_be_given(btcts: Btcts, client: redis.Redis) -> None:
+    btcts("init-keys")
+    seconds, _ = client.time()
+    client.execute_command("TS.ADD", "btc:price:tick", (seconds - 60) * 1000, 60_000)
+
+    fresh = btcts("status", "--max-age", "3600")
+    stale = btcts("status", "--max-age", "30", "--format", "json")
+
+    assert (fresh.code, stale.code) == (0, 1)
+    assert json.loads(stale.out)["max_age_s"] == 30
+
+
+def test_status_counts_the_prices_that_wait_on_this_machine(btcts: Btcts, tmp_path: Path) -> None:
+    Spool(tmp_path / "data/spool").keep(Tick(1_767_225_600_000, 60_000.0))
+
+    done = btcts("status", "--format", "json")
+
+    assert json.loads(done.out)["spooled"] == 1
+
+
+@pytest.mark.parametrize("command", [["status"], ["prune"], ["prune", "--dry-run"]], ids=" ".join)
+def test_without_redis_they_exit_3_and_say_where_they_looked(btcts: Btcts, command: list[str]) -> None:
+    done = btcts(*command, REDIS_URL="redis://127.0.0.1:9")
+
+    assert (done.code, done.out) == (3, "")
+    assert "127.0.0.1:9" in done.err
+
+
+@pytest.mark.parametrize("command", ["status", "prune"])
+def test_they_neither_install_nor_start_an_embedded_redis(btcts: Btcts, command: str, tmp_path: Path) -> None:
+    done = btcts(command, REDIS_URL=None)
+
+    assert done.code == 5
+    assert not (tmp_path / "data").exists()
+
+
+def test_prune_with_nothing_to_do_says_so(btcts: Btcts) -> None:
+    btcts("init-keys")
+
+    done = btcts("prune")
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("nothing to remove at ")
+
+
+def test_prune_says_per_key_what_it_would_remove_and_then_removes_it(btcts: Btcts, client: redis.Redis) -> None:
+    btcts("init-keys")
+    for minute in range(3):
+        client.execute_command("TS.ADD", "btc:price:tick", 1_767_225_600_000 + minute * 60_000, 60_000 + minute)
+    client.set("btc:price:1h", "of another program")
+
+    planned = btcts("prune", "--dry-run")
+    done = btcts("prune")
+
+    line = "btc:price:minute: {} 2 too old, 2026-01-01T00:00:00Z to 2026-01-01T00:01:00Z"
+    assert planned.out.splitlines()[0] == line.format("would remove")
+    assert done.out.splitlines() == [
+        line.format("removed"),
+        "btc:price:1h: is not of the layout; it was left alone",
+    ]
+    assert client.execute_command("TS.RANGE", "btc:price:minute", "-", "+") == []
+    assert len(client.execute_command("TS.RANGE", "btc:price:tick", "-", "+")) == 3
+
+
+def test_prune_rebuilds_when_a_tick_of_the_future_hides_the_others(btcts: Btcts, client: redis.Redis) -> None:
+    btcts("collect", "--once")
+    seconds, _ = client.time()
+    client.execute_command("TS.ADD", "btc:price:tick", (seconds + 86_400 * 30) * 1000, 60_000)
+
+    done = btcts("prune")
+
+    assert "btc:price:tick: removed the ticks of the future, by a rebuild from the others" in done.out
+    assert btcts("status").code == 0

@@ -1,0 +1,183 @@
+"""What the ticks say, against an oracle that shares no code with the product."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from btcts.auditing import Finding, aggregate, findings
+from btcts.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
+from btcts.model import Tick
+from btcts.store.audit import Audit
+from oracle import KEPT, Observed, Oracle
+from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, remembered, wave
+
+LAYOUT = Layout()
+THIS_MINUTE = NOW - NOW % MINUTE
+LAST = THIS_MINUTE - MINUTE
+
+stamps = st.integers(FIRST_OF_WINDOW, NOW + 10_000)
+prices = st.integers(1, 1_000).map(float)
+minutes = st.integers(0, (THIS_MINUTE - FIRST_OF_WINDOW) // MINUTE - 1).map(lambda n: FIRST_OF_WINDOW + n * MINUTE)
+
+
+@st.composite
+def observed(draw: st.DrawFn) -> Observed:
+    low, first, second, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
+    return Observed(first, high, low, second)
+
+
+@st.composite
+def oracles(draw: st.DrawFn) -> Oracle:
+    oracle = remembered(draw(st.lists(st.tuples(stamps, prices), min_size=1, max_size=60)), NOW)
+    for minute, candle in draw(st.lists(st.tuples(minutes, observed()), max_size=10)):
+        oracle.candle(NOW, minute, candle)
+    return oracle
+
+
+def audit_of(oracle: Oracle) -> Audit:
+    """What a store holds that does everything right."""
+    ticks = tuple(Tick(*each) for each in oracle.ticks())
+    return Audit(
+        layout=LAYOUT,
+        now_ms=NOW,
+        first_ms=ticks[-1].time_ms - TICK_RETENTION_MS if ticks else 0,
+        ticks=ticks,
+        compactions={
+            each.key: tuple(
+                (start, getattr(bucket, each.field))
+                for start, bucket in sorted(oracle.buckets(each.resolution.name).items())
+            )
+            for each in LAYOUT.compactions
+        },
+        carried={},
+        latest=True,
+    )
+
+
+def candle_of(*ticks: tuple[int, float]) -> Audit:
+    """A store whose last closed minute holds these ticks, by their offset."""
+    oracle = remembered([(LAST + offset, price) for offset, price in ticks if offset != 59_999], NOW)
+    audit = audit_of(oracle)
+    return replace(audit, ticks=tuple(Tick(LAST + offset, price) for offset, price in ticks), compactions={})
+
+
+@given(oracle=oracles())
+def test_the_buckets_are_those_of_the_oracle(oracle: Oracle) -> None:
+    for name, resolution in RESOLUTIONS.items():
+        found = aggregate((Tick(*each) for each in oracle.ticks()), resolution)
+
+        expected = oracle.buckets(name)
+        assert {start: (each.close, each.min, each.max) for start, each in found.items()} == {
+            start: each[:3] for start, each in expected.items()
+        }
+
+
+@given(oracle=oracles())
+def test_a_store_that_is_right_has_no_finding(oracle: Oracle) -> None:
+    assert findings(audit_of(oracle)) == ()
+
+
+@given(oracle=oracles(), data=st.data())
+def test_every_wrong_bucket_is_found_and_no_other(oracle: Oracle, data: st.DataObject) -> None:
+    right = audit_of(oracle)
+    item = data.draw(st.sampled_from(LAYOUT.compactions))
+    samples = dict(right.compactions[item.key])
+    length, _ = KEPT[item.resolution.name]
+    kept = [*oracle.closed(item.resolution.name, NOW), NOW // length * length]
+    wanted = {}
+    for start in data.draw(st.lists(st.sampled_from(kept), unique=True)):
+        price = data.draw(st.none() | prices)
+        if price != samples.get(start):
+            wanted[start] = (price, samples.pop(start, None))
+            samples |= {start: price} if price is not None else {}
+    wrong = replace(right, compactions={**right.compactions, item.key: tuple(sorted(samples.items()))})
+
+    found = findings(wrong)
+
+    assert {each.start_ms: (each.stored, each.expected) for each in found} == wanted
+    assert {each.key for each in found} <= {item.key}
+
+
+@given(oracle=oracles())
+def test_buckets_that_were_carried_over_are_never_found(oracle: Oracle) -> None:
+    audit = audit_of(oracle)
+    carried = {each.key: HOUR.slots(NOW) for each in LAYOUT.compactions if each.resolution is HOUR}
+    others = {key: () if key in carried else samples for key, samples in audit.compactions.items()}
+
+    found = findings(replace(audit, compactions=others, carried=carried))
+
+    assert found == ()
+
+
+def test_a_bucket_of_which_ticks_are_no_longer_retained_is_not_compared() -> None:
+    audit = audit_of(remembered(wave(FIRST_OF_WINDOW, NOW, 50_007), NOW))
+    hour = FIRST_OF_WINDOW + 5 * HOUR.bucket_ms
+    seen = tuple(each for each in audit.ticks if each.time_ms > hour + MINUTE)
+
+    found = findings(replace(audit, ticks=seen, first_ms=hour + MINUTE))
+
+    assert found == ()
+
+
+def test_the_open_bucket_is_not_missed_where_it_cannot_be_read() -> None:
+    audit = audit_of(remembered(wave(FIRST_OF_WINDOW, NOW, 50_007), NOW))
+    closed = {key: samples[:-1] for key, samples in audit.compactions.items()}
+
+    assert findings(replace(audit, compactions=closed, latest=False)) == ()
+    assert len(findings(replace(audit, compactions=closed, latest=True))) == len(LAYOUT.compactions)
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, 1e9])
+def test_a_tick_that_is_no_price_is_found(price: float) -> None:
+    assert findings(candle_of((7, price))) == (Finding(TICK, "is no price", LAST + 7, stored=price),)
+
+
+def test_a_tick_counts_as_future_from_10_s_ahead_on() -> None:
+    near, far = Tick(NOW + 10_000, 5.0), Tick(NOW + 10_001, 5.0)
+
+    found = findings(replace(candle_of((7, 5.0)), ticks=(near, far)))
+
+    assert found == (Finding(TICK, "lies in the future", far.time_ms, stored=5.0),)
+
+
+WHOLE = {0: 10.0, 20_000: 8.0, 40_000: 14.0, 59_999: 12.0}
+
+
+def test_a_whole_candle_with_live_ticks_inside_it_is_right() -> None:
+    assert findings(candle_of(*sorted({**WHOLE, 7: 9.0, 59_998: 14.0}.items()))) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem", "dropped"),
+    [
+        ({0: None}, "lost its open", [59_999]),
+        ({20_000: None}, "lost its low", [59_999]),
+        ({40_000: None}, "lost its high", [59_999]),
+        ({0: None, 40_000: None}, "lost its open and high", [59_999]),
+        ({59_999: None}, "lost its close", [0, 59_999]),
+        ({20_000: 14.0, 40_000: 8.0}, "low 14.0 and high 8.0", [59_999]),
+        ({59_999: 15.0}, "+59999", [0, 59_999]),
+        ({0: 7.0}, "+0", [59_999]),
+        ({30_007: 15.0}, "+30007", [59_999]),
+    ],
+)
+def test_a_damaged_candle_is_found_and_what_unsettles_its_minute_leaves_nothing_to_find(
+    change: dict[int, float | None], problem: str, dropped: list[int]
+) -> None:
+    damaged = {offset: price for offset, price in sorted({**WHOLE, **change}.items()) if price is not None}
+
+    (found,) = findings(candle_of(*damaged.items()))
+
+    assert (found.key, found.start_ms) == (TICK, LAST)
+    assert problem in found.problem
+    assert [stamp - LAST for stamp in found.dropped] == dropped
+    assert findings(candle_of(*(each for each in damaged.items() if each[0] not in dropped))) == ()
+
+
+def test_polls_and_the_running_minute_are_no_candles() -> None:
+    running = tuple(Tick(THIS_MINUTE + offset, WHOLE[offset]) for offset in (0, 20_000, 40_000))
+
+    assert findings(candle_of((0, 10.0), (20_000, 12.0), (40_000, 11.0))) == ()
+    assert findings(replace(candle_of((7, 5.0)), ticks=running)) == ()
