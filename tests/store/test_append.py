@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from btcts.clock import ServerClock
 from btcts.errors import StoreError
+from btcts.layout import Layout
 from btcts.model import PRICE_CEILING, Candle, Tick
-from btcts.store import Store
+from btcts.store import State, Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, monitored, put, samples, wave
-from servers import Server
+from servers import Server, StartServer, connect, free_port
 
 THIS_MINUTE = NOW - NOW % MINUTE
 
@@ -227,3 +228,21 @@ def test_a_stored_sample_that_is_no_price_does_not_survive_a_rebuild(client: red
     store.rebuild()
 
     assert samples(client, TICK) == {NOW: 1}
+
+
+def test_with_a_hash_tag_all_keys_lie_in_one_slot_of_a_cluster(start_server: StartServer) -> None:
+    ports = ("--bind", "127.0.0.1", "--port", str(free_port()), "--cluster-port", str(free_port()))
+    node = start_server("--cluster-enabled", "yes", *ports)
+    with connect(node.socket) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            pass
+        store = Store(client, clock=FakeClock(NOW), where="test", layout=Layout("{btc:price}"))
+
+        store.write(wave(NOW - HOUR, NOW, 10_000))
+        store.write([Tick(NOW, 7)], [Candle(THIS_MINUTE - MINUTE, 10, 12, 9, 11)])
+        store.remember(State(cadence_s=10.0))
+
+        assert store.inspect().faults == ()
+        assert store.slots("minute")[-2].settled
+        assert len(store.slots("hour")) == 25

@@ -11,7 +11,7 @@ from series import COMPACTIONS, MINUTE, NOW, TICK, compactions, put, samples
 
 on_a_real_server = settings(
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example empties the server itself
 )
 

@@ -181,6 +181,19 @@ def test_the_memory_is_gone_when_the_window_has_passed_it(client: redis.Redis, b
     assert samples(client, TICK)[NOW + 25 * HOUR] == 8
 
 
+def test_a_tick_ahead_of_the_clock_keeps_no_bucket_from_being_carried(
+    client: redis.Redis, bereft: Store, clock: FakeClock
+) -> None:
+    clock.advance(3_000)
+    next_minute = THIS_MINUTE + MINUTE
+
+    written = bereft.write([Tick(NOW, 7), Tick(next_minute + 5_000, 8)])
+
+    assert (written.rebuilt, written.too_early) == (True, 0)
+    assert len(samples(client, "btc:price:minute", latest=True)) == 61
+    assert bereft.inspect().faults == ()
+
+
 def test_losing_the_ticks_twice_loses_no_bucket(client: redis.Redis, bereft: Store) -> None:
     bereft.write([Tick(NOW, 7)])
     before = closed_by_clock(client)

@@ -9,7 +9,6 @@ from itertools import chain
 import pytest
 import redis
 
-from btcts.clock import ServerClock
 from btcts.errors import Contended
 from btcts.model import Candle, Tick
 from btcts.store import Store
@@ -116,6 +115,14 @@ def test_a_deleted_series_in_the_midst_of_a_rebuild_is_carried_over(
     assert store.inspect().faults == ()
 
 
+class PatientClock(FakeClock):
+    """Stands still while the store really waits for other writers."""
+
+    def sleep(self, s: float) -> None:
+        """Let others go first."""
+        threading.Event().wait(s)
+
+
 Share = list[tuple[list[Tick], list[Candle]]]
 
 
@@ -137,48 +144,41 @@ def at_once(tasks: Iterable[Callable[[], None]]) -> None:
             future.result()
 
 
-def now_of(client: redis.Redis) -> int:
-    """The server's time, in whole seconds."""
-    return client.time()[0] * 1000
-
-
 def test_collectors_that_append_and_merge_at_once_lose_nothing(server: Server, client: redis.Redis) -> None:
-    now_ms = now_of(client)
-    shares = [share_of(number, now_ms) for number in range(3)]
+    shares = [share_of(number, NOW) for number in range(3)]
     oracle = Oracle()
     for ticks, candles in chain.from_iterable(shares):
         for tick in ticks:
-            oracle.tick(now_ms, *tick)
+            oracle.tick(NOW, *tick)
         for candle in candles:
-            oracle.candle(now_ms, candle.start_ms, Observed(90, 120, 80, 110))
+            oracle.candle(NOW, candle.start_ms, Observed(90, 120, 80, 110))
 
     def collect(share: Share) -> None:
         with connect(server.socket) as own:
-            store = Store(own, clock=ServerClock(), where="test")
+            store = Store(own, clock=PatientClock(NOW), where="test")
             for ticks, candles in share:
                 store.write(ticks, candles)
 
     at_once([partial(collect, share) for share in shares])
 
     assert samples(client, TICK) == dict(oracle.ticks())
-    assert Store(client, clock=FakeClock(now_ms), where="test").inspect().faults == ()
-    assert_right(client, oracle, now_ms)
+    assert Store(client, clock=FakeClock(NOW), where="test").inspect().faults == ()
+    assert_right(client, oracle, NOW)
 
 
 def test_collectors_that_create_the_layout_at_once_all_succeed(server: Server, client: redis.Redis) -> None:
-    now_ms = now_of(client)
     ready = threading.Barrier(4)
 
     def begin(number: int) -> None:
         with connect(server.socket) as own:
-            store = Store(own, clock=ServerClock(), where="test")
+            store = Store(own, clock=PatientClock(NOW), where="test")
             ready.wait()
-            store.write([Tick(now_ms - number, 5.0)])
+            store.write([Tick(NOW - number, 5.0)])
 
     at_once([partial(begin, number) for number in range(4)])
 
-    assert samples(client, TICK) == {now_ms - number: 5 for number in range(4)}
-    assert Store(client, clock=FakeClock(now_ms), where="test").inspect().faults == ()
+    assert samples(client, TICK) == {NOW - number: 5 for number in range(4)}
+    assert Store(client, clock=FakeClock(NOW), where="test").inspect().faults == ()
 
 
 def test_a_minute_that_is_settled_behind_a_running_collector_leaves_no_bucket_stale(

@@ -12,12 +12,12 @@ from btcts.errors import StoreUnreachable
 from btcts.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
-from conftest import StartServer
 from series import DAY, HOUR, MINUTE, NOW, TICK, assert_right, compactions, put, remembered, samples, wave
-from servers import Server, connect
+from servers import Server, StartServer, connect
 from wires import Wire
 
-AOF = ("--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
+AOF = ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0")
+"""With `everysec` a reply may come up to two seconds before what it acknowledges is in the file."""
 
 TICKS = wave(NOW - 6 * HOUR, NOW - HOUR, 30_000)
 MERGED = [Tick(NOW - HOUR // 2, 7), Tick(NOW, 8)]

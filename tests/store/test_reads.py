@@ -1,36 +1,27 @@
-"""Reads: slots by the clock, in one round trip, without writing, whatever this machine's clock says."""
-
-import socket
-from collections.abc import Iterator
+"""What reads show: slots by the clock, present or missing, now or at a time of the past."""
 
 import pytest
 import redis
 
-from btcts.clock import ServerClock
 from btcts.layout import RESOLUTIONS
 from btcts.model import Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.store import State, Store
 from clocks import FakeClock
-from conftest import StartServer
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, monitored, remembered, wave
-from servers import Server, connect
-from wires import Wire
+from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, remembered, wave
 
 THIS_MINUTE = NOW - NOW % MINUTE
-READS = {"TIME", "TS.GET", "TS.RANGE", "HGETALL"}
+SLOTS = {"minute": 61, "5min": 13, "15min": 5, "hour": 25}
 
 
-@pytest.fixture
-def full(store: Store) -> Store:
-    """A store with a whole window of ticks, two in each minute."""
-    store.write(wave(FIRST_OF_WINDOW, NOW, 30_000))
-    return store
+def values(slot: Slot) -> tuple[float | None, float | None, float | None]:
+    """Close, minimum and maximum of a slot."""
+    return slot.close, slot.min, slot.max
 
 
 # The slots
 
 
-@pytest.mark.parametrize(("name", "count"), [("minute", 61), ("5min", 13), ("15min", 5), ("hour", 25)])
+@pytest.mark.parametrize(("name", "count"), SLOTS.items())
 def test_the_closed_slots_and_the_open_one_are_all_there(full: Store, name: str, count: int) -> None:
     slots = full.slots(name)
 
@@ -39,13 +30,12 @@ def test_the_closed_slots_and_the_open_one_are_all_there(full: Store, name: str,
     assert not any(slot.missing for slot in slots)
 
 
-@pytest.mark.parametrize("name", ["minute", "5min", "15min", "hour"])
+@pytest.mark.parametrize("name", SLOTS)
 def test_every_slot_has_the_values_of_its_ticks(full: Store, name: str) -> None:
     expected = remembered(wave(FIRST_OF_WINDOW, NOW, 30_000), NOW).buckets(name)
 
     for slot in full.slots(name):
-        bucket = expected[slot.start_ms]
-        assert (slot.close, slot.min, slot.max) == (bucket.close, bucket.min, bucket.max)
+        assert values(slot) == expected[slot.start_ms][:3]
 
 
 def test_an_empty_store_has_every_slot_and_nothing_in_it(store: Store) -> None:
@@ -199,7 +189,7 @@ def test_a_minute_that_was_settled_later_was_open_then(store: Store) -> None:
 
     then = store.slots("minute", at_ms=THIS_MINUTE - 5 * MINUTE + 30_000)[-1]
 
-    assert (then.close, then.min, then.max) == (8, 8, 10)
+    assert values(then) == (8, 8, 10)
     assert (then.settled, then.closed) == (False, False)
 
 
@@ -224,108 +214,3 @@ def test_carried_buckets_are_shown_at_a_time_of_the_past(client: redis.Redis, fu
 @pytest.mark.parametrize("at_ms", [0, NOW - 1000 * HOUR, NOW + 1000 * HOUR])
 def test_far_away_in_time_everything_is_missing(full: Store, at_ms: int) -> None:
     assert all(slot.missing for slot in full.slots("hour", at_ms=at_ms))
-
-
-# How they are asked for
-
-
-@pytest.fixture
-def wire(server: Server, full: Store) -> Iterator[Wire]:
-    """Connections to the full store that count what they send; one is open already."""
-    counted = Wire(server.socket)
-    counted.client.ping()
-    counted.sent.clear()
-    yield counted
-    counted.client.close()
-
-
-@pytest.mark.parametrize("read", [Store.buckets, Store.snapshot, Store.inspect, Store.latest])
-def test_a_read_is_one_round_trip(wire: Wire, read: object) -> None:
-    assert callable(read)
-
-    read(Store(wire.client, clock=FakeClock(NOW), where="test"))
-
-    assert len(wire.sent) == 1
-
-
-def test_a_read_of_one_resolution_asks_for_no_other(server: Server, full: Store) -> None:
-    with monitored(server) as commands:
-        full.buckets("5min")
-
-    assert [command[1] for command in commands if command[0] == "TS.RANGE"] == [
-        "btc:price:5min",
-        "btc:price:5min:min",
-        "btc:price:5min:max",
-    ]
-
-
-def test_reads_write_nothing(server: Server, full: Store) -> None:
-    with monitored(server) as commands:
-        full.snapshot()
-        full.snapshot(at_ms=NOW - HOUR)
-        full.buckets()
-        full.latest()
-        full.ticks(Span(NOW - HOUR, NOW))
-        full.settled([THIS_MINUTE])
-        full.state()
-        full.gaps()
-
-    assert {command[0] for command in commands} <= READS
-
-
-def test_a_replica_shows_what_its_primary_has(start_server: StartServer) -> None:
-    """Over TCP, for a replica reaches its primary in no other way; the port is one that the system has just given."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    primary, replica = start_server("--port", str(port)), start_server()
-    with connect(primary.socket) as writing, connect(replica.socket) as reading:
-        stores = [Store(each, clock=FakeClock(NOW), where="test") for each in (writing, reading)]
-        stores[0].write(wave(FIRST_OF_WINDOW, NOW, 30_000))
-        reading.replicaof("127.0.0.1", str(port))
-        while reading.info("replication")["master_link_status"] != "up":
-            pass
-        stores[0].write([Tick(NOW, 7)])
-        writing.wait(1, 5_000)
-
-        assert stores[1].snapshot() == stores[0].snapshot()
-        assert stores[1].buckets() == stores[0].buckets()
-        assert stores[1].inspect() == stores[0].inspect()
-
-
-class WrongClock(FakeClock):
-    """This machine's clock, hours away from the server's until the server has told its time."""
-
-    follows_server = True
-
-    def __init__(self, wrong_ms: int, server_ms: int) -> None:
-        super().__init__(wrong_ms)
-        self._server_ms = server_ms
-
-    def observe(self, server_ms: int) -> int:
-        """Take the time for the server's at which the test stands."""
-        self._now_ms = self._server_ms
-        return self._server_ms
-
-
-@pytest.mark.parametrize("off_ms", [-30 * HOUR, -3 * HOUR, -61_000, 59_000, 2 * MINUTE, 5 * HOUR, 30 * HOUR])
-def test_a_clock_that_is_off_changes_nothing(client: redis.Redis, full: Store, off_ms: int) -> None:
-    full.write(
-        [], [Candle(minute, 10, 14, 8, 12) for minute in range(NOW - NOW % HOUR - 3 * HOUR, THIS_MINUTE, MINUTE)]
-    )
-
-    slots = Store(client, clock=WrongClock(NOW + off_ms, NOW), where="test").snapshot()
-    fast = Store(client, clock=WrongClock(NOW + off_ms, NOW), where="test").buckets()
-
-    assert slots == full.snapshot()
-    assert fast == full.buckets()
-
-
-def test_now_is_the_servers_time(client: redis.Redis) -> None:
-    store = Store(client, clock=ServerClock(), where="test")
-    before, _ = client.time()
-
-    now_ms = store.snapshot("hour").now_ms
-
-    after, _ = client.time()
-    assert before * 1000 <= now_ms < (after + 1) * 1000

@@ -14,10 +14,9 @@ import redis
 from btcts.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
-from conftest import StartServer
 from oracle import KEPT, Observed, Oracle
 from series import DAY, HOUR, MIDNIGHT, MINUTE, TICK, assert_right, put, samples
-from servers import Server, connect
+from servers import Server, StartServer, connect
 
 SEEDS = range(int(os.environ.get("BTCTS_FUZZ_SEEDS", "4")))
 
@@ -153,7 +152,7 @@ def assert_complete(world: World) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_closed_bucket_is_right_whatever_happened(start_server: StartServer, seed: int) -> None:
-    server = start_server("--appendonly", "yes", "--auto-aof-rewrite-percentage", "100")
+    server = start_server("--appendonly", "yes", "--appendfsync", "always")
     world = World(seed, server)
     end_ms = world.now_ms + LENGTH
 

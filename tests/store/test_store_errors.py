@@ -15,9 +15,8 @@ from btcts.model import Gap, Span, Tick
 from btcts.store import State, Store
 from btcts.store.link import explain
 from clocks import FakeClock
-from conftest import StartServer
 from series import HOUR, NOW, TICK, samples
-from servers import Server, connect
+from servers import Server, StartServer, connect
 
 Use = Callable[[Store], object]
 

@@ -1,0 +1,117 @@
+"""How reads are asked for: in one round trip, without writing, whatever this machine's clock says."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from btcts.clock import ServerClock
+from btcts.model import Candle, Span, Tick
+from btcts.store import Store
+from clocks import FakeClock
+from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, monitored, wave
+from servers import Server, StartServer, connect, free_port
+from wires import Wire
+
+THIS_MINUTE = NOW - NOW % MINUTE
+READS = {"TIME", "TS.GET", "TS.RANGE", "HGETALL"}
+
+
+@pytest.fixture
+def wire(server: Server, full: Store) -> Iterator[Wire]:
+    """Connections to the full store that count what they send; one is open already."""
+    counted = Wire(server.socket)
+    counted.client.ping()
+    counted.sent.clear()
+    yield counted
+    counted.client.close()
+
+
+@pytest.mark.parametrize("read", [Store.buckets, Store.snapshot, Store.inspect, Store.latest])
+def test_a_read_is_one_round_trip(wire: Wire, read: object) -> None:
+    assert callable(read)
+
+    read(Store(wire.client, clock=FakeClock(NOW), where="test"))
+
+    assert len(wire.sent) == 1
+
+
+def test_a_read_of_one_resolution_asks_for_no_other(server: Server, full: Store) -> None:
+    with monitored(server) as commands:
+        full.buckets("5min")
+
+    assert [command[1] for command in commands if command[0] == "TS.RANGE"] == [
+        "btc:price:5min",
+        "btc:price:5min:min",
+        "btc:price:5min:max",
+    ]
+
+
+def test_reads_write_nothing(server: Server, full: Store) -> None:
+    with monitored(server) as commands:
+        full.snapshot()
+        full.snapshot(at_ms=NOW - HOUR)
+        full.buckets()
+        full.latest()
+        full.ticks(Span(NOW - HOUR, NOW))
+        full.settled([THIS_MINUTE])
+        full.state()
+        full.gaps()
+
+    assert {command[0] for command in commands} <= READS
+
+
+def test_a_replica_shows_what_its_primary_has(start_server: StartServer) -> None:
+    port = str(free_port())
+    primary = start_server("--port", port, "--bind", "127.0.0.1", "--repl-diskless-sync", "no")
+    replica = start_server()
+    with connect(primary.socket) as writing, connect(replica.socket) as reading:
+        stores = [Store(each, clock=FakeClock(NOW), where="test") for each in (writing, reading)]
+        stores[0].write(wave(FIRST_OF_WINDOW, NOW, 30_000))
+        reading.replicaof("127.0.0.1", port)
+        while reading.info("replication")["master_link_status"] != "up":
+            pass
+        stores[0].write([Tick(NOW, 7)])
+        writing.wait(1, 5_000)
+
+        assert stores[1].snapshot() == stores[0].snapshot()
+        assert stores[1].buckets() == stores[0].buckets()
+        assert stores[1].inspect() == stores[0].inspect()
+
+
+class WrongClock(FakeClock):
+    """This machine's clock, hours away from the server's until the server has told its time."""
+
+    follows_server = True
+
+    def __init__(self, wrong_ms: int, server_ms: int) -> None:
+        super().__init__(wrong_ms)
+        self._server_ms = server_ms
+
+    def observe(self, server_ms: int) -> int:
+        """Take the time for the server's at which the test stands."""
+        self._now_ms = self._server_ms
+        return self._server_ms
+
+
+@pytest.mark.parametrize("off_ms", [-30 * HOUR, -3 * HOUR, -61_000, 59_000, 2 * MINUTE, 5 * HOUR, 30 * HOUR])
+def test_a_clock_that_is_off_changes_nothing(client: redis.Redis, full: Store, off_ms: int) -> None:
+    full.write(
+        [], [Candle(minute, 10, 14, 8, 12) for minute in range(NOW - NOW % HOUR - 3 * HOUR, THIS_MINUTE, MINUTE)]
+    )
+
+    slots = Store(client, clock=WrongClock(NOW + off_ms, NOW), where="test").snapshot()
+    fast = Store(client, clock=WrongClock(NOW + off_ms, NOW), where="test").buckets()
+
+    assert slots == full.snapshot()
+    assert fast == full.buckets()
+
+
+def test_now_is_the_servers_time(client: redis.Redis) -> None:
+    store = Store(client, clock=ServerClock(), where="test")
+    before, _ = client.time()
+
+    now_ms = store.snapshot("hour").now_ms
+
+    after, _ = client.time()
+    assert before * 1000 <= now_ms < (after + 1) * 1000

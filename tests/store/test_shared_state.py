@@ -1,0 +1,115 @@
+"""What collectors tell each other: the state and the ledger of gaps."""
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from btcts.model import REASONS, Gap, ProviderState, Tick
+from btcts.store import State, Store
+from series import MINUTE, NOW
+
+THIS_MINUTE = NOW - NOW % MINUTE
+STATE = "btc:price:state"
+GAPS = "btc:price:gaps"
+
+states = st.builds(
+    State,
+    cadence_s=st.none() | st.floats(1, 3600),
+    last_cycle_ms=st.none() | st.integers(0, NOW),
+    pending=st.none() | st.builds(Tick, st.integers(0, NOW), st.floats(1, 1e6)),
+    simulated=st.none() | st.booleans(),
+    providers=st.dictionaries(
+        st.sampled_from(["kraken", "gemini", "coinmarketcap"]),
+        st.builds(ProviderState, not_before_ms=st.integers(0, NOW), why=st.text(), error=st.text()),
+    ),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(state=states)
+def test_a_state_comes_back_as_it_was_remembered(client: redis.Redis, store: Store, state: State) -> None:
+    client.flushall()
+
+    store.remember(state)
+
+    assert store.state() == state
+
+
+def test_what_a_state_leaves_open_stays_as_another_collector_set_it(store: Store) -> None:
+    store.remember(State(cadence_s=10.0, simulated=False, providers={"kraken": ProviderState(error="down")}))
+
+    store.remember(State(last_cycle_ms=NOW, providers={"gemini": ProviderState(why="waits")}))
+
+    assert store.state() == State(
+        cadence_s=10.0,
+        last_cycle_ms=NOW,
+        simulated=False,
+        providers={"kraken": ProviderState(error="down"), "gemini": ProviderState(why="waits")},
+    )
+
+
+def test_a_pending_price_is_forgotten_when_there_is_none_any_more(store: Store) -> None:
+    store.remember(State(pending=Tick(NOW, 60_000.5)))
+
+    store.remember(State())
+
+    assert store.state().pending is None
+
+
+@pytest.mark.parametrize("text", ["", "[", '"soon"', "[1]", "{}", "null", '[null, "x"]', '{"invented": 5}'])
+def test_what_cannot_be_read_counts_as_absent(client: redis.Redis, store: Store, text: str) -> None:
+    names = ["cadence_s", "last_cycle_ms", "pending", "provider:kraken", "of a later version"]
+    client.hset(STATE, mapping=dict.fromkeys(names, text))
+
+    assert store.state() == State(providers={"kraken": ProviderState()})
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999"])
+def test_a_number_without_end_is_no_time(client: redis.Redis, store: Store, text: str) -> None:
+    client.hset(STATE, "last_cycle_ms", text)
+
+    assert store.state() == State()
+
+
+def test_a_rebuild_keeps_what_collectors_remember(store: Store) -> None:
+    store.remember(State(cadence_s=10.0))
+    store.record_gaps({THIS_MINUTE: Gap("no_trades", 1, NOW)})
+
+    store.rebuild(live=[Tick(NOW, 1)])
+
+    assert store.state().cadence_s == 10
+    assert store.gaps() == {THIS_MINUTE: Gap("no_trades", 1, NOW)}
+
+
+def test_gaps_come_back_as_they_were_recorded(store: Store) -> None:
+    gaps = {THIS_MINUTE - number * MINUTE: Gap(reason, number + 1, NOW) for number, reason in enumerate(REASONS)}
+
+    store.record_gaps(gaps)
+
+    assert store.gaps() == gaps
+
+
+def test_gaps_are_updated_and_forgotten_one_by_one(store: Store) -> None:
+    first, second, third = (THIS_MINUTE - number * MINUTE for number in range(3))
+    store.record_gaps({minute: Gap("not_reached", 1, NOW) for minute in (first, second, third)})
+
+    store.record_gaps({second: Gap("disagree", 2, NOW + 1)}, forget=[first])
+
+    assert store.gaps() == {second: Gap("disagree", 2, NOW + 1), third: Gap("not_reached", 1, NOW)}
+
+
+def test_recording_no_gap_creates_no_key(client: redis.Redis, store: Store) -> None:
+    store.record_gaps({}, forget=[])
+    store.record_gaps({}, forget=[THIS_MINUTE])
+
+    assert not client.exists(GAPS)
+
+
+def test_a_whole_window_of_gaps_is_recorded_at_once(store: Store) -> None:
+    gaps = {THIS_MINUTE - number * MINUTE: Gap("providers_down", 1, NOW) for number in range(1_500)}
+
+    store.record_gaps(gaps)
+    store.record_gaps({}, forget=gaps)
+
+    assert store.gaps() == {}
