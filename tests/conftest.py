@@ -1,7 +1,7 @@
 """Fixtures of all tests that need Redis: a real server per test process, emptied for each test."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,12 +10,11 @@ import redis
 
 from btcts.store import Store
 from clocks import FakeClock
-from servers import Server, connect
+from series import FIRST_OF_WINDOW, NOW, wave
+from servers import Server, StartServer, connect
 
-NOW_MS = 1_767_225_600_000 + 12 * 3_600_000 + 34 * 60_000 + 56_789
-"""1 January 2026, 12:34:56.789 UTC."""
-
-StartServer = Callable[..., Server]
+NOW_MS = NOW
+"""Where the clock of a test stands at first."""
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +44,13 @@ def clock() -> FakeClock:
 def store(client: redis.Redis, clock: FakeClock) -> Store:
     """A store on an empty Redis, without the layout."""
     return Store(client, clock=clock, where="test")
+
+
+@pytest.fixture
+def full(store: Store) -> Store:
+    """A store with a whole window of ticks, two in each minute."""
+    store.write(wave(FIRST_OF_WINDOW, NOW, 30_000))
+    return store
 
 
 @pytest.fixture
