@@ -4,6 +4,7 @@ A minute is settled when it holds a tick at +59 999 ms. No live tick may ever ta
 settled minute may lie outside its candle, or two collectors that polled at other moments would disagree on it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 from btcts.model import MINUTE_MS, Candle, Tick
@@ -57,7 +58,7 @@ def combine(stored: Mapping[int, float], live: Iterable[Tick], candles: Iterable
         if minute in settling or settled_stamp(minute) not in prices:
             prices[time_ms] = price
         elif time_ms - minute not in CANDLE_OFFSETS_MS:
-            low, high = (prices.get(minute + offset, price) for offset in (LOW_OFFSET_MS, HIGH_OFFSET_MS))
+            low, high = prices.get(minute + LOW_OFFSET_MS, 0.0), prices.get(minute + HIGH_OFFSET_MS, math.inf)
             prices[time_ms] = _within(low, high, price)
     if settling:
         _settle(prices, settling)

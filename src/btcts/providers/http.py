@@ -1,6 +1,7 @@
 """The one way to a provider over HTTP: an answer that is whole, on time and JSON, or an error of one line."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ _WAITS_MS = {429: 60_000, 418: 600_000}
 
 _SHOWN = 80
 """How many bytes of a bad answer an error shows."""
+
+ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 _KEEP_ALIVE_S = 30
 """Longer than the usual interval, so that a connection serves the next cycle; shorter than servers keep theirs."""
@@ -202,7 +205,7 @@ def _where(url: httpx.URL) -> str:
 def _cause(exc: httpx.HTTPError) -> str:
     # The text of a LocalProtocolError shows the header at fault.
     text = "" if isinstance(exc, httpx.LocalProtocolError) else " ".join(str(exc).split())
-    return text or type(exc).__name__
+    return ERRNO.sub("", text).lower() or type(exc).__name__
 
 
 def _retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:

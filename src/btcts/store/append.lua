@@ -44,6 +44,8 @@ local ticks, candles = doubles(ARGV[6]), doubles(ARGV[7])
 if #candles > 0 and candles[#candles - 2] + MINUTE > now then return {now, 'early'} end
 
 local oldest = now - now % hour - kept
+-- After a silence that long the rules would publish an open bucket that the clock has outdated.
+if newest > 0 and newest < oldest then return {now, 'merge'} end
 local first, final = 1, #ticks - 1
 while first <= final and ticks[first] < oldest do first = first + 2 end
 while first <= final and ticks[final] > now + slack do final = final - 2 end
