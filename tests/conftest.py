@@ -1,10 +1,12 @@
 """Fixtures of all tests that need Redis: a real server per test process, emptied for each test."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -12,6 +14,10 @@ from btcts.store import Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, NOW, wave
 from servers import Server, StartServer, connect
+
+# No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for.
+hypothesis.settings.register_profile("btcts", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("btcts")
 
 NOW_MS = NOW
 """Where the clock of a test stands at first."""
