@@ -10,7 +10,7 @@ from btcts.errors import ConfigError
 from btcts.model import Span, Tick
 from btcts.store import Store
 from clocks import FakeClock
-from conftest import NOW_MS
+from series import NOW as NOW_MS
 from servers import Server
 
 

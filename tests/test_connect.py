@@ -13,8 +13,8 @@ from btcts.config import Settings, load
 from btcts.connect import connect, embedded_store, endpoints
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError, StoreUnreachable
-from conftest import StartServer
 from redis_binaries import binaries
+from servers import StartServer
 
 
 @pytest.fixture

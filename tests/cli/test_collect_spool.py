@@ -13,9 +13,8 @@ import pytest
 from btcts.model import Tick
 from btcts.spool import Spool
 from cli.conftest import BTCTS, Btcts
-from conftest import StartServer
 from series import TICK, samples
-from servers import Server, connect
+from servers import Server, StartServer, connect
 
 FULL_DISK = ("sh", "-c", 'ulimit -f 0 && exec "$@"', "sh")
 """No file may grow at all: the system refuses every write to one as it does on a full disk."""

@@ -14,8 +14,8 @@ import redis
 from btcts.errors import NoTimeSeries
 from btcts.layout import RESOLUTIONS, Layout
 from cli.conftest import BTCTS, Btcts
-from conftest import StartServer
 from exchanges import Exchanges
+from servers import StartServer
 
 DOWN = "http://127.0.0.1:9"
 

@@ -19,11 +19,10 @@ from btcts.services.collect import Collector, forever, once
 from btcts.spool import Spool
 from btcts.store import Store
 from clocks import FakeClock
-from conftest import StartServer
 from exchanges import Exchanges, Fault
 from oracle import Observed, Oracle
 from series import TICK, assert_right, monitored, samples
-from servers import Server, connect
+from servers import Server, StartServer, connect
 
 THREE = ("coinbase", "kraken", "bitstamp")
 TESTS = Path(__file__).parents[1]

@@ -1,6 +1,5 @@
 """`btcts collect`."""
 
-import random
 import signal
 import sys
 import threading
@@ -57,7 +56,7 @@ def _once(settings: "Settings", common: Common, format: LineFormat, jitter: floa
     from btcts.services.collect import once
 
     stop = threading.Event()
-    stop.wait(random.uniform(0, jitter))
+    stop.wait(_chance(jitter))
     with _collector(settings, common, stop, cadence_s=None) as (collector, _):
         cycle = once(collector)
     wrong = bool(cycle.problem)
@@ -79,11 +78,18 @@ def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
     stop = threading.Event()
     interval_s = settings.collect.interval_s
     with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), _stopped_by_signals(stop):
-        phase_s = random.uniform(0, interval_s)
+        phase_s = _chance(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 typer.echo(_line(cycle, format))
     return 0
+
+
+def _chance(limit: float) -> float:
+    """A number from 0 to `limit`."""
+    import random  # no other command needs it
+
+    return random.uniform(0, limit)
 
 
 @contextmanager
@@ -111,7 +117,7 @@ def _collector(
             clock,
             cadence_s=cadence_s,
             quorum=settings.collect.quorum,
-            salt=random.getrandbits(32),
+            salt=round(_chance(2**32)),
             spool=spool_of(settings),
         )
         yield collector, clock

@@ -1,6 +1,5 @@
 """`btcts config`."""
 
-import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +86,7 @@ def path(*, common: Common) -> None:
 
 
 def _document(settings: "Settings") -> str:
+    import json
     import time
 
     from btcts.layout import MARKET

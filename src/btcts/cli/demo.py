@@ -1,6 +1,5 @@
 """`btcts demo`."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +43,8 @@ def demo(*, common: Common) -> None:
 @contextmanager
 def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     """A store on a redis-server of its own that ends, with its files, when this does."""
+    import tempfile
+
     from btcts.connect import embedded_store
     from btcts.embedded import Embedded
 

@@ -20,7 +20,7 @@ from btcts.memory import Memory
 from btcts.model import Candle, Reading, Tick
 from btcts.polling import Poller, Round
 from btcts.spool import Held, Spool
-from btcts.store import Store
+from btcts.store import Inspection, Store
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -92,8 +92,8 @@ class Collector:
 
     def _inspect(self) -> Survey:
         inspection = self.store.inspect()
-        broken = inspection.faults or inspection.poisoned
-        repaired = self.store.repair(inspection) if broken else ()
+        if inspection.faults or inspection.poisoned:
+            self.store.repair(inspection)
         state, newest = self._memory.amend(self.store.state(), inspection.newest)
         closed = healing.closed_minutes(inspection.now_ms)
         return Survey(
@@ -102,7 +102,7 @@ class Collector:
             state=state,
             gaps=self.store.gaps(),
             unsettled=frozenset(closed) - self.store.settled(closed),
-            repaired=("made the layout",) if inspection.empty else tuple(map(str, repaired)),
+            repaired=_phrases(inspection),
         )
 
     def _refuse_mixture(self, survey: Survey) -> None:
@@ -233,6 +233,14 @@ class Collector:
         if not outcome.away:
             with outcome.noting():
                 self._memory.tell(self.store)
+
+
+def _phrases(repaired: Inspection) -> tuple[str, ...]:
+    """What was put right, of what an inspection had found."""
+    if repaired.empty:
+        return ("made the layout",)
+    poison = ["took out ticks from the future"] if repaired.poisoned else []
+    return (*map(str, repaired.faults), *poison)
 
 
 def _cadence(survey: Survey) -> float:

@@ -56,12 +56,12 @@ def buckets(link: Link, resolutions: Sequence[Resolution]) -> dict[str, dict[str
         queries |= _field_queries(link, each, each.fields, start_ms=0)
     replies = _replies(link, queries)
     now_ms = link.clock.observe(now_of(replies["TIME"]))
+    return {each.name: _kept(each, replies, each.slots(now_ms)) for each in resolutions}
 
-    def kept(each: Resolution, field: str) -> Samples:
-        samples = _field(each, field, replies, at_ms=None)
-        return {start: samples[start] for start in each.slots(now_ms) if start in samples}
 
-    return {each.name: {field: kept(each, field) for field in each.fields} for each in resolutions}
+def _kept(each: Resolution, replies: Mapping[str, Any], slots: range) -> dict[str, Samples]:
+    fields = {field: _field(each, field, replies, at_ms=None) for field in each.fields}
+    return {field: {start: samples[start] for start in slots if start in samples} for field, samples in fields.items()}
 
 
 def snapshot(link: Link, resolutions: Sequence[Resolution], at_ms: int | None = None) -> Snapshot:
@@ -140,7 +140,7 @@ def _field(each: Resolution, field: str, replies: Mapping[str, Any], at_ms: int 
     of_ticks: Samples = replies.get(f"{each.name} {field} of ticks", {})
     if at_ms is not None:
         compacted = {start: value for start, value in compacted.items() if start < each.start_of(at_ms)}
-    return of_ticks | compacted
+    return of_ticks | compacted if of_ticks else compacted
 
 
 def _slot(span: Span, fields: Mapping[str, Samples], coverage: _Coverage, now_ms: int) -> Slot:
