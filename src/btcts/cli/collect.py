@@ -1,5 +1,6 @@
 """`btcts collect`."""
 
+import gc
 import signal
 import sys
 import threading
@@ -75,6 +76,7 @@ def _exit_code(cycle: "Cycle") -> int:
 def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
     from btcts.services.collect import forever
 
+    gc.enable()
     stop = threading.Event()
     interval_s = settings.collect.interval_s
     with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), _stopped_by_signals(stop):
