@@ -11,6 +11,7 @@ from btcts.embedded.wire import ask
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
 from embedded.starters import foreground
+from redis_binaries import binaries
 
 
 def test_stop_keeps_the_data(embedded: Embedded, said: list[str]) -> None:
@@ -159,3 +160,17 @@ def test_run_counts_as_a_start_by_hand(embedded: Embedded, data_dir: Path) -> No
         process.communicate()
 
     assert (status.running, status.stopped) == (True, False)
+
+
+@pytest.mark.parametrize("place", ["data_dir", "deep_dir"])
+def test_a_server_that_is_discarded_leaves_nothing_outside_of_its_data_directory(
+    place: str, request: pytest.FixtureRequest, said: list[str]
+) -> None:
+    folder: Path = request.getfixturevalue(place)
+    embedded = Embedded(folder, redis_server=binaries().server)
+    embedded.ensure(said.append)
+
+    embedded.discard()
+
+    assert embedded.status().pid is None
+    assert embedded.socket.parent.exists() is (place == "data_dir")

@@ -58,4 +58,4 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
             with embedded_store(throw_away, clock=clock) as store:
                 yield store
         finally:
-            throw_away.stop()
+            throw_away.discard()

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,13 @@ class Embedded:
                     return self.status()
                 self._shut_down()
         raise EmbeddedError(f"{self._holder()} has not ended after {self._patience_s:g} s; its log is {places.log}")
+
+    def discard(self) -> None:
+        """End the server for good, and remove what it has outside of the data directory: the folder of its socket."""
+        self.stop()
+        if self.socket.parent != self._places.data_dir:
+            with suppress(OSError):
+                self.socket.parent.rmdir()
 
     def status(self) -> Status:
         """What can be seen now; nothing is started or created."""
