@@ -16,6 +16,7 @@ class Named:
     name: str
     key_id: str = ""
     reach_ms: int = 0
+    page_minutes: int = 0
 
     def latest(self) -> Reading:
         raise AssertionError(self.name)

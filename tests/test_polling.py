@@ -23,6 +23,7 @@ class Scripted:
     failure: Exception | None = None
     key_id: str = ""
     reach_ms: int = MINUTE_MS
+    page_minutes: int = 1
     calls: int = 0
 
     def latest(self) -> Reading:

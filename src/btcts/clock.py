@@ -50,6 +50,27 @@ class ServerClock:
         self._stop.wait(max(0.0, seconds))
 
 
+class StoppedClock:
+    """A moment of the past that is taken for the present, by which old prices are stored and looked at."""
+
+    follows_server = False
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        """That moment."""
+        return self._now_ms
+
+    def observe(self, server_ms: int) -> int:
+        """That moment, whatever the server says."""
+        return self._now_ms
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+
 def next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
     """The first moment after `now_ms` that lies `phase_ms` behind a whole multiple of the interval since the epoch."""
     return (now_ms - phase_ms) // interval_ms * interval_ms + interval_ms + phase_ms

@@ -198,6 +198,7 @@ class Killer:
     name = "killer"
     key_id = ""
     reach_ms = 0
+    page_minutes = 0
 
     def __init__(self, server: Server, clock: FakeClock) -> None:
         self._server = server

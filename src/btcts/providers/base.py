@@ -35,6 +35,9 @@ class Provider(Protocol):
     reach_ms: int
     """How far back from now `candles` can answer; 0 where it has none."""
 
+    page_minutes: int
+    """The most minutes that it answers for in one request; 0 where it has no candles."""
+
     @property
     def key_id(self) -> str:
         """Tells one API key from another without revealing it; empty where none is used."""

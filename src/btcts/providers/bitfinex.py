@@ -25,6 +25,7 @@ class Bitfinex:
     name = "bitfinex"
     key_id = ""
     reach_ms = UNBOUNDED_MS
+    page_minutes = PAGING.minutes
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -28,6 +28,7 @@ class Bitstamp:
     name = "bitstamp"
     key_id = ""
     reach_ms = UNBOUNDED_MS
+    page_minutes = PAGING.minutes
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -26,6 +26,7 @@ class Coinbase:
     name = "coinbase"
     key_id = ""
     reach_ms = UNBOUNDED_MS
+    page_minutes = PAGING.minutes
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -25,6 +25,7 @@ class Gemini:
     name = "gemini"
     key_id = ""
     reach_ms = 24 * HOUR_MS
+    page_minutes = PAGING.minutes
 
     def __init__(self, api: Api) -> None:
         self._api = api

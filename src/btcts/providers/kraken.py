@@ -33,6 +33,7 @@ class Kraken:
 
     name = "kraken"
     key_id = ""
+    page_minutes = PAGING.minutes
 
     reach_ms = 719 * MINUTE_MS
     """720 rows, of which the running minute may be one."""

@@ -29,6 +29,7 @@ class Simulated:
     name = "simulated"
     key_id = ""
     reach_ms = UNBOUNDED_MS
+    page_minutes = UNBOUNDED_MS // MINUTE_MS
 
     def __init__(self, clock: Clock, seed: int = 1) -> None:
         self._clock = clock

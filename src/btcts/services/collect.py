@@ -65,7 +65,7 @@ class Collector:
         """
         outcome = Outcome()
         survey = self._survey(outcome)
-        self._refuse_mixture(survey)
+        self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
         ready, waiting = pacing.split(self.poller.providers, survey.state.providers, survey.now_ms)
         self._start_round(ready, survey)
         readings, errors = self.poller.latest(ready, within_s=self._within_s)
@@ -103,16 +103,6 @@ class Collector:
             gaps=self.store.gaps(),
             unsettled=frozenset(closed) - self.store.settled(closed),
             repaired=_phrases(inspection),
-        )
-
-    def _refuse_mixture(self, survey: Survey) -> None:
-        """Simulated prices and real ones never meet in one store."""
-        if survey.newest is None or survey.state.simulated in (None, self._simulated):
-            return
-        kind, other = ("real", "simulated") if self._simulated else ("simulated", "real")
-        raise StoreError(
-            f"{self.store.where} holds {kind} prices and {other} ones must not be mixed in; "
-            "use another database (REDIS_DB) or data directory (BTCTS_DATA_DIR)"
         )
 
     @property

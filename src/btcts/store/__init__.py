@@ -7,7 +7,7 @@ from typing import Self
 from redis import Redis
 
 from btcts.candles import off_the_mark
-from btcts.clock import Clock
+from btcts.clock import Clock, StoppedClock
 from btcts.errors import ForeignKey, StoreError
 from btcts.layout import DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
 from btcts.model import Candle, Gap, Slot, Span, Tick, is_price
@@ -66,6 +66,11 @@ class Store:
     def close(self) -> None:
         """Close the connections; leaving the `with` block of the store does it too."""
         self._link.client.close()
+
+    def as_of(self, now_ms: int) -> Self:
+        """The same store for which that moment is the present: what is kept and what is closed counts from there."""
+        link = self._link
+        return type(self)(link.client, clock=StoppedClock(now_ms), where=link.where, layout=link.layout)
 
     # What is stored
 
@@ -211,6 +216,16 @@ class Store:
                 f"{', '.join(inspection.foreign)} at {self.where} was not made by btcts; "
                 "rename it, use another database, or run btcts init-keys --adopt"
             )
+
+    def refuse_mixture(self, newest: Tick | None, remembered: State, *, simulated: bool) -> None:
+        """Raise `StoreError` where simulated prices and real ones would meet in one store."""
+        if newest is None or remembered.simulated in (None, simulated):
+            return
+        kind, other = ("real", "simulated") if simulated else ("simulated", "real")
+        raise StoreError(
+            f"{self.where} holds {kind} prices and {other} ones must not be mixed in; "
+            "use another database (REDIS_DB) or data directory (BTCTS_DATA_DIR)"
+        )
 
     @staticmethod
     def _resolutions(names: Sequence[str]) -> list[Resolution]:
