@@ -46,12 +46,19 @@ def test_a_new_api_key_ends_the_wait_of_the_old_one() -> None:
     assert split([renewed], states, NOON) == ([renewed], ())
 
 
+def test_a_wait_that_a_clock_from_the_future_asked_for_does_not_hold() -> None:
+    kraken = Named("kraken")
+    states = {"kraken": ProviderState(NOON + 25 * HOUR_MS, "HTTP 429", said_ms=NOON + 24 * HOUR_MS)}
+
+    assert split([kraken], states, NOON) == ([kraken], ())
+
+
 def test_an_answer_clears_the_error_and_keeps_to_the_budget() -> None:
     reading = Reading("coinmarketcap", 60_000.0, NOON, not_before_ms=NOON + 200_000, credits_left=14_990)
 
     state = answered(reading, "id", NOON)
 
-    assert state == ProviderState(NOON + 200_000, "budget", NOON, "", 14_990, "id")
+    assert state == ProviderState(NOON + 200_000, "budget", NOON, "", 14_990, "id", NOON)
 
 
 def test_a_plain_failure_is_tried_again_in_the_next_cycle() -> None:

@@ -132,15 +132,18 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1) -> AgreedCandl
     return AgreedCandles(agreed, frozenset(disputed), frozenset(covered - traded))
 
 
-def skew_ms(dates_ms: Sequence[int], now_ms: int) -> int | None:
-    """How far the providers' clocks are ahead of `now_ms` when at least two of them say that ours is wrong, else None.
+def skew_ms(dates_ms: Sequence[int], now_ms: int, *, least: int = 2) -> int | None:
+    """How far the providers' clocks are ahead of `now_ms` when that is too much and `least` are known, else None.
 
     Judged by the median of their HTTP Date headers, which have a resolution of one second.
     """
-    if len(dates_ms) < 2:
-        return None
-    ahead = round(_median(dates_ms)) - now_ms
-    return ahead if abs(ahead) > MAX_SKEW_MS else None
+    ahead = ahead_ms(dates_ms, now_ms)
+    return ahead if len(dates_ms) >= least and ahead is not None and abs(ahead) > MAX_SKEW_MS else None
+
+
+def ahead_ms(dates_ms: Sequence[int], now_ms: int) -> int | None:
+    """How far the median of the providers' HTTP Date headers is ahead of `now_ms`; None without any."""
+    return round(_median(dates_ms)) - now_ms if dates_ms else None
 
 
 def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[list[Reading], tuple[Refusal, ...]]:

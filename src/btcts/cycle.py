@@ -25,7 +25,8 @@ class Cycle:
     that agreed on it; `flag` is "single" or "disputed" where fewer than three did. `deviating` has the relative
     deviation of providers from the agreed price, `refused` says of each provider what was not taken or what failed,
     `waiting` until when (ms) a provider is not asked, and why. `settled` counts the minutes settled in this cycle,
-    `unsettled` the closed minutes of the window that remain (0 where Redis does not answer); `repaired` has one
+    `corrected` those whose candle the providers have changed since, `unsettled` the closed minutes of the window that
+    remain (0 where Redis does not answer); `repaired` has one
     phrase for each thing that the check of keys and rules put right. `unspooled` counts the prices of the spool that
     were stored, `torn` the damaged lines that were dropped from it. `problem` says why no price was agreed, and what
     Redis or the spool refused.
@@ -40,6 +41,7 @@ class Cycle:
     refused: tuple[tuple[str, str], ...] = ()
     waiting: Waiting = ()
     settled: int = 0
+    corrected: int = 0
     unsettled: int = 0
     repaired: tuple[str, ...] = ()
     unspooled: int = 0
@@ -57,7 +59,8 @@ class Cycle:
 class Survey:
     """What a cycle finds before it asks anybody; `unsettled` are the closed minutes of the window.
 
-    While Redis is away it is what the collector knows by itself.
+    While Redis is away it is what the collector knows by itself. `poisoned` is set while a sample from the future hides
+    the others: whether it is wrong or the clock, the providers have to say.
     """
 
     now_ms: int
@@ -66,6 +69,12 @@ class Survey:
     gaps: Mapping[int, Gap] = field(default_factory=dict)
     unsettled: frozenset[int] = frozenset()
     repaired: tuple[str, ...] = ()
+    poisoned: bool = False
+
+    def answers(self, provider: str) -> bool:
+        """Whether the provider answered when it was last asked for a price."""
+        known = self.state.providers.get(provider)
+        return known is not None and known.answered_ms is not None and known.answered_ms >= known.said_ms
 
 
 @dataclass(slots=True)
@@ -79,6 +88,8 @@ class Outcome:
     stored: Tick | None = None
     spooled: Tick | None = None
     settled: set[int] = field(default_factory=set)
+    corrected: int = 0
+    reread_ms: int | None = None
     unspooled: int = 0
     torn: int = 0
     away: bool = False
@@ -115,6 +126,7 @@ def account(
         refused=tuple(sorted(refused.items())),
         waiting=waiting,
         settled=len(outcome.settled),
+        corrected=outcome.corrected,
         unsettled=len(survey.unsettled - outcome.settled),
         repaired=survey.repaired,
         unspooled=outcome.unspooled,

@@ -128,7 +128,8 @@ class ProviderState:
     """What collectors tell each other about a provider, so that none asks it before its time.
 
     `not_before_ms` and `why` hold until then (a budget, Retry-After, a ban, a refused key); `key` identifies the
-    API key that was refused without revealing it; `error` is the last failure, empty after a success.
+    API key that was refused without revealing it; `error` is the last failure, empty after a success. `said_ms` is
+    when this was found out: what a clock said that was ahead does not hold.
     """
 
     not_before_ms: int = 0
@@ -137,6 +138,7 @@ class ProviderState:
     error: str = ""
     credits_left: int | None = None
     key: str = ""
+    said_ms: int = 0
 
 
 REASONS = ("no_trades", "not_reached", "disagree", "providers_down", "polls_only")
@@ -146,8 +148,12 @@ provider answers, or none that is configured has candles."""
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A minute that is not settled, for one of `REASONS`: `tries` requests were in vain, the last at `tried_ms`."""
+    """A minute that is not settled, for one of `REASONS`: `tries` requests were in vain, the last at `tried_ms`.
+
+    `heard` are the providers that answered for it then, ascending; others may still serve it.
+    """
 
     reason: str
     tries: int
     tried_ms: int
+    heard: tuple[str, ...] = ()

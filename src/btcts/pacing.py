@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+from btcts.layout import FUTURE_SLACK_MS
 from btcts.model import HOUR_MS, ProviderState, Reading
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def split(
     waiting = []
     for each in providers:
         state = states.get(each.name, ProviderState())
-        if now_ms < state.not_before_ms and state.key == each.key_id:
+        timely = state.said_ms <= now_ms + FUTURE_SLACK_MS  # else the clock was set back since
+        if now_ms < state.not_before_ms and timely and state.key == each.key_id:
             waiting.append((each.name, state.not_before_ms, state.why))
         else:
             ready.append(each)
@@ -37,6 +39,7 @@ def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
         answered_ms=now_ms,
         credits_left=reading.credits_left,
         key=key_id,
+        said_ms=now_ms,
     )
 
 
@@ -54,4 +57,5 @@ def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int
         error=error.problem,
         credits_left=before.credits_left,
         key=key_id,
+        said_ms=now_ms,
     )

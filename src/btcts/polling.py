@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 class Round:
     """The same spans asked of several providers; answers come in while the caller does other things.
 
-    `minutes` are those that the caller wants, `settled` those of them that it has written already, `enough` the
-    number of answers that make a good median.
+    `minutes` are those that the caller wants, `settled` those of them that it has written already, `reread` others that
+    it looks at once more, up to `reread_ms` (None: it does not), `enough` the number of answers that make a good median.
     """
 
     enough = 3
 
     def __init__(self, minutes: Sequence[int], jobs: dict[str, Future[list[Candles]]]) -> None:
         self.minutes = frozenset(minutes)
+        self.reread: frozenset[int] = frozenset()
+        self.reread_ms: int | None = None
         self.settled: set[int] = set()
         self._jobs = jobs
         self._agreed: tuple[int, AgreedCandles] | None = None

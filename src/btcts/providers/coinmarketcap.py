@@ -43,7 +43,7 @@ class Budget:
 
     def is_fresh(self, now_ms: int) -> bool:
         """Whether it was read within the last hour and before its reset."""
-        return now_ms < min(self.read_ms + HOUR_MS, self.reset_ms)
+        return self.read_ms <= now_ms < min(self.read_ms + HOUR_MS, self.reset_ms)
 
     def next_ms(self, now_ms: int) -> int:
         """When to ask again so that a tenth of the time is left when the credits are not; a minute at least."""

@@ -36,6 +36,8 @@ def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
         yield f"damaged lines dropped from the spool {cycle.torn}"
     if cycle.settled:
         yield f"settled {cycle.settled}"
+    if cycle.corrected:
+        yield f"corrected {cycle.corrected}"
     if cycle.unsettled:
         yield f"unsettled {cycle.unsettled}"
     if cycle.repaired:
@@ -85,6 +87,7 @@ def cycle_json(cycle: Cycle) -> str:
                 for provider, until_ms, why in cycle.waiting
             ],
             "settled": cycle.settled,
+            "corrected": cycle.corrected,
             "unsettled": cycle.unsettled,
             "repaired": cycle.repaired,
             "unspooled": cycle.unspooled,

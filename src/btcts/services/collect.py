@@ -8,22 +8,19 @@ is written by the next cycle that reaches Redis, together with what that one wri
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from btcts import healing, pacing
-from btcts.agreement import Verdict, agree, skew_ms
+from btcts.agreement import Verdict, agree, ahead_ms, skew_ms
+from btcts.candles import ticks_of
 from btcts.clock import Clock, next_beat
 from btcts.cycle import Cycle, Outcome, Survey, account
 from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError
-from btcts.layout import window
 from btcts.memory import Memory
-from btcts.model import Candle, Reading, Tick
-from btcts.polling import Poller, Round
+from btcts.model import MINUTE_MS, Candle, Reading, Span, Tick
+from btcts.polling import Poller
+from btcts.settling import Settling
 from btcts.spool import Held, Spool
 from btcts.store import Inspection, Store
-
-if TYPE_CHECKING:
-    from btcts.providers.base import Provider
 
 ARRIVAL_S = 5.0
 """How long a cycle waits for prices and candles before it writes what it has."""
@@ -53,7 +50,10 @@ class Collector:
     salt: int = 0
     spool: Spool | None = None
     _memory: Memory = field(default_factory=Memory, init=False)
-    _round: Round | None = field(default=None, init=False)
+    _settling: Settling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt)
 
     def cycle(self, *, patience_s: float = 0.0) -> Cycle:
         """Do one cycle, and wait for late candles until `patience_s` after its start.
@@ -67,14 +67,19 @@ class Collector:
         survey = self._survey(outcome)
         self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
         ready, waiting = pacing.split(self.poller.providers, survey.state.providers, survey.now_ms)
-        self._start_round(ready, survey)
+        self._settling.begin(survey, ready)
         readings, errors = self.poller.latest(ready, within_s=self._within_s)
-        self._wait_for_round(outcome.began + ARRIVAL_S)
-        skew = self._skew(readings)
-        verdict = self._agree(readings, survey) if skew is None else self._mistrust(skew, survey)
+        self._settling.resume(survey, ready, [each.provider for each in readings])
+        self._settling.wait(outcome.began + ARRIVAL_S - time.monotonic())
+        doubt = self._doubt(readings, survey)
+        if survey.poisoned and readings and not doubt:
+            survey = self._survey(outcome, trusted=True)
+        verdict = Verdict(pending=survey.state.pending, problem=doubt) if doubt else self._agree(readings, survey)
         if verdict.problem and (ready or not waiting):
             outcome.problems.append(verdict.problem)
-        if skew is None:
+        if doubt or survey.poisoned:
+            self._settling.abandon()
+        else:
             errors += self._deliver(_tick(verdict), survey, outcome, until=outcome.began + patience_s)
         self._remember(survey, verdict, readings, errors, outcome)
         return account(survey, verdict, outcome, errors, waiting)
@@ -84,16 +89,24 @@ class Collector:
         """How long prices may take: a slow provider must not make the next cycle late."""
         return ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)
 
-    def _survey(self, outcome: Outcome) -> Survey:
+    @property
+    def _simulated(self) -> bool:
+        return any(each.name == "simulated" for each in self.poller.providers)
+
+    def _survey(self, outcome: Outcome, *, trusted: bool = False) -> Survey:
+        """What there is; `trusted` says that the providers have confirmed the clock."""
         with outcome.noting():
-            return self._inspect()
+            return self._inspect(trusted=trusted)
         newest = self._memory.newest or max(self._held(outcome).ticks, default=None)
         return Survey(self.clock.now_ms(), newest, self._memory.recall())
 
-    def _inspect(self) -> Survey:
-        inspection = self.store.inspect()
-        if inspection.faults or inspection.poisoned:
-            self.store.repair(inspection)
+    def _inspect(self, *, trusted: bool) -> Survey:
+        """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
+        inspection = found = self.store.inspect()
+        repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
+        if repaired:
+            self.store.repair(found)
+            inspection = self.store.inspect() if found.poisoned else found
         state, newest = self._memory.amend(self.store.state(), inspection.newest)
         closed = healing.closed_minutes(inspection.now_ms)
         return Survey(
@@ -102,32 +115,16 @@ class Collector:
             state=state,
             gaps=self.store.gaps(),
             unsettled=frozenset(closed) - self.store.settled(closed),
-            repaired=_phrases(inspection),
+            repaired=_phrases(found) if repaired else (),
+            poisoned=inspection.poisoned,
         )
 
-    @property
-    def _simulated(self) -> bool:
-        return any(each.name == "simulated" for each in self.poller.providers)
-
-    def _start_round(self, ready: Sequence["Provider"], survey: Survey) -> None:
-        if self._round is None:
-            minutes = healing.due(survey.unsettled, survey.gaps, survey.now_ms, salt=self.salt)
-            if minutes:
-                able = [each for each in ready if each.reach_ms]
-                self._round = self.poller.candles(able, minutes, healing.spans_to_ask(minutes))
-
-    def _wait_for_round(self, until: float) -> None:
-        if self._round is not None:
-            self._round.wait(until - time.monotonic())
-
-    def _skew(self, readings: Sequence[Reading]) -> int | None:
-        return skew_ms([each.date_ms for each in readings if each.date_ms is not None], self.clock.now_ms())
-
-    def _mistrust(self, skew: int, survey: Survey) -> Verdict:
-        """Believe no price and no candle when the clocks disagree."""
-        self._round = None
-        problem = f"the providers' clocks are {skew / 1000:+.0f} s from the Redis server's; set its clock right"
-        return Verdict(pending=survey.state.pending, problem=problem)
+    def _doubt(self, readings: Sequence[Reading], survey: Survey) -> str | None:
+        """Why nothing may be written: the providers' clocks contradict ours."""
+        skew = skew_ms(_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
+        if skew is None:
+            return None
+        return f"the providers' clocks are {skew / 1000:+.0f} s from the Redis server's; set its clock right"
 
     def _agree(self, readings: Sequence[Reading], survey: Survey) -> Verdict:
         return agree(
@@ -141,15 +138,15 @@ class Collector:
     def _deliver(self, live: Tick | None, survey: Survey, outcome: Outcome, *, until: float) -> list[ProviderError]:
         """Write what the cycle has; the price waits in the spool when Redis does not take it.
 
-        Returns the failures of the round that came to its end.
+        Returns the failures of the rounds that came to their end.
         """
         errors: list[ProviderError] = []
         if not outcome.away:
             with outcome.noting():
                 self._write(live, self._held(outcome), survey, outcome)
-                self._wait_for_round(until)
+                self._settling.wait(until - time.monotonic())
                 self._write(None, Held(), survey, outcome)
-                errors = self._end_round(survey)
+                errors += self._end_rounds(survey, outcome)
         if live and not outcome.stored and self.spool is not None:
             with outcome.noting():
                 self.spool.keep(live)
@@ -164,8 +161,8 @@ class Collector:
         return Held()
 
     def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Outcome) -> None:
-        """Write the price, what waited in the spool and the candles that the round has agreed on by now, at once."""
-        candles = self._candles(survey)
+        """Write the price, what waited in the spool and the candles that are agreed on by now, at once."""
+        candles = self._settling.candles(survey)
         if not (live or held.lines or candles):
             return
         written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
@@ -173,35 +170,32 @@ class Collector:
         outcome.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
         if written.too_early:
             outcome.problems.append(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
-        settled = {each.start_ms for each in candles}
-        outcome.settled |= settled
-        if self._round is not None:
-            self._round.settled |= settled
+        outcome.settled |= {each.start_ms for each in candles}
+        self._settling.written(candles)
         if self.spool is not None:
             with outcome.noting():
                 self.spool.drop(held)
                 outcome.torn += held.torn
 
-    def _candles(self, survey: Survey) -> list[Candle]:
-        """The agreed candles of the minutes that the round has not settled yet."""
-        if self._round is None or not self._round.usable:
-            return []
-        agreed = self._round.agreed(self.quorum).candles
-        minutes = self._round.minutes & survey.unsettled & agreed.keys()
-        return [agreed[minute] for minute in minutes - self._round.settled]
-
-    def _end_round(self, survey: Survey) -> list[ProviderError]:
-        """Enter into the ledger what a complete round left unsettled; its failures."""
-        ended = self._round
-        if ended is None or not ended.complete:
-            return []
-        left = (ended.minutes & survey.unsettled) - ended.settled
-        offered = any(each.reach_ms for each in self.poller.providers)
-        found = healing.unserved(left, ended.answers, ended.agreed(self.quorum), now_ms=survey.now_ms, offered=offered)
-        passed = {minute for minute in survey.gaps if minute < window(survey.now_ms).start_ms}
-        self.store.record_gaps(healing.again(found, survey.gaps), forget=(ended.settled | passed) & survey.gaps.keys())
-        self._round = None
+    def _end_rounds(self, survey: Survey, outcome: Outcome) -> Sequence[ProviderError]:
+        """Enter into the ledger what complete rounds left unsettled, and correct what they found changed."""
+        ended = self._settling.end(survey)
+        known = survey.gaps.keys() - (survey.unsettled - outcome.settled)
+        if ended.gaps or known:
+            self.store.record_gaps(ended.gaps, forget=known)
+        changed = self._changed(ended.reread)
+        if changed:
+            self.store.write([], changed)
+        outcome.corrected = len(changed)
+        outcome.reread_ms = ended.reread_ms
         return ended.errors
+
+    def _changed(self, candles: Sequence[Candle]) -> list[Candle]:
+        """Those of the candles (ascending) that are not what is stored."""
+        if not candles:
+            return []
+        stored = dict(self.store.ticks(Span(candles[0].start_ms, candles[-1].start_ms + MINUTE_MS)))
+        return [each for each in candles if any(stored.get(tick.time_ms) != tick.price for tick in ticks_of(each))]
 
     def _remember(
         self,
@@ -214,9 +208,13 @@ class Collector:
         state = replace(
             survey.state,
             cadence_s=self.cadence_s or _cadence(survey),
+            spacing_s=_spacing_s(readings, survey.now_ms),
             last_cycle_ms=survey.now_ms,
+            problem=None if outcome.stored else "; ".join(outcome.problems) or None,
             pending=verdict.pending,
             simulated=self._simulated,
+            ahead_ms=ahead_ms(_dates(readings), self.clock.now_ms()),
+            reread_ms=outcome.reread_ms,
         )
         self._memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
         self._memory.newest = _tick(verdict) or survey.newest
@@ -243,6 +241,16 @@ def _cadence(survey: Survey) -> float:
     if since_s > LONGEST_CADENCE_S:
         return survey.state.cadence_s or SHORTEST_CADENCE_S
     return max(since_s, SHORTEST_CADENCE_S)
+
+
+def _dates(readings: Sequence[Reading]) -> list[int]:
+    return [each.date_ms for each in readings if each.date_ms is not None]
+
+
+def _spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
+    """How long there is no price where budgets forbid it, of the providers that answered the most eager one."""
+    waits_ms = [(each.not_before_ms or now_ms) - now_ms for each in readings]
+    return min(max(0.0, min(waits_ms) / 1000), LONGEST_CADENCE_S) if waits_ms else None
 
 
 def _tick(verdict: Verdict) -> Tick | None:

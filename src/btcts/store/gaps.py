@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from itertools import chain
 
 from btcts.model import Gap
@@ -18,7 +19,7 @@ def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) ->
     if forgotten := list(forget):
         link.ask("HDEL", link.layout.gaps, *forgotten)
     if gaps:
-        entries = ((minute, json.dumps([gap.reason, gap.tries, gap.tried_ms])) for minute, gap in gaps.items())
+        entries = ((minute, json.dumps(astuple(gap))) for minute, gap in gaps.items())
         link.ask("HSET", link.layout.gaps, *chain.from_iterable(entries))
 
 
@@ -27,8 +28,8 @@ def parse_gaps(fields: Mapping[str, str]) -> dict[int, Gap]:
     gaps = {}
     for minute, text in fields.items():
         try:
-            reason, tries, tried_ms = json.loads(text)
-            gaps[int(minute)] = Gap(str(reason), int(tries), int(tried_ms))
+            reason, tries, tried_ms, heard = json.loads(text)
+            gaps[int(minute)] = Gap(str(reason), int(tries), int(tried_ms), tuple(map(str, heard)))
         except (ValueError, TypeError):
             continue
     return gaps

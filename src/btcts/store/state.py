@@ -11,6 +11,9 @@ from btcts.store.link import Link
 
 PROVIDER_PREFIX = "provider:"
 
+KEPT = ("cadence_s", "spacing_s", "last_cycle_ms", "simulated", "ahead_ms", "reread_ms")
+"""The fields of which None means "as it was"."""
+
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
 
@@ -21,20 +24,27 @@ T = TypeVar("T")
 class State:
     """The shared memory of all collectors of one Redis.
 
-    `cadence_s` is the interval of the last collector, `pending` a price that waits for confirmation, `simulated`
-    whether the prices are made up (None: no collector has said yet).
+    `cadence_s` is the interval of the last collector, `spacing_s` that of its prices where a budget makes them rarer
+    (else 0), `problem` why its last cycle stored no price (None: it did, or none was due), `pending` a price that waits
+    for confirmation, `simulated` whether the prices are made up (None: no collector has said yet). `ahead_ms` is how
+    far the providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that was not looked at a
+    second time.
     """
 
     cadence_s: float | None = None
+    spacing_s: float | None = None
     last_cycle_ms: int | None = None
+    problem: str | None = None
     pending: Tick | None = None
     simulated: bool | None = None
+    ahead_ms: int | None = None
+    reread_ms: int | None = None
     providers: Mapping[str, ProviderState] = field(default_factory=dict)
 
     @property
     def max_age_s(self) -> float:
         """The age beyond which a price is stale: three times the cadence of the last collector, at least 150 s."""
-        return max(MIN_AGE_S, 3 * (self.cadence_s or 0))
+        return max(MIN_AGE_S, 3 * max(self.cadence_s or 0, self.spacing_s or 0))
 
 
 def read(link: Link) -> State:
@@ -46,9 +56,13 @@ def parse(fields: Mapping[str, str]) -> State:
     """The state from the fields of the hash; a field that cannot be read counts as absent."""
     return State(
         cadence_s=_value(fields, "cadence_s", float),
+        spacing_s=_value(fields, "spacing_s", float),
         last_cycle_ms=_value(fields, "last_cycle_ms", int),
+        problem=_value(fields, "problem", lambda text: None if text is None else str(text)),
         pending=_value(fields, "pending", lambda pair: Tick(int(pair[0]), float(pair[1]))),
         simulated=_value(fields, "simulated", bool),
+        ahead_ms=_value(fields, "ahead_ms", int),
+        reread_ms=_value(fields, "reread_ms", int),
         providers={
             name.removeprefix(PROVIDER_PREFIX): _value(fields, name, lambda known: ProviderState(**known))
             or ProviderState()
@@ -61,10 +75,10 @@ def parse(fields: Mapping[str, str]) -> State:
 def write(link: Link, state: State) -> None:
     """Store all that is set in `state`; fields that other collectors use alone stay."""
     values: dict[str, Any] = {PROVIDER_PREFIX + name: asdict(each) for name, each in state.providers.items()}
-    for name in ("cadence_s", "last_cycle_ms", "simulated"):
+    for name in KEPT:
         if (value := getattr(state, name)) is not None:
             values[name] = value
-    values["pending"] = state.pending
+    values |= {"pending": state.pending, "problem": state.problem}
     texts = ((name, json.dumps(value)) for name, value in values.items())
     link.ask("HSET", link.layout.state, *chain.from_iterable(texts))
 
