@@ -18,7 +18,7 @@ class Round:
     """The same spans asked of several providers; answers come in while the caller does other things.
 
     `minutes` are those that the caller wants, `settled` those of them that it has written already, `reread` others that
-    it looks at once more, up to `reread_ms` (None: it does not), `enough` the number of answers that make a good median.
+    it looks at once more, up to `reread_ms` (None: it does not); `enough` answers make a good median.
     """
 
     enough = 3
