@@ -28,3 +28,8 @@ class FakeClock:
         """Move on, never back."""
         with self._lock:
             self._now_ms += max(0, ms)
+
+    def step(self, ms: int) -> None:
+        """Be set, forward or back."""
+        with self._lock:
+            self._now_ms += ms

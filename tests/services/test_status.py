@@ -62,7 +62,7 @@ def test_a_store_that_was_just_collected_into_is_healthy_and_complete(
 
 
 def test_it_only_reads(server: Server, filled: Store) -> None:
-    reads = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGETALL", "INFO", "CONFIG", "MEMORY"}
+    reads = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGET", "HGETALL", "INFO", "CONFIG", "MEMORY"}
 
     with monitored(server) as commands:
         status_of(filled)

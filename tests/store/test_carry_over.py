@@ -159,7 +159,7 @@ def test_when_the_whole_window_is_settled_nothing_is_carried_any_more(client: re
 
     assert set(samples(client, "btc:price:hour").values()) == {12}
     assert set(samples(client, "btc:price:hour:min").values()) == {8}
-    assert not client.exists(STATE)
+    assert client.hkeys(STATE) == ["swept_ms"]
 
 
 def test_only_what_is_carried_is_remembered(client: redis.Redis, bereft: Store) -> None:
@@ -177,7 +177,7 @@ def test_the_memory_is_gone_when_the_window_has_passed_it(client: redis.Redis, b
     bereft.write([Tick(NOW + 25 * HOUR, 8)])
     bereft.rebuild()
 
-    assert not client.exists(STATE)
+    assert client.hkeys(STATE) == ["swept_ms"]
     assert samples(client, TICK)[NOW + 25 * HOUR] == 8
 
 
@@ -232,7 +232,7 @@ def test_an_unreadable_memory_counts_as_none(client: redis.Redis, store: Store) 
     store.write([Tick(NOW, 8)])
 
     assert samples(client, TICK) == {NOW - 1: 7, NOW: 8}
-    assert not client.exists(STATE)
+    assert client.hkeys(STATE) == ["swept_ms"]
 
 
 def test_after_a_day_of_collecting_a_bereft_store_is_as_good_as_new(

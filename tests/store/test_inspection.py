@@ -8,11 +8,12 @@ import redis
 from btcts.errors import ForeignKey
 from btcts.model import Tick
 from btcts.store import Store
+from clocks import FakeClock
 from series import COMPACTIONS, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
 from servers import Server, connect
 from workload import all_kinds_of_writes
 
-READS = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGETALL"}
+READS = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGET", "HGETALL"}
 SIDE_KEYS = ["btc:price:state", "btc:price:gaps"]
 
 Change = tuple[str, ...]
@@ -276,3 +277,16 @@ def test_keys_of_other_applications_and_other_databases_are_never_touched(
     assert [client.dump(key) for key in others] == before
     assert in_the_fifth == {TICK: "another database"}
     assert set(client.keys()) == {*others, TICK, *COMPACTIONS, *SIDE_KEYS}
+
+
+def test_a_clock_behind_the_one_by_which_buckets_were_removed_is_a_fault_that_a_rebuild_mends(
+    full: Store, clock: FakeClock
+) -> None:
+    full.rebuild()
+    clock.step(-HOUR)
+
+    inspection = full.inspect()
+    full.rebuild(inspection)
+
+    assert [(fault.key, fault.rebuild) for fault in inspection.faults] == [("btc:price:state", True)]
+    assert full.inspect().faults == ()

@@ -194,7 +194,7 @@ def test_a_server_that_misses_its_replicas(own_client: redis.Redis, filled: Stor
     assert "has too few replicas" in said_by(use, filled)
 
 
-TO_READ = ["ts.get", "ts.range", "ts.info", "time", "hgetall", "hlen", "ping"]
+TO_READ = ["ts.get", "ts.range", "ts.info", "time", "hget", "hgetall", "hlen", "ping"]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Compaction, Definition, Layout
 from btcts.model import Tick
+from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Link, is_missing, is_wrong_type, now_of
 
 Rule = tuple[int, str, int]
@@ -77,9 +78,9 @@ def inspect(link: Link) -> Inspection:
     """Compare keys, rules, retention, encoding and labels with the layout, in one round trip; writes nothing."""
     layout = link.layout
     hashes = (layout.state, layout.gaps)
-    time, newest, *replies = link.ask_all(
+    time, newest, swept, *replies = link.ask_all(
         [
-            *(("TIME",), ("TS.GET", layout.tick)),
+            *(("TIME",), ("TS.GET", layout.tick), ("HGET", layout.state, SWEPT_FIELD)),
             *(("TS.INFO", key) for key in layout.series),
             *(("HLEN", key) for key in hashes),
         ]
@@ -89,14 +90,23 @@ def inspect(link: Link) -> Inspection:
     unusable = [key for key, reply in described.items() if is_wrong_type(reply)]
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
     source = series[layout.tick]
+    now_ms = link.clock.observe(now_of(time))
     return Inspection(
-        now_ms=link.clock.observe(now_of(time)),
+        now_ms=now_ms,
         newest=Tick(*newest) if newest and not isinstance(newest, Exception) else None,
         series=series,
         foreign=(*unusable, *others),
-        faults=tuple(_faults(layout, series, unusable)),
+        faults=(*_faults(layout, series, unusable), *_sweeping_faults(layout, swept, now_ms)),
         guests=source.guests(layout) if source else {},
     )
+
+
+def _sweeping_faults(layout: Layout, swept: Any, now_ms: int) -> Iterator[Fault]:
+    """Buckets that were removed although this clock says that they are kept."""
+    ahead_ms = int(swept) - now_ms if isinstance(swept, str) and swept.isdecimal() else 0
+    if ahead_ms > FUTURE_SLACK_MS:
+        problem = f"says that buckets were removed by a clock that was {ahead_ms // 1000} s ahead of this one"
+        yield Fault(layout.state, problem, rebuild=True)
 
 
 def series_of(reply: Any) -> Series | None:

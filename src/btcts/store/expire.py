@@ -1,7 +1,8 @@
 """What the compactions hold beyond what the clock says is kept, and its removal; the tick series is never touched.
 
 Retention counts from the newest sample: a feed that died keeps its old buckets for ever, and a bucket that starts in
-the future hides those that are kept.
+the future hides those that are kept. A clock that was ahead makes the removal take too much; so the time of the newest
+one is remembered, and a clock that is behind it shows that a rebuild is due.
 """
 
 import re
@@ -9,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from btcts.layout import Compaction
-from btcts.store.link import Link, now_of
+from btcts.layout import Compaction, Layout
+from btcts.store.link import Command, Link, now_of
+
+SWEPT_FIELD = "swept_ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,14 @@ def excess_of(compaction: Compaction, starts: Iterable[int], now_ms: int) -> lis
 
 def remove(link: Link, excess: Iterable[Excess]) -> None:
     """Delete those buckets, and older ones that Redis has not freed yet: they would show again without these."""
-    link.ask_all([("TS.DEL", each.key, each.first_ms if each.future else 0, each.last_ms) for each in excess])
+    deletions = [("TS.DEL", each.key, each.first_ms if each.future else 0, each.last_ms) for each in excess]
+    if deletions:
+        link.ask_all([swept(link.layout, link.clock.now_ms()), *deletions])
+
+
+def swept(layout: Layout, now_ms: int) -> Command:
+    """Remembers that buckets are removed by a clock that says `now_ms`."""
+    return ("HSET", layout.state, SWEPT_FIELD, now_ms)
 
 
 def unknown_keys(link: Link) -> tuple[str, ...]:

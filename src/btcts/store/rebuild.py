@@ -18,6 +18,7 @@ from btcts.errors import BtctsError, Contended
 from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, TICK_RETENTION_MS, Definition, Layout
 from btcts.model import Candle, Tick
 from btcts.store.check import Rule, series_of
+from btcts.store.expire import swept
 from btcts.store.link import Command, Link, explain, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
 
@@ -145,6 +146,7 @@ def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
     yield from _madds(layout.tick, planned.ticks)
     for key, samples in planned.carried.items():
         yield from _madds(key, samples)
+    yield swept(layout, now_ms)
     for each in layout.compactions:
         yield ("TS.DEL", each.key, 0, each.resolution.closed(now_ms).start_ms - 1)
         if carrying:
