@@ -1,8 +1,10 @@
 """What a collector knows by itself, beside what Redis holds."""
 
+from pathlib import Path
+
 import pytest
 
-from btcts.errors import ProviderLimited
+from btcts.errors import ProviderLimited, SpoolError
 from btcts.memory import Memory
 from btcts.model import ProviderState, Reading, Tick
 from btcts.store import State, Store
@@ -54,3 +56,43 @@ def test_once_redis_was_told_it_alone_is_believed(memory: Memory, store: Store) 
     assert set(told.providers) == {"kraken", "gemini"}
     assert told.pending == Tick(NOW, 80_000.5)
     assert memory.amend(State(), None) == (State(), None)
+
+
+def test_what_redis_could_not_be_told_outlasts_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "providers.json"
+    before = Memory(file)
+    before.learn(State(last_cycle_ms=NOW), [], [ProviderLimited("kraken", "HTTP 429", until_ms=NOW + 90_000)], KEYS)
+    before.keep()
+
+    after = Memory(file)
+    amended, _ = after.amend(State(), None)
+
+    assert after.recall().providers == before.recall().providers
+    assert amended.providers["kraken"].not_before_ms == NOW + 90_000
+
+
+def test_what_redis_was_told_is_not_kept_any_longer(tmp_path: Path, store: Store) -> None:
+    file = tmp_path / "providers.json"
+    memory = Memory(file)
+    memory.learn(State(last_cycle_ms=NOW), [], [ProviderLimited("kraken", "HTTP 429", until_ms=NOW + 90_000)], KEYS)
+    memory.keep()
+
+    Memory(file).tell(store)
+
+    assert not file.exists()
+    assert store.state().providers["kraken"].not_before_ms == NOW + 90_000
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"provider:kraken"', b"\xff\xfe"])
+def test_a_damaged_file_counts_as_none(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "providers.json"
+    file.write_bytes(content)
+
+    assert Memory(file).amend(State(), None) == (State(), None)
+
+
+def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+
+    with pytest.raises(SpoolError, match=r"what the providers said cannot be kept in .*/data/providers"):
+        Memory(tmp_path / "data" / "providers.json").keep()

@@ -1,6 +1,7 @@
 """From the settings to a store: a Redis that is named, or the embedded one."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -67,8 +68,16 @@ def open_store(url: str | None = None) -> Store:
 
 def spool_of(settings: Settings) -> Spool:
     """Where prices wait for Redis; simulated ones in a place of their own, so that they never meet real ones."""
-    name = "spool-simulated" if SIMULATED in settings.collect.providers else "spool"
-    return Spool(settings.embedded.data_dir / name)
+    return Spool(settings.embedded.data_dir / f"spool{_kind(settings)}")
+
+
+def memory_file(settings: Settings) -> Path:
+    """Where a run leaves to the next one what Redis could not be told."""
+    return settings.embedded.data_dir / f"providers{_kind(settings)}.json"
+
+
+def _kind(settings: Settings) -> str:
+    return "-simulated" if SIMULATED in settings.collect.providers else ""
 
 
 def endpoints() -> dict[str, tuple[str, float]]:

@@ -1,24 +1,31 @@
-"""What a collector knows by itself; it stands in for the shared state while Redis is away."""
+"""What a collector knows by itself; it stands in for the shared state while Redis is away.
 
+A single run leaves it to the next one in a file, or each would ask the providers that had told the one before to wait.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from btcts import pacing
-from btcts.errors import ProviderError
+from btcts import durable, pacing
+from btcts.errors import ProviderError, SpoolError
 from btcts.model import ProviderState, Reading, Tick
-from btcts.store import State, Store
+from btcts.store import State, Store, state
 
 
 class Memory:
     """The state that the last cycle left, and of which providers Redis has not been told yet.
 
-    `newest` is the newest price that was stored or agreed on by then.
+    `newest` is the newest price that was stored or agreed on by then; `file` is where what is untold outlasts the
+    process, None for nowhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         self.newest: Tick | None = None
-        self._state = State()
-        self._untold: dict[str, ProviderState] = {}
+        self._file = file
+        self._state = _read(file)
+        self._untold = dict(self._state.providers)
 
     def recall(self) -> State:
         """The state as far as it is known here."""
@@ -59,6 +66,32 @@ class Memory:
         """Tell the other collectors."""
         store.remember(replace(self._state, providers=self._untold))
         self._untold = {}
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """Leave to the next run what Redis could not be told.
+
+        Raises:
+            SpoolError: the disk does not take it.
+        """
+        if self._file is None:
+            return
+        untold = replace(self._state, providers=self._untold)
+        try:
+            durable.make(self._file.parent)
+            durable.replace(self._file, json.dumps(state.fields_of(untold)).encode())
+        except OSError as exc:
+            reason = (exc.strerror or str(exc)).lower()
+            raise SpoolError(f"what the providers said cannot be kept in {self._file} ({reason})") from exc
+
+
+def _read(file: Path | None) -> State:
+    """What an earlier run left; nothing where the file cannot be read."""
+    try:
+        return state.parse(json.loads(file.read_bytes())) if file else State()
+    except (OSError, ValueError, AttributeError, TypeError):
+        return State()
 
 
 def _careful(stored: ProviderState, own: ProviderState) -> ProviderState:

@@ -129,7 +129,7 @@ def test_init_keys_creates_once_and_then_has_nothing_to_do(btcts: Btcts, client:
     assert "would create" in planned.out
     assert "created" in made.out
     assert "matches the layout" in again.out
-    assert sorted(client.keys()) == sorted(Layout().series)
+    assert sorted(client.keys()) == sorted((*Layout().series, Layout().state))
 
 
 def test_init_keys_says_what_differs_and_repairs_it(btcts: Btcts, client: redis.Redis) -> None:

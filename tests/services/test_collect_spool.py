@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from btcts.errors import ForeignKey, NoTimeSeries
+from btcts.memory import Memory
 from btcts.model import MINUTE_MS, Reading, Tick
 from btcts.polling import Poller
 from btcts.providers import open_providers
@@ -54,12 +55,18 @@ def spooling(lasting: Server, clock: FakeClock, exchanges: Exchanges, spool: Spo
     """Make a collector with a spool that asks these exchanges; each has its own connection and its own memory."""
     with ExitStack() as stack:
 
-        def make(names: Sequence[str] = THREE, *, spool: Spool = spool, server: Server = lasting) -> Collector:
+        def make(
+            names: Sequence[str] = THREE,
+            *,
+            spool: Spool = spool,
+            server: Server = lasting,
+            memory: Memory | None = None,
+        ) -> Collector:
             client = stack.enter_context(connect(server.socket))
             store = Store(client, clock=clock, where="test")
             providers = stack.enter_context(open_providers(names, exchanges.endpoints(), clock=clock))
             poller = stack.enter_context(Poller(providers))
-            return Collector(store, poller, clock, cadence_s=10.0, spool=spool)
+            return Collector(store, poller, clock, cadence_s=10.0, spool=spool, memory=memory or Memory())
 
         yield make
 
@@ -444,3 +451,19 @@ def test_killed_at_each_step_on_the_disk_a_collector_loses_no_price_that_it_said
             assert stored[time_ms] == price, home
     assert len(lives) > 40
     assert len(lives[-1][1]) == 4
+
+
+def test_while_redis_is_away_the_next_run_heeds_what_a_provider_told_this_one(
+    lasting: Server, clock: FakeClock, exchanges: Exchanges, spooling: MakeSpooling, tmp_path: Path
+) -> None:
+    lasting.kill()
+    exchanges.fault("kraken", Fault(status=429, headers={"Retry-After": "90"}))
+    memory = tmp_path / "providers.json"
+    first = spooling(["coinbase", "kraken"], memory=Memory(memory))
+    first.cycle()
+    clock.advance(60_000)
+
+    second = spooling(["coinbase", "kraken"], memory=Memory(memory)).cycle()
+
+    assert [name for name, *_ in second.waiting] == ["kraken"]
+    assert second.members == ("coinbase",)

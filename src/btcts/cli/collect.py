@@ -100,7 +100,8 @@ def _collector(
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """A collector on the store and the providers that the settings name, and its clock."""
     from btcts.clock import ServerClock
-    from btcts.connect import connect, spool_of
+    from btcts.connect import connect, memory_file, spool_of
+    from btcts.memory import Memory
     from btcts.polling import Poller
     from btcts.providers import Endpoint, open_providers
     from btcts.services.collect import Collector
@@ -121,6 +122,7 @@ def _collector(
             quorum=settings.collect.quorum,
             salt=round(_chance(2**32)),
             spool=spool_of(settings),
+            memory=Memory(memory_file(settings)),
         )
         yield collector, clock
 

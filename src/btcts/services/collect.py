@@ -38,7 +38,7 @@ class Collector:
 
     `cadence_s` is the interval at which it runs, by which readers judge staleness (None: the time since the last
     cycle of any collector); `quorum` the number of providers that must agree; `salt` tells collectors apart; in
-    `spool` prices wait while Redis is away, and without one they are lost.
+    `spool` prices wait while Redis is away, and without one they are lost; `memory` is what it knows without Redis.
     """
 
     store: Store
@@ -49,7 +49,7 @@ class Collector:
     quorum: int = 1
     salt: int = 0
     spool: Spool | None = None
-    _memory: Memory = field(default_factory=Memory, init=False)
+    memory: Memory = field(default_factory=Memory)
     _settling: Settling = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,8 +97,8 @@ class Collector:
         """What there is; `trusted` says that the providers have confirmed the clock."""
         with outcome.noting():
             return self._inspect(trusted=trusted)
-        newest = self._memory.newest or max(self._held(outcome).ticks, default=None)
-        return Survey(self.clock.now_ms(), newest, self._memory.recall())
+        newest = self.memory.newest or max(self._held(outcome).ticks, default=None)
+        return Survey(self.clock.now_ms(), newest, self.memory.recall())
 
     def _inspect(self, *, trusted: bool) -> Survey:
         """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
@@ -107,7 +107,7 @@ class Collector:
         if repaired:
             self.store.repair(found)
             inspection = self.store.inspect() if found.poisoned else found
-        state, newest = self._memory.amend(self.store.state(), inspection.newest)
+        state, newest = self.memory.amend(self.store.state(), inspection.newest)
         closed = healing.closed_minutes(inspection.now_ms)
         return Survey(
             now_ms=inspection.now_ms,
@@ -212,15 +212,18 @@ class Collector:
             last_cycle_ms=survey.now_ms,
             problem=None if outcome.stored else "; ".join(outcome.problems) or None,
             pending=verdict.pending,
+            members=verdict.agreed.members if verdict.agreed else (),
             simulated=self._simulated,
             ahead_ms=ahead_ms(_dates(readings), self.clock.now_ms()),
             reread_ms=outcome.reread_ms,
         )
-        self._memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
-        self._memory.newest = _tick(verdict) or survey.newest
-        if not outcome.away:
-            with outcome.noting():
-                self._memory.tell(self.store)
+        self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
+        self.memory.newest = _tick(verdict) or survey.newest
+        with outcome.noting():
+            if outcome.away:
+                self.memory.keep()
+            else:
+                self.memory.tell(self.store)
 
 
 def _phrases(repaired: Inspection) -> tuple[str, ...]:

@@ -25,10 +25,10 @@ class State:
     """The shared memory of all collectors of one Redis.
 
     `cadence_s` is the interval of the last collector, `spacing_s` that of its prices where a budget makes them rarer
-    (else 0), `problem` why its last cycle stored no price (None: it did, or none was due), `pending` a price that waits
-    for confirmation, `simulated` whether the prices are made up (None: no collector has said yet). `ahead_ms` is how
-    far the providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that was not looked at a
-    second time.
+    (else 0), `problem` why its last cycle stored no price (None: it did, or none was due), `members` the providers that
+    agreed on the last price, `pending` a price that waits for confirmation, `simulated` whether the prices are made up
+    (None: no collector has said yet). `ahead_ms` is how far the providers' clocks were ahead of the Redis server's,
+    `reread_ms` the first minute that was not looked at a second time.
     """
 
     cadence_s: float | None = None
@@ -36,6 +36,7 @@ class State:
     last_cycle_ms: int | None = None
     problem: str | None = None
     pending: Tick | None = None
+    members: tuple[str, ...] = ()
     simulated: bool | None = None
     ahead_ms: int | None = None
     reread_ms: int | None = None
@@ -60,6 +61,7 @@ def parse(fields: Mapping[str, str]) -> State:
         last_cycle_ms=_value(fields, "last_cycle_ms", int),
         problem=_value(fields, "problem", lambda text: None if text is None else str(text)),
         pending=_value(fields, "pending", lambda pair: Tick(int(pair[0]), float(pair[1]))),
+        members=_value(fields, "members", lambda names: tuple(map(str, names))) or (),
         simulated=_value(fields, "simulated", bool),
         ahead_ms=_value(fields, "ahead_ms", int),
         reread_ms=_value(fields, "reread_ms", int),
@@ -74,13 +76,19 @@ def parse(fields: Mapping[str, str]) -> State:
 
 def write(link: Link, state: State) -> None:
     """Store all that is set in `state`; fields that other collectors use alone stay."""
+    link.ask("HSET", link.layout.state, *chain.from_iterable(fields_of(state).items()))
+
+
+def fields_of(state: State) -> dict[str, str]:
+    """All that is set in `state`, as it is stored and as `parse` takes it."""
     values: dict[str, Any] = {PROVIDER_PREFIX + name: asdict(each) for name, each in state.providers.items()}
     for name in KEPT:
         if (value := getattr(state, name)) is not None:
             values[name] = value
+    if state.members:
+        values["members"] = state.members
     values |= {"pending": state.pending, "problem": state.problem}
-    texts = ((name, json.dumps(value)) for name, value in values.items())
-    link.ask("HSET", link.layout.state, *chain.from_iterable(texts))
+    return {name: json.dumps(value) for name, value in values.items()}
 
 
 def _value(fields: Mapping[str, str], name: str, convert: Callable[[Any], T]) -> T | None:

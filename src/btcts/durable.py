@@ -1,0 +1,58 @@
+"""Files that survive the end of the process and of the machine, and locks that do not."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def make(folder: Path) -> None:
+    """Make the folder and those above it, for nobody but us, and lasting."""
+    for each in reversed((folder, *folder.parents)):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+            sync(each.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put the content in the place of the file at once, whatever happens; it is on the disk when this returns."""
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        _write(draft, content)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    sync(path.parent)
+
+
+def sync(folder: Path) -> None:
+    """Make what was created or renamed in the folder last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock(path: Path) -> int | None:
+    """The descriptor that holds the lock, until it is closed or the process ends; None when another one holds it."""
+    import fcntl  # absent on Windows
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
