@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.render.columns import Column, fitting
+from btcts.render.columns import Cell, Column, fitting, joined
 
 COLUMNS = {name: Column.plain(name, [name * 2]) for name in ("aa", "bbb", "c")}
 LAYOUTS = ("aa bbb c", "aa bbb", "aa c", "aa")
@@ -39,6 +39,15 @@ def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
     number, word = Column.plain("Close", ["1"]), Column.plain("State", ["open"], words=True)
 
     assert (number.aligned("1"), word.aligned("open")) == ("    1", "open ")
+
+
+def test_joined_columns_stay_aligned_under_one_heading() -> None:
+    usd = Column("", (Cell("+1,305.66", "green"), Cell("-2.10", "red")))
+    ratio = Column.plain("", ["+2.04%", "-12.00%"])
+
+    both = joined("Change", usd, ratio)
+
+    assert both == Column("Change", (Cell("+1,305.66   +2.04%", "green"), Cell("    -2.10  -12.00%", "red")))
 
 
 @given(st.integers(min_value=4, max_value=40))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.render.figures import countdown, decimals, duration, percent, price, signed
+from btcts.render.figures import countdown, decimals, duration, percent, price, share, signed
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,14 @@ def test_a_change_has_a_sign_unless_it_rounds_to_nothing(value: float, text: str
 )
 def test_a_relative_change_has_decimals_until_they_say_nothing(fraction: float, text: str) -> None:
     assert percent(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "places", "text"),
+    [(0.0, 3, "0.000%"), (0.004471, 3, "0.447%"), (1.0499, 1, "105.0%"), (123.4567, 1, "12,345.7%")],
+)
+def test_a_share_has_no_sign_and_as_many_decimals_as_asked_for(fraction: float, places: int, text: str) -> None:
+    assert share(fraction, places) == text
 
 
 @pytest.mark.parametrize(

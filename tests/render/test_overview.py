@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from btcts.layout import HOUR, RESOLUTIONS
-from btcts.model import MINUTE_MS
+from btcts.model import HOUR_MS, MINUTE_MS
 from btcts.render.columns import Column
 from btcts.render.overview import moves_columns, summary_columns
+from btcts.volatility import volatility
 from render.views import NOW_MS, Minute, Walk, view_of, walk, without
 
 MOVES = ("5min", "15min", "1h", "24h")
@@ -20,7 +21,7 @@ def row(columns: Mapping[str, Column], number: int = 0) -> dict[str, str]:
 
 
 def moves(minutes: Walk) -> dict[str, str]:
-    return row(moves_columns(view_of(minutes, *RESOLUTIONS), places=2))
+    return row(moves_columns(view_of(minutes, *RESOLUTIONS), places=2, ascii_only=True))
 
 
 def at_100() -> dict[int, Minute]:
@@ -52,7 +53,19 @@ def test_low_and_high_are_those_of_all_hours() -> None:
 
     measured = moves(minutes)
 
-    assert (measured["low"], measured["high"]) == ("90.00", "110.00")
+    assert (measured["low"], measured["high"], measured["range%"]) == ("90.00", "110.00", "22.222%")
+
+
+@pytest.mark.parametrize(
+    ("close", "bar"),
+    [(90.0, "*---------------]"), (100.0, "[-------*-------]"), (110.0, "[---------------*")],
+)
+def test_the_newest_price_is_marked_between_the_low_and_the_high(close: float, bar: str) -> None:
+    minutes = at_100()
+    minutes[min(minutes)] = Minute(90.0, 110.0, 100.0)
+    minutes[max(minutes)] = Minute(close, close, close)
+
+    assert moves(minutes)["place"] == bar
 
 
 def test_a_move_from_a_minute_without_a_price_is_not_invented() -> None:
@@ -65,17 +78,19 @@ def test_what_the_slots_do_not_reach_back_to_is_not_known() -> None:
     view = view_of(at_100(), *RESOLUTIONS)
     last_ten = tuple(replace(each, slots=each.slots[-10:]) for each in view.shown)
 
-    measured = row(moves_columns(replace(view, shown=last_ten), places=2))
+    measured = row(moves_columns(replace(view, shown=last_ten), places=2, ascii_only=True))
 
-    assert measured == {"5min": "0.00%", "15min": "-", "1h": "-", "24h": "-", "low": "-", "high": "-"}
+    unknown = dict.fromkeys(("15min", "1h", "24h", "low", "high", "range%"), "-")
+    assert measured == unknown | {"5min": "0.00%", "place": ""}
 
 
 def test_without_a_newest_price_there_is_no_move() -> None:
     view = replace(view_of(at_100(), *RESOLUTIONS), newest=None)
 
-    measured = row(moves_columns(view, places=2))
+    measured = row(moves_columns(view, places=2, ascii_only=True))
 
     assert {measured[each] for each in MOVES} == {"-"}
+    assert measured["place"] == ""
 
 
 def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -> None:
@@ -83,7 +98,7 @@ def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -
     minutes[min(minutes)] = replace(minutes[min(minutes)], settled=False)
     view = view_of(minutes, "hour")
 
-    summary = row(summary_columns(view.shown, places=2, utc=True))
+    summary = row(summary_columns(view.shown, places=2, utc=True, ascii_only=True))
 
     slot = view.shown[0].slots[-2]
     assert slot.start_ms == HOUR.start_of(NOW_MS) - HOUR.bucket_ms
@@ -93,9 +108,12 @@ def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -
         "close": f"{slot.close:,.2f}",
         "min": f"{slot.min:,.2f}",
         "max": f"{slot.max:,.2f}",
-        "range": "1,122.52",
+        "place": "*-----]",
+        "range": "1,122.52  1.727%",
+        "range%": "1.727%",
         "slots": "23/24",
         "settled": "22/24",
+        "volatility": f"{volatility(view.shown[0].slots, HOUR_MS).realised_per_year:.1%} a year",
     }
 
 
@@ -103,6 +121,7 @@ def test_without_a_closed_slot_the_open_one_stands_for_its_resolution() -> None:
     view = view_of(walk(), "hour")
     only_open = tuple(replace(each, slots=each.slots[-1:]) for each in view.shown)
 
-    summary = row(summary_columns(only_open, places=2, utc=True))
+    summary = row(summary_columns(only_open, places=2, utc=True, ascii_only=True))
 
     assert (summary["start"], summary["slots"], summary["settled"]) == ("16:00", "0/0", "0/0")
+    assert summary["volatility"] == "-"

@@ -14,9 +14,10 @@ from btcts.layout import RESOLUTIONS
 from btcts.render.tables import overview_table, show_table
 from btcts.services.show import View
 from render.snapshot import FOLDER, assert_as_stored
-from render.views import polled, view_of, walk, without
+from render.views import Minute, polled, view_of, walk, without
 
 GAPS = without(walk(), range(13, 27), range(45, 46), range(600, 900))
+STILL = {start_ms: Minute(64_000.0, 64_000.0, 64_000.0) for start_ms in walk()}
 STALE = without(walk(), range(14))
 ONE_PRICE = without(walk(), range(1, 10_000))
 EXTREME = walk(swing=0.2)
@@ -29,7 +30,10 @@ PAGES = {
     "hour": view_of(walk(), "hour"),
     "overview": view_of(walk(), *RESOLUTIONS),
     "gaps": view_of(GAPS, "5min"),
+    "gaps-hour": view_of(GAPS, "hour"),
     "gaps-overview": view_of(GAPS, *RESOLUTIONS),
+    "still": view_of(STILL, "5min"),
+    "still-overview": view_of(STILL, *RESOLUTIONS),
     "polls-only": view_of(polled(walk()), "5min"),
     "polls-only-overview": view_of(polled(walk()), *RESOLUTIONS),
     "stale": view_of(STALE, "5min", age_s=843),
@@ -41,6 +45,7 @@ PAGES = {
     "extreme-moves": view_of(EXTREME, "5min"),
     "extreme-moves-overview": view_of(EXTREME, *RESOLUTIONS),
     "price-of-cents": view_of(walk(0.06, swing=0.02), "5min"),
+    "price-of-cents-overview": view_of(walk(0.06, swing=0.02), *RESOLUTIONS),
     "price-of-one": view_of(walk(1.0), "5min"),
     "price-of-a-million": view_of(MILLION, "5min", simulated=True),
     "price-of-a-million-overview": view_of(MILLION, *RESOLUTIONS, simulated=True),
@@ -77,7 +82,9 @@ def test_a_page_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> N
 
 
 def test_no_page_is_stored_that_is_not_drawn() -> None:
-    assert {each.stem for each in FOLDER.iterdir()} == {*PAGES, "ascii"}
+    stored = {each.stem for each in FOLDER.iterdir() if not each.stem.startswith("chart-")}
+
+    assert stored == {*PAGES, "ascii", "ascii-overview"}
 
 
 @pages
@@ -115,7 +122,15 @@ def test_into_a_pipe_go_all_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
     page = drawn(PAGES["gaps"], Console(file=io.StringIO()), utc=True)
 
-    assert "Start UTC      Close   Change  Change        Min        Max   Range  Mins  State" in page.splitlines()
+    columns = "Start UTC Close Change Min Max Range Mins State"
+    assert columns in [" ".join(line.split()) for line in page.splitlines()]
+
+
+@pages
+def test_into_a_pipe_no_line_is_wrapped(name: str) -> None:
+    narrow, wide = Console(file=io.StringIO(), width=20), Console(file=io.StringIO(), width=1000)
+
+    assert drawn(PAGES[name], narrow) == drawn(PAGES[name], wide)
 
 
 @pages
@@ -137,14 +152,26 @@ def test_no_color_is_honoured(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not COLOUR.search(drawn(PAGES[name], terminal(80, colour=True)))
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
-def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str) -> None:
-    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding), force_terminal=True, width=80, color_system=None)
+@pages
+def test_a_dumb_terminal_gets_text_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    console = Console(file=io.StringIO(), force_terminal=True)
 
-    overview_table(PAGES["gaps-overview"], utc=True, console=console)
+    page = drawn(PAGES[name], console)
+
+    assert "\x1b" not in page
+    assert max(map(len, page.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+@pytest.mark.parametrize(("stored", "name"), [("ascii", "gaps-hour"), ("ascii-overview", "gaps-overview")])
+def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str, stored: str, name: str) -> None:
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding), force_terminal=True, width=120, color_system=None)
+
+    (overview_table if stored == "ascii-overview" else show_table)(PAGES[name], utc=True, console=console)
 
     console.file.seek(0)
-    assert_as_stored("ascii", console.file.read())
+    assert_as_stored(stored, console.file.read())
 
 
 @pages
@@ -159,6 +186,27 @@ def test_real_prices_are_not_labelled_as_simulated(name: str) -> None:
     page = drawn(replace(PAGES[name], simulated=False), terminal(80))
 
     assert "simulated" not in page
+
+
+@pytest.mark.parametrize("name", ["empty", "one-price"])
+def test_without_a_closed_slot_with_a_price_nothing_is_said_of_volatility(name: str) -> None:
+    assert "Volatility" not in drawn(PAGES[name], terminal(80))
+
+
+def test_one_closed_slot_has_a_range_but_dashes_for_volatility() -> None:
+    view = PAGES["5min"]
+    newest_two = (replace(view.shown[0], slots=view.shown[0].slots[-2:]),)
+
+    page = drawn(replace(view, shown=newest_two), terminal(80), utc=True)
+
+    assert "Widest 16:15     329.87  0.507%\n" in page
+    assert "Realised                      -       -\n" in page
+    assert "From 1 closed slot, 0 returns;" in page
+
+
+def test_a_line_without_room_for_the_volatility_does_without() -> None:
+    assert "Volatility" not in drawn(PAGES["5min"], terminal(30), utc=True)
+    assert "Volatility" in drawn(PAGES["5min"], terminal(32), utc=True)
 
 
 @pytest.mark.parametrize("name", ["empty", "empty-overview"])
@@ -184,6 +232,18 @@ def test_slots_that_outlived_the_newest_price_are_shown(name: str) -> None:
     assert page.startswith("BTC-USD no price ")
     assert "65,435.93" in page
     assert "Stale: there is no newest price" in page
+
+
+@pytest.mark.parametrize("name", ["5min", "overview"])
+def test_a_price_of_zero_that_others_wrote_breaks_no_page(name: str) -> None:
+    view = PAGES[name]
+    shown = tuple(
+        replace(each, slots=(replace(each.slots[0], close=0.0, min=0.0), *each.slots[1:])) for each in view.shown
+    )
+
+    page = drawn(replace(view, shown=shown), terminal(120))
+
+    assert "65,310.27981639" in page
 
 
 @pytest.mark.parametrize("name", ["hour", "overview"])

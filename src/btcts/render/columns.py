@@ -38,6 +38,12 @@ class Column:
         return text.ljust(self.width) if self.words else text.rjust(self.width)
 
 
+def joined(heading: str, left: Column, right: Column) -> Column:
+    """Two columns of numbers as one under a common heading, in the styles of the left one."""
+    cells = zip(left.cells, right.cells, strict=True)
+    return Column(heading, tuple(Cell(left.aligned(a.text) + GAP + right.aligned(b.text), a.style) for a, b in cells))
+
+
 @dataclass(frozen=True)
 class Grid:
     """Columns side by side, `GAP` between two of them."""

@@ -29,6 +29,11 @@ def percent(fraction: float) -> str:
     return _without_idle_sign(f"{fraction:+,.{places}%}")
 
 
+def share(fraction: float, places: int) -> str:
+    """A fraction in percent without a sign, such as `0.447%`."""
+    return f"{fraction:,.{places}%}"
+
+
 def duration(seconds: float) -> str:
     """A stretch of time in its largest unit and the one below, rounded down: `2 min 30 s`."""
     rest = int(seconds)

@@ -1,4 +1,4 @@
-"""A series of prices as one line of characters."""
+"""Prices as one line of characters: a series of them, or where one stands in a range."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,9 @@ ASCII = "_.-~=+*#"
 
 MISSING = "·"
 ASCII_MISSING = "?"
+
+RANGE = tuple("├─┤●")
+ASCII_RANGE = tuple("[-]*")
 
 
 def spark(prices: Sequence[float | None], *, ascii_only: bool) -> str:
@@ -17,6 +20,26 @@ def spark(prices: Sequence[float | None], *, ascii_only: bool) -> str:
         return missing * len(prices)
     low, high = min(present), max(present)
     return "".join(missing if each is None else ramp[_level(each, low, high, len(ramp))] for each in prices)
+
+
+def place(price: float, low: float, high: float, *, width: int, ascii_only: bool) -> str:
+    """The range from `low` to `high` with a mark where `price` stands, such as `├──●───┤`.
+
+    The mark takes an end only where the price is at that end of the range or beyond; a range of one price is marked in
+    the middle. `width` counts the ends and is odd, and at least 3.
+    """
+    start, line, end, mark = ASCII_RANGE if ascii_only else RANGE
+    cells = [start, *line * (width - 2), end]
+    cells[_position(price, low, high, width)] = mark
+    return "".join(cells)
+
+
+def _position(price: float, low: float, high: float, width: int) -> int:
+    if low == high:
+        return width // 2
+    if not low < price < high:
+        return 0 if price <= low else width - 1
+    return 1 + _level(price, low, high, width - 2)
 
 
 def _level(price: float, low: float, high: float, levels: int) -> int:

@@ -1,0 +1,91 @@
+"""Candlesticks as characters, two levels to a row where the encoding has the blocks for it.
+
+Without colour, too, a rise is told from a fall: the body of one is hollow, that of the other is filled.
+"""
+
+from typing import NamedTuple
+
+NOTHING, WICK, BODY = range(3)
+
+LINES = {
+    (NOTHING, NOTHING): " ",
+    (NOTHING, WICK): "╷",
+    (NOTHING, BODY): "╻",
+    (WICK, NOTHING): "╵",
+    (WICK, WICK): "│",
+    (WICK, BODY): "╽",
+    (BODY, NOTHING): "╹",
+    (BODY, WICK): "╿",
+    (BODY, BODY): "┃",
+}
+"""A line, by what its upper and its lower half are."""
+
+CLOSES = {(False, False): "─", (False, True): "┬", (True, False): "┴", (True, True): "┼"}
+"""A close, by whether the wick goes on above and below it."""
+
+LEFT, INNER, RIGHT, THIN = (
+    dict(zip(((False, False), (False, True), (True, False), (True, True)), blocks, strict=True))
+    for blocks in (" ▗▝▐", " ▄▀█", " ▖▘▌", " ▁▔▔")
+)
+"""The parts of a body, by whether its upper and its lower half are filled; the last for one too thin to be hollow."""
+
+
+class Shape(NamedTuple):
+    """A candlestick in levels from the bottom, two to a row; the ends of the wick and of the body are part of them."""
+
+    low: int
+    high: int
+    bottom: int
+    top: int
+    trend: int
+
+    def cells(self, row: int, width: int) -> str:
+        """What of it lies in that row, an odd `width` of characters."""
+        halves = self._half(2 * row + 1), self._half(2 * row)
+        if not self.trend and BODY in halves:
+            return _wide("╶", "─", CLOSES[self.high > self.top, self.low < self.bottom], "╴", width)
+        if BODY not in halves or (width == 1 and self.trend > 0):
+            return LINES[halves].center(width)
+        return self._joined()._body(row, width)
+
+    def ascii_cells(self, row: int, width: int) -> str:
+        """The same with one level to a row, in ASCII."""
+        low, high, bottom, top = (each // 2 for each in self[:4])
+        if not bottom <= row <= top:
+            return ("|" if low <= row <= high else " ").center(width)
+        if not self.trend:
+            return _wide("-", "-", "+" if low < high else "-", "-", width)
+        if width == 1:
+            return "O" if self.trend > 0 else "#"
+        inner = " " if self.trend > 0 else "#"
+        return _wide("[", inner, inner, "]", width)
+
+    def _half(self, level: int) -> int:
+        if self.bottom <= level <= self.top:
+            return BODY
+        return WICK if self.low <= level <= self.high else NOTHING
+
+    def _joined(self) -> "Shape":
+        """With a body to the end of the row where the wick goes on: no character is half a block and half a line."""
+        top = self.top | 1 if self.high > self.top else self.top
+        bottom = self.bottom & ~1 if self.low < self.bottom else self.bottom
+        return self._replace(bottom=bottom, top=top)
+
+    def _body(self, row: int, width: int) -> str:
+        upper, lower = 2 * row + 1, 2 * row
+        inside = self.bottom <= upper <= self.top, self.bottom <= lower <= self.top
+        if self.trend < 0:
+            inner = INNER[inside]
+        elif self.top - self.bottom < 2:
+            inner = THIN[inside]
+        else:
+            inner = INNER[upper in (self.bottom, self.top), lower in (self.bottom, self.top)]
+        return _wide(LEFT[inside], inner, inner, RIGHT[inside], width)
+
+
+def _wide(left: str, inner: str, middle: str, right: str, width: int) -> str:
+    """The middle alone, or as wide as it shall be between the edges."""
+    if width == 1:
+        return middle
+    side = inner * ((width - 3) // 2)
+    return left + side + middle + side + right

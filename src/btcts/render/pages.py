@@ -1,0 +1,69 @@
+"""What the pages for the terminal share: the price on top, what is missing or wrong below, and how they are printed."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, Group
+from rich.text import Text
+
+from btcts.layout import MARKET
+from btcts.render.figures import duration, price
+from btcts.render.prices import places_of
+from btcts.render.slots import gaps
+from btcts.services.show import View
+
+COLLECT = "btcts collect --once"
+
+
+def print_page(page: Group, console: Console) -> None:
+    """Print a page; into a pipe no line of it is wrapped."""
+    console.print(page, soft_wrap=not console.is_terminal)
+
+
+def width_of(console: Console) -> int | None:
+    """How wide a page may be: None for a pipe, where any width will do."""
+    return console.width if console.is_terminal else None
+
+
+def line(text: str = "", *, style: str = "") -> Text:
+    """A line that is never wrapped or cut."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
+def empty_page(view: View) -> Iterator[Text]:
+    """What is said when nothing is stored."""
+    yield _price_now(view)
+    yield Text()
+    yield Text(f"Nothing is stored yet. To fetch prices: {COLLECT}")
+
+
+def title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
+    """The price on the left and, where the line has room for it, what the page is about on the right."""
+    price_now = _price_now(view)
+    room = max(width, len(price_now) + 2 + len(about))
+    if console.is_terminal and room > console.width:
+        yield price_now
+        yield Text(about, style="dim")
+    else:
+        yield price_now + Text(about.rjust(room - len(price_now)), style="dim")
+
+
+def notices(view: View) -> Iterator[Text]:
+    """What is missing or wrong, and what to do about it."""
+    lacking = {each.resolution.name: gaps(each) for each in view.shown}
+    named = [f"{name} {each}" if len(lacking) > 1 else each for name, each in lacking.items() if each]
+    if named:
+        yield Text()
+        yield Text(f"Gaps in closed slots: {'; '.join(named)}")
+    if view.stale:
+        age = "there is no newest price" if view.age_s is None else f"the newest price is {duration(view.age_s)} old"
+        yield Text()
+        yield Text(f"Stale: {age}, the limit is {duration(view.max_age_s)}.", style="bold yellow")
+        yield Text(f"To fetch one: {COLLECT}")
+
+
+def _price_now(view: View) -> Text:
+    text = Text.assemble((MARKET, "bold"), (" (simulated)" if view.simulated else "", "magenta"), " ")
+    if view.newest is None or view.age_s is None:
+        return text.append("no price", style="yellow")
+    text.append(price(view.newest.price, places_of(view)), style="bold")
+    return text.append(f", {duration(view.age_s)} old", style="yellow" if view.stale else "")

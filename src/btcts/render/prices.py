@@ -1,0 +1,23 @@
+"""Which prices a view holds, and how precisely they are written."""
+
+from collections.abc import Iterator
+
+from btcts.render.figures import decimals
+from btcts.services.show import View
+
+
+def has_prices(view: View) -> bool:
+    """Whether there is anything to show: a slot with a price, or a newest price that no slot reaches back to."""
+    return any(True for _ in _prices(view))
+
+
+def places_of(view: View) -> int:
+    """How many decimals the prices of a page need, so that the smallest of them can be read."""
+    return decimals(min(_prices(view), default=1.0))
+
+
+def _prices(view: View) -> Iterator[float]:
+    slots = (slot for each in view.shown for slot in each.slots)
+    yield from (value for slot in slots for value in (slot.close, slot.min) if value is not None)
+    if view.newest is not None:
+        yield view.newest.price
