@@ -17,13 +17,38 @@ def replace(path: Path, content: bytes) -> None:
     """Put the content in the place of the file at once, whatever happens; it is on the disk when this returns."""
     draft = path.with_name(f"{path.name}.new")
     try:
-        _write(draft, content)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         draft.replace(path)
     except OSError:
         with suppress(OSError):
             draft.unlink()
         raise
     sync(path.parent)
+
+
+def append(path: Path, lines: bytes) -> None:
+    """Add to a file and wait until the disk has it; a failure leaves the file as it was.
+
+    After a crash in the middle of a line the next one begins on a line of its own.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        try:
+            _write(descriptor, b"\n" + lines if torn else lines)
+            os.fsync(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def sync(folder: Path) -> None:
@@ -48,11 +73,7 @@ def lock(path: Path) -> int | None:
     return descriptor
 
 
-def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        while content:
-            content = content[os.write(descriptor, content) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it; a disk that fills up takes the first part and refuses the rest."""
+    while content:
+        content = content[os.write(descriptor, content) :]

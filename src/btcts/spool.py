@@ -9,10 +9,11 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts import durable
 from btcts.errors import SpoolError
 from btcts.layout import window
 from btcts.model import Tick, is_price
@@ -47,7 +48,6 @@ class Spool:
     def __init__(self, folder: Path, *, patience_s: float = 2.0) -> None:
         self._folder = folder
         self._ticks = folder / "ticks"
-        self._draft = folder / "ticks.new"
         self._lock = folder / "lock"
         self._patience_s = patience_s
 
@@ -58,11 +58,11 @@ class Spool:
             SpoolError: it is not, because the disk is full or failing or the lock is not to be had.
         """
         with self._translated("the price cannot be kept"):
-            _make(self._folder)
+            durable.make(self._folder)
             with self._locked():
                 self._shorten()
-                _append(self._ticks, _line(tick) + b"\n")
-                _sync(self._folder)
+                durable.append(self._ticks, _line(tick) + b"\n")
+                durable.sync(self._folder)
 
     def read(self, now_ms: int) -> Held:
         """What waits; creates nothing.
@@ -118,26 +118,17 @@ class Spool:
         if not content:
             self._ticks.unlink(missing_ok=True)
             return
-        try:
-            self._draft.unlink(missing_ok=True)
-            _append(self._draft, content)
-            self._draft.replace(self._ticks)
-        except OSError:
-            with suppress(OSError):
-                self._draft.unlink()
-            raise
-        _sync(self._folder)
+        durable.replace(self._ticks, content)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock, which the system lets go of when the process ends, in whatever way."""
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        until = time.monotonic() + self._patience_s
+        while (descriptor := durable.lock(self._lock)) is None:
+            if time.monotonic() > until:
+                raise SpoolError(f"another process has held {self._lock} for {self._patience_s:g} s; end it")
+            time.sleep(LOCK_RETRY_S)
         try:
-            until = time.monotonic() + self._patience_s
-            while not _taken(descriptor):
-                if time.monotonic() > until:
-                    raise SpoolError(f"another process has held {self._lock} for {self._patience_s:g} s; end it")
-                time.sleep(LOCK_RETRY_S)
             yield
         finally:
             os.close(descriptor)
@@ -167,56 +158,3 @@ def _parsed(line: bytes) -> Tick | None:
     except ValueError:
         return None
     return tick if is_price(tick.price) else None
-
-
-def _append(path: Path, lines: bytes) -> None:
-    """Add to a file and wait until the disk has it; a failure leaves the file as it was.
-
-    After a crash in the middle of a line the next one begins on a line of its own.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        size = os.fstat(descriptor).st_size
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        try:
-            _write(descriptor, b"\n" + lines if torn else lines)
-            os.fsync(descriptor)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(descriptor, size)
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _write(descriptor: int, content: bytes) -> None:
-    """Write all of it; a disk that fills up takes the first part and refuses the rest."""
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
-def _make(folder: Path) -> None:
-    """Make the folder and those above it, for nobody but us, and lasting."""
-    for each in reversed((folder, *folder.parents)):
-        if not each.exists():
-            each.mkdir(mode=0o700, exist_ok=True)
-            _sync(each.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make what was created or renamed in the folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _taken(lock: int) -> bool:
-    import fcntl  # absent on Windows
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
