@@ -52,6 +52,19 @@ def test_every_closed_bucket_outlives_its_ticks(client: redis.Redis, bereft: Sto
     assert bereft.inspect().faults == ()
 
 
+def test_a_carried_bucket_that_a_sample_from_the_future_hides_is_not_lost(client: redis.Redis, bereft: Store) -> None:
+    before = closed_by_clock(client)
+    for key in COMPACTIONS:
+        put(client, key, {NOW + 30 * HOUR: 1.0})
+    hidden = closed_by_clock(client)
+
+    bereft.rebuild()
+
+    assert {len(values) for values in hidden.values()} == {0}
+    assert closed_by_clock(client) == before
+    assert bereft.inspect().faults == ()
+
+
 def test_live_ticks_go_on_behind_the_carried_buckets(client: redis.Redis, bereft: Store, clock: FakeClock) -> None:
     before = closed_by_clock(client)
 

@@ -2,7 +2,7 @@
 
 Creating the layout is a rebuild without ticks, a merge is a rebuild with more of them. Other clients see the
 state before or the state after, never one between; a crash in the middle leaves the state before, at worst with
-the tick retention lifted, which the next check puts back.
+retention lifted, which the next check puts back.
 """
 
 import json
@@ -15,7 +15,7 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
 
 from btcts.errors import BtctsError, Contended
-from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, TICK_RETENTION_MS, Definition, Layout
+from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Definition, Layout
 from btcts.model import Candle, Tick
 from btcts.store.check import Rule, series_of
 from btcts.store.expire import swept
@@ -64,12 +64,12 @@ def rebuild(
 
 @contextmanager
 def _retention_put_back(link: Link) -> Iterator[None]:
-    """Put the tick retention back when a rebuild fails; when it succeeds it has made the series anew."""
+    """Put the retention back when a rebuild fails; when it succeeds it has made the series anew."""
     try:
         yield
     except BaseException:
         with suppress(BtctsError):  # out of reach now: the check of the next cycle puts it back
-            link.ask_all([_alter_retention(link.layout.tick, TICK_RETENTION_MS)])
+            link.ask_all([_alter_retention(each.key, each.retention_ms) for each in link.layout.definitions])
         raise
 
 
@@ -92,13 +92,12 @@ def _attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], droppe
 
 
 def _lift_retention(link: Link) -> Mapping[str, Rule]:
-    """Show what the tick retention hides, for it would be lost; the rules into keys that are not ours.
+    """Show what retention hides behind a sample from the future, for it would be lost; the rules into others' keys.
 
-    Part of each attempt, for another rebuild that fails puts the retention back. Both commands come before WATCH:
-    Redis counts TS.INFO, too, as a change of the key.
+    Part of each attempt, for another rebuild that fails puts the retention back. All of it comes before WATCH: Redis
+    counts TS.INFO, too, as a change of the key.
     """
-    tick = link.layout.tick
-    info, _ = link.ask_all([("TS.INFO", tick), _alter_retention(tick, 0)])
+    info, *_ = link.ask_all([("TS.INFO", link.layout.tick), *(_alter_retention(key, 0) for key in link.layout.series)])
     source = series_of(info)
     return source.guests(link.layout) if source else {}
 
