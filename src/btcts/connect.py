@@ -112,6 +112,7 @@ _OPTIONS: dict[str, Any] = {
     "decode_responses": True,
     "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "socket_timeout": ANSWER_TIMEOUT_S,
-    "retry": Retry(NoBackoff(), 1),
+    # For a server that was started anew; one that does not answer in time would only take twice as long.
+    "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     "client_name": "btcts",
 }
