@@ -1,0 +1,229 @@
+"""What a backfill is about to do and what it has done: lines for people, or JSON as `schemas/backfill.json` says."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from btcts.backfilling import Plan
+from btcts.cycle import Waiting
+from btcts.layout import MARKET
+from btcts.model import MINUTE_MS, Span
+from btcts.render.documents import SCHEMA
+from btcts.render.times import iso, moment
+from btcts.services.backfill import Chunk, Summary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RUNS_SHOWN = 20
+"""How many runs of minutes a plan lists; many small ones say little."""
+
+ROOM_FOR_NAMES = 60
+"""In fewer columns the bar goes without the names of the providers."""
+
+
+def head_lines(plan: Plan) -> Iterator[str]:
+    """What the user should know before: about the file, and what of it is kept."""
+    if plan.file:
+        yield _plain(_about_file(plan))
+    if plan.historical or plan.left_out:
+        lost = f"{_count(plan.left_out, 'row' if plan.file else 'minute')} before that"
+        yield f"kept: {_moment(plan.kept.start_ms)} .. {_moment(plan.kept.end_ms)}" + (
+            f"; {lost} {'is' if plan.left_out == 1 else 'are'} in no resolution" if plan.left_out else ""
+        )
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What would be done, for --dry-run."""
+    yield from head_lines(plan)
+    minutes = plan.minutes
+    known = f" ({plan.settled} settled already)" if plan.settled else ""
+    if plan.overwrite:
+        yield f"would replace {_count(plan.ticks, 'tick')} of {_count(len(minutes), 'minute')}{known}"
+    else:
+        yield f"would settle {_count(len(minutes), 'minute')}{known}"
+    runs = _runs(minutes)
+    for each in islice(runs, RUNS_SHOWN):
+        yield f"  {_minutes(each)}  {_count(len(each.minutes()), 'minute')}"
+    if left := sum(1 for _ in runs):
+        yield f"  and {_count(left, 'more run')}"
+    for name, requests in plan.requests.items():
+        reach = "its candles do not reach them" if requests is None else _count(requests, "request")
+        yield f"{name}: {reach}"
+    yield from map(_plain, _waiting(plan.waiting))
+    yield "nothing was written (--dry-run)"
+
+
+def chunk_line(chunk: Chunk) -> str:
+    """One line."""
+    parts = [_minutes(chunk.span), f"settled {chunk.settled} of {chunk.minutes}"]
+    if chunk.dropped:
+        parts[-1] += f" in place of {_count(chunk.dropped, 'tick')}"
+    if chunk.sources:
+        parts[-1] += f" ({' '.join(chunk.sources)})"
+    return _plain("  ".join([*parts, *_troubles(chunk.gaps, chunk.failed)]))
+
+
+def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
+    """One line, and one for each provider that has to wait."""
+    parts = [f"settled {summary.settled} of {_count(summary.minutes, 'minute')}"]
+    if not summary.minutes:
+        parts = ["nothing to settle"]
+    if summary.dropped:
+        parts[0] += f" in place of {_count(summary.dropped, 'tick')}"
+    if plan.settled and not plan.overwrite:
+        parts.append(f"{plan.settled} more were settled before")
+    parts += _troubles(summary.gaps, summary.failed)
+    if summary.unasked:
+        parts.append(f"not come to: {summary.unasked}")
+    if interrupted:
+        parts.append("what is settled is stored; the same command goes on from here")
+    elif plan.historical and summary.settled:
+        parts.append("to look at it: btcts show hour --at newest")
+    yield _plain("; ".join(parts))
+    yield from map(_plain, _waiting(plan.waiting))
+
+
+@contextmanager
+def progress_bar(plan: Plan, console: "Console") -> Iterator[Callable[[Chunk], None]]:
+    """A bar that moves on with each chunk that it is given, and is gone in the end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    columns: list[ProgressColumn] = [BarColumn(20), MofNCompleteColumn(), TextColumn("min"), TimeRemainingColumn()]
+    if console.width >= ROOM_FOR_NAMES:
+        column = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns.append(TextColumn("{task.description}", markup=False, table_column=column))
+    with Progress(*columns, console=console, transient=True, expand=console.width >= ROOM_FOR_NAMES) as progress:
+        task = progress.add_task(" ".join(plan.requests), total=len(plan.minutes))
+
+        def move(chunk: Chunk) -> None:
+            progress.update(task, advance=chunk.minutes, description=" ".join(chunk.sources))
+
+        yield move
+
+
+def plan_json(plan: Plan) -> str:
+    """One object on one line."""
+    runs = [
+        {"first_ms": each.start_ms, "last_ms": each.end_ms - MINUTE_MS, "minutes": len(each.minutes())}
+        for each in _runs(plan.minutes)
+    ]
+    asked = {"runs": runs, "requests": plan.requests, "waiting": _waiting_json(plan.waiting), "ticks": plan.ticks}
+    return _json("plan", _about(plan) | asked)
+
+
+def chunk_json(chunk: Chunk) -> str:
+    """One object on one line."""
+    done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
+    return _json("chunk", _span(chunk.span) | done | {"gaps": chunk.gaps, "failed": chunk.failed})
+
+
+def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> str:
+    """One object on one line."""
+    done = {
+        "settled": summary.settled,
+        "dropped": summary.dropped,
+        "unasked": summary.unasked,
+        "sources": summary.sources,
+        "gaps": summary.gaps,
+        "failed": summary.failed,
+        "waiting": _waiting_json(plan.waiting),
+        "interrupted": interrupted,
+    }
+    return _json("summary", _about(plan) | done)
+
+
+def _about_file(plan: Plan) -> str:
+    file = plan.file
+    assert file
+    left_out = {
+        "without trades": file.quiet,
+        "not over yet": file.unfinished,
+        "not asked for": file.outside,
+        "said twice": file.repeated,
+    }
+    counts = "".join(f", {count} {what}" for what, count in left_out.items() if count)
+    return f"{file.name}: {_count(file.rows, 'row')}, times in {file.unit}{counts}"
+
+
+def _troubles(gaps: Mapping[str, int], failed: Mapping[str, str]) -> Iterator[str]:
+    if gaps:
+        yield "left: " + ", ".join(f"{reason} {count}" for reason, count in gaps.items())
+    if failed:
+        yield "failed: " + ", ".join(f"{name} ({why})" for name, why in failed.items())
+
+
+def _waiting(waiting: Waiting) -> Iterator[str]:
+    for name, until_ms, why in waiting:
+        yield f"{name}: waits until {moment(until_ms, utc=False):%Y-%m-%d %H:%M:%S}" + (f" ({why})" if why else "")
+
+
+def _runs(minutes: Iterable[int]) -> Iterator[Span]:
+    """The minutes, ascending, as spans without a gap."""
+    start_ms = end_ms = None
+    for each in minutes:
+        if start_ms is None or end_ms != each:
+            if start_ms is not None and end_ms is not None:
+                yield Span(start_ms, end_ms)
+            start_ms = each
+        end_ms = each + MINUTE_MS
+    if start_ms is not None and end_ms is not None:
+        yield Span(start_ms, end_ms)
+
+
+def _minutes(span: Span) -> str:
+    """The first and the last minute, in local time."""
+    first, last = _moment(span.start_ms), _moment(span.end_ms - MINUTE_MS)
+    return f"{first} .. {last if first[:10] != last[:10] else last[11:]}"
+
+
+def _moment(time_ms: int) -> str:
+    return f"{moment(time_ms, utc=False):%Y-%m-%d %H:%M}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)
+
+
+def _plain(text: str) -> str:
+    """The text on one line, whatever is in the words of a provider or the name of a file."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    file = plan.file
+    return {
+        "generated_ms": plan.now_ms,
+        "historical": plan.historical,
+        "overwrite": plan.overwrite,
+        "kept": {"start_ms": plan.kept.start_ms, "end_ms": plan.kept.end_ms},
+        "minutes": len(plan.minutes),
+        "settled_before": plan.settled,
+        "left_out": plan.left_out,
+        "file": file
+        and {
+            "name": file.name,
+            "unit": file.unit,
+            "rows": file.rows,
+            "quiet": file.quiet,
+            "outside": file.outside,
+            "unfinished": file.unfinished,
+            "repeated": file.repeated,
+        },
+    }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    last_ms = span.end_ms - MINUTE_MS
+    return {"first_ms": span.start_ms, "first": iso(span.start_ms), "last_ms": last_ms, "last": iso(last_ms)}
+
+
+def _waiting_json(waiting: Waiting) -> list[dict[str, Any]]:
+    return [{"provider": name, "not_before_ms": until_ms, "reason": why} for name, until_ms, why in waiting]
+
+
+def _json(kind: str, document: dict[str, Any]) -> str:
+    return json.dumps({"schema": SCHEMA, "market": MARKET, "kind": kind} | document, allow_nan=False)
