@@ -1,13 +1,14 @@
-"""Processes that end at a chosen step on the disk, as kill -9 and power cuts end them: each in turn at the next step.
+"""Processes that end at a chosen step, as kill -9 and power cuts end them: on the disk, each in turn at the next step.
 
-Only for a process of its own without threads, which `lives` forks; it replaces functions of `os` in there.
+`Steps` is only for a process of its own without threads, which `lives` forks; it replaces functions of `os` in there.
 """
 
 import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -62,26 +63,34 @@ def lives(folder: Path, live: Callable[[Path, int, Say], None]) -> Iterator[tupl
 
     Gives the number of each life, its folder, and what it said, which is what it had said before it was killed.
     """
-    number = 0
-    while True:
-        number += 1
+
+    def up_to_the_step(number: int, home: Path, say: Say) -> None:
+        Steps(home, number)
+        live(home, number, say)
+
+    for number in count(1):
         home = folder / str(number)
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reader)
-            say = _speaker(writer)
-            Steps(home, number)
-            live(home, number, say)
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader) as heard:
-            said = [json.loads(line) for line in heard]
-        _, status = os.waitpid(child, 0)
+        killed, said = life(partial(up_to_the_step, number, home))
         yield number, home, said
-        if not os.WIFSIGNALED(status):
-            assert status == 0, f"life {number} failed"
+        if not killed:
             return
+
+
+def life(live: Callable[[Say], None]) -> tuple[bool, list[Any]]:
+    """Live once, in a process forked for it: whether it was killed, and what it had said by then."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        live(_speaker(writer))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as heard:
+        said = [json.loads(line) for line in heard]
+    _, status = os.waitpid(child, 0)
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    assert killed or status == 0, f"a life ended with status {status}"
+    return killed, said
 
 
 def _speaker(descriptor: int) -> Say:

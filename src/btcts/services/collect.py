@@ -143,6 +143,8 @@ class Collector:
         errors: list[ProviderError] = []
         if not outcome.away:
             with outcome.noting():
+                if survey.state.simulated is None:  # known before the first price, or a crash leaves it unmarked
+                    self.store.remember(replace(survey.state, simulated=self._simulated))
                 self._write(live, self._held(outcome), survey, outcome)
                 self._settling.wait(until - time.monotonic())
                 self._write(None, Held(), survey, outcome)
