@@ -1,26 +1,38 @@
-"""What the ticks say that every bucket should be, compared with what is stored (pure)."""
+"""What is stored, compared with what the ticks make of every bucket and with the candles of the providers (pure).
 
+A settled minute may rest on other providers than answer for it now: any three settle it, and not all of them reach
+back to it for long. What they can have agreed on among themselves is no damage.
+"""
+
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain, combinations
+from typing import TYPE_CHECKING, Literal
 
-from btcts.candles import HIGH_OFFSET_MS, LOW_OFFSET_MS, SETTLED_OFFSET_MS, minute_of
+from btcts.agreement import NEAR, agree_candles
+from btcts.candles import HIGH_OFFSET_MS, LOW_OFFSET_MS, SETTLED_OFFSET_MS, minute_of, ticks_of
 from btcts.layout import FUTURE_SLACK_MS, RESOLUTIONS, Compaction, Resolution, window
-from btcts.model import MINUTE_MS, Tick, is_price
+from btcts.model import MINUTE_MS, Candle, Candles, Tick, is_price
 
 if TYPE_CHECKING:
     from btcts.store.audit import Audit
 
 FUTURE = "lies in the future"
-
 NAMES = {0: "open", LOW_OFFSET_MS: "low", HIGH_OFFSET_MS: "high"}
+FIELDS = NAMES | {SETTLED_OFFSET_MS: "close"}
+
+Prices = tuple[float | None, ...]  # those of FIELDS, None where the tick is lost
+
+Verdict = Literal["partial", "doubtful", "damaged"]
+"""Whether a stored candle can rest on other providers than now: on some that answer, on silent ones, on none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong: with a series, or with the slot or tick of it at `start_ms`.
 
-    `dropped` are the stamps of the ticks that a repair leaves out.
+    `dropped` are the stamps of the ticks that a repair leaves out; `field` is that of the candle.
     """
 
     key: str
@@ -29,6 +41,45 @@ class Finding:
     stored: float | None = None
     expected: float | None = None
     dropped: tuple[int, ...] = ()
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the providers answered for `minutes`, of which those from `recent_ms` on may still be corrected.
+
+    `providers` are all that have candles, those that did not answer included; `quorum` is that of collectors.
+    """
+
+    minutes: range
+    recent_ms: int
+    providers: frozenset[str]
+    candles: tuple[Candles, ...]
+    quorum: int = 1
+
+    def silent(self, minute_ms: int) -> list[str]:
+        """The providers that did not answer for the minute, by name."""
+        heard = {each.provider for each in self.candles if each.covered and minute_ms in each.covered}
+        return sorted(self.providers - heard)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How settled minutes compare with the candles that the providers agree on now, which are `agreed`.
+
+    `findings` are damage, `doubts` what only silent providers can explain. The rest counts minutes: those `compared`,
+    and the `partial` among them, which rest on other providers; those left out, because they are `recent` or have no
+    agreed candle (`untold`); and the `unsettled` that have one.
+    """
+
+    findings: tuple[Finding, ...]
+    doubts: tuple[Finding, ...]
+    compared: int
+    partial: int
+    recent: int
+    untold: int
+    unsettled: int
+    agreed: Mapping[int, Candle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +95,30 @@ def findings(audit: "Audit") -> tuple[Finding, ...]:
     """All that is wrong with the ticks, with the candles of settled minutes and with the buckets, in this order."""
     sound = [each for each in audit.ticks if _flaw(each, audit.now_ms) is None]
     return (*_bad_ticks(audit), *_broken_minutes(audit, sound), *_wrong_buckets(audit, sound))
+
+
+def compare(audit: "Audit", answers: Answers) -> Comparison:
+    """Compare the candle of each settled minute that was asked for with the one that the answers come to."""
+    agreed = agree_candles(answers.candles, quorum=answers.quorum)
+    stored = _stored_candles(audit, answers.minutes)
+    old = {minute for minute in stored if minute < answers.recent_ms}
+    told = old & agreed.candles.keys()
+    untraded = {minute for minute in old & agreed.no_trades if not answers.silent(minute)}
+    differing = {minute: stored[minute] for minute in sorted(told) if stored[minute] != _prices(agreed.candles[minute])}
+    verdicts = _verdicts(differing, answers)
+    found: dict[Verdict, list[Finding]] = {"partial": [], "doubtful": [], "damaged": []}
+    for minute, verdict in verdicts.items():
+        found[verdict] += _differences(audit.layout.tick, differing[minute], agreed.candles[minute], verdict)
+    return Comparison(
+        findings=(*(_untraded(audit.layout.tick, minute) for minute in sorted(untraded)), *found["damaged"]),
+        doubts=tuple(found["doubtful"]),
+        compared=len(told) + len(untraded),
+        partial=list(verdicts.values()).count("partial"),
+        recent=len(stored) - len(old),
+        untold=len(old - told - untraded),
+        unsettled=len(agreed.candles.keys() - stored.keys()),
+        agreed=agreed.candles,
+    )
 
 
 def aggregate(ticks: Iterable[Tick], resolution: Resolution) -> dict[int, Bucket]:
@@ -69,13 +144,19 @@ def _bad_ticks(audit: "Audit") -> Iterator[Finding]:
 
 def _broken_minutes(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
     """The closed minutes of the window whose candle is damaged."""
+    for minute, prices in _closed_minutes(audit, ticks).items():
+        if damage := _damage(prices):
+            yield Finding(audit.layout.tick, damage, minute, dropped=_unsettling(minute, prices))
+
+
+def _closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dict[int, float]]:
+    """By each closed minute of the window whose ticks are all retained, its prices by their offset; ascending."""
     first_ms = max(window(audit.now_ms).start_ms, audit.first_ms)
     minutes: dict[int, dict[int, float]] = {}
     for time_ms, price in ticks:
-        minutes.setdefault(minute_of(time_ms), {})[time_ms % MINUTE_MS] = price
-    for minute, prices in minutes.items():
-        if first_ms <= minute <= audit.now_ms - MINUTE_MS and (damage := _damage(prices)):
-            yield Finding(audit.layout.tick, damage, minute, dropped=_unsettling(minute, prices))
+        if first_ms <= minute_of(time_ms) <= audit.now_ms - MINUTE_MS:
+            minutes.setdefault(minute_of(time_ms), {})[time_ms % MINUTE_MS] = price
+    return minutes
 
 
 def _damage(prices: Mapping[int, float]) -> str | None:
@@ -151,3 +232,64 @@ def _missing(audit: "Audit", each: Compaction, expected: Mapping[int, float]) ->
         is_open = start == each.resolution.start_of(audit.ticks[-1].time_ms)
         if start not in present and start not in carried and (audit.latest or not is_open):
             yield Finding(each.key, "is missing", start, expected=value)
+
+
+def _stored_candles(audit: "Audit", minutes: range) -> dict[int, Prices]:
+    """The candles of those of the minutes that are settled."""
+    return {
+        minute: tuple(map(prices.get, FIELDS))
+        for minute, prices in _closed_minutes(audit, audit.ticks).items()
+        if minute in minutes and SETTLED_OFFSET_MS in prices
+    }
+
+
+def _prices(candle: Candle) -> Prices:
+    return tuple(tick.price for tick in ticks_of(candle))
+
+
+def _verdicts(differing: Mapping[int, Prices], answers: Answers) -> dict[int, Verdict]:
+    held: dict[int, list[Candles]] = {minute: [] for minute in differing}
+    for provider, candle in ((each.provider, candle) for each in answers.candles for candle in each.candles):
+        if candle.start_ms in held:
+            held[candle.start_ms].append(Candles(provider, None, (candle,)))
+    return {
+        minute: _verdict(prices, held[minute], silent=len(answers.silent(minute)))
+        for minute, prices in differing.items()
+    }
+
+
+def _verdict(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict:
+    """What to think of a stored candle that is not the one to which the candles `held` come.
+
+    With one provider silent and three or more not, the median of any three, and of all but one, lies within the range
+    of what is held. Elsewhere the silent ones may have made it, and are taken to have been near the others.
+    """
+    some_of_them = chain.from_iterable(combinations(held, size) for size in range(1, len(held)))
+    if any(prices == _prices(each) for some in some_of_them for each in agree_candles(some).candles.values()):
+        return "partial"
+    values = zip(*(_prices(each.candles[0]) for each in held), strict=True)
+    beyond = max(map(_outside, prices, values))
+    if not silent or beyond > NEAR:
+        return "damaged"
+    if beyond == 0:
+        return "partial"
+    return "damaged" if silent == 1 and len(held) > 2 else "doubtful"
+
+
+def _outside(price: float | None, values: Sequence[float]) -> float:
+    """How far a price leaves the range of the values: 0.02 is 2 %; a lost one is infinitely far."""
+    low, high = min(values), max(values)
+    return math.inf if price is None else max(0.0, (low - price) / low, (price - high) / high)
+
+
+def _differences(key: str, prices: Prices, candle: Candle, verdict: Verdict) -> Iterator[Finding]:
+    hedge = "" if verdict == "damaged" else ", which silent ones may explain"
+    for name, price, expected in zip(FIELDS.values(), prices, _prices(candle), strict=True):
+        if price != expected:
+            problem = f"its {name} is not what the providers agree on{hedge}"
+            yield Finding(key, problem, candle.start_ms, stored=price, expected=expected, field=name)
+
+
+def _untraded(key: str, minute_ms: int) -> Finding:
+    stamps = tuple(minute_ms + offset for offset in FIELDS)
+    return Finding(key, "is settled, but no provider has trades in it", minute_ms, dropped=stamps)

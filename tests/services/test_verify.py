@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
+from math import inf, nextafter
 
 import pytest
 import redis
@@ -51,8 +52,14 @@ class Market(Simulated):
 
 def closed_bucket(key: str, clock: FakeClock) -> int:
     """The last but one closed bucket of a compaction."""
-    length, _ = KEPT[key.split(":")[2]]
-    return clock.now_ms() // length * length - 2 * length
+    return closed_buckets(key, clock)[-2]
+
+
+def closed_buckets(key: str, clock: FakeClock) -> range:
+    """All closed buckets of a compaction that are kept."""
+    length, entries = KEPT[key.split(":")[2]]
+    open_ms = clock.now_ms() // length * length
+    return range(open_ms - entries * length, open_ms, length)
 
 
 def settled_minute(clock: FakeClock) -> int:
@@ -86,31 +93,50 @@ def test_a_sound_store_has_no_finding_and_a_repair_of_it_changes_nothing(
 
 
 @pytest.mark.parametrize("key", COMPACTIONS)
-def test_a_changed_value_is_named_with_both_values_and_put_right(
+def test_each_changed_value_is_named_with_both_values_and_put_right(
     client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
 ) -> None:
     before = compactions(client, latest=True)
-    slot = closed_bucket(key, clock)
-    put(client, key, {slot: 1.0})
+    slots = closed_buckets(key, clock)
+    put(client, key, dict.fromkeys(slots, 1.0))
 
     found = verify(store)
 
     problem = "is not what its ticks make"
-    assert found.findings == (Finding(key, problem, slot, stored=1.0, expected=before[key][slot]),)
+    assert found.findings == tuple(Finding(key, problem, slot, 1.0, before[key][slot]) for slot in slots)
     assert_mended(client, store, before)
 
 
 @pytest.mark.parametrize("key", COMPACTIONS)
-def test_a_deleted_bucket_is_named_and_put_back(
+def test_each_deleted_bucket_is_named_and_put_back(
     client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
 ) -> None:
     before = compactions(client, latest=True)
-    slot = closed_bucket(key, clock)
-    client.execute_command("TS.DEL", key, slot, slot)
+    slots = closed_buckets(key, clock)
+    client.execute_command("TS.DEL", key, slots[0], slots[-1])
 
     found = verify(store)
 
-    assert found.findings == (Finding(key, "is missing", slot, expected=before[key][slot]),)
+    assert found.findings == tuple(Finding(key, "is missing", slot, expected=before[key][slot]) for slot in slots)
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_the_smallest_change_of_the_oldest_value_and_the_loss_of_the_newest_are_named_and_put_right(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    oldest, *_, newest = closed_buckets(key, clock)
+    price = nextafter(before[key][oldest], inf)
+    put(client, key, {oldest: price})
+    client.execute_command("TS.DEL", key, newest, newest)
+
+    found = verify(store)
+
+    assert [(each.key, each.start_ms, each.stored) for each in found.findings] == [
+        (key, oldest, price),
+        (key, newest, None),
+    ]
     assert_mended(client, store, before)
 
 
@@ -188,18 +214,47 @@ def test_deleted_ticks_are_named_and_every_closed_bucket_stays(
     assert verify(store).findings == ()
 
 
-@pytest.mark.parametrize("change", [("RETENTION", "1"), ("LABELS", "app", "btcts", "asset", "gold")])
-def test_the_changed_retention_or_label_set_of_each_series_is_named_and_put_back(
-    client: redis.Redis, store: Store, collector: Collector, change: tuple[str, ...]
+def test_a_retention_of_a_moment_is_named_and_put_back_for_each_series(
+    client: redis.Redis, store: Store, collector: Collector
 ) -> None:
     before = compactions(client, latest=True)
     for key in (TICK, *COMPACTIONS):
-        client.execute_command("TS.ALTER", key, *change)
+        client.execute_command("TS.ALTER", key, "RETENTION", 1)
 
         found = verify(store)
 
         assert (key, None) in named(found)
         assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("more_ms", [-1, 1])
+def test_a_retention_that_is_off_by_a_millisecond_is_named_and_put_back_for_each_series(
+    client: redis.Redis, store: Store, collector: Collector, more_ms: int
+) -> None:
+    before = compactions(client, latest=True)
+    for each in store.layout.definitions:
+        client.execute_command("TS.ALTER", each.key, "RETENTION", each.retention_ms + more_ms)
+
+    found = verify(store)
+
+    assert named(found) >= {(key, None) for key in (TICK, *COMPACTIONS)}
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("label", ["asset", "quote", "resolution", "field"])
+@pytest.mark.parametrize("value", ["other", None], ids=["changed", "lost"])
+def test_a_label_that_is_changed_or_lost_is_named_and_put_back_for_each_series(
+    client: redis.Redis, store: Store, collector: Collector, label: str, value: str | None
+) -> None:
+    before = compactions(client, latest=True)
+    for each in store.layout.definitions:
+        labels = {name: text for name, text in (each.labels | {label: value}).items() if text is not None}
+        client.execute_command("TS.ALTER", each.key, "LABELS", *chain.from_iterable(labels.items()))
+
+    found = verify(store)
+
+    assert named(found) == {(key, None) for key in (TICK, *COMPACTIONS)}
+    assert_mended(client, store, before)
 
 
 @pytest.mark.parametrize("ahead_ms", [10_001, HOUR, DAY, 30 * DAY, 1_000_000 * DAY])

@@ -1,11 +1,20 @@
 """`btcts verify`."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
+from btcts.errors import ProviderError
+
+if TYPE_CHECKING:
+    from btcts.clock import ServerClock
+    from btcts.config import Settings
+    from btcts.services.verify import Upstream, Verified
 
 
 class FindingFormat(StrEnum):
@@ -18,18 +27,25 @@ class FindingFormat(StrEnum):
 @with_common_options
 def verify(
     *,
-    repair: Annotated[bool, typer.Option("--repair", help="Derive anew from the ticks what differs.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False,
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="Also compare settled minutes with the providers' candles.")
+    ] = False,
     format: Annotated[FindingFormat, typer.Option(help="How to print it.")] = FindingFormat.table,
     common: Common,
 ) -> None:
     """Recompute every bucket from the ticks and name each slot, key and rule that differs.
 
-    Exits 1 when something differs and was not put right. A minute with a damaged
-    candle is unsettled by a repair, and settled anew by the next collect.
+    A minute with a damaged candle is unsettled by a repair, and settled anew by the next
+    collect; with --upstream the providers are asked for the window's candles, which name
+    each changed tick of a settled minute, and the repair writes them at once.
+
+    Exits 1 when something differs and was not put right, 4 when no provider answers.
 
     [dim]Examples:[/]
       btcts verify
-      btcts verify --repair
+      btcts verify --upstream
+      btcts verify --upstream --repair
       btcts verify --format json
     """
     from btcts.clock import ServerClock
@@ -37,8 +53,36 @@ def verify(
     from btcts.render import findings
     from btcts.services import verify as service
 
-    with connect(common(), clock=ServerClock(), writes=repair, say=common.say) as store:
-        verified = service.verify(store, repair=repair)
-    printed = findings.verify_json if format is FindingFormat.json else findings.verify_text
-    typer.echo(printed(verified))
-    raise typer.Exit(1 if verified.left else 0)
+    settings, clock = common(), ServerClock()
+    with connect(settings, clock=clock, writes=repair, say=common.say) as store, ExitStack() as stack:
+        asked = stack.enter_context(_upstream(settings, clock)) if upstream else None
+        if asked and sys.stderr.isatty():
+            common.say("asking the providers for the candles of the window")
+        verified = service.verify(store, repair=repair, upstream=asked)
+    as_json = format is FindingFormat.json
+    typer.echo(findings.verify_json(verified) if as_json else findings.verify_text(verified, verbose=common.verbose))
+    raise typer.Exit(_exit_code(verified))
+
+
+def _exit_code(verified: "Verified") -> int:
+    """By what is left; but when nothing could be compared upstream, nothing is known of it."""
+    if verified.heard and verified.heard.problem:
+        typer.echo(f"btcts: compared nothing upstream: {verified.heard.problem}", err=True)
+        return ProviderError.exit_code
+    return 1 if verified.left else 0
+
+
+@contextmanager
+def _upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
+    """The providers that the settings name."""
+    from btcts.polling import Poller
+    from btcts.providers import Endpoint, open_providers
+    from btcts.services.verify import Upstream
+
+    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    api_key = settings.api_key.reveal() if settings.api_key else None
+    with (
+        open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
+        Poller(providers) as poller,
+    ):
+        yield Upstream(poller, clock, settings.collect.quorum)

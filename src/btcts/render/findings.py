@@ -1,22 +1,29 @@
 """What `verify` found: a line for each thing that is wrong, or a JSON document as `schemas/verify.json` says."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from btcts.auditing import Finding
+from btcts.auditing import Comparison, Finding
 from btcts.layout import MARKET
 from btcts.render.documents import SCHEMA
 from btcts.render.times import iso
-from btcts.services.verify import Verified
+from btcts.services.verify import Heard, Verified
 
 END_OF_CALENDAR_MS = 253_402_300_800_000
 """The year 10 000, beyond which times have no ISO form; a stamp in the wrong unit lies there."""
 
 
-def verify_text(verified: Verified) -> str:
-    """One line for each finding and a last one that sums up; nothing is cut off or rounded."""
-    return "\n".join(_lines(verified))
+def verify_text(verified: Verified, *, verbose: bool = False) -> str:
+    """One line for each finding, one that sums up, and what was compared upstream; nothing is cut off or rounded.
+
+    Doubts are counted, and each has its line where that is wanted.
+    """
+    lines = [*_lines(verified)]
+    if verified.heard and verified.comparison:
+        lines += _compared(verified.heard, verified.comparison, verbose=verbose)
+    return "\n".join(lines)
 
 
 def verify_json(verified: Verified) -> str:
@@ -29,22 +36,52 @@ def verify_json(verified: Verified) -> str:
         "findings": [_finding(each) for each in verified.findings],
         "repaired": verified.repaired,
         "left": [_finding(each) for each in verified.left],
+        "upstream": _upstream(verified.heard, verified.comparison) if verified.heard else None,
     }
     return json.dumps(document, allow_nan=False)
 
 
 def _lines(verified: Verified) -> Iterator[str]:
     yield from map(_line, verified.findings)
-    count = f"{len(verified.findings)} findings" if len(verified.findings) != 1 else "1 finding"
+    count = _count(len(verified.findings), "finding")
     if not verified.findings:
         yield f"{verified.where}: all buckets are what {verified.ticks} ticks make, keys and rules match the layout"
     elif not verified.repaired:
-        yield f"{count}, nothing was changed; btcts verify --repair puts them right"
+        upstream = " --upstream" if verified.comparison else ""
+        yield f"{count}, nothing was changed; btcts verify{upstream} --repair puts them right"
     elif not verified.left:
         yield f"{count}, put right"
     else:
         yield f"{count}; left after the repair: {len(verified.left)}"
         yield from map(_line, verified.left)
+
+
+def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
+    """What was compared with whom, what came of it, and what could not be compared."""
+    answered = [each for each in heard.witnesses if each.silence is None]
+    names, requests = ", ".join(each.provider for each in answered), sum(each.requests for each in answered)
+    damaged = _minutes_of(comparison.findings) or "none"
+    compared = _count(comparison.compared, "settled minute")
+    yield f"compared {compared} with {names} in {_count(requests, 'request')}; damaged: {damaged}"
+    yield from (f"without {each.provider}: {each.silence}" for each in heard.witnesses if each.silence)
+    hint = "" if verbose else "; -v names them"
+    notes = {
+        "settled by other providers than answer now": comparison.partial,
+        f"in doubt: damaged, or settled by providers that do not answer now{hint}": _minutes_of(comparison.doubts),
+        "left out: collectors may still correct them": comparison.recent,
+        "left out: the providers agree on no candle": comparison.untold,
+        "not settled although there are candles; btcts collect --once settles them": comparison.unsettled,
+    }
+    yield from (f"{_count(count, 'minute')} {note}" for note, count in notes.items() if count)
+    yield from map(_line, comparison.doubts if verbose else ())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _minutes_of(findings: Sequence[Finding]) -> int:
+    return len({each.start_ms for each in findings})
 
 
 def _line(finding: Finding) -> str:
@@ -59,9 +96,20 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "key": finding.key,
         "start_ms": finding.start_ms,
         "start": _start(finding),
+        "field": finding.field,
         "problem": finding.problem,
         "stored": finding.stored,
         "expected": finding.expected,
+    }
+
+
+def _upstream(heard: Heard, comparison: Comparison | None) -> dict[str, Any]:
+    """Who was asked and what was compared: nothing, where there is a problem."""
+    return {
+        "problem": heard.problem,
+        "providers": [asdict(each) for each in heard.witnesses],
+        **{name: getattr(comparison, name, 0) for name in ("compared", "partial", "recent", "untold", "unsettled")},
+        "doubts": [_finding(each) for each in comparison.doubts] if comparison else [],
     }
 
 
