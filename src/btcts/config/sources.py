@@ -36,8 +36,8 @@ def from_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Ite
 
 
 def from_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Iterator[Entry]:
-    """The environment variables that are set, not empty and not Kubernetes' own."""
-    given = {name: text for name, text in environ.items() if text.strip() and not _of_kubernetes(name, text)}
+    """The environment variables that are set, not empty, and not Kubernetes' own or those that a watch sets."""
+    given = {name: text for name, text in environ.items() if text.strip() and not _of_others(name, text)}
     _refuse_unknown(given, table)
     for setting in table.values():
         for name, variable in zip(setting.keys, setting.variables, strict=True):
@@ -66,12 +66,13 @@ def checked(entries: Iterable[Entry], table: Mapping[str, Setting], base: Path) 
     return found
 
 
-def _of_kubernetes(name: str, text: str) -> bool:
-    """Whether this is one of the variables that Kubernetes sets for services that are called redis and btcts.
+def _of_others(name: str, text: str) -> bool:
+    """Whether Kubernetes set it for a service called redis or btcts, or a watch for the command that it runs.
 
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
-    return name.startswith(("BTCTS_SERVICE_", "BTCTS_PORT")) or (name == "REDIS_PORT" and text.startswith("tcp://"))
+    named = name.startswith(("BTCTS_SERVICE_", "BTCTS_PORT", "BTCTS_ALERT_"))
+    return named or (name == "REDIS_PORT" and text.startswith("tcp://"))
 
 
 def _refuse_unknown(given: Iterable[str], table: Mapping[str, Setting]) -> None:

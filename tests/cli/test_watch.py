@@ -1,0 +1,220 @@
+"""`btcts watch` as its users run it."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import redis
+
+from btcts.clock import ServerClock
+from btcts.model import Tick
+from btcts.store import Store
+from cli.conftest import BTCTS, Done
+
+WATCH = (*BTCTS, "watch")
+
+SECRET = "s3cr3t"
+
+Watch = Callable[..., Done]
+Come = Callable[..., None]
+
+
+@pytest.fixture
+def watch(environ: dict[str, str], tmp_path: Path) -> Watch:
+    """Run `btcts watch` with arguments; keywords change the environment."""
+
+    def run(*arguments: str, **changes: str) -> Done:
+        done = subprocess.run(
+            [*WATCH, *arguments],
+            env={**environ, "TZ": "UTC", **changes},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def come(client: redis.Redis) -> Come:
+    """Let these prices come in now, a millisecond apart."""
+
+    def write(*prices: float) -> None:
+        now_ms = int(client.time()[0]) * 1000 + int(client.time()[1]) // 1000
+        ticks = [Tick(now_ms - len(prices) + 1 + number, price) for number, price in enumerate(prices)]
+        Store(client, clock=ServerClock(), where="test").write(ticks)
+
+    return write
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a local server, and the bodies that were posted to it."""
+    bodies: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{SECRET}", bodies
+        server.shutdown()
+        thread.join()
+
+
+def test_a_look_says_one_line_for_each_alert_and_says_it_once(watch: Watch, come: Come) -> None:
+    come(61_000.0)
+
+    first, second = (watch("--once", "--above", "60000", "--below", "50000") for _ in range(2))
+
+    assert (first.code, first.err) == (0, "")
+    assert first.out.endswith(" UTC  BTC-USD is at 61,000.00, already at or above 60,000.00\n")
+    assert len(first.out.splitlines()) == 1
+    assert second == Done(0, "", "")
+
+
+def test_an_alert_reaches_the_command_and_the_webhook(
+    watch: Watch, come: Come, hook: tuple[str, list[bytes]], tmp_path: Path
+) -> None:
+    come(55_000.0)
+    url, bodies = hook
+    ways = ("--exec", f"sh -c 'cat > {tmp_path}/in; echo $BTCTS_ALERT_KIND'", "--webhook", url)
+    quiet = watch("--once", "--move", "+5/1h", *ways)
+    come(58_000.0)
+
+    done = watch("--once", "--move", "+5/1h", "--format", "json", *ways)
+
+    document = json.loads(done.out)
+    assert quiet == Done(0, "", "")
+    assert (done.code, done.err) == (0, "rise\n")
+    assert (document["rule"], document["price"], document["reference"]) == ("move +5/1h", 58_000.0, 55_000.0)
+    assert [json.loads(body) for body in bodies] == [json.loads((tmp_path / "in").read_text())] == [document]
+
+
+def test_a_delivery_that_fails_is_1_and_made_by_the_next_run(
+    watch: Watch, come: Come, hook: tuple[str, list[bytes]]
+) -> None:
+    come(61_000.0)
+    url, bodies = hook
+    nobody = f"http://{SECRET}:{SECRET}@127.0.0.1:9/{SECRET}"
+
+    failed = watch("--once", "--above", "60000", "--webhook", nobody)
+    made = watch("--once", "--above", "60000", "--webhook", url)
+
+    assert failed.code == 1
+    assert failed.err == (
+        "btcts: the alert 'above 60000' was not delivered by webhook (no answer from 127.0.0.1 (connection refused)); "
+        "it is tried again\n"
+    )
+    assert SECRET not in failed.out + failed.err
+    assert made == Done(0, "", "")
+    assert len(bodies) == 1
+
+
+def test_a_stale_feed_is_said_on_stderr_and_with_stale_as_an_alert(watch: Watch) -> None:
+    talk = watch("--once", "--above", "60000")
+    alert = watch("--once", "--stale", "--format", "json")
+    again = watch("--once", "--stale", "--format", "json")
+
+    assert (talk.code, talk.out, talk.err) == (0, "", "btcts: there is no price; no rule can fire\n")
+    assert (alert.code, alert.err, json.loads(alert.out)["kind"]) == (0, "", "stale")
+    assert again == Done(0, "", "")
+
+
+def test_without_redis_a_look_is_3_and_says_where_it_looked(watch: Watch) -> None:
+    done = watch("--once", "--above", "60000", REDIS_URL=f"redis://user:{SECRET}@127.0.0.1:9")
+
+    assert (done.code, done.out) == (3, "")
+    assert "127.0.0.1:9" in done.err
+    assert SECRET not in done.err
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_watch_goes_on_until_it_is_told_to_stop_and_ends_with_0(
+    environ: dict[str, str], watch: Watch, come: Come, asked: signal.Signals
+) -> None:
+    come(55_000.0)
+    assert watch("--once", "--above", "60000") == Done(0, "", "")
+    come(61_000.0, 55_000.0)
+    command = [*WATCH, "--interval", "1", "--above", "60000", "--format", "json"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stderr
+        begun = running.stderr.readline()
+        alert = json.loads(running.stdout.readline())
+
+        running.send_signal(asked)
+        out, err = running.communicate(timeout=30)
+
+    assert begun.startswith("btcts: watching above 60000 at ")
+    assert (alert["kind"], alert["price"]) == ("above", 61_000.0)
+    assert (running.returncode, out, err) == (0, "", "")
+
+
+def test_the_second_watch_of_a_rule_is_told_and_ends_with_2(environ: dict[str, str], come: Come, watch: Watch) -> None:
+    come(55_000.0)
+    with subprocess.Popen([*WATCH, "--above", "60000"], env=environ, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        running.stderr.readline()
+
+        same = watch("--once", "--above", "60000.0")
+        other = watch("--once", "--above", "60001")
+
+        running.terminate()
+        running.communicate(timeout=30)
+
+    assert (same.code, same.out) == (2, "")
+    assert "another btcts watch looks after 'above 60000' at " in same.err
+    assert other == Done(0, "", "")
+
+
+def test_a_reader_that_goes_away_loses_no_alert(environ: dict[str, str], come: Come, watch: Watch) -> None:
+    come(61_000.0)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as gone:
+        lost = subprocess.run(
+            [*WATCH, "--once", "--above", "60000"], env=environ, stdout=gone, stderr=subprocess.PIPE, timeout=60
+        )
+
+    assert lost.stderr == b""
+    assert len(watch("--once", "--above", "60000").out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "--above, --below, --move or --stale"),
+        (["--above", "100,000"], "--above '100,000'"),
+        (["--move", "-100/1h"], "--move '-100/1h'"),
+        (["--stale", "--interval", "nan"], "--interval nan"),
+        (["--stale", "--once", "--interval", "5"], "--once"),
+        (["--stale", "--max-age", "inf"], "--max-age inf"),
+        (["--stale", "--exec", "nowhere-to-be-found"], "nowhere-to-be-found"),
+        (["--stale", "--webhook", f"gopher://{SECRET}"], "--webhook"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_is_2_with_one_line_about_it(watch: Watch, arguments: list[str], expected: str) -> None:
+    done = watch(*arguments)
+
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert expected in done.err
+    assert SECRET not in done.err
