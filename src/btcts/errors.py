@@ -53,7 +53,7 @@ class Contended(StoreError):
 
 
 class SpoolError(BtctsError):
-    """Prices that wait for Redis cannot be kept, read or taken out."""
+    """What waits on the disk, prices for Redis or alerts for delivery, cannot be kept, read or taken out."""
 
     exit_code = 3
 

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from btcts.render.charting.svg import NAMESPACE, element, worded
 from btcts.render.picture import chart_svg
-from btcts.render.svg import NAMESPACE, element, worded
 from btcts.services.show import View
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import assert_as_stored

@@ -6,10 +6,10 @@ from itertools import accumulate
 from rich.console import Console, Group
 from rich.text import Text
 
-from btcts.render.canvas import AXIS_WIDTH, STYLES, Canvas
+from btcts.render.charting.canvas import AXIS_WIDTH, STYLES, Canvas
+from btcts.render.charting.plot import TRENDS, plot
 from btcts.render.figures import countdown
 from btcts.render.pages import empty_page, line, notices, title
-from btcts.render.plot import TRENDS, plot
 from btcts.render.prices import has_prices, places_of
 from btcts.render.sparks import spark
 from btcts.render.times import stamp

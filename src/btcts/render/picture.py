@@ -1,11 +1,11 @@
 """A candle chart as a picture: one SVG text that needs nothing else, on a ground of its own."""
 
 from btcts.layout import MARKET
-from btcts.render.drawing import EDGE, GROUND, HEIGHT, INK, MARGIN, MUTED, ROWS, WIDTH, Drawing
+from btcts.render.charting.drawing import EDGE, GROUND, HEIGHT, INK, MARGIN, MUTED, ROWS, WIDTH, Drawing
+from btcts.render.charting.plot import plot
+from btcts.render.charting.svg import NAMESPACE, element, text, worded
 from btcts.render.figures import duration, price
-from btcts.render.plot import plot
 from btcts.render.prices import has_prices, places_of
-from btcts.render.svg import NAMESPACE, element, text, worded
 from btcts.render.times import stamp
 from btcts.services.show import View
 

@@ -8,11 +8,11 @@ from typing import ClassVar, NamedTuple
 from rich.text import Text
 
 from btcts.model import Slot
-from btcts.render.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.charting.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.charting.glyphs import Shape
+from btcts.render.charting.plot import Candlestick, Plot, is_gap
 from btcts.render.figures import price
-from btcts.render.glyphs import Shape
 from btcts.render.pages import line
-from btcts.render.plot import Candlestick, Plot, is_gap
 
 WIDEST_SLOT, WIDEST_STICK = 24, 9
 """So many columns at most for a slot and for the candlestick in it: wider, it looks like a wall."""

@@ -6,11 +6,11 @@ from functools import cached_property
 from itertools import groupby
 
 from btcts.model import Slot
-from btcts.render.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.charting.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.charting.plot import TRENDS, Candlestick, Plot, is_gap
+from btcts.render.charting.svg import element, straight, text, worded
 from btcts.render.figures import countdown, price
-from btcts.render.plot import TRENDS, Candlestick, Plot, is_gap
 from btcts.render.prices import places_of
-from btcts.render.svg import element, straight, text, worded
 from btcts.render.times import moment
 from btcts.services.show import View
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from btcts.model import Slot
-from btcts.render.axes import PriceAxis, price_axis
+from btcts.render.charting.axes import PriceAxis, price_axis
 from btcts.services.show import Shown, View
 
 TRENDS = {1: "up", -1: "down", 0: "flat or first"}
