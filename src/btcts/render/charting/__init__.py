@@ -1,1 +1,1 @@
-"""What a chart is made of: `plot` on its `axes`, drawn in characters (`glyphs`, `canvas`) or in SVG (`svg`, `drawing`)."""
+"""What charts are made of: a `plot` on its `axes`, in characters (`glyphs`, `canvas`) or in SVG (`svg`, `drawing`)."""
