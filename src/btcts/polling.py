@@ -30,6 +30,7 @@ class Round:
         self.settled: set[int] = set()
         self._jobs = jobs
         self._agreed: tuple[int, AgreedCandles] | None = None
+        self._told = False
 
     @property
     def complete(self) -> bool:
@@ -58,6 +59,13 @@ class Round:
             elif exc is not None:
                 raise exc
         return found
+
+    def failures(self) -> list[ProviderError]:
+        """The failures of a complete round, told once."""
+        if self._told or not self.complete:
+            return []
+        self._told = True
+        return self.errors
 
     def agreed(self, quorum: int) -> AgreedCandles:
         """What the answers so far come to; worked out once for the same answers."""

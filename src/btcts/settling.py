@@ -24,14 +24,13 @@ class Ended:
     """What rounds leave behind that have come to their end.
 
     `gaps` are the minutes that stay unsettled, `settled` those that were settled, `reread` the candles of minutes that
-    were looked at once more, up to `reread_ms` (None: none were), and `errors` the failures.
+    were looked at once more, up to `reread_ms` (None: none were).
     """
 
     gaps: Mapping[int, Gap]
     settled: frozenset[int]
     reread: tuple[Candle, ...]
     reread_ms: int | None
-    errors: tuple[ProviderError, ...]
 
 
 class Settling:
@@ -42,13 +41,19 @@ class Settling:
         self._quorum = quorum
         self._salt = salt
         self._rounds: list[Round] = []
+        self._failures: list[ProviderError] = []
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
-        """Ask for the minutes that are due, unless an earlier round is still under way."""
-        if self._rounds:
+        """Ask for the minutes that are due, unless an earlier round is still under way.
+
+        One that is complete waits for Redis to take its candles; they are not asked for again.
+        """
+        if not all(each.complete for each in self._rounds):
             return
+        self._rounds = [each for each in self._rounds if each.agreed(self._quorum).candles]
         able = {each.name: survey.answers(each.name) for each in ready if each.reach_ms}
-        minutes = healing.due(survey.unsettled, survey.gaps, survey.now_ms, salt=self._salt, able=able)
+        unasked = survey.unsettled - self._asked
+        minutes = healing.due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         if minutes:
             reread = healing.rereads(survey.unsettled, survey.state.reread_ms, survey.now_ms)
             self._ask(ready, minutes, reread)
@@ -59,8 +64,7 @@ class Settling:
         """Ask again at once for what providers could not be asked for that failed before and have `answered` now."""
         able = {each.name for each in ready if each.reach_ms}
         back = {name for name in answered if name in able and not survey.answers(name)}
-        asked = {minute for each in self._rounds for minute in each.minutes}
-        if minutes := healing.revived(survey.unsettled - asked, survey.gaps, back):
+        if minutes := healing.revived(survey.unsettled - self._asked, survey.gaps, back):
             self._ask(ready, minutes)
 
     def wait(self, seconds: float) -> None:
@@ -87,6 +91,7 @@ class Settling:
     def end(self, survey: Survey) -> Ended:
         """Take leave of the rounds that are complete."""
         ended = [each for each in self._rounds if each.complete]
+        self._failures += [error for each in ended for error in each.failures()]
         self._rounds = [each for each in self._rounds if each not in ended]
         gaps: dict[int, Gap] = {}
         for each in ended:
@@ -102,12 +107,26 @@ class Settling:
                 for minute in sorted(each.reread & found.keys())
             ),
             reread_ms=max((each.reread_ms for each in clean if each.reread_ms), default=None),
-            errors=tuple(error for each in ended for error in each.errors),
         )
+
+    def failures(self) -> list[ProviderError]:
+        """Why providers failed in rounds that are complete; each failure is told once."""
+        new = [*self._failures, *(error for each in self._rounds for error in each.failures())]
+        self._failures = []
+        return new
 
     def abandon(self) -> None:
         """Believe none of the answers."""
         self._rounds = []
+
+    @property
+    def _asked(self) -> set[int]:
+        """The minutes that are asked for, or whose candles wait to be written."""
+        return {
+            minute
+            for each in self._rounds
+            for minute in (each.agreed(self._quorum).candles if each.complete else each.minutes)
+        }
 
     def _ask(self, ready: Sequence["Provider"], minutes: Sequence[int], reread: Sequence[int] = ()) -> None:
         able = [each for each in ready if each.reach_ms]

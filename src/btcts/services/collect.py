@@ -18,7 +18,7 @@ from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError
 from btcts.memory import Memory
 from btcts.model import MINUTE_MS, Candle, Reading, Span, Tick
 from btcts.polling import Poller
-from btcts.settling import Settling
+from btcts.settling import Ended, Settling
 from btcts.spool import Held, Spool
 from btcts.store import Inspection, Store
 
@@ -135,12 +135,11 @@ class Collector:
             quorum=self.quorum,
         )
 
-    def _deliver(self, live: Tick | None, survey: Survey, outcome: Outcome, *, until: float) -> list[ProviderError]:
+    def _deliver(self, live: Tick | None, survey: Survey, outcome: Outcome, *, until: float) -> Sequence[ProviderError]:
         """Write what the cycle has; the price waits in the spool when Redis does not take it.
 
         Returns the failures of the rounds that came to their end.
         """
-        errors: list[ProviderError] = []
         if not outcome.away:
             with outcome.noting():
                 if survey.state.simulated is None:  # known before the first price, or a crash leaves it unmarked
@@ -148,12 +147,12 @@ class Collector:
                 self._write(live, self._held(outcome), survey, outcome)
                 self._settling.wait(until - time.monotonic())
                 self._write(None, Held(), survey, outcome)
-                errors += self._end_rounds(survey, outcome)
+                self._enter(self._settling.end(survey), survey, outcome)
         if live and not outcome.stored and self.spool is not None:
             with outcome.noting():
                 self.spool.keep(live)
                 outcome.spooled = live
-        return errors
+        return self._settling.failures()
 
     def _held(self, outcome: Outcome) -> Held:
         """What waits in the spool; nothing when it cannot be read."""
@@ -179,9 +178,8 @@ class Collector:
                 self.spool.drop(held)
                 outcome.torn += held.torn
 
-    def _end_rounds(self, survey: Survey, outcome: Outcome) -> Sequence[ProviderError]:
-        """Enter into the ledger what complete rounds left unsettled, and correct what they found changed."""
-        ended = self._settling.end(survey)
+    def _enter(self, ended: Ended, survey: Survey, outcome: Outcome) -> None:
+        """Enter into the ledger what rounds left unsettled, and correct what they found changed."""
         known = survey.gaps.keys() - (survey.unsettled - outcome.settled)
         if ended.gaps or known:
             self.store.record_gaps(ended.gaps, forget=known)
@@ -190,7 +188,6 @@ class Collector:
             self.store.write([], changed)
         outcome.corrected = len(changed)
         outcome.reread_ms = ended.reread_ms
-        return ended.errors
 
     def _changed(self, candles: Sequence[Candle]) -> list[Candle]:
         """Those of the candles (ascending) that are not what is stored."""

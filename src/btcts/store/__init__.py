@@ -198,8 +198,13 @@ class Store:
         return gaps.read(self._link)
 
     def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
-        """Enter gaps into the ledger, and take out minutes that were settled or left the window."""
+        """Enter gaps into the ledger, and take out minutes that were settled or left the window.
+
+        A bucket that was carried over gives way when the ledger shows that what it lacks had no trades.
+        """
         gaps.write(self._link, found, forget=forget)
+        if any(gap.reason == "no_trades" for gap in found.values()) and rebuild.carries(self._link):
+            self.rebuild()
 
     def _alter(self, key: str) -> None:
         definition = next(each for each in self.layout.definitions if each.key == key)

@@ -1,7 +1,8 @@
 """What a rebuild will write, decided from what it found (pure).
 
 Buckets whose ticks were lost are carried over: such a bucket gives way only to ticks in which each of its minutes
-is settled. Which ones they are is remembered, for what a few ticks make of a bucket looks no different.
+is settled, or known to have had no trades. Which ones they are is remembered, for what a few ticks make of a bucket
+looks no different.
 """
 
 from collections.abc import Collection, Container, Iterable, Mapping
@@ -19,12 +20,16 @@ Samples = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Found:
-    """What Redis holds: the ticks, by key the closed buckets, and the starts of those that were carried over before."""
+    """What Redis holds: the ticks, by key the closed buckets, and the starts of those that were carried over before.
+
+    `quiet` are the minutes that had no trades.
+    """
 
     now_ms: int
     ticks: Samples
     closed: Mapping[str, Samples]
     carried: Mapping[str, Container[int]]
+    quiet: Container[int] = ()
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,12 @@ def _carried(each: Compaction, found: Found, ticks: Samples) -> Samples:
     return {
         start: price
         for start, price in found.closed.get(each.key, {}).items()
-        if start in kept and start in lost and is_price(price) and not _is_complete(each, start, ticks)
+        if start in kept and start in lost and is_price(price) and not _is_complete(each, start, ticks, found.quiet)
     }
 
 
-def _is_complete(each: Compaction, start_ms: int, ticks: Samples) -> bool:
-    """Whether every minute of the bucket is settled."""
+def _is_complete(each: Compaction, start_ms: int, ticks: Samples, quiet: Container[int]) -> bool:
+    """Whether every minute of the bucket is settled or had no trades, and not all of them the latter."""
     minutes = Span(start_ms, start_ms + each.resolution.bucket_ms).minutes()
-    return all(settled_stamp(minute) in ticks for minute in minutes)
+    settled = {minute for minute in minutes if settled_stamp(minute) in ticks}
+    return bool(settled) and all(minute in settled or minute in quiet for minute in minutes)

@@ -19,6 +19,7 @@ from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Definition, Layout
 from btcts.model import Candle, Tick
 from btcts.store.check import Rule, series_of
 from btcts.store.expire import swept
+from btcts.store.gaps import parse_gaps
 from btcts.store.link import Command, Link, explain, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
 
@@ -106,10 +107,12 @@ def _find(link: Link, pipe: Pipeline) -> Found:
     now_ms = link.clock.observe(now_of(pipe.execute_command("TIME")))
     ticks = _samples(pipe, link.layout.tick, now_ms + FUTURE_SLACK_MS)
     carried = carried_starts(pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD))
-    closed = {}
-    if carried or not ticks:
-        closed = {each.key: _samples(pipe, each.key, now_ms) for each in link.layout.compactions}
-    return Found(now_ms, ticks, closed, carried)
+    if not carried and ticks:
+        return Found(now_ms, ticks, {}, carried)
+    closed = {each.key: _samples(pipe, each.key, now_ms) for each in link.layout.compactions}
+    ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps))
+    quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == "no_trades")
+    return Found(now_ms, ticks, closed, carried, quiet)
 
 
 def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
@@ -119,6 +122,11 @@ def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
         if is_missing(exc):
             return {}
         raise
+
+
+def carries(link: Link) -> bool:
+    """Whether there are buckets that were carried over."""
+    return bool(link.ask("HEXISTS", link.layout.state, CARRIED_FIELD))
 
 
 def carried_starts(text: str | None) -> Mapping[str, Container[int]]:
