@@ -494,7 +494,7 @@ class TestValues:
             (
                 "krakn",
                 "'krakn' is not one of bitfinex, bitstamp, coinbase, coinmarketcap, gemini, kraken, simulated; "
-                "did you mean kraken?",
+                "did you mean 'kraken'?",
             ),
             ("kraken,kraken", "['kraken', 'kraken'] names a provider twice"),
             ("simulated,kraken", "'simulated' cannot be mixed with real providers"),
@@ -519,23 +519,33 @@ class TestValues:
 class TestUnknown:
     def test_an_unknown_variable_of_ours_is_refused_with_the_nearest(self) -> None:
         assert refused({"BTCTS_COLLECT_INTERVAL": "5"}) == (
-            "environment BTCTS_COLLECT_INTERVAL: there is no such setting; did you mean BTCTS_COLLECT_INTERVAL_S?"
+            "environment BTCTS_COLLECT_INTERVAL: there is no such setting; did you mean 'BTCTS_COLLECT_INTERVAL_S'?"
         )
 
-    @pytest.mark.parametrize("variable", ["REDIS_TLS", "BTCTS_SERVICE_HOST", "BTCTS_PORT_80_TCP", "PATH"])
+    @pytest.mark.parametrize("variable", ["REDIS_TLS", "BTCTS_SERVICE_HOST", "BTCTS_PORT_80_TCP", "BTCTS_ALERT_RULE", "PATH"])
     def test_variables_of_others_are_left_alone(self, variable: str) -> None:
         assert of_environment({variable: "x"}) == of_environment({})
 
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("[collect]\n\nintervall_s = 3", "line 3: collect.intervall_s {}; did you mean collect.interval_s?"),
-            ("[colect]\nquorum = 3", "line 1: colect {}; did you mean collect?"),
-            ("interval_s = 3", "line 1: interval_s {}; did you mean collect.interval_s?"),
-            ("[collect]\napi_key = 'x'", "line 2: collect.api_key {}; did you mean api_key?"),
-            ("[providers.krakn]\nurl = 'x'", "line 1: providers.krakn {}; did you mean providers.kraken?"),
+            ("[collect]\n\nintervall_s = 3", "line 3: collect.intervall_s {}; did you mean 'collect.interval_s'?"),
+            ("[colect]\nquorum = 3", "line 1: colect {}; did you mean 'collect'?"),
+            ("interval_s = 3", "line 1: interval_s {}; did you mean 'collect.interval_s'?"),
+            ("[collect]\napi_key = 'x'", "line 2: collect.api_key {}; did you mean 'api_key'?"),
+            ("[providers.krakn]\nurl = 'x'", "line 1: providers.krakn {}; did you mean 'providers.kraken'?"),
             ("[empty]", "line 1: empty {}"),
-            ("'qu.ux' = 1", ": qu.ux {}"),
+            ("'qu.ux' = 1", "line 1: qu.ux {}"),
+            ("[collect]\n'intervl_s' = 3", "line 2: collect.intervl_s {}; did you mean 'collect.interval_s'?"),
+            (
+                "[collect]\nproviders = [\n'kraken',\n]\nqorum = 1",
+                "line 5: collect.qorum {}; did you mean 'collect.quorum'?",
+            ),
+            ("\nredis = { urll = 'x' }", "line 2: redis.urll {}; did you mean 'redis.url'?"),
+            (
+                "[providers]\nkraken = { uri = 3 }",
+                "line 2: providers.kraken.uri {}; did you mean 'providers.kraken.url'?",
+            ),
             ("collect = 5", "line 1: collect is a table, not a value"),
         ],
     )
@@ -544,7 +554,7 @@ class TestUnknown:
     ) -> None:
         place.project_file(text)
 
-        expected = f"btcts.toml {problem}".replace("toml :", "toml:").format("is not a setting")
+        expected = f"btcts.toml {problem}".format("is not a setting")
         assert place.refusal() == expected
 
     @pytest.mark.parametrize(

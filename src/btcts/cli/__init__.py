@@ -7,8 +7,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from btcts.cli import collect, config, demo, keys, prune, server, show, status, verify
+from btcts.cli import backfill, collect, config, demo, keys, prune, server, show, status, verify, watch
 from btcts.cli.completion import lighten_when_completing
+from btcts.cli.help import Command, Group
+from btcts.cli.mistakes import explained
 from btcts.errors import BtctsError
 from btcts.version import __version__
 
@@ -18,21 +20,26 @@ UNEXPECTED = 70
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong call; it has no public name."""
 
+PRICES, STORE, SETTINGS = "Prices", "Store", "Settings"
+
 app = typer.Typer(
     name="btcts",
+    cls=Group,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("collect", rich_help_panel="Prices")(collect.collect)
-app.command("show", rich_help_panel="Prices")(show.show)
-app.command("demo", rich_help_panel="Prices")(demo.demo)
-app.command("init-keys", rich_help_panel="Store")(keys.init_keys)
-app.command("status", rich_help_panel="Store")(status.status)
-app.command("prune", rich_help_panel="Store")(prune.prune)
-app.command("verify", rich_help_panel="Store")(verify.verify)
-app.add_typer(server.app, name="server", rich_help_panel="Store")
-app.add_typer(config.app, name="config", rich_help_panel="Settings")
+app.command("collect", cls=Command, rich_help_panel=PRICES)(collect.collect)
+app.command("show", cls=Command, rich_help_panel=PRICES)(show.show)
+app.command("watch", cls=Command, rich_help_panel=PRICES)(watch.watch)
+app.command("backfill", cls=Command, rich_help_panel=PRICES)(backfill.backfill)
+app.command("demo", cls=Command, rich_help_panel=PRICES)(demo.demo)
+app.command("status", cls=Command, rich_help_panel=STORE)(status.status)
+app.command("init-keys", cls=Command, rich_help_panel=STORE)(keys.init_keys)
+app.command("verify", cls=Command, rich_help_panel=STORE)(verify.verify)
+app.command("prune", cls=Command, rich_help_panel=STORE)(prune.prune)
+app.add_typer(server.app, name="server", rich_help_panel=STORE)
+app.add_typer(config.app, name="config", rich_help_panel=SETTINGS)
 
 
 def _print_version(wanted: bool) -> None:
@@ -41,9 +48,8 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def btcts(
-    ctx: typer.Context,
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -51,13 +57,19 @@ def btcts(
 ) -> None:
     """The recent Bitcoin price in Redis TimeSeries, at 1 minute, 5 minutes, 15 minutes and 1 hour.
 
-    [bold]btcts demo[/]                      see it work on simulated prices
-    [bold]btcts collect --once[/]            fetch prices and fill the last 24 hours
-    [bold]btcts show 15min[/]                look at them
-    [bold]btcts collect --forever[/]         keep them fresh
+      btcts demo                        see it work on simulated prices
+      btcts collect --once              fetch prices, fill the last 24 hours
+      btcts collect --forever           keep them fresh
+      btcts show                        the price, its moves and ranges
+      btcts show 15min                  the last hour by quarters
+      btcts show hour --format csv      the last day for a spreadsheet
+      btcts status                      can they be relied on, and if not, why
+      btcts watch --above 100000        say when it is there
+      btcts backfill --hours 3          fill the last 3 hours by hand
+      btcts config show                 the settings, and where the data are
+
+    `btcts COMMAND --help` has examples and all options of a command.
     """
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
 
 
 def main() -> NoReturn:
@@ -69,7 +81,7 @@ def main() -> NoReturn:
     except BtctsError as exc:
         _fail(str(exc), exc.exit_code)
     except UsageError as exc:
-        _fail(f"{_spelt(exc).rstrip('.')}; see btcts --help", 2)
+        _fail(explained(exc), 2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
@@ -80,12 +92,6 @@ def main() -> NoReturn:
 
         traceback.print_exc()
         _fail("this is a bug in btcts; please report it with the lines above", UNEXPECTED)
-
-
-def _spelt(usage: Exception) -> str:
-    """The message of a wrong call with the name of the option in it, which `str` leaves out."""
-    message: str = getattr(usage, "format_message", usage.__str__)()
-    return message.replace("Value error, ", "")
 
 
 def _fail(line: str, code: int) -> NoReturn:

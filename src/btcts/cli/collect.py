@@ -1,18 +1,17 @@
 """`btcts collect`."""
 
 import gc
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
+from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.stopping import stopped_by_signals
 from btcts.errors import ConfigError, ProviderError, StoreError
 
 if TYPE_CHECKING:
@@ -34,21 +33,27 @@ def collect(
     jitter: Annotated[
         float, typer.Option(metavar="S", min=0, max=45, help="Start --once up to so many seconds late, by chance.")
     ] = 0,
+    provider: ProviderOption = None,
     format: Annotated[LineFormat, typer.Option(help="What is printed for each cycle.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Fetch the price, agree on it, store it, and settle minutes that lack their candle.
+    """Fetch the price, store it, and fill what was missed.
 
-    [dim]Examples:[/]
+    Examples:
       btcts collect --once
+      btcts collect --once --provider kraken --provider coinbase
       btcts collect --forever --interval 5
       * * * * * btcts collect --once --jitter 10      (a line for cron)
+
+    What was missed is filled at once: the candles of the last 24 hours with the first cycle, later those of the
+    minutes between two runs. A price that cannot reach Redis waits on the disk. --once is silent without a terminal
+    unless something failed, and exits with 0 stored, 3 no Redis, 4 no price.
     """
     if once is None:
         raise ConfigError("collect does one cycle or many: say --once or --forever")
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
-    settings = common(collect__interval_s=interval)
+    settings = common(collect__interval_s=interval, collect__providers=provider or None)
     code = _once(settings, common, format, jitter) if once else _forever(settings, common, format)
     raise typer.Exit(code)
 
@@ -79,7 +84,7 @@ def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
     gc.enable()
     stop = threading.Event()
     interval_s = settings.collect.interval_s
-    with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), _stopped_by_signals(stop):
+    with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stopped_by_signals(stop):
         phase_s = _chance(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
@@ -125,23 +130,6 @@ def _collector(
             memory=Memory(memory_file(settings)),
         )
         yield collector, clock
-
-
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stop`, so that the cycle in hand ends well; a second one ends it at once."""
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _line(cycle: "Cycle", format: LineFormat) -> str:

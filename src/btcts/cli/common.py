@@ -1,4 +1,4 @@
-"""The options that every command shares, the settings they lead to, and where talk goes."""
+"""The options that commands share, the settings they lead to, and where talk goes."""
 
 import functools
 import inspect
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from btcts.cli.completion import provider_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +31,17 @@ ConfigOption = Annotated[
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=PANEL)]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.", rich_help_panel=PANEL)]
 NoColorOption = Annotated[bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=PANEL)]
+
+ProviderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        help="Ask this provider, and no other that is not named too; repeatable.",
+        autocompletion=provider_names,
+    ),
+]
+"""For the commands that ask providers."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,13 @@ import sys
 from typer.core import TyperArgument, TyperOption
 
 
+def provider_names(incomplete: str) -> list[str]:
+    """The providers whose names begin so."""
+    from btcts.providers import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
 def lighten_when_completing() -> None:
     """Keep typer from loading rich and pydantic when a shell asks for completions.
 

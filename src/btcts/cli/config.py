@@ -1,22 +1,15 @@
 """`btcts config`."""
 
 import os
+import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
-
-if TYPE_CHECKING:
-    from btcts.config import Settings
-
-SCHEMA = 1
-"""The version of the JSON document."""
-
-UNSET = {"redis.url": "the embedded Redis"}
-"""What it means that a setting has no value, where that is not simply "not set"."""
+from btcts.cli.help import Command, Group
 
 
 class SettingsFormat(StrEnum):
@@ -26,29 +19,50 @@ class SettingsFormat(StrEnum):
     json = "json"
 
 
-app = typer.Typer(no_args_is_help=True, help="The settings in force, and the files they come from.")
+app = typer.Typer(cls=Group, rich_markup_mode=None)
 
 
-@app.command()
+@app.callback()
+def config() -> None:
+    """The settings in force, and the files they come from.
+
+    Examples:
+      btcts config show
+      btcts config init
+      BTCTS_COLLECT_PROVIDERS=kraken btcts config show
+      REDIS_URL=redis://192.0.2.7:6379/0 btcts config show
+
+    A flag beats the environment, that beats btcts.toml in this folder, that beats the file of the user, which
+    `btcts config init` writes: every setting with its variable and its default. A Redis that is named takes the
+    place of the embedded one; the next collect fills it with the last 24 hours.
+    """
+
+
+@app.command(cls=Command)
 @with_common_options
 def show(
     *,
     format: Annotated[SettingsFormat, typer.Option(help="How they are printed.")] = SettingsFormat.table,
     common: Common,
 ) -> None:
-    """Print every setting in force and where it came from; secrets are masked.
+    """Print every setting in force and where it came from.
 
-    [dim]Example:[/]
-      REDIS_HOST=redis btcts config show
+    Examples:
+      btcts config show
+      REDIS_HOST=redis btcts config show --format json
+
+    embedded.data_dir is where the embedded Redis and unsent prices are kept. Secrets are masked.
     """
+    from btcts.render.settings import settings_json, settings_table
+
     settings = common()
     if format is SettingsFormat.json:
-        typer.echo(_document(settings))
+        typer.echo(settings_json(settings, time.time_ns() // 1_000_000))
     else:
-        _print_table(settings, common)
+        settings_table(settings, common.console())
 
 
-@app.command()
+@app.command(cls=Command)
 @with_common_options
 def init(
     *,
@@ -58,7 +72,8 @@ def init(
 ) -> None:
     """Write a file with every setting, commented out at its default.
 
-    [dim]Example:[/]
+    Examples:
+      btcts config init
       btcts config init --path btcts.toml
     """
     from btcts.config import table, user_file
@@ -71,49 +86,15 @@ def init(
     common.say(f"wrote {target}")
 
 
-@app.command()
+@app.command(cls=Command)
 @with_common_options
 def path(*, common: Common) -> None:
     """Print the files that are looked at, the one that counts most first.
 
-    [dim]Example:[/]
+    Examples:
       btcts config path
     """
     from btcts.config import config_files
 
     for file in config_files(os.environ, Path.cwd(), common.config):
         typer.echo(f"{file.path}  {'present' if file.path.exists() else 'absent'}")
-
-
-def _document(settings: "Settings") -> str:
-    import json
-    import time
-
-    from btcts.layout import MARKET
-
-    rows = {name: {"value": settings.value_of(name), "origin": origin} for name, origin in settings.origins.items()}
-    head = {"schema": SCHEMA, "market": MARKET, "generated_ms": time.time_ns() // 1_000_000}
-    return json.dumps(head | {"settings": rows}, default=str)
-
-
-def _print_table(settings: "Settings", common: Common) -> None:
-    """A narrow terminal folds long values; a pipe gets them whole."""
-    from rich.table import Table
-    from rich.text import Text
-
-    console = common.console()
-    if not console.is_terminal:
-        console.width = 1000
-    table = Table("setting", "value", "origin", box=None, pad_edge=False, header_style="bold")
-    for name, origin in settings.origins.items():
-        shown = _shown(name, settings.value_of(name))
-        table.add_row(*(Text(each, overflow="fold") for each in (name, shown, origin)))
-    console.print(table)
-
-
-def _shown(name: str, value: object) -> str:
-    if value is None:
-        return UNSET.get(name, "not set")
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,55 +1,97 @@
 """`btcts server`: the embedded Redis."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.help import Command, Group
 
 if TYPE_CHECKING:
     from btcts.embedded import Embedded, Status
 
-app = typer.Typer(
-    help="The embedded Redis: a redis-server with the TimeSeries module, of your own.", no_args_is_help=True
-)
+app = typer.Typer(cls=Group, rich_markup_mode=None)
 
 
-@app.command()
+@app.callback()
+def server() -> None:
+    """The embedded Redis, for machines that have none: start, stop, status.
+
+    Examples:
+      btcts server status
+      btcts server stop
+      redis-cli -s "$(btcts server status --format json | jq -r .socket)"
+
+    It is a redis-server with the TimeSeries module on a socket in the data directory. The commands that write
+    install and start it by themselves where no other Redis is named.
+    """
+
+
+@app.command(cls=Command)
 @with_common_options
 def install(*, common: Common) -> None:
-    """Fetch the redis-server and the module into the data directory."""
+    """Fetch the redis-server and the module.
+
+    Examples:
+      btcts server install
+      BTCTS_DATA_DIR=/srv/prices btcts server install
+    """
     binaries = _embedded(common).install(common.say)
     typer.echo(f"redis-server: {binaries.server}")
     typer.echo(f"TimeSeries:   {binaries.module}")
 
 
-@app.command()
+@app.command(cls=Command)
 @with_common_options
 def start(*, common: Common) -> None:
-    """Start it, and let commands start it on demand again."""
-    _report(_embedded(common).start(common.say))
+    """Start it, and let commands start it on demand again.
+
+    Examples:
+      btcts server start
+    """
+    _print(_embedded(common).start(common.say), LineFormat.text)
 
 
-@app.command()
+@app.command(cls=Command)
 @with_common_options
 def stop(*, common: Common) -> None:
-    """Stop it, its data saved; it stays stopped until `btcts server start`."""
-    _report(_embedded(common).stop())
+    """Stop it, its data saved, until it is started again.
+
+    Examples:
+      btcts server stop
+    """
+    _print(_embedded(common).stop(), LineFormat.text)
 
 
-@app.command()
+@app.command(cls=Command)
 @with_common_options
-def status(*, common: Common) -> None:
-    """Say whether it runs, and where; exit code 1 when it does not."""
+def status(
+    *,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Say whether it runs, and where its socket and data are.
+
+    Examples:
+      btcts server status
+      btcts server status --format json
+
+    The exit code is 1 when it does not run.
+    """
     found = _embedded(common).status()
-    _report(found)
+    _print(found, format)
     raise typer.Exit(0 if found.running else 1)
 
 
-@app.command()
+@app.command(cls=Command)
 @with_common_options
 def run(*, common: Common) -> None:
-    """Run it in the foreground, for systemd and containers."""
+    """Run it in the foreground, for systemd and containers.
+
+    Examples:
+      btcts server run
+    """
     _embedded(common).run(common.say)
 
 
@@ -60,12 +102,7 @@ def _embedded(common: Common) -> "Embedded":
     return Embedded(settings.data_dir, redis_server=settings.redis_server)
 
 
-def _report(status: "Status") -> None:
-    state = "running" if status.running else "not running"
-    if status.running and status.version:
-        state += f" (pid {status.pid}, Redis {status.version}, TimeSeries {status.module_version})"
-    if status.stopped:
-        state += ", stopped until `btcts server start`"
-    typer.echo(f"state:  {state}")
-    typer.echo(f"socket: {status.socket}")
-    typer.echo(f"data:   {status.data_dir}")
+def _print(status: "Status", format: LineFormat) -> None:
+    from btcts.render.server import server_json, server_text
+
+    typer.echo(server_json(status) if format is LineFormat.json else server_text(status))

@@ -91,19 +91,26 @@ def _flat(table: Mapping[str, Any], sections: set[str], prefix: str = "") -> Ite
 
 
 def _line_of(name: str, text: str) -> str:
-    """ " line 3" where the usual way of writing finds the key, nothing for the unusual ones."""
+    """ " line 3" for the key, or for the table that it is in where its own line is not found."""
+    lines = _lines(text)
+    while name not in lines and "." in name:
+        name = name.rpartition(".")[0]
+    return f" line {lines[name]}" if name in lines else ""
+
+
+def _lines(text: str) -> dict[str, int]:
+    """By dotted name, the line of each table and key that does not stand inside of an inline table."""
+    lines: dict[str, int] = {}
     prefix = ""
     for number, line in enumerate(text.splitlines(), 1):
-        word = line.strip()
+        word = line.strip().replace('"', "").replace("'", "")
         if word.startswith("["):
-            prefix = word.strip("[").partition("]")[0].strip()
-            found = prefix == name
-            prefix += "."
+            table = word.strip("[").partition("]")[0].strip()
+            prefix = f"{table}."
+            lines.setdefault(table, number)
         else:
-            found = prefix + word.partition("=")[0].strip() == name
-        if found:
-            return f" line {number}"
-    return ""
+            lines.setdefault(prefix + word.partition("=")[0].strip(), number)
+    return lines
 
 
 def _with_tilde(path: Path) -> str:

@@ -124,6 +124,7 @@ def _collect(providers: Iterable[str]) -> tuple[Setting, ...]:
             names.check(DEFAULT_PROVIDERS),
             "BTCTS_COLLECT_PROVIDERS",
             "The price APIs that are asked (in a variable: separated by commas).",
+            flag="--provider",
         ),
         Setting("collect.quorum", count, 1, "BTCTS_COLLECT_QUORUM", "How many providers must give a usable price."),
     )

@@ -1,0 +1,36 @@
+"""The embedded Redis as it is seen from outside: lines for people, or JSON as `schemas/server-status.json` says."""
+
+import json
+
+from btcts.embedded import Status
+from btcts.render.documents import SCHEMA
+
+
+def server_text(status: Status) -> str:
+    """Whether it runs, and where it listens and keeps its data."""
+    return f"state:  {_state(status)}\nsocket: {status.socket}\ndata:   {status.data_dir}"
+
+
+def server_json(status: Status) -> str:
+    """One object on one line."""
+    document = {
+        "schema": SCHEMA,
+        "running": status.running,
+        "stopped": status.stopped,
+        "socket": str(status.socket),
+        "url": f"unix://{status.socket}",
+        "data_dir": str(status.data_dir),
+        "pid": status.pid,
+        "version": status.version,
+        "timeseries": status.module_version,
+    }
+    return json.dumps(document)
+
+
+def _state(status: Status) -> str:
+    state = "running" if status.running else "not running"
+    if status.running and status.version:
+        state += f" (pid {status.pid}, Redis {status.version}, TimeSeries {status.module_version})"
+    if status.stopped:
+        state += ", stopped until `btcts server start`"
+    return state

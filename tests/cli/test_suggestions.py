@@ -1,0 +1,121 @@
+"""A mistyped call is answered by one line that says what was meant."""
+
+import pytest
+
+from btcts import cli
+from btcts.cli.mistakes import explained
+from btcts.errors import ConfigError
+from cli.conftest import Btcts
+
+
+def said(call: str) -> str:
+    """The line about a wrong call."""
+    with pytest.raises((cli.UsageError, ConfigError)) as refused:
+        cli.app(call.split(), prog_name="btcts", standalone_mode=False)
+    return explained(refused.value) if isinstance(refused.value, cli.UsageError) else str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("shwo", "there is no command 'shwo'; did you mean 'show'?"),
+        ("SHOW", "there is no command 'SHOW'; did you mean 'show'?"),
+        ("initkeys", "there is no command 'initkeys'; did you mean 'init-keys'?"),
+        ("server strat", "server has no command 'strat'; did you mean 'start'?"),
+        ("config shw", "config has no command 'shw'; did you mean 'show'?"),
+        ("help", "there is no command 'help'; see btcts --help"),
+    ],
+)
+def test_a_mistyped_command(call: str, line: str) -> None:
+    assert said(call) == line
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("show --limt 3", "show has no option --limt; did you mean '--limit'?"),
+        ("collect --onc", "collect has no option --onc; did you mean '--once'?"),
+        ("server start --foo", "server start has no option --foo; see btcts server start --help"),
+        ("show -x", "show has no option -x; see btcts show --help"),
+        ("--redis unix:///x show", "there is no option --redis here; write it behind the command"),
+        ("--versoin", "there is no option --versoin; did you mean '--version'?"),
+        ("show --limit", "option '--limit' requires an argument; see btcts --help"),
+    ],
+)
+def test_a_mistyped_option(call: str, line: str) -> None:
+    assert said(call) == line
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("15m", "15min"),
+        ("15mn", "15min"),
+        ("5m", "5min"),
+        ("minutes", "minute"),
+        ("1min", "minute"),
+        ("1m", "minute"),
+        ("Hours", "hour"),
+        ("1h", "hour"),
+        ("60min", "hour"),
+    ],
+)
+def test_a_mistyped_resolution(typed: str, meant: str) -> None:
+    assert said(f"show {typed}") == (
+        f"resolution '{typed}' is not one of minute, 5min, 15min, hour; did you mean '{meant}'?"
+    )
+
+
+def test_what_is_like_no_resolution_is_told_all_of_them() -> None:
+    assert said("show week") == "resolution 'week' is not one of minute, 5min, 15min, hour; see btcts show --help"
+
+
+def test_a_mistyped_format() -> None:
+    assert said("status --format jsn") == "--format 'jsn' is not one of text, json; did you mean 'json'?"
+
+
+@pytest.mark.parametrize("command", ["collect --once", "backfill"])
+def test_a_mistyped_provider(command: str) -> None:
+    line = said(f"{command} --provider krakn")
+
+    assert line.startswith("flag --provider: 'krakn' is not one of bitfinex, ")
+    assert line.endswith("; did you mean 'kraken'?")
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("show --limit 0", "--limit: input should be greater than or equal to 1; see btcts show --help"),
+        ("prune now", "got unexpected extra argument(s) (now); see btcts prune --help"),
+    ],
+)
+def test_another_mistake_is_told_where_to_read_on(call: str, line: str) -> None:
+    assert said(call) == line
+
+
+@pytest.mark.parametrize("typed", [["sh\now"], ["show", "15\nm"], ["show", "--li\nmt"], ["show", "min\x1b[31mute"]])
+def test_no_character_that_was_typed_breaks_the_line(btcts: Btcts, typed: list[str]) -> None:
+    done = btcts(*typed)
+
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert done.err[:-1].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "meant"),
+    [
+        (["shwo"], {}, "'show'"),
+        (["show", "15m"], {}, "'15min'"),
+        (["config", "show"], {"BTCTS_COLLECT_PROVIDERS": "krakn"}, "'kraken'"),
+        (["config", "show"], {"BTCTS_COLECT_QUORUM": "2"}, "'BTCTS_COLLECT_QUORUM'"),
+    ],
+)
+def test_the_command_says_it_on_stderr_and_exits_2(
+    btcts: Btcts, arguments: list[str], changes: dict[str, str], meant: str
+) -> None:
+    done = btcts(*arguments, **changes)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("btcts: ")
+    assert done.err.endswith(f"; did you mean {meant}?\n")
