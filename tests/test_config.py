@@ -522,7 +522,9 @@ class TestUnknown:
             "environment BTCTS_COLLECT_INTERVAL: there is no such setting; did you mean 'BTCTS_COLLECT_INTERVAL_S'?"
         )
 
-    @pytest.mark.parametrize("variable", ["REDIS_TLS", "BTCTS_SERVICE_HOST", "BTCTS_PORT_80_TCP", "BTCTS_ALERT_RULE", "PATH"])
+    @pytest.mark.parametrize(
+        "variable", ["REDIS_TLS", "BTCTS_SERVICE_HOST", "BTCTS_PORT_80_TCP", "BTCTS_ALERT_RULE", "PATH"]
+    )
     def test_variables_of_others_are_left_alone(self, variable: str) -> None:
         assert of_environment({variable: "x"}) == of_environment({})
 

@@ -85,6 +85,15 @@ def test_a_reader_neither_starts_nor_creates_an_embedded_redis(tmp_path: Path) -
     assert not folder.exists()
 
 
+def test_a_reader_of_one_that_was_stopped_is_told_how_to_start_it(embedded: Embedded) -> None:
+    embedded.ensure(print)
+    embedded.stop()
+    own = settings(embedded.socket.parent)
+
+    with pytest.raises(EmbeddedError, match="run btcts server start"):
+        connect(own, clock=ServerClock(), writes=False, say=print)
+
+
 def test_a_named_redis_is_used_with_its_password_and_database(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--requirepass", "two words")
     named = settings(tmp_path, REDIS_URL=f"unix://{server.socket}", REDIS_PASSWORD="two words", REDIS_DB="3")

@@ -39,10 +39,10 @@ def connect(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[st
     if writes:
         embedded.ensure(say)
         return embedded_store(embedded, clock=clock, say=say)
-    if not embedded.status().running:
-        raise EmbeddedError(
-            "no Redis is named and the embedded one does not run; run btcts collect --once, or pass --redis"
-        )
+    known = embedded.status()
+    if not known.running:
+        step = "btcts server start" if known.stopped else "btcts collect --once"
+        raise EmbeddedError(f"no Redis is named and the embedded one does not run; run {step}, or pass --redis")
     return embedded_store(embedded, clock=clock)
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -14,7 +15,10 @@ from jsonschema import Draft202012Validator
 from btcts.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.model import REASONS, Slot, Tick
 from btcts.render.documents import SLOT_FIELDS, overview_csv, overview_json, show_csv, show_json
+from btcts.render.figures import percent, price
+from btcts.render.overview import moves_columns
 from btcts.services.show import Shown, View
+from btcts.volatility import volatility
 from render.views import NOW_MS, polled, view_of, walk, without
 
 VIEWS = {
@@ -42,20 +46,25 @@ def test_the_schemas_are_schemas(name: str) -> None:
     Draft202012Validator.check_schema(schema(name))
 
 
-def test_both_schemas_describe_a_slot_alike() -> None:
-    assert schema("show")["$defs"]["slot"] == schema("overview")["$defs"]["slot"]
+@pytest.mark.parametrize("part", ["slot", "gaps", "volatility", "range"])
+def test_both_schemas_describe_what_they_share_alike(part: str) -> None:
+    assert schema("show")["$defs"][part] == schema("overview")["$defs"][part]
 
 
 @pytest.mark.parametrize("name", ["show", "overview"])
 def test_the_schemas_say_what_every_field_means(name: str) -> None:
     document = schema(name)
-    described = [*document["properties"].values(), *document["$defs"]["slot"]["properties"].values()]
+    objects = [document, *(each for part, each in document["$defs"].items())]
+    described = [field for each in objects for field in each["properties"].values()]
 
-    assert all(each.get("description") for each in described)
+    assert all(each.get("description") or each.get("$ref") == "#/$defs/resolution" for each in described)
 
 
 def test_the_schemas_know_the_reasons() -> None:
-    assert schema("show")["$defs"]["slot"]["properties"]["reason"]["enum"] == [*REASONS, None]
+    parts = schema("show")["$defs"]
+
+    assert parts["slot"]["properties"]["reason"]["enum"] == [*REASONS, None]
+    assert parts["gaps"]["properties"]["reasons"]["propertyNames"]["enum"] == [*REASONS, "unknown"]
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
@@ -92,6 +101,81 @@ def test_a_slot_says_when_it_starts_what_it_holds_and_how_far_it_counts() -> Non
     }
 
 
+def test_closed_slots_that_lack_minutes_are_counted_by_their_reason() -> None:
+    view = view_of(without(walk(), range(13, 27), range(40, 41)), "5min")
+
+    gaps = json.loads(show_json(view))["gaps"]
+
+    assert gaps == {"empty": 2, "incomplete": 2, "minutes": 15, "reasons": {"not_reached": 4}}
+
+
+def test_what_nobody_looked_into_is_a_gap_for_an_unknown_reason() -> None:
+    view = one_slot(64_000.0)
+    slot = replace(view.shown[0].slots[0], closed=True)
+    view = replace(view, shown=(replace(view.shown[0], slots=(slot,)),))
+
+    assert json.loads(show_json(view))["gaps"]["reasons"] == {"unknown": 1}
+
+
+def test_the_volatility_is_that_of_the_slots_in_the_document() -> None:
+    view = view_of(walk(), "5min")
+    measured = volatility(view.shown[0].slots, FIVE_MINUTES.bucket_ms)
+    assert measured.range
+    assert measured.widest
+
+    said = json.loads(show_json(view))["volatility"]
+
+    assert said == {
+        "low": measured.range.low,
+        "high": measured.range.high,
+        "range": {
+            "start_ms": measured.range.start_ms,
+            "usd": measured.range.high - measured.range.low,
+            "ratio": measured.range.ratio,
+        },
+        "widest": {
+            "start_ms": measured.widest.start_ms,
+            "usd": measured.widest.width,
+            "ratio": measured.widest.ratio,
+        },
+        "returns": 11,
+        "realised": measured.realised,
+        "realised_per_year": measured.realised_per_year,
+        "ranges": 12,
+        "parkinson": measured.parkinson,
+        "parkinson_per_year": measured.parkinson_per_year,
+    }
+
+
+def test_what_is_not_known_of_the_volatility_and_the_moves_is_null() -> None:
+    empty = json.loads(overview_json(view_of({}, *RESOLUTIONS)))
+    measured = empty["resolutions"]["hour"]["volatility"]
+
+    assert (measured["low"], measured["range"], measured["widest"], measured["realised"]) == (None, None, None, None)
+    assert (measured["returns"], measured["ranges"]) == (0, 0)
+    assert empty["change"] == {"5min": None, "15min": None, "1h": None, "24h": None}
+    assert (empty["low_24h"], empty["high_24h"]) == (None, None)
+
+
+def test_the_moves_are_those_of_the_table() -> None:
+    view = view_of(walk(), *RESOLUTIONS)
+    table = moves_columns(view, places=2, ascii_only=False)
+
+    document = json.loads(overview_json(view))
+
+    assert {span: percent(each["ratio"]) for span, each in document["change"].items()} == {
+        span: table[span].cells[0].text for span in document["change"]
+    }
+    assert price(document["low_24h"], 2) == table["low"].cells[0].text
+    assert price(document["high_24h"], 2) == table["high"].cells[0].text
+
+
+def test_the_providers_that_agreed_are_named() -> None:
+    view = replace(view_of(walk(), "5min"), members=("coinbase", "kraken"))
+
+    assert json.loads(show_json(view))["members"] == ["coinbase", "kraken"]
+
+
 def test_an_empty_store_has_no_price_no_age_and_is_stale() -> None:
     document = json.loads(show_json(view_of({}, "15min")))
 
@@ -109,12 +193,13 @@ def test_a_price_stamped_slightly_ahead_is_new_not_negative() -> None:
     assert json.loads(show_json(view_of(walk(), "15min", age_s=-4)))["age_s"] == 0
 
 
-def test_each_resolution_of_the_overview_has_the_slots_that_show_gives() -> None:
+def test_each_resolution_of_the_overview_has_what_show_says_of_it() -> None:
     overview = json.loads(overview_json(view_of(walk(), *RESOLUTIONS)))["resolutions"]
 
     alone = {name: json.loads(show_json(view_of(walk(), name))) for name in RESOLUTIONS}
 
-    assert overview == {name: {"bucket_ms": each["bucket_ms"], "slots": each["slots"]} for name, each in alone.items()}
+    assert overview == {name: {part: alone[name][part] for part in each} for name, each in overview.items()}
+    assert list(overview["hour"]) == ["bucket_ms", "slots", "gaps", "volatility"]
 
 
 def test_a_document_stands_on_one_line() -> None:

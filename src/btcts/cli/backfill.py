@@ -46,7 +46,7 @@ def backfill(
     format: Annotated[LineFormat, typer.Option(help="What is printed for each part.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Settle minutes of the kept day from the candles of the providers, or of a file.
+    """Settle minutes from the candles of the providers, or of a file.
 
     Examples:
       btcts backfill

@@ -13,31 +13,49 @@ if TYPE_CHECKING:
     from btcts.clock import Clock
     from btcts.store import Store
 
+CHART_HEIGHT = 20
+"""Lines of the chart, so that it does not push the tables off the screen."""
+
+NEXT = """
+These prices were simulated. For true ones:
+  btcts collect --once        fetch the price and the candles of the last 24 hours
+  btcts collect --forever     keep them fresh
+  btcts show --watch          follow them"""
+
 
 @with_common_options
 def demo(*, common: Common) -> None:
-    """Show the whole of it on simulated prices: no exchange, no key, no Redis needed, nothing left behind."""
+    """See all of it on simulated prices; nothing is left behind."""
     from btcts.clock import ServerClock
     from btcts.polling import Poller
     from btcts.providers import DEFAULTS, open_providers
     from btcts.render.lines import cycle_line
-    from btcts.render.tables import overview_table, show_table
     from btcts.services.collect import Collector, once
-    from btcts.services.show import show
 
     clock = ServerClock()
-    console = common.console()
     with (
         _throw_away_store(clock, common) as store,
         open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
         Poller(providers) as poller,
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
-        typer.echo(f"collected: {cycle_line(cycle, utc=False)}\n")
-        show_table(show(store, ["15min"]), utc=False, console=console)
-        console.print()
-        overview_table(show(store), utc=False, console=console)
-    typer.echo("\nThese prices were simulated. For true ones: btcts collect --once && btcts show")
+        typer.echo(f"collected: {cycle_line(cycle, utc=False)}")
+        _print_pages(store, common)
+    typer.echo(NEXT)
+
+
+def _print_pages(store: "Store", common: Common) -> None:
+    """The overview, a table and a chart, each under the command that shows it."""
+    from btcts.cli.printer import Form, Printer
+    from btcts.services.show import show
+
+    for command, form, names in (
+        ("btcts show", Form.table, []),
+        ("btcts show 15min", Form.table, ["15min"]),
+        ("btcts show hour --chart", Form.chart, ["hour"]),
+    ):
+        typer.echo(f"\n$ {command}")
+        Printer(form, False, common).print(show(store, names), height=CHART_HEIGHT)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def init_keys(
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Make Redis match the layout: create, alter and repair keys and rules.
+    """Make Redis match the layout: create, alter, repair.
 
     Examples:
       btcts init-keys --dry-run

@@ -16,7 +16,7 @@ app = typer.Typer(cls=Group, rich_markup_mode=None)
 
 @app.callback()
 def server() -> None:
-    """The embedded Redis, for machines that have none: start, stop, status.
+    """The embedded Redis, for machines that have none.
 
     Examples:
       btcts server status

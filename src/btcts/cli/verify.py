@@ -34,7 +34,7 @@ def verify(
     format: Annotated[FindingFormat, typer.Option(help="How to print it.")] = FindingFormat.table,
     common: Common,
 ) -> None:
-    """Recompute every bucket from the ticks and name each slot, key and rule that differs.
+    """Recompute every bucket from the ticks, and name what differs.
 
     A minute with a damaged candle is unsettled by a repair, and settled anew by the next
     collect; with --upstream the providers are asked for the window's candles, which name
@@ -42,7 +42,7 @@ def verify(
 
     Exits 1 when something differs and was not put right, 4 when no provider answers.
 
-    [dim]Examples:[/]
+    Examples:
       btcts verify
       btcts verify --upstream
       btcts verify --upstream --repair

@@ -77,7 +77,7 @@ def watch(
     ] = False,
     common: Common,
 ) -> None:
-    """Watch the price and say when it crosses a level or moves, once each time.
+    """Say when the price crosses a level or moves, once each time.
 
     Examples:
       btcts watch --above 100000 --below 80000

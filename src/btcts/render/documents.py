@@ -1,19 +1,23 @@
 """JSON and CSV for programs; `schemas/` describes the JSON of `show` field by field.
 
 A JSON document stands on one line, so that several make a stream. Prices are written as they are stored: with the
-fewest digits that read back as the same number. No text ends in a line end; printing adds it.
+fewest digits that read back as the same number. No text ends in a line end; printing adds it. What is worked out is
+worked out from the slots in the document, and null where they do not suffice.
 """
 
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from btcts.layout import MARKET
-from btcts.model import Slot
+from btcts.model import MINUTE_MS, Slot
+from btcts.moves import SPANS, Move, day_range, move
 from btcts.render.times import iso
 from btcts.services.show import Shown, View
+from btcts.volatility import Range, Volatility, volatility
 
 SCHEMA = 1
 """The version of the JSON documents; raised when a field goes away or changes its meaning."""
@@ -24,12 +28,13 @@ SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", 
 def show_json(view: View) -> str:
     """The slots of one resolution, as `schemas/show.json` says."""
     (shown,) = view.shown
-    return _json(_head(view) | {"resolution": shown.resolution.name} | _slots(shown))
+    return _json(_head(view) | {"resolution": shown.resolution.name} | _resolution(shown))
 
 
 def overview_json(view: View) -> str:
     """The slots of every resolution, as `schemas/overview.json` says."""
-    return _json(_head(view) | {"resolutions": {each.resolution.name: _slots(each) for each in view.shown}})
+    resolutions = {each.resolution.name: _resolution(each) for each in view.shown}
+    return _json(_head(view) | _moves(view) | {"resolutions": resolutions})
 
 
 def show_csv(view: View) -> str:
@@ -55,11 +60,65 @@ def _head(view: View) -> dict[str, Any]:
         "price": newest and newest.price,
         "age_s": view.age_s,
         "stale": view.stale,
+        "members": view.members,
     }
 
 
-def _slots(shown: Shown) -> dict[str, Any]:
-    return {"bucket_ms": shown.resolution.bucket_ms, "slots": [_slot(each) for each in shown.slots]}
+def _moves(view: View) -> dict[str, Any]:
+    slots = {each.resolution.name: each.slots for each in view.shown}
+    newest = view.newest.price if view.newest else None
+    low, high = day_range(slots, view.now_ms) or (None, None)
+    return {
+        "change": {span: _move(move(span, slots, newest, view.now_ms)) for span in SPANS},
+        "low_24h": low,
+        "high_24h": high,
+    }
+
+
+def _move(moved: Move | None) -> dict[str, float] | None:
+    return None if moved is None else {"from": moved.then, "usd": moved.usd, "ratio": moved.ratio}
+
+
+def _resolution(shown: Shown) -> dict[str, Any]:
+    bucket_ms = shown.resolution.bucket_ms
+    return {
+        "bucket_ms": bucket_ms,
+        "slots": [_slot(each) for each in shown.slots],
+        "gaps": _gaps(shown.slots, bucket_ms // MINUTE_MS),
+        "volatility": _volatility(volatility(shown.slots, bucket_ms)),
+    }
+
+
+def _gaps(slots: Iterable[Slot], whole: int) -> dict[str, Any]:
+    """The closed slots that lack some of their `whole` minutes."""
+    lacking = [each for each in slots if each.closed and each.minutes < whole]
+    empty = sum(each.missing for each in lacking)
+    return {
+        "empty": empty,
+        "incomplete": len(lacking) - empty,
+        "minutes": sum(whole - each.minutes for each in lacking),
+        "reasons": Counter(each.reason or "unknown" for each in lacking),
+    }
+
+
+def _volatility(measured: Volatility) -> dict[str, Any]:
+    total = measured.range
+    return {
+        "low": total and total.low,
+        "high": total and total.high,
+        "range": _range(total),
+        "widest": _range(measured.widest),
+        "returns": measured.returns,
+        "realised": measured.realised,
+        "realised_per_year": measured.realised_per_year,
+        "ranges": measured.ranges,
+        "parkinson": measured.parkinson,
+        "parkinson_per_year": measured.parkinson_per_year,
+    }
+
+
+def _range(measured: Range | None) -> dict[str, Any] | None:
+    return measured and {"start_ms": measured.start_ms, "usd": measured.width, "ratio": measured.ratio}
 
 
 def _slot(slot: Slot) -> dict[str, Any]:

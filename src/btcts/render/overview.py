@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from btcts.layout import HOUR, MINUTE, Resolution
-from btcts.model import HOUR_MS, MINUTE_MS, Slot
+from btcts.model import Slot
+from btcts.moves import day_range, move
 from btcts.render.columns import Cell, Column
 from btcts.render.figures import percent, price, share
 from btcts.render.slots import price_columns, trend
@@ -12,7 +12,7 @@ from btcts.render.volatility import RATIO_PLACES, YEAR_PLACES
 from btcts.services.show import Shown, View
 from btcts.volatility import volatility
 
-DAY_MS = 24 * HOUR_MS
+HEADINGS = {"5min": "5 min", "15min": "15 min", "1h": "1 h", "24h": "24 h"}
 
 MOVES_LAYOUTS = (
     "5min 15min 1h 24h low place high range%",
@@ -49,10 +49,7 @@ def moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Col
     bar between them shows where the newest price stands. What is not known is a dash.
     """
     return {
-        "5min": _move("5 min", view, MINUTE, 5 * MINUTE_MS),
-        "15min": _move("15 min", view, MINUTE, 15 * MINUTE_MS),
-        "1h": _move("1 h", view, MINUTE, HOUR_MS),
-        "24h": _move("24 h", view, HOUR, DAY_MS),
+        **{span: _move(heading, span, view) for span, heading in HEADINGS.items()},
         **_day_columns(view, places=places, ascii_only=ascii_only),
     }
 
@@ -71,11 +68,9 @@ def summary_columns(shown: Sequence[Shown], *, places: int, utc: bool, ascii_onl
 
 def _day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
     """`low` and `high` of the day, `place` between them and `range%`."""
-    hours = _reaching(view, HOUR, DAY_MS)
-    low = min((each.min for each in hours if each.min is not None), default=None)
-    high = max((each.max for each in hours if each.max is not None), default=None)
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
-    if low and high:
+    if found := day_range(_slots(view), view.now_ms):
+        low, high = found
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
         if view.newest is not None:
             texts["place"] = place(view.newest.price, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
@@ -93,18 +88,11 @@ def _share(flags: Sequence[bool]) -> str:
     return f"{sum(flags)}/{len(flags)}"
 
 
-def _reaching(view: View, resolution: Resolution, ago_ms: int) -> Sequence[Slot]:
-    """The slots from the one in which that long ago lies; none when it is not shown."""
-    start_ms = resolution.start_of(view.now_ms - ago_ms)
-    slots = next((each.slots for each in view.shown if each.resolution == resolution), ())
-    since = [each for each in slots if each.start_ms >= start_ms]
-    return since if since and since[0].start_ms == start_ms else ()
+def _move(heading: str, span: str, view: View) -> Column:
+    found = move(span, _slots(view), view.newest.price if view.newest else None, view.now_ms)
+    text = percent(found.ratio) if found else "-"
+    return Column(heading, (Cell(text, trend(text) if found else ""),))
 
 
-def _move(heading: str, view: View, resolution: Resolution, ago_ms: int) -> Column:
-    slots = _reaching(view, resolution, ago_ms)
-    then = slots[0].close if slots else None
-    if view.newest is None or not then:
-        return Column.plain(heading, ["-"])
-    move = percent(view.newest.price / then - 1)
-    return Column(heading, (Cell(move, trend(move)),))
+def _slots(view: View) -> dict[str, tuple[Slot, ...]]:
+    return {each.resolution.name: each.slots for each in view.shown}

@@ -1,11 +1,13 @@
-"""`show`: what is stored, as slots by the clock."""
+"""`show`: what is stored, as slots by the clock, once or again and again."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from btcts.layout import RESOLUTIONS, Resolution
-from btcts.model import Slot, Tick
+from btcts.clock import Clock, next_beat
+from btcts.errors import StoreError
+from btcts.layout import RESOLUTIONS, Resolution, window
+from btcts.model import MINUTE_MS, Slot, Tick
 
 if TYPE_CHECKING:
     from btcts.store import Store
@@ -24,7 +26,8 @@ class View:
     """What there is to show at `now_ms`: one resolution, or all of them for the overview.
 
     A newest price older than `max_age_s` makes the view stale; `simulated` prices must be labelled wherever they
-    are shown.
+    are shown. `members` are the providers that agreed on the newest price, none where that is not known. It is
+    `silent_ms` since `now_ms` that Redis answered last: the price is so much older, the slots are those of then.
     """
 
     now_ms: int
@@ -32,13 +35,15 @@ class View:
     max_age_s: float
     simulated: bool
     shown: tuple[Shown, ...]
+    members: tuple[str, ...] = ()
+    silent_ms: int = 0
 
     @property
     def age_s(self) -> float | None:
         """Seconds since the newest price, 0 when it is stamped slightly ahead of `now_ms`; None without a price."""
         if self.newest is None:
             return None
-        return max(0, self.now_ms - self.newest.time_ms) / 1000
+        return max(0, self.now_ms + self.silent_ms - self.newest.time_ms) / 1000
 
     @property
     def stale(self) -> bool:
@@ -46,39 +51,103 @@ class View:
         return self.age_s is None or self.age_s > self.max_age_s
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which of the kept slots are wanted: those from the one that `since_ms` lies in, the newest `limit` of them.
+
+    The open slot counts as one, unless only closed ones are wanted.
+    """
+
+    since_ms: int | None = None
+    limit: int | None = None
+    closed_only: bool = False
+
+    def of(self, slots: Sequence[Slot], resolution: Resolution) -> tuple[Slot, ...]:
+        """The wanted ones of these."""
+        first_ms = 0 if self.since_ms is None else resolution.start_of(self.since_ms)
+        wanted = [each for each in slots if each.start_ms >= first_ms and (each.closed or not self.closed_only)]
+        return tuple(wanted if self.limit is None else wanted[-self.limit :])
+
+
+ALL = Which()
+
+
 def show(
     store: "Store",
     names: Sequence[str] = (),
     *,
     at_ms: int | None = None,
-    limit: int | None = None,
-    closed_only: bool = False,
+    which: Which = ALL,
     max_age_s: float | None = None,
 ) -> View:
     """The slots of the named resolutions (default: all four) at `at_ms` (default: now by the server's clock).
 
-    `limit` keeps the newest so many slots, the open one counted; without `max_age_s` the collectors' cadence decides
-    what is stale.
+    Without `max_age_s` the collectors' cadence decides what is stale.
 
     Raises:
         StoreError: Redis does not answer.
     """
     snapshot = store.snapshot(*names, at_ms=at_ms)
-
-    def kept(slots: Sequence[Slot]) -> tuple[Slot, ...]:
-        wanted = [slot for slot in slots if slot.closed or not closed_only]
-        return tuple(wanted if limit is None else wanted[-limit:])
-
+    kept = ((RESOLUTIONS[name], slots) for name, slots in snapshot.slots.items())
+    past = at_ms is not None and snapshot.newest is not None and snapshot.newest.time_ms >= at_ms
     return View(
         now_ms=snapshot.now_ms,
-        newest=snapshot.newest,
+        newest=_newest_before(store, snapshot.now_ms) if past else snapshot.newest,
         max_age_s=snapshot.state.max_age_s if max_age_s is None else max_age_s,
         simulated=bool(snapshot.state.simulated),
-        shown=tuple(Shown(RESOLUTIONS[name], kept(slots)) for name, slots in snapshot.slots.items()),
+        shown=tuple(Shown(resolution, which.of(slots, resolution)) for resolution, slots in kept),
+        members=() if past else snapshot.state.members,
     )
 
 
+def _newest_before(store: "Store", at_ms: int) -> Tick | None:
+    """The tick that was the newest one then; None when it is not kept any more, or there was none."""
+    return next(reversed(store.ticks(window(at_ms))), None)
+
+
 def newest_ms(store: "Store") -> int | None:
-    """The time of the newest tick, by which an old store can be looked at; None on an empty one."""
+    """The end of the newest tick's ms, at which a minute that ends with it is over; None on an empty store.
+
+    By it an old store can be looked at.
+    """
     newest = store.latest()
-    return newest.time_ms if newest else None
+    return newest.time_ms + 1 if newest else None
+
+
+def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s: float) -> Iterator[View | StoreError]:
+    """What there is to show, at once and then at every multiple of the interval since the epoch, without an end.
+
+    `look` is asked for it when there is a new price, and once a minute, when slots close; else one small read does.
+    While Redis does not answer, what it failed with.
+    """
+    interval_ms = round(interval_s * 1000)
+    seen: View | None = None
+    while True:
+        try:
+            seen = (seen and _unchanged(seen, store, clock)) or look()
+        except StoreError as exc:
+            yield exc
+        else:
+            yield seen
+        now_ms = clock.now_ms()
+        clock.sleep((next_beat(now_ms, interval_ms, 0) - now_ms) / 1000)
+
+
+def _unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
+    """The same as of now; None when there is a new price, or slots may have closed."""
+    if store.latest() != seen.newest:
+        return None
+    now_ms = clock.now_ms()
+    return replace(seen, now_ms=now_ms) if now_ms // MINUTE_MS == seen.now_ms // MINUTE_MS else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The last view that Redis gave, and what it failed with since; None when it answers."""
+
+    view: View
+    away: StoreError | None = None
+
+    def at(self, now_ms: int) -> View:
+        """What there is to show then."""
+        return replace(self.view, silent_ms=max(0, now_ms - self.view.now_ms)) if self.away else self.view

@@ -1,0 +1,131 @@
+"""`btcts show --watch`: views as they change, in place on a terminal or as lines."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from btcts.cli.screen import Screen
+from btcts.clock import Clock
+from btcts.errors import StoreError, StoreUnreachable
+from btcts.services.show import Sight, View
+
+if TYPE_CHECKING:
+    from btcts.render.live import Frames
+
+News = SimpleQueue[View | Exception | signal.Signals]
+"""What there is to react to; a signal handler may put into it at any time."""
+
+PATIENCE_S = 2.0
+"""How long a Redis that hangs is waited for before it is said."""
+
+
+def stream(views: Iterator[View | StoreError], text: Callable[[View], str], where: str) -> None:
+    """Print the view, and again at each new price; that Redis is away is said once.
+
+    Raises:
+        StoreError: Redis does not answer the first time.
+    """
+    gc.enable()
+    sight: Sight | None = None
+    for each in views:
+        before, sight = sight, _after(sight, each)
+        if isinstance(each, StoreError):
+            if before and not before.away:
+                typer.echo(f"btcts: {each}; trying again", err=True)
+        else:
+            if before and before.away:
+                typer.echo(f"btcts: Redis at {where} answers again", err=True)
+            if not before or before.view.newest != each.newest:
+                typer.echo(text(each))
+
+
+def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, interval_s: float) -> NoReturn:
+    """Draw the view in place as it changes, until a signal ends it.
+
+    A thread looks, so that a Redis that hangs does not keep the age from growing.
+
+    Raises:
+        StoreError: Redis does not answer the first time.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    gc.enable()
+    sight = _after(None, next(views))
+    news: News = SimpleQueue()
+    threading.Thread(target=_look_on, args=(views, news), daemon=True).start()
+    screen = Screen(sys.stdout.fileno(), frames.console.encoding)
+
+    def redraw(seen: Sight) -> None:
+        size = screen.size
+        screen.draw(frames.frame(seen, now_ms=clock.now_ms(), size=size), size)
+
+    with _noted_signals(news):
+        while True:
+            with screen.shown():
+                sight = _until_suspended(sight, news, redraw, interval_s)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _until_suspended(sight: Sight, news: News, redraw: Callable[[Sight], None], interval_s: float) -> Sight:
+    """Draw at each news, until Ctrl-Z; what is seen then."""
+    while True:
+        redraw(sight)
+        try:
+            new = news.get(timeout=interval_s if sight.away else interval_s + PATIENCE_S)
+        except Empty:
+            new = StoreUnreachable(f"Redis gives no answer within {PATIENCE_S:g} s")
+        match new:
+            case signal.SIGINT:
+                raise KeyboardInterrupt
+            case signal.SIGTERM:
+                sys.exit(128 + signal.SIGTERM)
+            case signal.SIGTSTP:
+                return sight
+            case View() | Exception():
+                sight = _after(sight, new)
+
+
+def _after(sight: Sight | None, new: View | Exception) -> Sight:
+    """What is known after this answer.
+
+    Raises:
+        StoreError: it is the first one, and there is no view.
+    """
+    if isinstance(new, View):
+        return Sight(new)
+    if sight is None or not isinstance(new, StoreError):
+        raise new
+    return replace(sight, away=new)
+
+
+def _look_on(views: Iterator[View | StoreError], news: News) -> None:
+    try:
+        for each in views:
+            news.put(each)
+    except Exception as exc:  # noqa: BLE001 -- the thread that draws raises it
+        news.put(exc)
+
+
+@contextmanager
+def _noted_signals(news: News) -> Iterator[None]:
+    """Let what comes from the terminal, or ends the process, be news."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        news.put(signal.Signals(number))
+
+    noted = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
+    before = {each: signal.signal(each, note) for each in noted}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,173 @@
+"""`show`: which slots, as of when, and what following the price costs."""
+
+from itertools import islice
+
+import pytest
+
+from btcts.errors import StoreUnreachable
+from btcts.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
+from btcts.model import Tick
+from btcts.services.show import Sight, View, Which, follow, show
+from btcts.store import State, Store
+from clocks import FakeClock
+from series import HOUR as HOUR_MS
+from series import MINUTE, NOW, monitored
+from servers import Server, StartServer, connect
+
+FIVE = 5 * MINUTE
+
+
+def starts(view: View) -> list[int]:
+    return [each.start_ms for each in view.shown[0].slots]
+
+
+def test_the_newest_slots_are_kept_and_the_open_one_counts(full: Store) -> None:
+    view = show(full, ["5min"], which=Which(limit=2))
+
+    assert starts(view) == [FIVE_MINUTES.start_of(NOW) - FIVE, FIVE_MINUTES.start_of(NOW)]
+
+
+def test_the_open_slot_is_left_out_before_the_newest_are_counted(full: Store) -> None:
+    view = show(full, ["5min"], which=Which(limit=1, closed_only=True))
+
+    assert starts(view) == [FIVE_MINUTES.start_of(NOW) - FIVE]
+
+
+@pytest.mark.parametrize("late_ms", [0, 1, FIVE - 1])
+def test_slots_begin_with_the_one_in_which_the_time_lies(full: Store, late_ms: int) -> None:
+    first = FIVE_MINUTES.start_of(NOW) - 2 * FIVE
+
+    view = show(full, ["5min"], which=Which(since_ms=first + late_ms))
+
+    assert starts(view) == [first, first + FIVE, first + 2 * FIVE]
+
+
+def test_what_is_not_kept_any_more_does_not_begin_earlier(full: Store) -> None:
+    assert starts(show(full, ["hour"], which=Which(since_ms=0))) == list(HOUR.slots(NOW))
+
+
+def test_the_overview_begins_at_that_time_in_each_resolution(full: Store) -> None:
+    since_ms = NOW - 20 * MINUTE
+
+    view = show(full, which=Which(since_ms=since_ms))
+
+    assert [each.slots[0].start_ms for each in view.shown] == [each.start_of(since_ms) for each in RESOLUTIONS.values()]
+
+
+def test_the_providers_that_agreed_on_the_newest_price_are_known(full: Store) -> None:
+    full.remember(State(members=("coinbase", "kraken")))
+
+    assert show(full, ["hour"]).members == ("coinbase", "kraken")
+
+
+def test_the_past_has_the_newest_price_of_then_and_nobody_who_agreed_on_it(full: Store) -> None:
+    full.remember(State(members=("coinbase", "kraken")))
+    past_ms = NOW - 3 * HOUR_MS
+
+    view = show(full, ["hour"], at_ms=past_ms)
+
+    assert view.newest
+    assert past_ms - 30_000 <= view.newest.time_ms < past_ms
+    assert view.members == ()
+
+
+def test_before_the_first_tick_there_is_no_price(full: Store) -> None:
+    view = show(full, ["hour"], at_ms=NOW - 50 * HOUR_MS)
+
+    assert (view.newest, view.age_s, view.stale) == (None, None, True)
+
+
+@pytest.mark.parametrize("at_ms", [0, -HOUR_MS])
+def test_even_the_time_before_all_times_can_be_looked_at(full: Store, at_ms: int) -> None:
+    assert show(full, ["hour"], at_ms=at_ms).newest is None
+
+
+def test_following_looks_at_once_and_then_at_every_beat(full: Store, clock: FakeClock) -> None:
+    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+
+    seen = [each.now_ms for each in islice(views, 4) if isinstance(each, View)]
+
+    second = NOW // 1000 * 1000
+    assert seen == [NOW, second + 1000, second + 2000, second + 3000]
+
+
+def test_a_new_price_is_seen_at_the_next_beat(full: Store, clock: FakeClock) -> None:
+    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    next(views)
+
+    full.write([Tick(NOW + 10, 61_234.5)])
+    after = next(views)
+
+    assert isinstance(after, View)
+    assert after.newest == Tick(NOW + 10, 61_234.5)
+    assert after.shown[0].slots[-1].close == 61_234.5
+
+
+def test_slots_close_without_a_new_price(full: Store, clock: FakeClock) -> None:
+    views = follow(full, lambda: show(full, ["minute"]), clock, interval_s=1)
+
+    seen = [each for each in islice(views, 5) if isinstance(each, View)]
+
+    assert [starts(each)[-1] for each in seen] == [*[NOW // MINUTE * MINUTE] * 4, (NOW // MINUTE + 1) * MINUTE]
+
+
+def test_everything_is_asked_for_only_with_a_new_price_or_another_minute(full: Store, clock: FakeClock) -> None:
+    asked: list[int] = []
+
+    def look() -> View:
+        asked.append(clock.now_ms())
+        return show(full, ["5min"])
+
+    views = follow(full, look, clock, interval_s=0.5)
+    list(islice(views, 60))
+
+    assert asked == [NOW, (NOW // MINUTE + 1) * MINUTE]
+
+
+def test_between_two_prices_a_look_is_one_command(full: Store, clock: FakeClock, server: Server) -> None:
+    clock.step(-30_000)
+    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    next(views)
+
+    with monitored(server) as commands:
+        list(islice(views, 5))
+
+    assert commands == [["TS.GET", "btc:price:tick"]] * 5
+
+
+def test_a_redis_that_is_away_is_told_at_each_beat_and_followed_again_when_it_is_back(
+    start_server: StartServer, clock: FakeClock
+) -> None:
+    server = start_server("--appendonly", "yes", "--appendfsync", "always")
+    with connect(server.socket) as client:
+        store = Store(client, clock=clock, where="test")
+        store.write([Tick(NOW - 1000, 60_000.0)])
+        views = follow(store, lambda: show(store, ["5min"]), clock, interval_s=1)
+        before = next(views)
+
+        server.kill()
+        away = [next(views), next(views)]
+        server.start()
+        after = next(views)
+
+    assert [type(each) for each in away] == [StoreUnreachable, StoreUnreachable]
+    assert isinstance(before, View)
+    assert isinstance(after, View)
+    assert (after.newest, after.now_ms - before.now_ms) == (before.newest, 2211)
+
+
+def test_while_redis_is_away_the_price_gets_older_and_the_slots_stay(full: Store) -> None:
+    view = show(full, ["5min"])
+    assert view.newest
+    sight = Sight(view, away=StoreUnreachable("gone"))
+
+    later = sight.at(view.now_ms + 7_000)
+
+    assert later.age_s == (view.now_ms + 7_000 - view.newest.time_ms) / 1000
+    assert (later.now_ms, later.shown) == (view.now_ms, view.shown)
+
+
+def test_what_redis_answers_is_shown_as_it_was_answered(full: Store) -> None:
+    view = show(full, ["5min"])
+
+    assert Sight(view).at(view.now_ms + 7_000) == view
