@@ -261,3 +261,13 @@ def test_utc_is_named_where_it_is_asked_for() -> None:
 
     assert "2026-01-14 16:22:10 UTC" in page
     assert "Start UTC" in page
+
+
+def test_the_overview_names_the_providers_that_agreed_and_no_made_up_one() -> None:
+    view = replace(view_of(walk(), *RESOLUTIONS), members=("coinbase", "kraken"))
+
+    agreed = drawn(view, terminal(100))
+    simulated = drawn(replace(view, simulated=True, members=("simulated",)), terminal(100))
+
+    assert "Agreed on the price: coinbase, kraken\n" in agreed
+    assert "Agreed" not in simulated

@@ -69,8 +69,8 @@ def summary_columns(shown: Sequence[Shown], *, places: int, utc: bool, ascii_onl
 def _day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
     """`low` and `high` of the day, `place` between them and `range%`."""
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
-    if found := day_range(_slots(view), view.now_ms):
-        low, high = found
+    low, high = day_range(_slots(view), view.now_ms) or (0.0, 0.0)
+    if low > 0:
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
         if view.newest is not None:
             texts["place"] = place(view.newest.price, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)

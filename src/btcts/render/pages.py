@@ -47,6 +47,13 @@ def title(view: View, about: str, *, width: int, console: Console) -> Iterator[T
         yield price_now + Text(about.rjust(room - len(price_now)), style="dim")
 
 
+def agreed(view: View) -> Iterator[Text]:
+    """Which providers agreed on the newest price."""
+    if view.members and not view.simulated:
+        yield Text()
+        yield Text(f"Agreed on the price: {', '.join(view.members)}", style="dim")
+
+
 def notices(view: View) -> Iterator[Text]:
     """What is missing or wrong, and what to do about it."""
     lacking = {each.resolution.name: gaps(each) for each in view.shown}

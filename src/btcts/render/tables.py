@@ -8,7 +8,7 @@ from rich.text import Text
 from btcts.render.columns import GAP, Cell, Column, Grid, fitting
 from btcts.render.figures import signed
 from btcts.render.overview import DAY_LAYOUTS, MOVES_LAYOUTS, SUMMARY_LAYOUTS, moves_columns, summary_columns
-from btcts.render.pages import empty_page, line, notices, print_page, title, width_of
+from btcts.render.pages import agreed, empty_page, line, notices, print_page, title, width_of
 from btcts.render.prices import has_prices, places_of
 from btcts.render.slots import LAYOUTS, slot_columns, trend
 from btcts.render.sparks import spark
@@ -62,6 +62,7 @@ def overview_page(view: View, *, utc: bool, console: Console) -> Group:
         *_rows(summary, console),
         Text(),
         *_sparks(view, console),
+        *agreed(view),
         *notices(view),
     )
 
