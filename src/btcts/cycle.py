@@ -90,6 +90,7 @@ class Outcome:
     settled: set[int] = field(default_factory=set)
     corrected: int = 0
     reread_ms: int | None = None
+    ahead_ms: int | None = None
     unspooled: int = 0
     torn: int = 0
     away: bool = False

@@ -9,6 +9,7 @@ import redis
 from btcts.model import Tick
 from btcts.spool import Spool
 from cli.conftest import Btcts
+from servers import StartServer
 
 
 def test_status_is_healthy_after_a_collect(btcts: Btcts) -> None:
@@ -54,6 +55,35 @@ def test_without_redis_they_exit_3_and_say_where_they_looked(btcts: Btcts, comma
 
     assert (done.code, done.out) == (3, "")
     assert "127.0.0.1:9" in done.err
+
+
+def test_status_exits_3_while_its_redis_is_dead_and_0_when_it_lives_again(
+    btcts: Btcts, start_server: StartServer
+) -> None:
+    server = start_server("--appendonly", "yes", "--appendfsync", "always")
+    url = f"unix://{server.socket}"
+    btcts("collect", "--once", REDIS_URL=url)
+
+    server.kill()
+    dead = btcts("status", REDIS_URL=url)
+    server.start()
+    alive = btcts("status", REDIS_URL=url)
+
+    assert (dead.code, dead.out) == (3, "")
+    assert (alive.code, alive.err) == (0, "")
+
+
+def test_status_exits_1_while_no_provider_answers(btcts: Btcts) -> None:
+    btcts("collect", "--once")
+    btcts("collect", "--once", BTCTS_PROVIDERS_KRAKEN_URL="http://127.0.0.1:9", BTCTS_COLLECT_PROVIDERS="kraken")
+
+    done = btcts("status")
+    btcts("collect", "--once")
+
+    assert done.code == 1
+    assert "unhealthy: the last cycle stored no price (usable prices: 0, needed: 1); btcts collect" in done.out
+    assert "warning: kraken: no answer from http://127.0.0.1:9/" in done.out
+    assert btcts("status").code == 0
 
 
 @pytest.mark.parametrize("command", ["status", "prune"])

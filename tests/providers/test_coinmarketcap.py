@@ -237,12 +237,14 @@ def test_a_limit_lasts_as_long_as_its_headers_say(headers: dict[str, str]) -> No
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_answer_that_carries_no_price_is_an_error_whatever_its_status(body: dict[str, Any], said: str) -> None:
-    with pytest.raises(ProviderError) as raised:
+def test_an_answer_that_carries_no_price_is_an_error_whatever_its_status_and_counts_for_the_budget(
+    body: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ProviderLimited) as raised:
         with_key(Answers({KEY_INFO: key_info(100), QUOTES: body})).latest()
 
     assert said in str(raised.value)
-    assert not isinstance(raised.value, ProviderLimited | ProviderStopped)
+    assert raised.value.until_ms > NOW_MS + 60_000
 
 
 def test_without_a_key_the_public_route_is_asked_now_and_then() -> None:

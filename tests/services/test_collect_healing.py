@@ -210,3 +210,22 @@ def test_a_wait_that_a_wrong_clock_was_told_does_not_outlast_it(
     cycle = make_collector(["kraken"]).cycle()
 
     assert cycle.members == ("kraken",)
+
+
+def test_while_the_clock_is_in_doubt_nobody_is_asked_for_candles_that_would_not_be_believed(
+    clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    collector = make_collector(["coinbase", "bitstamp"])
+    for name in ("coinbase", "bitstamp"):
+        exchanges.fault(name, Fault(skew_ms=3_600_000))
+    collector.cycle()
+    exchanges.requests.clear()
+    for _ in range(3):
+        clock.advance(10_000)
+        collector.cycle()
+    asked = [each for each in exchanges.requests if CANDLES[each.provider] in each.path]
+    fault_all(exchanges, None)
+    clock.advance(10_000)
+
+    assert asked == []
+    assert collector.cycle().unsettled == 0

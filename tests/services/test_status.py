@@ -1,7 +1,9 @@
 """`status`: what makes a store unhealthy, what is a warning, and both forms of the answer."""
 
 import json
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -9,18 +11,42 @@ import pytest
 import redis
 from jsonschema import Draft202012Validator
 
-from btcts.model import Gap, ProviderState, Tick
+from btcts.errors import ForeignKey
+from btcts.healing import CLOSED_FOR_MS
+from btcts.model import REASONS, Gap, ProviderState, Tick
 from btcts.render.status import status_json, status_text
-from btcts.services.collect import once
+from btcts.services.collect import Collector, once
 from btcts.services.status import Completeness, Status, status
 from btcts.store import Facts, State, Store
 from clocks import FakeClock
-from exchanges import Exchanges, Fault
+from exchanges import Exchanges, Fault, SimulatedMarket
+from exchanges.faults import HTML
 from series import HOUR, MINUTE, NOW, TICK, monitored, put, wave
-from servers import Server
+from servers import Server, StartServer, connect
 from services.conftest import MakeCollector
 
+THREE = ("coinbase", "kraken", "bitfinex")
+CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitfinex": "candles"}
+at_intervals = pytest.mark.parametrize("beats", [10.0, 60.0], indirect=True, ids="every {:g} s".format)
+
+NO_PRICE = "the last cycle stored no price (usable prices: 0, needed: 1); btcts collect --once -v tells more"
+POLLS_ALONE = "with polls alone, for no provider that is configured has candles"
+NO_ANSWER = "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
+
 SAFE = {"appendonly": "yes", "appendfsync": "everysec", "save": "3600 1", "maxmemory-policy": "noeviction"}
+
+
+@pytest.fixture(scope="module")
+def market() -> SimulatedMarket:
+    """One market for all tests, for it remembers what it computed."""
+    return SimulatedMarket()
+
+
+@pytest.fixture
+def exchanges(market: SimulatedMarket, clock: FakeClock) -> Iterator[Exchanges]:
+    """The local exchanges that trade it."""
+    with Exchanges(market, now_ms=clock.now_ms) as running:
+        yield running
 
 
 @pytest.fixture
@@ -57,6 +83,7 @@ def test_a_store_that_was_just_collected_into_is_healthy_and_complete(
         name: Completeness(expected, expected, expected, {})
         for name, expected in {"minute": 60, "5min": 12, "15min": 4, "hour": 24}.items()
     }
+    assert found.minutes == Completeness(24 * 60 + 34, 24 * 60 + 34, 24 * 60 + 34, {})
     assert found.state.last_cycle_ms == clock.now_ms()
     assert set(found.state.providers) == {"coinbase", "kraken", "bitstamp", "bitfinex", "gemini"}
 
@@ -74,7 +101,7 @@ def test_an_empty_store_is_unhealthy_for_one_reason(store: Store, client: redis.
     found = status_of(store)
 
     assert found.reasons == ("nothing is stored; run btcts collect --once",)
-    assert [each for each in found.warnings if "slots" in each] == []
+    assert [each for each in found.warnings if "closed" in each] == []
     assert client.keys() == []
 
 
@@ -94,7 +121,7 @@ def test_the_age_of_the_newest_price_decides_at_the_limit(filled: Store, clock: 
     beyond = status_of(filled)
 
     assert at_the_limit.healthy
-    assert beyond.reasons == ("the newest price is 150 s old, the limit is 150 s",)
+    assert beyond.reasons == ("the newest price is 150 s old, the limit is 150 s; run btcts collect --once",)
 
 
 def test_the_limit_follows_the_cadence_of_the_collectors(filled: Store, clock: FakeClock) -> None:
@@ -110,7 +137,8 @@ def test_the_limit_follows_the_cadence_of_the_collectors(filled: Store, clock: F
 def test_a_fault_of_the_layout_is_a_reason(client: redis.Redis, filled: Store) -> None:
     client.execute_command("TS.ALTER", "btc:price:hour", "RETENTION", 5)
 
-    assert status_of(filled).reasons == ("btc:price:hour: retention is 5 ms, not 82800000",)
+    problem = "btc:price:hour: retention is 5 ms, not 82800000"
+    assert status_of(filled).reasons == (f"{problem}; the next collect puts it right, or run btcts init-keys",)
 
 
 def test_a_price_of_the_future_is_a_reason(client: redis.Redis, filled: Store) -> None:
@@ -140,7 +168,7 @@ def test_slots_without_a_price_are_a_warning_and_their_reasons_are_counted(store
     found = status_of(store)
 
     assert found.healthy
-    assert "minute: 19 of 60 closed slots have no price" in found.warnings
+    assert "closed slots without a price: minute 19, 5min 3, 15min 1" in found.warnings
     assert found.completeness["minute"] == Completeness(60, 41, 0, {"no_trades": 2})
 
 
@@ -190,6 +218,350 @@ def test_prices_that_wait_in_the_spool_are_a_warning(fine: Status) -> None:
 
     assert found.healthy
     assert found.warnings == ("3 prices wait on this machine for Redis; the next collect writes them",)
+
+
+# Faults: unhealthy within two intervals, and healthy again after the fault and two cycles
+
+
+@dataclass
+class Beats:
+    """A collector that runs at its cadence; each call lets one interval pass and tells the status after the cycle."""
+
+    collector: Collector
+    clock: FakeClock
+
+    def __call__(self) -> Status:
+        self.pause()
+        self.collector.cycle()
+        return self.status()
+
+    def pause(self) -> None:
+        """One interval without a cycle."""
+        assert self.collector.cadence_s
+        self.clock.sleep(self.collector.cadence_s)
+
+    def status(self) -> Status:
+        """The status now."""
+        return status_of(self.collector.store)
+
+
+@pytest.fixture
+def beats(request: pytest.FixtureRequest, clock: FakeClock, make_collector: MakeCollector) -> Beats:
+    """A collector that has run for a while and is healthy; a parameter is its cadence in s."""
+    found = Beats(make_collector(THREE), clock)
+    found.collector.cadence_s = getattr(request, "param", 10.0)
+    found.collector.cycle()
+    assert found().healthy
+    return found
+
+
+@contextmanager
+def faulty(exchanges: Exchanges, faults: dict[str, Fault]) -> Iterator[None]:
+    """Let providers do these things wrong for a while."""
+    for name, fault in faults.items():
+        exchanges.fault(name, fault)
+    yield
+    for name in faults:
+        exchanges.fault(name, None)
+
+
+OF_ALL_PROVIDERS = {
+    "HTTP 503": Fault(status=503),
+    "HTTP 429": Fault(status=429, headers={"Retry-After": "5"}),
+    "HTTP 418": Fault(status=418, headers={"Retry-After": "5"}),
+    "an HTML page": Fault(body=HTML),
+    "half of the JSON": Fault(cut=True),
+    "a reset": Fault(reset=True),
+    "their own shape of an error": Fault(error="EService:Unavailable"),
+    "an absurd price": Fault(price=850e9),
+    "no price": Fault(price=None),
+    "an old price": Fault(frozen_ms=NOW - 10 * MINUTE),
+}
+
+
+@at_intervals
+@pytest.mark.parametrize("fault", OF_ALL_PROVIDERS.values(), ids=OF_ALL_PROVIDERS)
+def test_no_price_from_any_provider_is_a_reason_until_there_is_one(
+    beats: Beats, exchanges: Exchanges, fault: Fault
+) -> None:
+    with faulty(exchanges, dict.fromkeys(THREE, fault)):
+        found = [beats(), beats()]
+
+    assert all(NO_PRICE in each.reasons for each in found)
+    assert (beats(), beats())[1].reasons == ()
+
+
+def test_providers_that_hang_are_a_reason(store: Store, exchanges: Exchanges, make_collector: MakeCollector) -> None:
+    once(make_collector(["coinbase"]))
+    with faulty(exchanges, {"coinbase": Fault(delay_s=60)}):
+        make_collector(["coinbase"], timeout_s=0.05).cycle()
+        found = status_of(store)
+    once(make_collector(["coinbase"]))
+
+    assert NO_PRICE in found.reasons
+    assert status_of(store).healthy
+
+
+@at_intervals
+def test_as_long_as_all_providers_say_to_wait_none_answers(
+    beats: Beats, exchanges: Exchanges, clock: FakeClock
+) -> None:
+    away = Fault(status=429, headers={"Retry-After": "3600"})
+    with faulty(exchanges, dict.fromkeys(THREE, away)):
+        beats()
+    waiting = [beats() for _ in range(14)]
+    clock.advance(HOUR)
+
+    assert all(NO_ANSWER in each.reasons for each in waiting)
+    assert beats().healthy
+
+
+@at_intervals
+def test_one_provider_that_answers_is_enough(beats: Beats, exchanges: Exchanges) -> None:
+    with faulty(exchanges, dict.fromkeys(THREE[1:], Fault(status=503))):
+        found = [beats(), beats()]
+
+    assert all(each.healthy for each in found)
+
+
+@at_intervals
+def test_candles_that_no_provider_gives_are_a_reason_as_soon_as_a_minute_lacks_its_own(
+    beats: Beats, clock: FakeClock, exchanges: Exchanges
+) -> None:
+    lacking_from_ms = clock.now_ms() // MINUTE * MINUTE + MINUTE + CLOSED_FOR_MS
+    with faulty(exchanges, {name: Fault(path=path, status=503) for name, path in CANDLES.items()}):
+        found = [beats() for _ in range(7)]
+    after = beats()
+
+    lacking = [each.minutes.gaps.get("providers_down", 0) for each in found]
+    assert [each.reasons for each in found] == [
+        (f"closed minutes without a candle, for no provider answered: {count}; the next answer settles them",)
+        * bool(count)
+        for count in lacking
+    ]
+    assert [bool(count) for count in lacking] == [each.now_ms >= lacking_from_ms for each in found]
+    assert after.healthy
+    assert after.minutes.gaps == {}
+
+
+@at_intervals
+def test_a_collector_that_died_is_a_reason(beats: Beats, clock: FakeClock) -> None:
+    every_s = beats.collector.cadence_s or 0
+    beats.pause()
+    beats.pause()
+    at_the_limit = beats.status()
+    clock.advance(1)
+
+    found = beats.status()
+
+    assert at_the_limit.healthy
+    assert found.reasons == (
+        f"no word from a collector for {2 * every_s:.0f} s, one came every {every_s:g} s; run btcts collect --forever",
+    )
+    assert beats().healthy
+
+
+OF_THE_KEYS: dict[str, Callable[[redis.Redis], object]] = {
+    "FLUSHALL": lambda client: client.flushall(),
+    "the ticks are deleted": lambda client: client.delete(TICK),
+    "a compaction is deleted": lambda client: client.delete("btc:price:hour:max"),
+    "a rule is gone": lambda client: client.execute_command("TS.DELETERULE", TICK, "btc:price:5min"),
+    "another retention": lambda client: client.execute_command("TS.ALTER", "btc:price:15min", "RETENTION", 5),
+    "the ticks are kept for ever": lambda client: client.execute_command("TS.ALTER", TICK, "RETENTION", 0),
+    "a sample of the future": lambda client: put(client, TICK, {NOW + 40 * 24 * HOUR: 1.0}),
+}
+
+
+@pytest.mark.parametrize("damage", OF_THE_KEYS.values(), ids=OF_THE_KEYS)
+def test_damage_to_the_keys_is_a_reason_until_the_next_cycle(
+    beats: Beats, client: redis.Redis, damage: Callable[[redis.Redis], object]
+) -> None:
+    damage(client)
+
+    assert not beats.status().healthy
+    assert beats().healthy
+
+
+@pytest.mark.parametrize("key", [TICK, "btc:price:hour", "btc:price:state", "btc:price:gaps"])
+def test_a_foreign_key_is_a_reason_while_it_is_there(beats: Beats, client: redis.Redis, key: str) -> None:
+    client.delete(key)
+    client.set(key, "somebody's")
+    with pytest.raises(ForeignKey):
+        beats()
+    found = beats.status()
+    client.delete(key)
+
+    assert f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt" in found.reasons
+    assert beats().healthy
+
+
+def of_a_full_disk(client: redis.Redis) -> None:
+    """Let a snapshot fail, after which Redis takes no writes; a folder has the name of its file."""
+    client.config_set("save", "3600 1000000")
+    client.bgsave()
+    while client.info("persistence")["rdb_last_bgsave_status"] == "ok":
+        pass
+
+
+OF_THE_SERVER: dict[str, tuple[Callable[[redis.Redis], object], Callable[[redis.Redis], object]]] = {
+    "a read-only replica": (
+        lambda client: client.replicaof("127.0.0.1", "1"),
+        lambda client: client.replicaof("NO", "ONE"),
+    ),
+    "a full disk": (of_a_full_disk, lambda client: client.config_set("save", "")),
+    "no memory": (
+        lambda client: client.config_set("maxmemory", "1mb"),
+        lambda client: client.config_set("maxmemory", "0"),
+    ),
+}
+
+
+@at_intervals
+@pytest.mark.parametrize(("begin", "end"), OF_THE_SERVER.values(), ids=OF_THE_SERVER)
+def test_a_server_that_takes_no_writes_is_a_reason(
+    beats: Beats,
+    start_server: StartServer,
+    begin: Callable[[redis.Redis], object],
+    end: Callable[[redis.Redis], object],
+) -> None:
+    server = start_server()
+    (server.folder / "dump.rdb").mkdir()
+    with connect(server.socket) as client:
+        beats.collector.store = Store(client, clock=beats.clock, where="test")
+        beats.collector.cycle()
+        begin(client)
+        beats()
+        beats()
+        beats.clock.advance(1)
+        found = beats.status()
+        end(client)
+        after = beats()
+
+    assert [each for each in found.reasons if each.startswith("no word from a collector for ")]
+    assert after.healthy
+
+
+@at_intervals
+def test_clocks_that_are_apart_are_a_reason(beats: Beats, exchanges: Exchanges) -> None:
+    with faulty(exchanges, dict.fromkeys(THREE, Fault(skew_ms=HOUR))):
+        found = [beats(), beats()]
+
+    assert all("s from the Redis server's; set its clock right" in each.reasons[0] for each in found)
+    assert beats().healthy
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "reasons"),
+    [
+        (None, ()),
+        (10_000, ()),
+        (-10_000, ()),
+        (20_000, ("the providers' clocks are 20 s ahead of the Redis server's; set its clock right",)),
+        (-20_000, ("the providers' clocks are 20 s behind the Redis server's; set its clock right",)),
+    ],
+)
+def test_the_clocks_of_the_providers_count_beyond_ten_seconds(
+    fine: Status, ahead_ms: int | None, reasons: tuple[str, ...]
+) -> None:
+    assert replace(fine, state=State(ahead_ms=ahead_ms)).reasons == reasons
+
+
+# What looks like a fault and is none
+
+
+def test_single_runs_at_any_moment_of_their_minute_are_never_missed(
+    store: Store, clock: FakeClock, make_collector: MakeCollector
+) -> None:
+    collector = make_collector(["simulated"])
+    collector.cadence_s = None
+    starts_s = (0, 45, 0, 0, 45, 45, 0, 45)
+    found = []
+    for minute, late_s in enumerate(starts_s):
+        clock.advance(NOW + minute * MINUTE + late_s * 1000 - clock.now_ms())
+        found.append(status_of(store))
+        collector.cycle()
+
+    assert [each.healthy for each in found] == [False] + [True] * (len(starts_s) - 1)
+
+
+def test_a_single_run_is_missed_after_two_minutes(
+    store: Store, clock: FakeClock, make_collector: MakeCollector
+) -> None:
+    collector = make_collector(["simulated"])
+    collector.cadence_s = None
+    collector.cycle()
+    clock.advance(2 * MINUTE + 1)
+
+    (reason,) = status_of(store).reasons
+
+    assert reason == "no word from a collector for 120 s, one came every 60 s; run btcts collect --forever"
+
+
+def test_who_lets_prices_grow_old_misses_no_collector_before(
+    store: Store, clock: FakeClock, make_collector: MakeCollector
+) -> None:
+    make_collector(["simulated"]).cycle()
+    clock.advance(HOUR)
+
+    assert status(store, max_age_s=3600.0).healthy
+
+
+def test_coinmarketcap_alone_is_healthy_between_its_rare_prices(
+    store: Store, clock: FakeClock, make_collector: MakeCollector
+) -> None:
+    collector = make_collector(["coinmarketcap"], api_key="secret-key")
+    collector.cadence_s = 30.0
+    found = []
+    for _ in range(20):
+        collector.cycle()
+        clock.advance(30_000)
+        found.append(status_of(store))
+
+    assert {each.reasons for each in found} == {()}
+    assert f"closed minutes {POLLS_ALONE}: {24 * 60 + 44}" in found[-1].warnings
+
+
+def test_simulated_prices_are_healthy(store: Store, make_collector: MakeCollector) -> None:
+    once(make_collector(["simulated"]))
+
+    assert status_of(store).healthy
+
+
+def test_the_error_of_a_provider_that_is_not_asked_any_more_is_forgotten(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    with faulty(exchanges, {"kraken": Fault(status=503)}):
+        make_collector(["coinbase", "kraken"]).cycle()
+    clock.advance(10_000)
+    make_collector(["coinbase"]).cycle()
+
+    found = status_of(store)
+
+    assert [each for each in found.warnings if "kraken" in each] == []
+
+
+UNSETTLED = {
+    "no_trades": "without trades",
+    "not_reached": "further back than the providers that answer reach",
+    "disagree": "whose candles too few providers agree on",
+    "polls_only": POLLS_ALONE,
+}
+
+
+def test_every_reason_why_a_minute_is_not_settled_is_told() -> None:
+    assert set(REASONS) == {"providers_down", *UNSETTLED}
+
+
+@pytest.mark.parametrize(("reason", "words"), UNSETTLED.items(), ids=UNSETTLED)
+def test_minutes_that_no_fault_keeps_from_being_settled_are_a_warning(filled: Store, reason: str, words: str) -> None:
+    minute = NOW - NOW % MINUTE
+    filled.record_gaps({minute - each * MINUTE: Gap(reason, 1, NOW) for each in (1, 2, 26 * 60)})
+
+    found = status_of(filled)
+
+    assert found.healthy
+    assert f"closed minutes {words}: 2" in found.warnings
+    assert found.minutes == Completeness(24 * 60 + 34, 24 * 60 + 34, 0, {reason: 2})
 
 
 # The two forms

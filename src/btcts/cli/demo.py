@@ -1,17 +1,28 @@
 """`btcts demo`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
+from btcts.cli.printer import Form, Printer, put
 
 if TYPE_CHECKING:
+    from rich.console import Console, Group
+
     from btcts.clock import Clock
+    from btcts.services.show import View
     from btcts.store import Store
+
+SCREENS = (
+    ("btcts show", Form.table, None),
+    ("btcts show 15min", Form.table, "15min"),
+    ("btcts show hour --chart", Form.chart, "hour"),
+)
+"""What is shown: the command, its form and its resolution."""
 
 CHART_HEIGHT = 20
 """Lines of the chart, so that it does not push the tables off the screen."""
@@ -24,8 +35,17 @@ These prices were simulated. For true ones:
 
 
 @with_common_options
-def demo(*, common: Common) -> None:
-    """See all of it on simulated prices; nothing is left behind."""
+def demo(
+    *,
+    svg: Annotated[str | None, typer.Option(metavar="FILE", help="Also draw the terminal there, as a picture.")] = None,
+    common: Common,
+) -> None:
+    """See all of it on simulated prices; nothing is left behind.
+
+    Examples:
+      btcts demo
+      btcts demo --svg terminal.svg
+    """
     from btcts.clock import ServerClock
     from btcts.polling import Poller
     from btcts.providers import DEFAULTS, open_providers
@@ -40,22 +60,37 @@ def demo(*, common: Common) -> None:
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
         typer.echo(f"collected: {cycle_line(cycle, utc=False)}")
-        _print_pages(store, common)
+        views = _views(store)
+    _print(views, common)
+    if svg is not None:
+        put(svg, _picture(views, common))
+        common.say(f"the picture is in {svg}")
     typer.echo(NEXT)
 
 
-def _print_pages(store: "Store", common: Common) -> None:
-    """The overview, a table and a chart, each under the command that shows it."""
-    from btcts.cli.printer import Form, Printer
+def _views(store: "Store") -> list["View"]:
+    """What the screens show."""
     from btcts.services.show import show
 
-    for command, form, names in (
-        ("btcts show", Form.table, []),
-        ("btcts show 15min", Form.table, ["15min"]),
-        ("btcts show hour --chart", Form.chart, ["hour"]),
-    ):
+    return [show(store, [name] if name else []) for _, _, name in SCREENS]
+
+
+def _print(views: list["View"], common: Common) -> None:
+    """Each view under the command that shows it."""
+    for (command, form, _), view in zip(SCREENS, views, strict=True):
         typer.echo(f"\n$ {command}")
-        Printer(form, False, common).print(show(store, names), height=CHART_HEIGHT)
+        Printer(form, False, common).print(view, height=CHART_HEIGHT)
+
+
+def _picture(views: list["View"], common: Common) -> str:
+    """The terminal with all of them."""
+    from btcts.render.terminal import terminal_svg
+
+    def page(form: Form, view: "View") -> Callable[["Console"], "Group"]:
+        return lambda console: Printer(form, True, common).page(view, console, CHART_HEIGHT)
+
+    pages = [(command, page(form, view)) for (command, form, _), view in zip(SCREENS, views, strict=True)]
+    return terminal_svg(pages, title="btcts demo")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Printer:
         elif self.file in (None, "-"):
             typer.echo(self.text(view))
         else:
-            _put(self.file, f"{self.text(view)}\n")
+            put(self.file, f"{self.text(view)}\n")
             self.common.say(f"the chart is in {self.file}")
 
     def console(self) -> "Console":
@@ -94,7 +94,7 @@ class Printer:
         return PIPE_WIDTH, PIPE_HEIGHT + 1  # a terminal keeps one for the prompt
 
 
-def _put(path: str, text: str) -> None:
+def put(path: str, text: str) -> None:
     """Put the text in the place of the file at once; what is no file, such as a pipe, is written to."""
     named = Path(path)
     try:

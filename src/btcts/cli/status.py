@@ -24,9 +24,9 @@ def status(
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Say whether the stored prices can be relied on; exit code 1 when not.
+    """Say whether the prices can be relied on; exit code 1 when not.
 
-    [dim]Examples:[/]
+    Examples:
       btcts status
       btcts status --max-age 60 --format json
     """

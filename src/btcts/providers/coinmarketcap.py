@@ -61,7 +61,7 @@ class CoinMarketCap:
 
     A quote is a JSON number with a time of its own, renewed about once a minute; assets and quotes are arrays in no
     promised order. Each answer has a `status` whose `error_code` may be a text, and other than 0 with HTTP 200 too.
-    There are no candles of a minute. A quote costs a credit, `key/info` none.
+    There are no candles of a minute. A quote costs a credit, `key/info` none; so may an answer that is of no use.
     """
 
     name = "coinmarketcap"
@@ -87,14 +87,22 @@ class CoinMarketCap:
         if self._budget and not self._budget.credits_left:
             until_ms = self._budget.reset_ms
             raise ProviderLimited(self.name, f"no credits left until {iso(until_ms)}", until_ms=until_ms)
-        answer = self._ask(QUOTES, {"id": BITCOIN, "convert": "USD"})
-        price, time_ms, spent = self._quote(answer.payload)
-        next_ms = answer.received_ms + SPACING_MS
+        try:
+            answer = self._ask(QUOTES, {"id": BITCOIN, "convert": "USD"})
+            price, time_ms, spent = self._quote(answer.payload)
+        except (ProviderLimited, ProviderStopped):
+            raise
+        except ProviderError as exc:  # an answer that cannot be used may have cost a credit all the same
+            raise ProviderLimited(self.name, exc.problem, until_ms=self._next_ms(self._api.clock.now_ms())) from exc
         if self._budget:
             self._budget = replace(self._budget, credits_left=max(0, self._budget.credits_left - spent))
-            next_ms = self._budget.next_ms(answer.received_ms)
         credits_left = self._budget.credits_left if self._budget else None
+        next_ms = self._next_ms(answer.received_ms)
         return Reading(self.name, price, time_ms, time_ms, answer.date_ms, next_ms, credits_left)
+
+    def _next_ms(self, now_ms: int) -> int:
+        """When to ask again; after an answer that cannot be used too, for it may have cost a credit."""
+        return self._budget.next_ms(now_ms) if self._budget else now_ms + SPACING_MS
 
     def candles(self, span: Span) -> Candles:
         """None: the shortest interval on offer is five minutes."""

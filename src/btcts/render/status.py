@@ -38,13 +38,13 @@ def _verdict(status: Status) -> str:
 
 
 def _facts(status: Status) -> Iterator[tuple[str, str]]:
-    facts, state = status.facts, status.state
+    facts = status.facts
     yield "Price", _price(status)
-    yield "Cycle", _ago(status, state.last_cycle_ms) + (f", every {state.cadence_s:g} s" if state.cadence_s else "")
+    yield "Cycle", _cycle(status)
     yield "Redis", f"{facts.redis_version or UNKNOWN} with TimeSeries {facts.module_version or UNKNOWN}, {status.where}"
     yield "Memory", f"{_size(facts.own_bytes)} by btcts of {_size(facts.used_bytes)} in use"
     yield "Data", ", ".join(f"{name} {_setting(status, name)}" for name in PARAMETERS)
-    yield "Clock", f"this machine is {facts.ahead_ms / 1000:+.3f} s from the Redis server"
+    yield "Clock", _clock(status)
     if status.spooled is not None:
         yield "Spool", f"{status.spooled} prices wait for Redis"
 
@@ -55,6 +55,21 @@ def _price(status: Status) -> str:
     value = status.newest.price
     limit = duration(status.max_age_s)
     return f"{price(value, decimals(value))}, {duration(status.age_s)} old (limit {limit})"
+
+
+def _cycle(status: Status) -> str:
+    state = status.state
+    if state.last_cycle_ms is None:
+        return "never"
+    every = f", every {state.cadence_s:g} s" if state.cadence_s else ""
+    return f"{_ago(status, state.last_cycle_ms)}{every} (limit {duration(status.max_silence_s)})"
+
+
+def _clock(status: Status) -> str:
+    """How far the other two clocks are from the Redis server's; a Date header knows whole seconds."""
+    ahead_ms = status.state.ahead_ms
+    providers = "" if ahead_ms is None else f", the providers {ahead_ms / 1000:+.0f} s"
+    return f"this machine {status.facts.ahead_ms / 1000:+.3f} s{providers} from the Redis server"
 
 
 def _ago(status: Status, time_ms: int | None) -> str:
@@ -71,7 +86,7 @@ def _setting(status: Status, name: str) -> str:
 
 
 def _completeness(status: Status) -> list[str]:
-    rows = status.completeness
+    rows = {**status.completeness, "all minutes": status.minutes}
     each = rows.values()
     return _table(
         Column.plain("Closed slots", rows, words=True),
@@ -83,7 +98,8 @@ def _completeness(status: Status) -> list[str]:
 
 
 def _gaps(completeness: Completeness) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in completeness.gaps.items()) or "none"
+    known = ", ".join(f"{reason} {count}" for reason, count in completeness.gaps.items())
+    return known or ("none" if completeness.settled == completeness.expected else "not asked for yet")
 
 
 def _providers(status: Status) -> list[str]:
@@ -97,13 +113,22 @@ def _providers(status: Status) -> list[str]:
 
 def _provider(known: ProviderState, now_ms: int) -> str:
     """What to expect of a provider; its error stands among the warnings."""
-    parts = ["fails" if known.error else "answers" if known.answered_ms else "not asked yet"]
+    parts = [_answers(known)]
     if known.not_before_ms > now_ms:
         why = f" ({known.why})" if known.why and known.why != known.error else ""
         parts.append(f"waits {duration((known.not_before_ms - now_ms) / 1000)} more{why}")
     if known.credits_left is not None:
         parts.append(f"{known.credits_left:,} credits left")
     return ", ".join(parts)
+
+
+def _answers(known: ProviderState) -> str:
+    """Whether it does; one that fails may have told the price and failed to tell its candles."""
+    if known.answered_ms is None:
+        return "fails" if known.error else "not asked yet"
+    if not known.error:
+        return "answers"
+    return "answers in part" if known.answered_ms >= known.said_ms else "fails"
 
 
 def _rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
@@ -149,13 +174,18 @@ def _prices(status: Status) -> dict[str, Any]:
         "max_age_s": status.max_age_s,
         "last_cycle_ms": state.last_cycle_ms,
         "cadence_s": state.cadence_s,
+        "max_silence_s": status.max_silence_s,
+        "problem": state.problem,
+        "providers_ahead_ms": state.ahead_ms,
         "spooled": status.spooled,
-        "resolutions": {
-            name: {"expected": each.expected, "present": each.present, "settled": each.settled, "gaps": each.gaps}
-            for name, each in status.completeness.items()
-        },
+        "resolutions": {name: _completeness_json(each) for name, each in status.completeness.items()},
+        "minutes": _completeness_json(status.minutes),
         "providers": {name: _provider_json(each) for name, each in state.providers.items()},
     }
+
+
+def _completeness_json(each: Completeness) -> dict[str, Any]:
+    return {"expected": each.expected, "present": each.present, "settled": each.settled, "gaps": each.gaps}
 
 
 def _provider_json(known: ProviderState) -> dict[str, Any]:

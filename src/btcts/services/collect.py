@@ -51,6 +51,7 @@ class Collector:
     spool: Spool | None = None
     memory: Memory = field(default_factory=Memory)
     _settling: Settling = field(init=False)
+    _doubted: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt)
@@ -67,11 +68,16 @@ class Collector:
         survey = self._survey(outcome)
         self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
         ready, waiting = pacing.split(self.poller.providers, survey.state.providers, survey.now_ms)
-        self._settling.begin(survey, ready)
+        if not self._doubted:
+            self._settling.begin(survey, ready)
         readings, errors = self.poller.latest(ready, within_s=self._within_s)
+        outcome.ahead_ms = ahead_ms(_dates(readings), self.clock.now_ms())
+        doubt = self._doubt(readings, survey)
+        if self._doubted and not doubt:
+            self._settling.begin(survey, ready)
+        self._doubted = doubt is not None
         self._settling.resume(survey, ready, [each.provider for each in readings])
         self._settling.wait(outcome.began + ARRIVAL_S - time.monotonic())
-        doubt = self._doubt(readings, survey)
         if survey.poisoned and readings and not doubt:
             survey = self._survey(outcome, trusted=True)
         verdict = Verdict(pending=survey.state.pending, problem=doubt) if doubt else self._agree(readings, survey)
@@ -213,7 +219,7 @@ class Collector:
             pending=verdict.pending,
             members=verdict.agreed.members if verdict.agreed else (),
             simulated=self._simulated,
-            ahead_ms=ahead_ms(_dates(readings), self.clock.now_ms()),
+            ahead_ms=outcome.ahead_ms,
             reread_ms=outcome.reread_ms,
         )
         self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})

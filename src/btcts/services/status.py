@@ -5,16 +5,30 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from btcts.layout import FUTURE_SLACK_MS
-from btcts.model import Slot, Tick
+from btcts.agreement import MAX_SKEW_MS
+from btcts.layout import FUTURE_SLACK_MS, window
+from btcts.model import Gap, ProviderState, Slot, Span, Tick
 
 if TYPE_CHECKING:
-    from btcts.store import Facts, Inspection, State, Store
+    from btcts.store import Facts, Inspection, Snapshot, State, Store
+
+MIN_SILENCE_S = 20.0
+"""No collector is missed before: a cycle may take a little over 5 s, and then it also misses its next beat."""
+
+PROVIDERS_DOWN = "providers_down"
+
+UNSETTLED = {
+    "no_trades": "without trades",
+    "not_reached": "further back than the providers that answer reach",
+    "disagree": "whose candles too few providers agree on",
+    "polls_only": "with polls alone, for no provider that is configured has candles",
+}
+"""What is said of closed minutes that are not settled although providers answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Of the `expected` closed slots of a resolution how many are present and how many settled.
+    """Of the `expected` closed slots of a resolution, or minutes, how many are present and how many settled.
 
     `gaps` counts the other ones by the reason that is known for them.
     """
@@ -29,14 +43,18 @@ class Completeness:
 class Status:
     """The state of a store at `now_ms`: unhealthy for each of `reasons`, worth a look for each of `warnings`.
 
-    `spooled` prices wait for Redis on this machine; None where that is not known.
+    A price older than `max_age_s` is stale, and after `max_silence_s` without a word from them collectors are missed.
+    `minutes` are all those of the window that are over; `spooled` prices wait for Redis on this machine, None where
+    that is not known.
     """
 
     where: str
     now_ms: int
     newest: Tick | None
     max_age_s: float
+    max_silence_s: float
     completeness: Mapping[str, Completeness]
+    minutes: Completeness
     state: "State"
     inspection: "Inspection"
     facts: "Facts"
@@ -45,11 +63,16 @@ class Status:
     @property
     def age_s(self) -> float | None:
         """Seconds since the newest price, 0 when it is stamped ahead of `now_ms`; None without a price."""
-        return None if self.newest is None else max(0, self.now_ms - self.newest.time_ms) / 1000
+        return None if self.newest is None else self._since_s(self.newest.time_ms)
+
+    @property
+    def silence_s(self) -> float | None:
+        """Seconds since the last cycle of a collector that Redis was told of; None when there was none."""
+        return None if self.state.last_cycle_ms is None else self._since_s(self.state.last_cycle_ms)
 
     @property
     def healthy(self) -> bool:
-        """Whether the newest price is fresh and the layout as it should be."""
+        """Whether nothing speaks against the stored prices and those to come."""
         return not self.reasons
 
     @property
@@ -62,22 +85,31 @@ class Status:
         """What may do harm later, or did some that is known."""
         return tuple(_warnings(self))
 
+    def _since_s(self, time_ms: int) -> float:
+        return max(0, self.now_ms - time_ms) / 1000
+
 
 def status(store: "Store", *, max_age_s: float | None = None, spooled: int | None = None) -> Status:
     """The state of the store; a newest price older than `max_age_s` (None: by the collectors' cadence) is stale.
+
+    Collectors are missed after two of their cadences, never while prices are meant to be older than that.
 
     Raises:
         StoreError: Redis does not answer.
     """
     inspection = store.inspect()
     snapshot = store.snapshot()
+    gaps = {} if store.layout.gaps in inspection.foreign else store.gaps()
+    state = snapshot.state
     return Status(
         where=store.where,
         now_ms=snapshot.now_ms,
         newest=snapshot.newest,
-        max_age_s=snapshot.state.max_age_s if max_age_s is None else max_age_s,
+        max_age_s=state.max_age_s if max_age_s is None else max_age_s,
+        max_silence_s=max(MIN_SILENCE_S, 2 * (state.cadence_s or 0), max_age_s or 0),
         completeness={name: _completeness(slots) for name, slots in snapshot.slots.items()},
-        state=snapshot.state,
+        minutes=_minutes(store, snapshot, gaps),
+        state=state,
         inspection=inspection,
         facts=store.facts(),
         spooled=spooled,
@@ -94,29 +126,84 @@ def _completeness(slots: tuple[Slot, ...]) -> Completeness:
     )
 
 
+def _minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]) -> Completeness:
+    running = snapshot.slots["minute"][-1]
+    minutes = Span(window(snapshot.now_ms).start_ms, running.start_ms).minutes()
+    unsettled = frozenset(minutes) - store.settled(minutes)
+    return Completeness(
+        expected=len(minutes),
+        present=sum(slot.minutes for slot in snapshot.slots["hour"]) - running.minutes,
+        settled=len(minutes) - len(unsettled),
+        gaps=Counter(gap.reason for minute, gap in gaps.items() if minute in unsettled),
+    )
+
+
 def _reasons(status: Status) -> Iterator[str]:
-    inspection = status.inspection
-    for key in inspection.foreign:
+    for key in status.inspection.foreign:
         yield f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt"
-    if inspection.empty:
+    if status.inspection.empty:
         yield "nothing is stored; run btcts collect --once"
-        return
-    yield from (str(fault) for fault in inspection.faults if fault.key not in inspection.foreign)
+    else:
+        yield from _of_the_layout(status.inspection)
+        yield from _of_the_price(status)
+        yield from _of_the_collectors(status)
+
+
+def _of_the_layout(inspection: "Inspection") -> Iterator[str]:
+    for fault in inspection.faults:
+        if fault.key not in inspection.foreign:
+            yield f"{fault}; the next collect puts it right, or run btcts init-keys"
     if inspection.poisoned and inspection.newest:
         ahead_s = (inspection.newest.time_ms - inspection.now_ms) / 1000
         yield f"the newest price is {ahead_s:.0f} s in the future and hides the others; run btcts prune"
+
+
+def _of_the_price(status: Status) -> Iterator[str]:
     if status.age_s is None:
         yield "there is no price; run btcts collect --once"
     elif status.age_s > status.max_age_s:
-        yield f"the newest price is {status.age_s:.0f} s old, the limit is {status.max_age_s:g} s"
+        yield (
+            f"the newest price is {status.age_s:.0f} s old, the limit is {status.max_age_s:g} s; "
+            "run btcts collect --once"
+        )
+
+
+def _of_the_collectors(status: Status) -> Iterator[str]:
+    """Their silence, and what their last cycle met."""
+    state, asked = status.state, _asked(status.state).values()
+    if status.silence_s is not None and status.silence_s > status.max_silence_s:
+        every = f", one came every {state.cadence_s:g} s" if state.cadence_s else ""
+        yield f"no word from a collector for {status.silence_s:.0f} s{every}; run btcts collect --forever"
+    if state.problem:
+        yield f"the last cycle stored no price ({state.problem}); btcts collect --once -v tells more"
+    elif asked and not any(map(_answers, asked)):
+        yield "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
+    elif state.ahead_ms is not None and abs(state.ahead_ms) > MAX_SKEW_MS:
+        yield f"the providers' clocks are {_apart(state.ahead_ms)} the Redis server's; set its clock right"
+    if lacking := status.minutes.gaps.get(PROVIDERS_DOWN):
+        yield f"closed minutes without a candle, for no provider answered: {lacking}; the next answer settles them"
+
+
+def _asked(state: "State") -> Mapping[str, ProviderState]:
+    """The providers that the last cycle asked, and those that have to wait; others may be configured no more."""
+    last_ms = state.last_cycle_ms or 0
+    return {name: each for name, each in state.providers.items() if max(each.said_ms, each.not_before_ms) >= last_ms}
+
+
+def _answers(known: ProviderState) -> bool:
+    return known.answered_ms is not None and known.answered_ms >= known.said_ms
 
 
 def _warnings(status: Status) -> Iterator[str]:
     yield from _of_the_server(status.facts)
-    for name, each in status.completeness.items():
-        if status.newest and each.present < each.expected:
-            yield f"{name}: {each.expected - each.present} of {each.expected} closed slots have no price"
-    for provider, known in sorted(status.state.providers.items()):
+    missing = {name: each.expected - each.present for name, each in status.completeness.items()}
+    if status.newest and any(missing.values()):
+        counts = ", ".join(f"{name} {count}" for name, count in missing.items() if count)
+        yield f"closed slots without a price: {counts}"
+    for reason, words in UNSETTLED.items():
+        if count := status.minutes.gaps.get(reason):
+            yield f"closed minutes {words}: {count}"
+    for provider, known in sorted(_asked(status.state).items()):
         if known.error:
             yield f"{provider}: {known.error}"
     if status.spooled:
@@ -131,5 +218,8 @@ def _of_the_server(facts: "Facts") -> Iterator[str]:
     if policy != "noeviction":
         yield f"Redis may evict our series (maxmemory-policy {policy}); set it to noeviction"
     if abs(facts.ahead_ms) > FUTURE_SLACK_MS:
-        side = "ahead of" if facts.ahead_ms > 0 else "behind"
-        yield f"this machine's clock is {abs(facts.ahead_ms) / 1000:.0f} s {side} the Redis server's"
+        yield f"this machine's clock is {_apart(facts.ahead_ms)} the Redis server's"
+
+
+def _apart(ahead_ms: int) -> str:
+    return f"{abs(ahead_ms) / 1000:.0f} s {'ahead of' if ahead_ms > 0 else 'behind'}"
