@@ -12,13 +12,10 @@ from typing import Any
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from btcts.cli.mistakes import has_no
-from btcts.config.nearest import did_you_mean
+from btcts.nearest import did_you_mean
 
 WIDEST = 100
 """Longer lines are hard to read."""
-
-MARKUP = re.compile(r"\[(dim|bold|/)\]")
-"""What headings in docstrings may have around them, and plain text does without."""
 
 Rows = list[tuple[str, str]]
 
@@ -78,7 +75,7 @@ def _write_help(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any, pa
 
 
 def _paragraphs(command: Any) -> list[str]:
-    summary, *others = MARKUP.sub("", inspect.cleandoc(command.help or "")).split("\n\n")
+    summary, *others = inspect.cleandoc(command.help or "").split("\n\n")
     return [" ".join(summary.split()), *others]
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from btcts.config.nearest import did_you_mean
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
+from btcts.nearest import did_you_mean
 
 PROJECT_FILE = "btcts.toml"
 

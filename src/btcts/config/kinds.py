@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from btcts.config.nearest import did_you_mean
 from btcts.config.urls import base_url, redis_address
 from btcts.config.values import Secret
+from btcts.nearest import did_you_mean
 
 
 class Kind(NamedTuple):

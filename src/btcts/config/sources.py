@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from btcts.config.nearest import did_you_mean
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
+from btcts.nearest import did_you_mean
 
 CONFIG_VARIABLE = "BTCTS_CONFIG"
 
