@@ -243,3 +243,16 @@ def test_times_do_not_depend_on_the_time_zone(
     assert candles.covered == (None if name == "coinmarketcap" else span)
     if name in EXCHANGES:
         assert candles.candles == candles_of(market, span)
+
+
+@pytest.mark.parametrize("name", [each for each in ON_HTTP if each != "coinmarketcap"])
+def test_a_minute_that_is_not_over_by_the_providers_own_clock_is_left_out(
+    name: str, opened: Opened, exchanges: Exchanges
+) -> None:
+    exchanges.fault(name, Fault(skew_ms=-2 * MINUTE_MS))
+
+    candles = opened(name).candles(Span(CLOSED_MS - 9 * MINUTE_MS, CLOSED_MS))
+
+    assert candles.covered
+    assert CLOSED_MS - 3 * MINUTE_MS <= candles.covered.end_ms <= CLOSED_MS - MINUTE_MS
+    assert candles.candles[-1].start_ms == candles.covered.end_ms - MINUTE_MS

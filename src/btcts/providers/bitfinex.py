@@ -4,7 +4,7 @@ from btcts.errors import ProviderError
 from btcts.model import Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS, parse_ms, parse_price, quoted, shape_of
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
 
 PRODUCT = "tBTCUSD"
 PAGING = Paging(unit_ms=1, minutes=10_000)
@@ -41,7 +41,7 @@ class Bitfinex:
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; one request for 25 hours."""
         covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return read_candles(self.name, covered, PAGING, self._rows)
+        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
 
     def _rows(self, page: Span) -> list[Row]:
         query: dict[str, str | int] = {

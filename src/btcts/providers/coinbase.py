@@ -3,7 +3,7 @@
 from btcts.model import Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS, iso, parse_iso_ms, parse_price, shape_of
 from btcts.providers.http import Api
-from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
 
 PRODUCT = "/products/BTC-USD"
 
@@ -42,7 +42,7 @@ class Coinbase:
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; six requests for 25 hours."""
         covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return read_candles(self.name, covered, PAGING, self._rows)
+        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
 
     def _rows(self, page: Span) -> list[Row]:
         query = {"granularity": "60", "start": iso(page.start_ms), "end": iso(page.end_ms)}

@@ -4,7 +4,7 @@ from btcts.errors import ProviderError
 from btcts.model import HOUR_MS, Candles, Reading, Span
 from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of, start_of
+from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of, start_of
 
 PRODUCT = "btcusd"
 PAGING = Paging(unit_ms=1, minutes=1440, every_minute=True)
@@ -46,7 +46,7 @@ class Gemini:
         rows = self._rows()
         oldest_ms = min((start_of(self.name, row, PAGING.unit_ms) for row in rows), default=asked.start_ms)
         covered = Span(max(asked.start_ms, oldest_ms), asked.end_ms) if oldest_ms < asked.end_ms else None
-        return read_candles(self.name, covered, PAGING, lambda _: rows)
+        return closed_by(read_candles(self.name, covered, PAGING, lambda _: rows), self._api.source_ms)
 
     def _rows(self) -> list[Row]:
         rows = self._ask(f"/v2/candles/{PRODUCT}/1m", {}).payload

@@ -25,6 +25,9 @@ MAX_BODY = 8_000_000
 MAX_WAIT_MS = 86_400_000
 """No provider sends us away for longer than a day."""
 
+DATE_STEP_MS = 1000
+"""A Date header counts whole seconds, rounded down."""
+
 _WAITS_MS = {429: 60_000, 418: 600_000}
 """How long a limit (429) or a ban (418) lasts where no Retry-After says so."""
 
@@ -102,6 +105,12 @@ class Api:
         self._endpoint = endpoint
         self._client = client
         self._hanging: tuple[threading.Thread, str] | None = None
+        self._behind_ms = 0
+
+    @property
+    def source_ms(self) -> int:
+        """The present by the Date header of the last good answer where that is behind our clock, else by ours."""
+        return self.clock.now_ms() - self._behind_ms
 
     def fetch_json(self, path: str, query: Mapping[str, str | int] | None = None) -> Answer:
         """GET `path`, which must answer 200 with JSON.
@@ -114,8 +123,11 @@ class Api:
         """The answer in a good reply; a bad one is raised."""
         if reply.status != 200:
             raise self.refusal(reply, reply.excerpt())
+        received_ms = self.clock.now_ms()
+        if reply.date_ms is not None:
+            self._behind_ms = max(0, received_ms - reply.date_ms - DATE_STEP_MS)
         try:
-            return Answer(reply.json(), self.clock.now_ms(), reply.date_ms)
+            return Answer(reply.json(), received_ms, reply.date_ms)
         except ValueError as exc:
             raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.excerpt()})") from exc
 

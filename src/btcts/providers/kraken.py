@@ -6,7 +6,7 @@ from btcts.errors import ProviderError
 from btcts.model import MINUTE_MS, Candles, Reading, Span
 from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
 
 PRODUCT = "XBTUSD"
 PAGING = Paging(unit_ms=1000, minutes=720, every_minute=True)
@@ -52,7 +52,7 @@ class Kraken:
     def candles(self, span: Span) -> Candles:
         """The candles of the part of `span` that lies in the last twelve hours; one request."""
         covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return read_candles(self.name, covered, PAGING, self._rows)
+        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
 
     def _rows(self, page: Span) -> list[Row]:
         since_s = (page.start_ms - MINUTE_MS) // 1000

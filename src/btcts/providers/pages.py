@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from btcts.errors import ProviderError
 from btcts.model import MINUTE_MS, Candle, Candles, Span
-from btcts.providers.base import SHAPE_ERRORS, iso, parse_amount, parse_ms, parse_price, quoted
+from btcts.providers.base import SHAPE_ERRORS, UNBOUNDED_MS, iso, parse_amount, parse_ms, parse_price, quoted
 
 SETTLE_MS = 5_000
 """How long after its end a minute counts as closed: an exchange needs a moment to book its last trades."""
@@ -41,6 +41,15 @@ def closed_part(span: Span, now_ms: int, reach_ms: int) -> Span | None:
     start_ms = -(-max(span.start_ms, now_ms - reach_ms) // MINUTE_MS) * MINUTE_MS
     end_ms = min(span.end_ms, now_ms - SETTLE_MS) // MINUTE_MS * MINUTE_MS
     return Span(start_ms, end_ms) if start_ms < end_ms else None
+
+
+def closed_by(candles: Candles, source_ms: int) -> Candles:
+    """The candles of the minutes that were over by the provider's own time, too: our clock may be ahead of it."""
+    covered = candles.covered and closed_part(candles.covered, source_ms, UNBOUNDED_MS)
+    if covered == candles.covered:
+        return candles
+    kept = tuple(each for each in candles.candles if covered and each.start_ms in covered)
+    return Candles(candles.provider, covered, kept)
 
 
 def rows_of(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
