@@ -83,7 +83,7 @@ def test_a_clock_that_is_a_little_ahead_settles_no_minute_before_its_end(world: 
 
 
 @pytest.mark.parametrize("world", ["busy"], indirect=True)
-@pytest.mark.parametrize("key", ["btc:price:hour:min", "btc:price:5min", "btc:price:minute"])
+@pytest.mark.parametrize("key", ["btc:price:hour", "btc:price:hour:min", "btc:price:hour:max"])
 def test_buckets_that_a_shorter_retention_has_taken_come_back(world: World, key: str) -> None:
     cycle(world, 0)
     world.admin.execute_command("TS.ALTER", key, "RETENTION", MINUTE)

@@ -245,7 +245,7 @@ def no_spool(chance: Random) -> Trouble:
 
 
 def wrong_clock(chance: Random) -> Trouble:
-    wrong_ms = chance.choice((HOUR, -HOUR, DAY, -DAY, 40 * MINUTE, -25_000, 11_500, 3_000, -8_000))
+    wrong_ms = chance.choice((HOUR, -HOUR, DAY, -DAY, 40 * MINUTE, -25_000, 11_500, 9_000, -8_000))
     return Trouble(
         "clock step",
         f"the clock is {wrong_ms / 1000:+.0f} s wrong",

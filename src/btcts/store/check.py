@@ -142,7 +142,7 @@ def _faults(layout: Layout, series: Mapping[str, Series | None], unusable: Seque
         yield Fault(key, "holds another type of value", rebuild=True)
     for definition in layout.definitions:
         if definition.key not in unusable:
-            yield from _series_faults(definition, series[definition.key])
+            yield from _series_faults(definition, series[definition.key], derived=definition.key != layout.tick)
     source = series[layout.tick]
     for each in layout.compactions:
         found = series[each.key]
@@ -150,7 +150,8 @@ def _faults(layout: Layout, series: Mapping[str, Series | None], unusable: Seque
             yield from _rule_faults(each, source, found, layout.tick)
 
 
-def _series_faults(wanted: Definition, found: Series | None) -> Iterator[Fault]:
+def _series_faults(wanted: Definition, found: Series | None, *, derived: bool) -> Iterator[Fault]:
+    """What differs; a compaction that was kept too short has lost buckets, which a rebuild derives again."""
     key = wanted.key
     if found is None:
         yield Fault(key, "is missing", rebuild=True)
@@ -158,7 +159,9 @@ def _series_faults(wanted: Definition, found: Series | None) -> Iterator[Fault]:
     if found.encoding != wanted.encoding:
         yield Fault(key, f"is {found.encoding}, not {wanted.encoding}", rebuild=True)
     if found.retention_ms != wanted.retention_ms:
-        yield Fault(key, f"retention is {found.retention_ms} ms, not {wanted.retention_ms}", rebuild=False)
+        shorter = 0 < found.retention_ms < wanted.retention_ms
+        problem = f"retention is {found.retention_ms} ms, not {wanted.retention_ms}"
+        yield Fault(key, problem, rebuild=derived and shorter)
     if found.chunk_size != wanted.chunk_size:
         yield Fault(key, f"chunk size is {found.chunk_size}, not {wanted.chunk_size}", rebuild=False)
     if found.policy != DUPLICATE_POLICY:

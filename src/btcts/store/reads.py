@@ -41,9 +41,12 @@ def ticks(link: Link, span: Span) -> list[Tick]:
 
 
 def settled(link: Link, minutes: Iterable[int]) -> set[int]:
-    """Those of the minutes that are settled."""
-    replies = link.ask_all(list(_settled_queries(link.layout, minutes)))
-    return {minute_of(stamp) for reply in replies for stamp in _samples(reply)}
+    """Those of the minutes that are settled and have the open of their candle, which a short retention takes first."""
+    wanted = [minute for minute in minutes if minute >= 0]
+    stamps = [stamp for minute in wanted for stamp in (minute, settled_stamp(minute))]
+    replies = link.ask_all(list(_filtered(link.layout, stamps)))
+    found = {stamp for reply in replies for stamp in _samples(reply)}
+    return {minute for minute in wanted if minute in found and settled_stamp(minute) in found}
 
 
 def buckets(link: Link, resolutions: Sequence[Resolution]) -> dict[str, dict[str, Samples]]:
@@ -186,7 +189,11 @@ def _range(key: str, first_ms: int, last_ms: int | None) -> Command:
 
 
 def _settled_queries(layout: Layout, minutes: Iterable[int]) -> Iterator[Command]:
-    stamps = [settled_stamp(minute) for minute in minutes if minute >= 0]
+    return _filtered(layout, [settled_stamp(minute) for minute in minutes if minute >= 0])
+
+
+def _filtered(layout: Layout, stamps: Sequence[int]) -> Iterator[Command]:
+    """What asks for the samples at these stamps alone."""
     for start in range(0, len(stamps), STAMPS_PER_QUERY):
         yield ("TS.RANGE", layout.tick, "-", "+", "FILTER_BY_TS", *stamps[start : start + STAMPS_PER_QUERY])
 
