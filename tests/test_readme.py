@@ -9,6 +9,7 @@ from btcts import cli, errors
 from btcts.config import table
 from btcts.connect import endpoints
 from btcts.layout import Layout
+from test_api import EXAMPLE
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -82,6 +83,10 @@ def test_the_readme_names_every_dependency() -> None:
 
     text = README.read_text().split("## Built with")[1]
     assert [name for name in names if name not in text] == []
+
+
+def test_the_example_of_the_readme_is_the_one_that_is_run() -> None:
+    assert f"```python\n{EXAMPLE.strip()}\n```" in README.read_text()
 
 
 def test_the_readme_is_short_enough_to_be_read() -> None:

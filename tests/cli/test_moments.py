@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,3 +98,13 @@ def test_no_text_makes_anything_but_a_moment_or_an_error_of_one_line(text: str) 
 
     assert said != "None"
     assert "\n" not in said
+
+
+def test_a_newest_tick_that_no_calendar_has_is_said(store: Store, client: redis.Redis) -> None:
+    store.rebuild()
+    client.execute_command("TS.ADD", "btc:price:tick", 1_795_385_788_410_000, 60_000)
+    newest = moment("--at", "newest")
+    assert newest
+
+    with pytest.raises(ConfigError, match="is stamped 1795385788410000 ms, far in the future; run btcts prune"):
+        newest.of(store)

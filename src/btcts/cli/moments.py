@@ -16,6 +16,7 @@ EXAMPLES = "2026-01-31T12:00, 2026-01-31T12:00:00Z, 2h, 90min, 1d, now or newest
 _AGO = re.compile(r"-?([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|min|h|d)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 class Anchor(Enum):
@@ -43,7 +44,7 @@ class Moment:
             case Anchor.newest:
                 from btcts.services.show import newest_ms
 
-                return newest_ms(store)
+                return _believed(newest_ms(store))
 
 
 def moment(option: str, text: str | None) -> Moment | None:
@@ -66,3 +67,14 @@ def moment(option: str, text: str | None) -> Moment | None:
     except (ValueError, OverflowError):
         raise ConfigError(f"{option} {text!r} is no time; write it like {EXAMPLES}") from None
     return Moment(Anchor.epoch, (then - _EPOCH) // timedelta(milliseconds=1))
+
+
+def _believed(time_ms: int | None) -> int | None:
+    """The time of the newest tick, unless no calendar has it.
+
+    Raises:
+        ConfigError: it has the wrong unit.
+    """
+    if time_ms is not None and time_ms >= _END_MS:
+        raise ConfigError(f"the newest tick is stamped {time_ms - 1} ms, far in the future; run btcts prune")
+    return time_ms
