@@ -1,6 +1,7 @@
 """Serve the local exchanges by hand on real time, until interrupted."""
 
 import argparse
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--csv", type=Path, help="a recording of one-second bars, whose last day plays as today")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     market = SimulatedMarket()
     if arguments.csv:
         market = BarsMarket(arguments.csv)
