@@ -1,7 +1,6 @@
 """Times on the command line."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -13,19 +12,6 @@ from btcts.errors import ConfigError
 from btcts.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import Store
 from series import MIDNIGHT, NOW
-
-
-@pytest.fixture
-def set_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Moves this process to another time zone for the time of the test."""
-
-    def move(zone: str) -> None:
-        monkeypatch.setenv("TZ", zone)
-        time.tzset()
-
-    yield move
-    monkeypatch.undo()
-    time.tzset()
 
 
 def of(store: Store, text: str) -> int | None:
