@@ -3,9 +3,8 @@
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -44,8 +43,7 @@ ProviderOption = Annotated[
 """For the commands that ask providers."""
 
 
-@dataclass(frozen=True)
-class Common:
+class Common(NamedTuple):
     """The shared options of one call."""
 
     redis: str | None = None

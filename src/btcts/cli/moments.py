@@ -1,10 +1,9 @@
 """Times as they are given on the command line."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from btcts.errors import ConfigError
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = "2026-01-31T12:00, 2026-01-31T12:00:00Z, 2h, 90min, 1d, now or newest"
 
-_AGO = re.compile(r"-?([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|min|h|d)")
+_AGO = r"-?([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|min|h|d)"
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
@@ -27,8 +26,7 @@ class Anchor(Enum):
     newest = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """A time: so many ms after its anchor."""
 
     anchor: Anchor
@@ -59,7 +57,7 @@ def moment(option: str, text: str | None) -> Moment | None:
         return None
     if text in (Anchor.now.name, Anchor.newest.name):
         return Moment(Anchor[text])
-    if ago := _AGO.fullmatch(text):
+    if ago := re.fullmatch(_AGO, text):
         number, unit = ago.groups()
         return Moment(Anchor.now, -round(float(number) * _SECONDS[unit] * 1000))
     try:

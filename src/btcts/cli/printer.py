@@ -2,10 +2,9 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -31,8 +30,7 @@ class Form(StrEnum):
     csv = auto()
 
 
-@dataclass(frozen=True)
-class Printer:
+class Printer(NamedTuple):
     """How a call wants to see a view; a picture goes to `file`, - for stdout."""
 
     form: Form

@@ -3,9 +3,8 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -146,8 +145,7 @@ def _check_watch(form: Form, at: str | None) -> None:
         raise ConfigError("--watch draws on a terminal in place, and stdout is none that can; use --format json")
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """The options that choose what is shown."""
 
     resolution: ResolutionName | None

@@ -4,9 +4,8 @@ import gc
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -101,8 +100,7 @@ def watch(
     raise typer.Exit(_once(wanted, teller) if once else _forever(wanted, teller, interval_s))
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a call asks to be watched for, and how alerts are to be delivered."""
 
     rules: Sequence["Rule"]
@@ -119,8 +117,7 @@ class Wanted:
         return [*(rule.name for rule in self.rules), *([STALE] if self.stale else [])]
 
 
-@dataclass(frozen=True)
-class Teller:
+class Teller(NamedTuple):
     """How a call wants to be told."""
 
     common: Common
