@@ -23,14 +23,21 @@ _MODES = {"1049": "alternate", "25": "cursor", "7": "wraps", "2026": "drawing"}
 
 
 class Terminal:
-    """Runs a command on a terminal of `columns` by `rows`, and reads what it draws.
+    """Runs a command on a terminal of `columns` by `rows` of that kind, and reads what it draws.
 
     `frames` are the screens as they were each time that a synchronized update had ended. What a live view never does
     is an error here: erase anything, or draw on the alternate screen outside of such an update.
     """
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], errors: Path, *, columns: int = 100, rows: int = 40
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        errors: Path,
+        *,
+        columns: int = 100,
+        rows: int = 40,
+        kind: str = "xterm-256color",
     ) -> None:
         self.frames: list[list[str]] = []
         self.drawn: list[str] = []
@@ -46,7 +53,7 @@ class Terminal:
         with errors.open("w") as error_file:
             self._process = subprocess.Popen(
                 command,
-                env={**environ, "TERM": "xterm-256color"},
+                env={**environ, "TERM": kind},
                 stdin=self._slave,
                 stdout=self._slave,
                 stderr=error_file,

@@ -16,8 +16,9 @@ from jsonschema import Draft202012Validator
 from btcts.clock import ServerClock
 from btcts.model import HOUR_MS, MINUTE_MS
 from btcts.store import State, Store
-from cli.conftest import Btcts
+from cli.conftest import BTCTS, Btcts
 from series import wave
+from terminals import Terminal
 
 ESCAPE = "\x1b"
 
@@ -94,6 +95,22 @@ def test_a_pipe_gets_the_same_whatever_the_width_of_the_terminal(
     assert narrow == wide
     assert (ESCAPE in narrow) is colour
     assert max(map(len, narrow.splitlines())) > 80
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize("kind", ["dumb", "xterm"])
+@pytest.mark.parametrize("arguments", [[], ["minute"], ["hour", "--chart"]], ids=" ".join)
+def test_pages_fit_the_terminal_whatever_its_kind(
+    environ: dict[str, str], tmp_path: Path, arguments: list[str], kind: str
+) -> None:
+    own = {name: value for name, value in environ.items() if name != "COLUMNS"}
+
+    with Terminal([*BTCTS, "show", *arguments], own, tmp_path / "errors", columns=40, rows=20, kind=kind) as terminal:
+        assert terminal.ended() == 0
+        lines = terminal.main.splitlines()
+
+    assert lines[0].startswith("BTC-USD ")
+    assert 30 < max(map(len, lines)) <= 40
 
 
 @pytest.mark.usefixtures("day")

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -68,9 +69,12 @@ class Common(NamedTuple):
 
     def console(self) -> "Console":
         """Where tables go: without colour when it is unwanted or nobody would see it (NO_COLOR, TERM=dumb, a pipe)."""
-        from rich.console import Console
+        from rich.console import Console, ConsoleDimensions
 
-        return Console(no_color=self.no_color or None, highlight=False)
+        console = Console(no_color=self.no_color or None, highlight=False)
+        if console.is_dumb_terminal:  # which rich takes to have 80 columns
+            console.size = ConsoleDimensions(*shutil.get_terminal_size())
+        return console
 
 
 _OPTIONS: dict[str, tuple[Any, object]] = {
