@@ -49,6 +49,15 @@ def test_of_two_collectors_that_know_a_provider_the_one_that_was_told_to_wait_lo
     assert state.providers == {"kraken": longer, "gemini": longer}
 
 
+def test_a_folder_that_cannot_be_used_is_no_matter_while_nothing_is_kept_there(store: Store) -> None:
+    memory = Memory(Path("/dev/null/providers.json"))
+    memory.learn(State(last_cycle_ms=NOW), [Reading("gemini", 60_000.5, NOW)], [], KEYS)
+
+    memory.tell(store)
+
+    assert set(store.state().providers) == {"gemini"}
+
+
 def test_once_redis_was_told_it_alone_is_believed(memory: Memory, store: Store) -> None:
     memory.tell(store)
 

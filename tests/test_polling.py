@@ -16,12 +16,13 @@ SPAN = Span(NOON, NOON + MINUTE_MS)
 
 @dataclass
 class Scripted:
-    """A provider that answers when `gate` opens, or fails."""
+    """A provider that answers when `gate` opens, or fails; one that does not reach a span has nothing of it."""
 
     name: str
     gate: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
     key_id: str = ""
+    reaches: bool = True
     reach_ms: int = MINUTE_MS
     page_minutes: int = 1
     calls: int = 0
@@ -32,6 +33,8 @@ class Scripted:
 
     def candles(self, span: Span) -> Candles:
         self._answer()
+        if not self.reaches:
+            return Candles(self.name, None, ())
         return Candles(self.name, span, (Candle(span.start_ms, 1.0, 2.0, 1.0, 2.0),))
 
     def _answer(self) -> None:
@@ -90,7 +93,7 @@ def test_a_round_is_usable_when_all_have_answered(scripted: Callable[..., Script
         asked.wait(5)
 
     assert asked.complete
-    assert asked.usable
+    assert asked.usable == {NOON}
     assert [each.provider for each in asked.answers] == ["a"]
     assert [each.problem for each in asked.errors] == ["HTTP 503"]
 
@@ -105,9 +108,37 @@ def test_a_round_waits_for_more_than_two_answers_or_for_all(scripted: Callable[.
         two.wait(0.2)
         three.wait(0.2)
 
-        assert (two.complete, two.usable) == (False, False)
-        assert (three.complete, three.usable) == (False, True)
+        assert (two.complete, two.usable) == (False, frozenset())
+        assert (three.complete, three.usable) == (False, {NOON})
         slow.gate.set()
+
+
+def test_those_that_do_not_reach_a_minute_do_not_count_for_it(scripted: Callable[..., Scripted]) -> None:
+    fast = [scripted(name) for name in "abc"]
+    slow = scripted("slow", opened=False)
+    fast[1].reaches = fast[2].reaches = False
+
+    with Poller([*fast, slow]) as poller:
+        asked = poller.candles([*fast, slow], [NOON], [SPAN])
+        asked.wait(0.2)
+        early = asked.usable
+        slow.gate.set()
+        asked.wait(5)
+
+    assert early == frozenset()
+    assert asked.usable == {NOON}
+
+
+def test_at_the_end_nothing_more_is_asked(scripted: Callable[..., Scripted]) -> None:
+    slow = scripted("slow", opened=False)
+
+    with Poller([slow]) as poller:
+        asked = poller.candles([slow], [NOON], [SPAN, SPAN])
+    slow.gate.set()
+    asked.wait(5)
+
+    assert asked.complete
+    assert slow.calls == 1
 
 
 def test_a_round_of_nobody_is_complete_at_once() -> None:

@@ -4,6 +4,9 @@ import threading
 import time
 from typing import Protocol
 
+_GOES_ON: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+"""What goes on while the machine sleeps is called so on Linux, and so on macOS."""
+
 
 class Clock(Protocol):
     """Where `now` comes from; tests inject one that stands still."""
@@ -25,7 +28,7 @@ class Clock(Protocol):
 
 
 class ServerClock:
-    """The Redis server's time, carried forward by the monotonic clock between two replies.
+    """The Redis server's time, carried forward by a steady clock between two replies.
 
     Before the first reply it says this machine's time. A step of this machine's clock does not move it.
     """
@@ -34,15 +37,15 @@ class ServerClock:
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self._stop = stop or threading.Event()
-        self._offset_ms = time.time() * 1000 - time.monotonic() * 1000
+        self._offset_ms = time.time() * 1000 - _elapsed_ms()
 
     def now_ms(self) -> int:
         """The server's time in ms since the epoch."""
-        return int(time.monotonic() * 1000 + self._offset_ms)
+        return int(_elapsed_ms() + self._offset_ms)
 
     def observe(self, server_ms: int) -> int:
         """Follow the server's TIME, read just now."""
-        self._offset_ms = server_ms - time.monotonic() * 1000
+        self._offset_ms = server_ms - _elapsed_ms()
         return server_ms
 
     def sleep(self, seconds: float) -> None:
@@ -69,6 +72,11 @@ class StoppedClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(max(0.0, seconds))
+
+
+def _elapsed_ms() -> float:
+    """A clock that nobody sets and that goes on while the machine sleeps, which `time.monotonic` does not."""
+    return (time.monotonic() if _GOES_ON is None else time.clock_gettime(_GOES_ON)) * 1000
 
 
 def next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:

@@ -6,10 +6,7 @@ from dataclasses import replace
 
 from btcts.agreement import AgreedCandles
 from btcts.layout import window
-from btcts.model import MINUTE_MS, Candles, Gap, Span
-
-CLOSED_FOR_MS = 5_000
-"""How long a minute must be over before its candle counts as final."""
+from btcts.model import CLOSED_FOR_MS, MINUTE_MS, Candles, Gap, Span
 
 BRIDGE_MS = 300 * MINUTE_MS
 """Minutes closer than the smallest page of a provider (Coinbase: 300 candles) are asked for in one go."""

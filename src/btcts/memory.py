@@ -4,7 +4,8 @@ A single run leaves it to the next one in a file, or each would ask the provider
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Memory:
         self._file = file
         self._state = _read(file)
         self._untold = dict(self._state.providers)
+        self._on_disk = bool(self._untold)
 
     def recall(self) -> State:
         """The state as far as it is known here."""
@@ -51,23 +53,22 @@ class Memory:
         keys: Mapping[str, str],
     ) -> None:
         """Take in what the providers have answered in the cycle that leaves `state`; `keys` has their API keys' ids."""
-        now_ms = state.last_cycle_ms or 0
-        states = dict(state.providers)
-        for reading in readings:
-            states[reading.provider] = pacing.answered(reading, keys[reading.provider], now_ms)
-        for error in errors:
-            before = states.get(error.provider, ProviderState())
-            states[error.provider] = pacing.failed(error, before, keys[error.provider], now_ms)
-        heard = {*(each.provider for each in readings), *(each.provider for each in errors)}
-        self._untold |= {name: states[name] for name in heard}
-        self._state = replace(state, providers=states)
+        heard = pacing.learned(state.providers, readings, errors, keys, state.last_cycle_ms or 0)
+        self._untold |= heard
+        self._state = replace(state, providers={**state.providers, **heard})
 
     def tell(self, store: Store) -> None:
-        """Tell the other collectors."""
+        """Tell the other collectors.
+
+        Raises:
+            SpoolError: what an earlier run left cannot be taken out.
+        """
         store.remember(replace(self._state, providers=self._untold))
         self._untold = {}
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
+        if self._file is not None and self._on_disk:
+            with self._translated("is told and cannot be removed from"):
+                self._file.unlink(missing_ok=True)
+                self._on_disk = False
 
     def keep(self) -> None:
         """Leave to the next run what Redis could not be told.
@@ -78,12 +79,20 @@ class Memory:
         if self._file is None:
             return
         untold = replace(self._state, providers=self._untold)
-        try:
+        with self._translated("cannot be kept in"):
             durable.make(self._file.parent)
             durable.replace(self._file, json.dumps(state.fields_of(untold)).encode())
+            self._on_disk = True
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
         except OSError as exc:
             reason = (exc.strerror or str(exc)).lower()
-            raise SpoolError(f"what the providers said cannot be kept in {self._file} ({reason})") from exc
+            raise SpoolError(
+                f"what the providers said {what} {self._file} ({reason}); repair that folder, or set BTCTS_DATA_DIR"
+            ) from exc
 
 
 def _read(file: Path | None) -> State:

@@ -11,6 +11,10 @@ from typing import NamedTuple
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
+CLOSED_FOR_MS = 5_000
+"""How long a minute must be over before its candle counts as final: an exchange needs a moment to book its last
+trades."""
+
 PRICE_CEILING = 1e8
 """No price above this is believed. At 100 million USD all bitcoins together would be worth more than all
 wealth on earth (about 5e14 USD); CoinMarketCap published 850 billion on 2021-12-14."""

@@ -1,6 +1,6 @@
 """Which providers may be asked now, and what an answer means for the next call (pure)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
@@ -59,3 +59,18 @@ def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int
         key=key_id,
         said_ms=now_ms,
     )
+
+
+def learned(
+    known: Mapping[str, ProviderState],
+    readings: Iterable[Reading],
+    errors: Iterable[ProviderError],
+    keys: Mapping[str, str],
+    now_ms: int,
+) -> dict[str, ProviderState]:
+    """The states of the providers that have answered or failed, by name; `keys` has the ids of their API keys."""
+    heard = {each.provider: answered(each, keys[each.provider], now_ms) for each in readings}
+    for each in errors:
+        before = heard.get(each.provider) or known.get(each.provider, ProviderState())
+        heard[each.provider] = failed(each, before, keys[each.provider], now_ms)
+    return heard

@@ -1,10 +1,13 @@
 """Asking several providers at once; a slow one is left behind, never waited for."""
 
+import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from btcts.agreement import AgreedCandles, agree_candles
 from btcts.errors import ProviderError
@@ -12,6 +15,8 @@ from btcts.model import Candles, Reading, Span
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
+
+T = TypeVar("T")
 
 
 class Round:
@@ -38,9 +43,12 @@ class Round:
         return all(job.done() for job in self._jobs.values())
 
     @property
-    def usable(self) -> bool:
-        """Whether the answers so far may settle minutes: all are in, or enough for a good median."""
-        return self.complete or len({each.provider for each in self.answers}) >= self.enough
+    def usable(self) -> frozenset[int]:
+        """The minutes that the answers so far may settle: those that enough reach, and all of them once all are in."""
+        if self.complete:
+            return self.minutes
+        heard = Counter(chain.from_iterable(each.covered.minutes() for each in self.answers if each.covered))
+        return frozenset(minute for minute in self.minutes if heard[minute] >= self.enough)
 
     @property
     def answers(self) -> list[Candles]:
@@ -80,20 +88,21 @@ class Round:
 
 
 class Poller:
-    """The threads in which providers are asked; each has at most one call for a price and one for candles."""
+    """Makes each call of a provider in a thread of its own, which no end of the process waits for.
+
+    What is under way when its `with` block ends is left to itself, and no further span is asked for.
+    """
 
     def __init__(self, providers: Sequence["Provider"]) -> None:
         self.providers = providers
-        self._threads = ThreadPoolExecutor(2 * len(providers) or 1, thread_name_prefix="provider")
         self._asked: dict[str, Future[Reading]] = {}
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
 
     def latest(self, providers: Sequence["Provider"], *, within_s: float) -> tuple[list[Reading], list[ProviderError]]:
         """The prices that arrive in time, and why the others did not."""
@@ -101,7 +110,7 @@ class Poller:
         for each in providers:
             job = self._asked.get(each.name)
             if job is None or job.done():
-                self._asked[each.name] = self._threads.submit(each.latest)
+                self._asked[each.name] = _begun(each.latest)
         jobs = {each.name: self._asked[each.name] for each in providers}
         wait(jobs.values(), timeout=max(0.0, until - time.monotonic()))
         readings: list[Reading] = []
@@ -120,6 +129,20 @@ class Poller:
         """Ask the providers for the candles of the spans."""
 
         def ask(each: "Provider") -> list[Candles]:
-            return [each.candles(span) for span in spans]
+            return [each.candles(span) for span in spans if not self._ended.is_set()]
 
-        return Round(minutes, {each.name: self._threads.submit(ask, each) for each in providers})
+        return Round(minutes, {each.name: _begun(partial(ask, each)) for each in providers})
+
+
+def _begun(work: Callable[[], T]) -> Future[T]:
+    """What the work comes to, in a thread that no end of the process waits for."""
+    future: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as exc:  # noqa: BLE001 - who asks for the result raises it
+            future.set_exception(exc)
+
+    threading.Thread(target=do, name="provider", daemon=True).start()
+    return future

@@ -55,9 +55,10 @@ class Settling:
         unasked = survey.unsettled - self._asked
         minutes = healing.due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         if minutes:
-            reread = healing.rereads(survey.unsettled, survey.state.reread_ms, survey.now_ms)
-            self._ask(ready, minutes, reread)
-            self._rounds[-1].reread = frozenset(reread)
+            if len(able) < sum(each.reach_ms > 0 for each in self._poller.providers):
+                self._ask(ready, minutes)  # alone, those that may be asked could come to other candles than all did
+                return
+            self._ask(ready, minutes, healing.rereads(survey.unsettled, survey.state.reread_ms, survey.now_ms))
             self._rounds[-1].reread_ms = healing.reread_until(survey.now_ms)
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
@@ -77,10 +78,10 @@ class Settling:
         """The agreed candles of minutes that are not settled yet."""
         found: dict[int, Candle] = {}
         for each in self._rounds:
-            if each.usable:
-                agreed = each.agreed(self._quorum).candles
-                minutes = (each.minutes & survey.unsettled & agreed.keys()) - each.settled
-                found |= {minute: agreed[minute] for minute in minutes}
+            usable = each.usable  # before what is agreed: an answer may come in between
+            agreed = each.agreed(self._quorum).candles
+            minutes = (usable & survey.unsettled & agreed.keys()) - each.settled
+            found |= {minute: agreed[minute] for minute in minutes}
         return list(found.values())
 
     def written(self, candles: Sequence[Candle]) -> None:
@@ -131,7 +132,9 @@ class Settling:
     def _ask(self, ready: Sequence["Provider"], minutes: Sequence[int], reread: Sequence[int] = ()) -> None:
         able = [each for each in ready if each.reach_ms]
         spans = healing.spans_to_ask(sorted({*minutes, *reread}))
-        self._rounds.append(self._poller.candles(able, minutes, spans))
+        begun = self._poller.candles(able, minutes, spans)
+        begun.reread = frozenset(reread)
+        self._rounds.append(begun)
 
     def _gaps(self, ended: Round, survey: Survey) -> dict[int, Gap]:
         left = (ended.minutes & survey.unsettled) - ended.settled

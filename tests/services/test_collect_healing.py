@@ -152,6 +152,23 @@ def test_a_corrected_candle_counts_only_when_no_provider_failed(
     assert corrections == [0] * 5
 
 
+def test_a_corrected_candle_counts_only_when_every_provider_may_be_asked(
+    clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    collector = make_collector()
+    collector.cycle()
+    exchanges.fault("kraken", Fault(path="OHLC", factor=1.006))
+    for name in ("coinbase", "bitstamp", "bitfinex", "gemini"):
+        exchanges.fault(name, Fault(status=429, headers={"Retry-After": "600"}))
+
+    corrections = []
+    for _ in range(5):
+        clock.advance(MINUTE_MS)
+        corrections.append(collector.cycle().corrected)
+
+    assert corrections == [0] * 5
+
+
 def test_single_runs_share_what_was_looked_at_once_more(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
 ) -> None:

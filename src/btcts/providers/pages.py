@@ -4,11 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from btcts.errors import ProviderError
-from btcts.model import MINUTE_MS, Candle, Candles, Span
+from btcts.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Candles, Span
 from btcts.providers.base import SHAPE_ERRORS, UNBOUNDED_MS, iso, parse_amount, parse_ms, parse_price, quoted
-
-SETTLE_MS = 5_000
-"""How long after its end a minute counts as closed: an exchange needs a moment to book its last trades."""
 
 Minutes = dict[int, Candle | None]
 """The minutes of a page that have a row, by their start; None where the row says that there were no trades."""
@@ -39,7 +36,7 @@ class Paging(NamedTuple):
 def closed_part(span: Span, now_ms: int, reach_ms: int) -> Span | None:
     """The closed minutes of `span` that start at most `reach_ms` before now; None when there are none."""
     start_ms = -(-max(span.start_ms, now_ms - reach_ms) // MINUTE_MS) * MINUTE_MS
-    end_ms = min(span.end_ms, now_ms - SETTLE_MS) // MINUTE_MS * MINUTE_MS
+    end_ms = min(span.end_ms, now_ms - CLOSED_FOR_MS) // MINUTE_MS * MINUTE_MS
     return Span(start_ms, end_ms) if start_ms < end_ms else None
 
 

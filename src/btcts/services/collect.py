@@ -77,7 +77,7 @@ class Collector:
             self._settling.begin(survey, ready)
         self._doubted = doubt is not None
         self._settling.resume(survey, ready, [each.provider for each in readings])
-        self._settling.wait(outcome.began + ARRIVAL_S - time.monotonic())
+        self._settling.wait(outcome.began + self._within_s - time.monotonic())
         if survey.poisoned and readings and not doubt:
             survey = self._survey(outcome, trusted=True)
         verdict = Verdict(pending=survey.state.pending, problem=doubt) if doubt else self._agree(readings, survey)
@@ -92,7 +92,7 @@ class Collector:
 
     @property
     def _within_s(self) -> float:
-        """How long prices may take: a slow provider must not make the next cycle late."""
+        """How long prices and candles may take: a slow provider must not make the next cycle late."""
         return ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)
 
     @property
