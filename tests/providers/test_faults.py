@@ -83,6 +83,8 @@ LIMITS = {
     "418 with seconds": (limit(418, Retry_After="7200"), 7200),
     "403 with a date": (limit(403, Retry_After="Thu, 01 Jan 2026 12:05:34 GMT"), 300),
     "429 with a date in the past": (limit(429, Retry_After="Thu, 01 Jan 2026 11:05:34 GMT"), 1),
+    "503 with Retry-After": (limit(503, Retry_After="30"), 30),
+    "503 with a Retry-After of a day": (limit(503, Retry_After="86400"), 600),
     "429 as CoinMarketCap spells it": (limit(429, x_ratelimit_reset="2026-01-01 05:10:34 -0700"), 600),
 }
 

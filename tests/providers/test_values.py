@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from btcts.errors import ProviderError, ProviderLimited
 from btcts.model import PRICE_CEILING
 from btcts.providers.base import END_MS, GENESIS_MS, iso, parse_amount, parse_iso_ms, parse_ms, parse_price, quoted
-from btcts.providers.http import MAX_WAIT_MS
+from btcts.providers.http import DAY_MS
 from btcts.providers.kraken import Kraken
 from providers.opening import NOW_MS, Answers
 
@@ -136,4 +136,11 @@ def test_whatever_a_retry_after_says_the_wait_is_at_least_a_second_and_at_most_a
     with pytest.raises(ProviderLimited) as raised:
         Answers({"/x": response}).api("kraken").fetch_json("/x")
 
-    assert 1000 <= raised.value.until_ms - NOW_MS <= MAX_WAIT_MS
+    assert 1000 <= raised.value.until_ms - NOW_MS <= DAY_MS
+
+
+@pytest.mark.parametrize("date", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 99 Zzz 2026 25:61:61 GMT", ""])
+def test_a_date_that_is_none_is_as_good_as_no_date(date: str) -> None:
+    response = httpx.Response(200, headers={"Date": date}, json={})
+
+    assert Answers({"/x": response}).api("kraken").fetch_json("/x").date_ms is None

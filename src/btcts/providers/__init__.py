@@ -50,6 +50,11 @@ _CLASSES = {
 }
 
 
+def default_endpoints() -> dict[str, tuple[str, float]]:
+    """The default base URL and timeout of every provider, as the settings take them."""
+    return {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
+
+
 @contextmanager
 def open_providers(
     names: Sequence[str], endpoints: Mapping[str, Endpoint], *, clock: Clock, api_key: str | None = None

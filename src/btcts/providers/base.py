@@ -25,6 +25,7 @@ SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
+_NUMBERS = (str, int, float, Decimal)
 
 
 class Provider(Protocol):
@@ -124,7 +125,7 @@ def shape_of(provider: str, payload: Any) -> Iterator[Any]:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return math.nan
     try:
         return float(value)

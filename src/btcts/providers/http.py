@@ -22,14 +22,19 @@ from btcts.version import __version__
 MAX_BODY = 8_000_000
 """No answer that we ask for comes near this many bytes; a day of candles is about 100 kB."""
 
-MAX_WAIT_MS = 86_400_000
-"""No provider sends us away for longer than a day."""
+DAY_MS = 86_400_000
 
 DATE_STEP_MS = 1000
 """A Date header counts whole seconds, rounded down."""
 
+LONGEST_WAITS_MS = {403: DAY_MS, 418: DAY_MS, 429: DAY_MS, 503: 600_000}
+"""The statuses that may send us away by Retry-After, and how long we believe them at most."""
+
 _WAITS_MS = {429: 60_000, 418: 600_000}
 """How long a limit (429) or a ban (418) lasts where no Retry-After says so."""
+
+HANGING_S = 3600.0
+"""How long a request that hangs keeps others back: a server that drips headers can go on for days."""
 
 _SHOWN = 80
 """How many bytes of a bad answer an error shows."""
@@ -48,9 +53,11 @@ def open_client() -> httpx.Client:
     try:
         return httpx.Client(
             headers={"User-Agent": f"btcts/{__version__}", "Accept": "application/json"},
-            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_S),
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_S),
         )
-    except (ValueError, ImportError, OSError, httpx.InvalidURL) as exc:
+    except httpx.InvalidURL:  # its text repeats a part of the URL, which may be that of a password
+        raise ConfigError("HTTPS_PROXY or ALL_PROXY is malformed; write / in a password as %2F, : as %3A") from None
+    except (ValueError, ImportError, OSError) as exc:
         raise ConfigError(f"no HTTP with HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE as set: {exc}") from exc
 
 
@@ -104,7 +111,7 @@ class Api:
         self.clock = clock
         self._endpoint = endpoint
         self._client = client
-        self._hanging: tuple[threading.Thread, str] | None = None
+        self._hanging: tuple[threading.Thread, str, float] | None = None
         self._behind_ms = 0
 
     @property
@@ -137,9 +144,9 @@ class Api:
         if 300 <= reply.status < 400:
             problem += f"; redirects are not followed: correct the url of [providers.{self.provider}]"
         wait_ms = self.asked_wait_ms(reply) or _WAITS_MS.get(reply.status)
-        if wait_ms is None or reply.status not in (403, *_WAITS_MS):
+        if wait_ms is None or reply.status not in LONGEST_WAITS_MS:
             return ProviderError(self.provider, problem)
-        return self.limited(problem, wait_ms)
+        return self.limited(problem, min(wait_ms, LONGEST_WAITS_MS[reply.status]))
 
     def limited(self, problem: str, wait_ms: int) -> ProviderLimited:
         """The error that says to wait."""
@@ -148,15 +155,15 @@ class Api:
     def asked_wait_ms(self, reply: Reply) -> int | None:
         """How long the headers of a reply tell us to wait: a second at least, a day at most; None where they do not."""
         asked_ms = _retry_after_ms(reply.headers, reply.date_ms or self.clock.now_ms())
-        return None if asked_ms is None else min(max(asked_ms, 1000), MAX_WAIT_MS)
+        return None if asked_ms is None else min(max(asked_ms, 1000), DAY_MS)
 
     def fetch(self, path: str, query: Mapping[str, str | int], secrets: Mapping[str, str] | None = None) -> Reply:
         """GET `path`, whatever the status, within the timeout; `secrets` are headers that no error may show.
 
         A thread of its own does it, for neither the name look-up nor headers that trickle in have a timeout. One
-        that overran is left alone, and nothing more is asked until it has ended.
+        that overran is left alone, and nothing more is asked until it has ended, for an hour at most.
         """
-        if self._hanging and self._hanging[0].is_alive():
+        if self._hanging and self._hanging[0].is_alive() and time.monotonic() < self._hanging[2]:
             raise ProviderError(self.provider, f"{self._hanging[1]}, and that request still hangs")
         url = self._url(path)
         reply: Future[Reply] = Future()
@@ -166,7 +173,7 @@ class Api:
             return reply.result(self._endpoint.timeout_s)
         except TimeoutError:
             late = self._late(url)
-            self._hanging = worker, late.problem
+            self._hanging = worker, late.problem, time.monotonic() + HANGING_S
             raise late from None
 
     def _url(self, path: str) -> httpx.URL:
@@ -190,7 +197,7 @@ class Api:
                 body = self._read(response, deadline)
         except httpx.TimeoutException as exc:
             raise self._late(url) from exc
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
             raise ProviderError(self.provider, f"no answer from {_where(url)} ({_cause(exc)})") from exc
         for secret in secrets.values():
             body = body.replace(secret.encode(), b"***")
@@ -214,7 +221,7 @@ def _where(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
 
 
-def _cause(exc: httpx.HTTPError) -> str:
+def _cause(exc: Exception) -> str:
     # The text of a LocalProtocolError shows the header at fault.
     text = "" if isinstance(exc, httpx.LocalProtocolError) else " ".join(str(exc).split())
     return ERRNO.sub("", text).lower() or type(exc).__name__
@@ -231,7 +238,7 @@ def _retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
 def _http_date_ms(value: str) -> int | None:
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # numbers of any length
         return None
     return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
 

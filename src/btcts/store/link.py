@@ -79,8 +79,9 @@ class Link:
             raise  # no failure: the transaction has to begin again
         except RedisError as exc:
             raise explain(exc, self.where) from exc
-        except OSError as exc:
-            raise StoreUnreachable(f"no Redis answers at {self.where} ({exc.strerror or exc})") from exc
+        except (OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
+            reason = getattr(exc, "strerror", None) or exc
+            raise StoreUnreachable(f"no Redis answers at {self.where} ({reason}); start it or pass --redis") from exc
 
 
 def now_of(reply: Sequence[Any]) -> int:

@@ -1,0 +1,50 @@
+"""What becomes of webhooks whose address is none, or whose request hangs."""
+
+import socket
+
+import pytest
+
+from btcts.alerts.webhook import Webhook, address
+from btcts.errors import ConfigError
+from btcts.providers.http import open_client
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize("port", ["99999", "65536", "0", "-1"])
+def test_a_port_that_there_is_not_is_refused_without_repeating_the_address(port: str) -> None:
+    with pytest.raises(ConfigError, match=r"write it like https://") as refusal:
+        address(f"http://127.0.0.1:{port}/{SECRET}")
+
+    assert SECRET not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:65535/", "http://127.0.0.1:1/", "http://127.0.0.1/", "http://[::1]/"]
+)
+def test_every_port_that_there_is_is_taken(url: str) -> None:
+    assert str(address(url)) == url
+
+
+def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it() -> None:
+    with open_client() as client:
+        problem = Webhook(address(f"http://hooks..example.com/{SECRET}"), client).post("{}")
+
+    assert problem == "no answer from hooks..example.com (UnicodeError)"
+
+
+@pytest.mark.parametrize(
+    ("hanging_s", "second"),
+    [
+        (0.0, "no answer from 127.0.0.1 within 0.2 s"),
+        (60.0, "an earlier request to 127.0.0.1 still hangs"),
+    ],
+)
+def test_a_request_that_hangs_blocks_others_for_a_while(hanging_s: float, second: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
+        url = address(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        hook = Webhook(url, client, timeout_s=0.2, hanging_s=hanging_s)
+
+        problems = [hook.post("{}"), hook.post("{}")]
+
+    assert problems == ["no answer from 127.0.0.1 within 0.2 s", second]
