@@ -10,9 +10,13 @@ import pytest
 
 from btcts.clock import ServerClock
 from btcts.config import Settings, load
-from btcts.connect import connect, embedded_store, endpoints
+from btcts.connect import connect, embedded_store
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError, StoreUnreachable
+from btcts.polling import Poller
+from btcts.providers import DEFAULTS, default_endpoints, open_providers
+from btcts.services.collect import Collector
+from btcts.spool import Spool
 from redis_binaries import binaries
 from servers import StartServer
 
@@ -26,9 +30,20 @@ def embedded() -> Iterator[Embedded]:
         server.stop()
 
 
+@pytest.fixture
+def hung(embedded: Embedded) -> Iterator[Embedded]:
+    """The same, with a server that lives and does not answer."""
+    embedded.ensure(print)
+    pid = embedded.status().pid
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    yield embedded
+    os.kill(pid, signal.SIGCONT)
+
+
 def settings(folder: Path, **environ: str) -> Settings:
     """The settings of an environment, without any file."""
-    return load(endpoints=endpoints(), environ={"BTCTS_DATA_DIR": str(folder), **environ}, cwd=folder)
+    return load(endpoints=default_endpoints(), environ={"BTCTS_DATA_DIR": str(folder), **environ}, cwd=folder)
 
 
 def killed(embedded: Embedded) -> None:
@@ -92,6 +107,59 @@ def test_a_reader_of_one_that_was_stopped_is_told_how_to_start_it(embedded: Embe
 
     with pytest.raises(EmbeddedError, match="run btcts server start"):
         connect(own, clock=ServerClock(), writes=False, say=print)
+
+
+def test_a_reader_of_one_that_does_not_answer_is_told_which_process_it_is(hung: Embedded) -> None:
+    folder, pid = hung.socket.parent, hung.status().pid
+
+    with pytest.raises(EmbeddedError, match=rf"process {pid} has the lock .* see {folder}/redis.log, then end that"):
+        connect(settings(folder), clock=ServerClock(), writes=False, say=print)
+
+
+@pytest.mark.parametrize("state", ["hung", "stopped"])
+def test_a_writer_meets_one_that_is_stopped_or_hung_at_its_first_use_alone(
+    state: str, embedded: Embedded, request: pytest.FixtureRequest
+) -> None:
+    embedded.ensure(print)
+    if state == "hung":
+        request.getfixturevalue("hung")
+    else:
+        embedded.stop()
+
+    connect(settings(embedded.socket.parent), clock=ServerClock(), writes=True, say=print).close()
+
+
+def test_a_price_of_a_collector_whose_embedded_redis_hangs_waits_on_the_disk(hung: Embedded, tmp_path: Path) -> None:
+    hasty, clock, spool = Embedded(hung.socket.parent, patience_s=0.02), ServerClock(), Spool(tmp_path / "spool")
+    with (
+        embedded_store(hasty, clock=clock, say=print) as store,
+        open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
+        Poller(providers) as poller,
+    ):
+        cycle = Collector(store, poller, clock, cadence_s=10, spool=spool).cycle()
+
+    assert spool.count() == 1
+    assert cycle.spooled
+    assert f"process {hung.status().pid} has" in (cycle.problem or "")
+
+
+def test_a_writer_is_refused_at_once_where_no_server_can_be_found(tmp_path: Path) -> None:
+    own = settings(tmp_path / "data", BTCTS_REDIS_SERVER=str(tmp_path / "nothing"))
+
+    with pytest.raises(EmbeddedError, match="is not a redis-server with redistimeseries"):
+        connect(own, clock=ServerClock(), writes=True, say=print)
+
+
+def test_a_writer_starts_it_at_its_first_use_and_says_so(embedded: Embedded) -> None:
+    said: list[str] = []
+    own = settings(embedded.socket.parent, BTCTS_REDIS_SERVER=str(binaries().server))
+
+    with connect(own, clock=ServerClock(), writes=True, say=said.append) as store:
+        before = embedded.status().running
+        store.rebuild()
+
+    assert (before, embedded.status().running) == (False, True)
+    assert [each.partition(" (")[0] for each in said] == ["starting the embedded Redis"]
 
 
 def test_a_named_redis_is_used_with_its_password_and_database(start_server: StartServer, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From the settings to a store: a Redis that is named, or the embedded one."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from btcts.clock import Clock, ServerClock
 from btcts.config import SIMULATED, RedisSettings, Settings, load
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
-from btcts.providers import DEFAULTS
+from btcts.providers import default_endpoints
 from btcts.spool import Spool
-from btcts.store import Store
+from btcts.store import EMBEDDED, Store
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -26,20 +27,26 @@ ANSWER_TIMEOUT_S = 10.0
 def connect(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[str], None]) -> Store:
     """The store that the settings name; nothing is sent to it before its first use.
 
-    When no Redis is named the embedded one is used: commands that write install and start it, and `say` so;
-    commands that read only find it.
+    When no Redis is named the embedded one is used: commands that write install it here and start it at the first
+    use, and `say` so; commands that read only find it. A server that was stopped, or does not answer, is met at the
+    first use as well: by then `collect` has somewhere else to keep a price.
 
     Raises:
-        EmbeddedError: the embedded Redis does not run and may not be, or cannot be, started.
+        EmbeddedError: the embedded Redis cannot be installed, or does not run and only a command that writes starts it.
     """
     if settings.redis.url is not None:
         pool = ConnectionPool(connection_class=_CLASSES[settings.redis.scheme], **_address(settings.redis), **_OPTIONS)
         return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if writes:
-        embedded.ensure(say)
+        embedded.prepare(say)
         return embedded_store(embedded, clock=clock, say=say)
     known = embedded.status()
+    if known.pid and not known.running:
+        raise EmbeddedError(
+            f"process {known.pid} has the lock of the embedded Redis and does not answer; "
+            f"see {known.data_dir}/redis.log, then end that process, or pass --redis"
+        )
     if not known.running:
         step = "btcts server start" if known.stopped else "btcts collect --once"
         raise EmbeddedError(f"no Redis is named and the embedded one does not run; run {step}, or pass --redis")
@@ -50,7 +57,7 @@ def embedded_store(embedded: Embedded, *, clock: Clock, say: Callable[[str], Non
     """The store of an embedded redis-server, which with `say` is started again whenever it is found dead."""
     revive = (lambda: embedded.ensure(say)) if say else (lambda: None)
     pool = ConnectionPool(connection_class=_EmbeddedConnection, path=str(embedded.socket), revive=revive, **_OPTIONS)
-    return Store(redis.Redis(connection_pool=pool), clock=clock, where="the embedded Redis")
+    return Store(redis.Redis(connection_pool=pool), clock=clock, where=EMBEDDED)
 
 
 def open_store(url: str | None = None) -> Store:
@@ -62,13 +69,13 @@ def open_store(url: str | None = None) -> Store:
         ConfigError: a setting is wrong.
         EmbeddedError: no Redis is named and the embedded one does not run.
     """
-    settings = load({"redis.url": url} if url else None, endpoints=endpoints())
+    settings = load({"redis.url": url} if url else None, endpoints=default_endpoints())
     return connect(settings, clock=ServerClock(), writes=False, say=lambda line: None)
 
 
 def spool_of(settings: Settings) -> Spool:
-    """Where prices wait for Redis; simulated ones in a place of their own, so that they never meet real ones."""
-    return Spool(settings.embedded.data_dir / f"spool{_kind(settings)}")
+    """Where prices wait for this store alone; simulated ones in a place of their own: they never meet real ones."""
+    return Spool(settings.embedded.data_dir / f"spool{_kind(settings)}{_store(settings.redis)}")
 
 
 def memory_file(settings: Settings) -> Path:
@@ -80,9 +87,11 @@ def _kind(settings: Settings) -> str:
     return "-simulated" if SIMULATED in settings.collect.providers else ""
 
 
-def endpoints() -> dict[str, tuple[str, float]]:
-    """The default base URL and timeout of every provider, as the settings take them."""
-    return {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
+def _store(named: RedisSettings) -> str:
+    """Tells a store that is named from others; the embedded one has its data directory to itself."""
+    if named.url is None:
+        return ""
+    return "-" + sha256(f"{named.where}, database {named.db}".encode()).hexdigest()[:16]
 
 
 def _address(named: RedisSettings) -> dict[str, Any]:
@@ -110,6 +119,7 @@ _CLASSES = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSock
 _OPTIONS: dict[str, Any] = {
     "protocol": 3,
     "decode_responses": True,
+    "encoding_errors": "replace",  # keys of others may have any bytes
     "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "socket_timeout": ANSWER_TIMEOUT_S,
     # For a server that was started anew; one that does not answer in time would only take twice as long.

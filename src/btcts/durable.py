@@ -64,13 +64,25 @@ def lock(path: Path) -> int | None:
     """The descriptor that holds the lock, until it is closed or the process ends; None when another one holds it."""
     import fcntl  # absent on Windows
 
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _above_streams(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _above_streams(descriptor: int) -> int:
+    """The same file above 0 to 2, which a closed stream leaves free, and which a child's streams overwrite."""
+    import fcntl  # absent on Windows
+
+    if descriptor > 2:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
 
 
 def _write(descriptor: int, content: bytes) -> None:

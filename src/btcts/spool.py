@@ -139,7 +139,9 @@ class Spool:
             yield
         except OSError as exc:
             reason = (exc.strerror or str(exc)).lower()
-            raise SpoolError(f"{what} in {self._folder} ({reason}); make room there, or set BTCTS_DATA_DIR") from exc
+            raise SpoolError(
+                f"{what} in {self._folder} ({reason}); free or repair that folder, or set BTCTS_DATA_DIR"
+            ) from exc
 
 
 def _line(tick: Tick) -> bytes:

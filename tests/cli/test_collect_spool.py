@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from btcts.config import load
+from btcts.connect import spool_of
 from btcts.model import Tick
+from btcts.providers import default_endpoints
 from btcts.spool import Spool
 from cli.conftest import BTCTS, Btcts
 from series import TICK, samples
@@ -33,9 +36,10 @@ def lasting(start_server: StartServer, environ: dict[str, str]) -> Server:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
+def spool(tmp_path: Path, environ: dict[str, str], lasting: Server) -> Spool:
     """The spool of the commands."""
-    return Spool(tmp_path / "data" / "spool")
+    own = {name: environ[name] for name in ("BTCTS_DATA_DIR", "REDIS_URL")}
+    return spool_of(load(endpoints=default_endpoints(), environ=own, cwd=tmp_path))
 
 
 @contextmanager
@@ -165,7 +169,33 @@ def test_a_single_run_on_a_full_disk_exits_3_and_says_both(
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1
     assert "no Redis answers" in done.stderr
-    assert f"the price cannot be kept in {tmp_path}/data/spool (file too large)" in done.stderr
+    assert f"the price cannot be kept in {tmp_path}/data/spool-" in done.stderr
+    assert "(file too large)" in done.stderr
+
+
+def test_prices_wait_for_the_redis_that_they_were_meant_for(
+    btcts: Btcts, lasting: Server, spool: Spool, start_server: StartServer
+) -> None:
+    lasting.kill()
+    btcts("collect", "--once")
+
+    other = btcts("collect", "--once", "--format", "json", REDIS_URL=f"unix://{start_server().socket}")
+
+    assert json.loads(other.out)["unspooled"] == 0
+    assert spool.count() == 1
+
+
+def test_a_run_in_which_nobody_was_due_fails_for_its_redis(btcts: Btcts, lasting: Server) -> None:
+    alone = ("collect", "--once", "--provider", "coinmarketcap")
+    first = btcts(*alone, API_KEY="secret-key")
+    lasting.kill()
+
+    done = btcts(*alone, API_KEY="secret-key")
+    again = btcts(*alone, API_KEY="secret-key")
+
+    assert first.code == 0
+    assert [each.code for each in (done, again)] == [3, 3]
+    assert "no Redis answers" in again.err
 
 
 def test_simulated_prices_wait_apart_from_real_ones(btcts: Btcts, lasting: Server, spool: Spool) -> None:

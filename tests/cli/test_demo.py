@@ -1,10 +1,34 @@
 """`btcts demo`."""
 
+import fcntl
+import signal
+import subprocess
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cli.conftest import Btcts
+import pytest
+
+from cli.conftest import BTCTS, Btcts
 from redis_binaries import binaries
+
+
+@pytest.fixture
+def lingering_server(tmp_path: Path) -> Path:
+    """A redis-server that starts the pinned one in the background, says so in a file, and then lingers for a minute."""
+    server = tmp_path / "bin/redis-server"
+    server.parent.mkdir()
+    server.write_text(f'#!/bin/sh\n{binaries().server} "$@"\n: > "${{0%/*}}/started"\nexec sleep 60\n')
+    server.chmod(0o755)
+    server.with_name("redistimeseries.so").symlink_to(binaries().module)
+    return server
+
+
+def wait_for(file: Path) -> None:
+    """Wait until the file is there, which takes a moment."""
+    deadline = time.monotonic() + 20
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} has not come"
 
 
 def test_the_demo_shows_the_overview_a_table_and_a_chart_and_says_what_comes_next(btcts: Btcts) -> None:
@@ -28,3 +52,51 @@ def test_the_picture_is_that_of_a_terminal_with_all_three_pages(btcts: Btcts, tm
     told = ["btcts show", "btcts show 15min", "btcts show hour --chart", "24 h low", "Parkinson"]
     assert [each for each in told if each not in text.replace("\xa0", " ")] == []
     assert "@font-face" not in (tmp_path / "terminal.svg").read_text()
+
+
+def test_a_picture_for_stdout_is_all_that_is_printed_there(btcts: Btcts) -> None:
+    done = btcts("demo", "--svg", "-", BTCTS_REDIS_SERVER=str(binaries().server), REDIS_URL=None)
+
+    assert done.code == 0, done.err
+    assert ElementTree.fromstring(done.out).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+@pytest.mark.parametrize("file", ["missing/terminal.svg", "."])
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_runs(btcts: Btcts, file: str) -> None:
+    done = btcts("demo", "--svg", file, BTCTS_REDIS_SERVER=str(binaries().server))
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"btcts: --svg {file} cannot be written; name a file in a folder that is there and yours\n"
+
+
+def test_the_name_of_a_redis_is_refused_for_the_demo_has_its_own(btcts: Btcts) -> None:
+    done = btcts("demo", "--redis", "redis://127.0.0.1:9")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "btcts: demo runs a Redis of its own and throws it away; drop --redis\n"
+
+
+def test_where_the_embedded_redis_is_forbidden_the_demo_still_has_its_own(btcts: Btcts) -> None:
+    done = btcts("demo", BTCTS_EMBEDDED="0", BTCTS_REDIS_SERVER=str(binaries().server), REDIS_URL=None)
+
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_it_neither_a_server_nor_a_file_is_left(
+    environ: dict[str, str], tmp_path: Path, lingering_server: Path, asked: signal.Signals
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    changed = {**environ, "BTCTS_REDIS_SERVER": str(lingering_server), "TMPDIR": str(temporary)}
+    with subprocess.Popen([*BTCTS, "demo"], env=changed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        wait_for(lingering_server.with_name("started"))
+        (folder,) = temporary.iterdir()
+        with (folder / "lock").open() as lock:
+            running.send_signal(asked)
+            running.communicate(timeout=20)
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails as long as its server lives
+
+    assert running.returncode == 128 + asked
+    assert list(temporary.iterdir()) == []

@@ -10,23 +10,21 @@ from redis_binaries import binaries
 
 STARTER = """
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from btcts.embedded import Embedded
-print(Embedded(Path(sys.argv[1]), redis_server=Path(sys.argv[2])).ensure(print))
+print(Embedded(Path(sys.argv[1]), redis_server=Path(sys.argv[2])).ensure(lambda line: print(line, file=sys.stderr)))
 """
 
 
-def starter(data_dir: Path) -> subprocess.Popen[str]:
+def starter(data_dir: Path, redirection: str = "") -> subprocess.Popen[str]:
+    """A process that starts the server, with its streams as the shell's redirection has them."""
     command = [sys.executable, "-c", STARTER, str(data_dir), str(binaries().server)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    shell = ["sh", "-c", f'exec "$@" {redirection}', "sh"]
+    return subprocess.Popen([*shell, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 FOREGROUND = """
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from btcts.embedded import Embedded
 Embedded(Path(sys.argv[1]), redis_server=Path(sys.argv[2])).run(lambda line: print(line, file=sys.stderr))

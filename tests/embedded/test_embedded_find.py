@@ -89,6 +89,36 @@ def test_a_recorded_server_that_has_vanished_is_searched_anew(
     assert Embedded(data_dir).find() is None
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\x80\n\xfe", b"/bin/\0\n/lib/\0\n", b"a\nb\nc\n"])
+def test_a_damaged_record_counts_as_none(content: bytes, data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / "binaries").write_bytes(content)
+
+    assert Embedded(data_dir).find() is None
+
+
+def test_a_folder_in_the_place_of_the_record_counts_as_none(data_dir: Path) -> None:
+    (data_dir / "binaries").mkdir(parents=True)
+
+    assert Embedded(data_dir).find() is None
+
+
+def test_a_folder_in_the_place_of_the_record_is_named_at_the_start(embedded: Embedded, data_dir: Path) -> None:
+    (data_dir / "binaries").mkdir(parents=True)
+
+    with pytest.raises(EmbeddedError, match=f"Is a directory: .*{data_dir}/binaries"):
+        embedded.ensure(print)
+
+
+def test_a_loop_of_links_on_path_is_passed_over(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "redis-server").symlink_to(tmp_path / "redis-server")
+    put_on_path(tmp_path, monkeypatch)
+
+    assert Embedded(data_dir).find() is None
+
+
 def test_a_server_that_did_not_come_up_is_not_recorded(data_dir: Path, another_server: Path, said: list[str]) -> None:
     another_server.write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(EmbeddedError, match="it said nothing"):

@@ -11,7 +11,7 @@ import redis
 
 from btcts.embedded import Embedded
 from btcts.embedded.launch import launch, recover
-from btcts.embedded.places import Places, held
+from btcts.embedded.places import Places, held, in_use
 from btcts.embedded.wire import ask
 from btcts.errors import EmbeddedError
 from embedded.endings import bury, kill
@@ -23,7 +23,49 @@ def test_the_first_command_that_needs_it_gets_a_server_with_timeseries(embedded:
     socket = embedded.ensure(said.append)
 
     assert ask(socket, "TS.CREATE ticks") == "+OK"
+
+
+def test_one_line_says_that_a_server_was_started_and_which_and_where_its_data_are(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append)
+
+    assert said == [
+        f"starting the embedded Redis ({binaries().server}), which keeps running; its data are in {data_dir}/db"
+    ]
+
+
+def test_nothing_is_said_when_the_server_of_the_first_start_is_started_again(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(print)
+    kill(data_dir)
+
+    embedded.ensure(said.append)
+
     assert said == []
+
+
+def test_nothing_is_said_at_the_start_of_what_was_fetched_just_now(data_dir: Path, said: list[str]) -> None:
+    data_dir.mkdir()
+    (data_dir / "redis").symlink_to(binaries().server.parents[2])
+    embedded = Embedded(data_dir)
+    embedded.install(said.append)
+
+    embedded.ensure(said.append)
+
+    assert said == []
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_starter_whose_streams_are_closed_hands_the_lock_on_all_the_same(
+    closed: str, embedded: Embedded, data_dir: Path
+) -> None:
+    with starter(data_dir, closed) as process:
+        process.communicate()
+
+    assert embedded.status().running
+    assert in_use(data_dir / "lock")
 
 
 def test_the_next_command_finds_the_same_server(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
@@ -38,9 +80,10 @@ def test_the_next_command_finds_the_same_server(embedded: Embedded, data_dir: Pa
 def test_twenty_first_starts_at_once_come_to_one_server(embedded: Embedded, data_dir: Path) -> None:
     starters = [starter(data_dir) for _ in range(20)]
 
-    answers = {each.communicate()[0] for each in starters}
+    answers = [each.communicate() for each in starters]
 
-    assert answers == {f"{embedded.socket}\n"}
+    assert {out for out, _ in answers} == {f"{embedded.socket}\n"}
+    assert "".join(err for _, err in answers).count("starting the embedded Redis") == 1
     assert (data_dir / "redis.log").read_text().count("Server initialized") == 1
 
 
@@ -229,6 +272,76 @@ def test_a_data_directory_that_another_host_left_in_good_order_is_taken_over(
 
     assert status.running
     assert (data_dir / "lock").read_text() == f"{os.uname().nodename}\n"
+
+
+def test_bytes_that_are_no_text_in_the_lock_are_no_obstacle(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    data_dir.mkdir()
+    (data_dir / "lock").write_bytes(b"\xff\xfe\x00\x80\n\x1b[31m")
+
+    assert embedded.start(said.append).running
+
+
+def test_a_damaged_lock_of_a_server_that_was_killed_is_told_in_one_printable_line(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append)
+    kill(data_dir)
+    (data_dir / "lock").write_bytes(b"\xff\n\x1b[31m" * 1000)
+
+    with pytest.raises(EmbeddedError, match="belongs to the embedded Redis of host") as refused:
+        embedded.ensure(said.append)
+
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize("act", ["ensure", "start", "prepare", "install"])
+def test_a_name_that_is_too_long_for_a_folder_is_an_error_that_names_it(
+    act: str, tmp_path: Path, said: list[str]
+) -> None:
+    folder = tmp_path / ("x" * 300)
+    embedded = Embedded(folder, redis_server=binaries().server)
+
+    with pytest.raises(EmbeddedError, match=f"cannot use {folder} .*File name too long"):
+        getattr(embedded, act)(said.append)
+
+
+def test_a_loop_of_links_is_an_error_that_names_it(tmp_path: Path, said: list[str]) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+
+    with pytest.raises(EmbeddedError, match=f"cannot use {loop}"):
+        Embedded(loop, redis_server=binaries().server).ensure(said.append)
+
+
+def test_preparing_finds_the_server_and_starts_none(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    embedded.prepare(said.append)
+
+    assert said == []
+    assert not embedded.status().running
+
+
+def test_preparing_refuses_a_server_without_the_module(data_dir: Path, another_server: Path, said: list[str]) -> None:
+    another_server.with_name("redistimeseries.so").unlink()
+
+    with pytest.raises(EmbeddedError, match="is not a redis-server with redistimeseries"):
+        Embedded(data_dir, redis_server=another_server).prepare(said.append)
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_nothing_is_prepared_where_nothing_will_be_started(
+    state: str, embedded: Embedded, data_dir: Path, another_server: Path, said: list[str]
+) -> None:
+    embedded.start(print)
+    if state == "stopped":
+        embedded.stop()
+    another_server.with_name("redistimeseries.so").unlink()
+
+    Embedded(data_dir, redis_server=another_server).prepare(said.append)
+
+    assert said == []
 
 
 def test_an_overlong_log_is_put_aside_at_the_next_start(embedded: Embedded, data_dir: Path, said: list[str]) -> None:

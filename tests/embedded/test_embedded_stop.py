@@ -1,13 +1,17 @@
 """Stopping, seeing, and the foreground."""
 
+import fcntl
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from btcts.embedded import Embedded
-from btcts.embedded.wire import ask
+from btcts.embedded.places import held
+from btcts.embedded.wire import ask, listens
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
 from embedded.starters import foreground
@@ -81,6 +85,30 @@ def test_a_server_that_cannot_be_asked_to_end_is_told_with_its_pid(
         hasty.stop()
 
 
+def test_a_server_that_lost_its_lock_is_stopped_too(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    socket = embedded.ensure(said.append)
+    (data_dir / "lock").unlink()
+
+    status = embedded.stop()
+
+    assert not status.running
+    assert not listens(socket)
+
+
+def test_a_hung_server_that_lost_its_lock_is_not_taken_for_stopped(
+    embedded: Embedded, data_dir: Path, said: list[str], request: pytest.FixtureRequest
+) -> None:
+    embedded.ensure(said.append)
+    pid = embedded.status().pid
+    assert pid
+    request.addfinalizer(lambda: os.kill(pid, signal.SIGKILL))
+    os.kill(pid, signal.SIGSTOP)
+    (data_dir / "lock").unlink()
+
+    with pytest.raises(EmbeddedError, match=f"process {pid} has not ended after 0.02 s"):
+        Embedded(data_dir, patience_s=0.02).stop()
+
+
 def test_the_server_of_another_host_is_not_taken_for_stopped(
     embedded: Embedded, data_dir: Path, said: list[str]
 ) -> None:
@@ -107,6 +135,20 @@ def test_status_knows_the_process_and_the_versions(embedded: Embedded, data_dir:
     assert (status.running, status.data_dir, status.socket) == (True, data_dir, data_dir / "redis.sock")
     assert (status.version, status.module_version) == ("7.4.1", "1.12.2")
     assert ask(status.socket, "INFO").count(f"process_id:{status.pid}\r\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x80", b"7" * 5000, b""])
+def test_status_does_without_the_number_of_the_process_where_its_file_is_damaged(
+    content: bytes, embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append)
+    whole = (data_dir / "redis.pid").read_bytes()
+    (data_dir / "redis.pid").write_bytes(content)
+
+    status = embedded.status()
+
+    (data_dir / "redis.pid").write_bytes(whole)
+    assert (status.running, status.pid) == (True, None)
 
 
 def test_status_tells_a_process_that_does_not_answer(embedded: Embedded, said: list[str]) -> None:
@@ -149,6 +191,22 @@ def test_run_refuses_to_be_the_second(embedded: Embedded, data_dir: Path, said: 
         complaint = process.stderr.read()
 
     assert f"process {pid} is the embedded Redis already" in complaint
+
+
+def test_a_lock_that_is_free_again_in_a_moment_can_be_waited_for(data_dir: Path) -> None:
+    data_dir.mkdir()
+    lock = data_dir / "lock"
+
+    with held(lock) as first:
+        assert first is not None
+
+        def attempts() -> Iterator[None]:
+            yield
+            fcntl.flock(first, fcntl.LOCK_UN)
+            yield
+
+        with held(lock, attempts()) as second:
+            assert second is not None
 
 
 def test_run_counts_as_a_start_by_hand(embedded: Embedded, data_dir: Path) -> None:

@@ -1,14 +1,18 @@
 """`btcts demo`."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.printer import Form, Printer, put
+from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -37,7 +41,9 @@ These prices were simulated. For true ones:
 @with_common_options
 def demo(
     *,
-    svg: Annotated[str | None, typer.Option(metavar="FILE", help="Also draw the terminal there, as a picture.")] = None,
+    svg: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw the terminal there too, as a picture; - for stdout alone.")
+    ] = None,
     common: Common,
 ) -> None:
     """See all of it on simulated prices; nothing is left behind.
@@ -52,6 +58,7 @@ def demo(
     from btcts.render.lines import cycle_line
     from btcts.services.collect import Collector, once
 
+    _refuse_early(svg, common)
     clock = ServerClock()
     with (
         _throw_away_store(clock, common) as store,
@@ -59,13 +66,29 @@ def demo(
         Poller(providers) as poller,
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
-        typer.echo(f"collected: {cycle_line(cycle, utc=False)}")
+        typer.echo(f"collected: {cycle_line(cycle, utc=False)}", err=svg == "-")
         views = _views(store)
+    if svg == "-":
+        typer.echo(_picture(views, common))
+        return
     _print(views, common)
     if svg is not None:
         put(svg, _picture(views, common))
         common.say(f"the picture is in {svg}")
     typer.echo(NEXT)
+
+
+def _refuse_early(svg: str | None, common: Common) -> None:
+    """Refuse what the demo cannot use before it runs."""
+    if common.redis:
+        raise ConfigError("demo runs a Redis of its own and throws it away; drop --redis")
+    if svg not in (None, "-") and not _writable(Path(svg)):
+        raise ConfigError(f"--svg {svg} cannot be written; name a file in a folder that is there and yours")
+
+
+def _writable(file: Path) -> bool:
+    """Whether it can be made, or written to where it is there; a pipe stands in a folder that need not be ours."""
+    return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
 
 
 def _views(store: "Store") -> list["View"]:
@@ -101,14 +124,32 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     from btcts.connect import embedded_store
     from btcts.embedded import Embedded
 
-    own = common().embedded
+    own = common(embedded__enabled=True).embedded  # what is forbidden is the one that stays
     server = Embedded(own.data_dir, redis_server=own.redis_server)
     binaries = server.find() or server.install(common.say)
-    with tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
+    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)
         try:
-            throw_away.ensure(common.say)
+            throw_away.ensure(lambda line: None)  # that it starts and where its data are is of no interest
             with embedded_store(throw_away, clock=clock) as store:
                 yield store
         finally:
             throw_away.discard()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGHUP and SIGTERM end the block as Ctrl-C does, cleaning up; further signals do not disturb that."""
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        for each in asked:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + signum)
+
+    before = {each: signal.signal(each, end) for each in asked if signal.getsignal(each) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

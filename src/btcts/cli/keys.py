@@ -33,7 +33,7 @@ def init_keys(
     from btcts.render.keys import keys_json, keys_text
     from btcts.services import init_keys as service
 
-    with connect(common(), clock=ServerClock(), writes=True, say=common.say) as store:
+    with connect(common(), clock=ServerClock(), writes=not dry_run, say=common.say) as store:
         outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
     printed = keys_json if format is LineFormat.json else keys_text
     typer.echo(printed(outcome, dry_run=dry_run))

@@ -7,6 +7,7 @@ import typer
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.help import Command, Group
+from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
     from btcts.embedded import Embedded, Status
@@ -98,6 +99,8 @@ def run(*, common: Common) -> None:
 def _embedded(common: Common) -> "Embedded":
     from btcts.embedded import Embedded
 
+    if common.redis:
+        raise ConfigError("btcts server is about the embedded Redis alone; drop --redis")
     settings = common().embedded
     return Embedded(settings.data_dir, redis_server=settings.redis_server)
 

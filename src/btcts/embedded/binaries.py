@@ -33,7 +33,10 @@ class Binaries:
 
 def with_module(server: Path) -> Binaries | None:
     """The server and the module that its package put near it, or None when either is missing."""
-    folder = server.resolve().parent
+    try:
+        folder = server.resolve().parent
+    except (OSError, RuntimeError):  # a loop of symbolic links
+        return None
     modules = ((folder / each / MODULE).resolve() for each in MODULE_FOLDERS)
     return next((each for each in (Binaries(server, module) for module in modules) if each.usable()), None)
 
@@ -50,13 +53,13 @@ def installed_in(folder: Path) -> Binaries:
 
 
 def recorded(record: Path) -> Binaries | None:
-    """The binaries that were remembered, unless they have vanished since."""
+    """The binaries that were remembered, unless they have vanished since, or the record is damaged."""
     try:
         server, module = map(Path, record.read_text().splitlines())
-    except (FileNotFoundError, ValueError):
+        binaries = Binaries(server, module)
+        return binaries if binaries.usable() else None
+    except (OSError, ValueError):
         return None
-    binaries = Binaries(server, module)
-    return binaries if binaries.usable() else None
 
 
 def remember(record: Path, binaries: Binaries) -> None:

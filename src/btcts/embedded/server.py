@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import NoReturn
 
 from btcts.embedded.binaries import MODULE, Binaries, installed_in, on_path, recorded, remember, with_module
 from btcts.embedded.places import Places, held, in_use
-from btcts.embedded.wire import answers, ask
+from btcts.embedded.wire import answers, ask, listens
 from btcts.errors import EmbeddedError
 
 Say = Callable[[str], None]
 
 POLL_S = 0.005
 """A start takes 30 to 60 ms."""
+
+BRIEFLY_S = 0.2
+"""Whoever asks whether the lock is in use has it for a moment; longer than this it is a server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,16 @@ class Embedded:
             remember(self._places.record, binaries)
         return binaries
 
+    def prepare(self, say: Say) -> None:
+        """Find what `ensure` will start, or install it; not while a server has the lock, and not after a `stop`.
+
+        A failure of this is one that no waiting mends.
+        """
+        with self._explained():
+            needless = self._places.stopped.exists() or in_use(self._places.lock)
+        if not needless:
+            self._ready(say)
+
     def ensure(self, say: Say) -> Path:
         """The socket of the running server, which is installed and started if need be, but not after a `stop`."""
         if not answers(self.socket):
@@ -92,7 +106,7 @@ class Embedded:
             places.create()
             places.stopped.touch(mode=0o600)
             for _ in self._attempts():
-                if not in_use(places.lock):
+                if not in_use(places.lock) and not listens(places.socket):
                     return self.status()
                 self._shut_down()
         raise EmbeddedError(f"{self._holder()} has not ended after {self._patience_s:g} s; its log is {places.log}")
@@ -130,7 +144,7 @@ class Embedded:
         from btcts.embedded.launch import become, recover, rehearse  # costly, and rarely needed
 
         binaries, places = self._ready(say), self._places
-        with self._explained(), held(places.lock) as lock:
+        with self._explained(), held(places.lock, self._attempts(BRIEFLY_S)) as lock:
             if lock is None:
                 raise EmbeddedError(f"{self._holder()} is the embedded Redis already; end it with `btcts server stop`")
             places.stopped.unlink(missing_ok=True)
@@ -142,14 +156,17 @@ class Embedded:
 
     @cached_property
     def _places(self) -> Places:
-        return Places(self._data_dir.resolve())
+        try:
+            return Places(self._data_dir.resolve())
+        except (OSError, RuntimeError, ValueError) as exc:  # a loop of symbolic links, or no path at all
+            raise self._unusable(exc) from exc
 
     def _ready(self, say: Say) -> Binaries:
         """The binaries to start, in a data directory that is there and ours."""
         with self._explained():
             self._places.refuse_other_host()
             self._places.create()
-        return self.find() or self.install(say)
+            return self.find() or self.install(say)
 
     def _bring_up(self, say: Say) -> None:
         """Start the server, or wait for the one that somebody else is starting."""
@@ -173,10 +190,13 @@ class Embedded:
         """Start the server; `begin` is where the story of the one begins that we started before, and that ended."""
         from btcts.embedded.launch import launch, recover  # costly, and rarely needed
 
+        places = self._places
         self._refuse_when_stopped()
         if begin is not None:
-            recover(self._places, begin, say)
-        return launch(binaries, self._places, lock)
+            recover(places, begin, say)
+        elif recorded(places.record) != binaries:
+            say(f"starting the embedded Redis ({binaries.server}), which keeps running; its data are in {places.db}")
+        return launch(binaries, places, lock)
 
     def _shut_down(self) -> None:
         try:
@@ -186,16 +206,18 @@ class Embedded:
         raise EmbeddedError(f"{self._holder()} does not end ({answer}); its log is {self._places.log}")
 
     def _refuse_when_stopped(self) -> None:
-        if self._places.stopped.exists():
+        with self._explained():
+            stopped = self._places.stopped.exists()
+        if stopped:
             raise EmbeddedError("the embedded Redis was stopped; run `btcts server start`, or set REDIS_URL")
 
     def _holder(self) -> str:
         pid = self._places.pid()
         return f"process {pid}" if pid else "another process"
 
-    def _attempts(self) -> Iterator[None]:
-        """One turn at once, then one every few milliseconds for as long as patience lasts."""
-        deadline = time.monotonic() + self._patience_s
+    def _attempts(self, limit_s: float = inf) -> Iterator[None]:
+        """One turn at once, then one every few milliseconds for as long as patience lasts, or the limit if shorter."""
+        deadline = time.monotonic() + min(self._patience_s, limit_s)
         yield
         while time.monotonic() < deadline:
             time.sleep(POLL_S)
@@ -206,9 +228,12 @@ class Embedded:
         try:
             yield
         except OSError as exc:
-            raise EmbeddedError(
-                f"the embedded Redis cannot use {self._data_dir} ({exc}); free or repair that folder, or set REDIS_URL"
-            ) from exc
+            raise self._unusable(exc) from exc
+
+    def _unusable(self, exc: Exception) -> EmbeddedError:
+        return EmbeddedError(
+            f"the embedded Redis cannot use {self._data_dir} ({exc}); free or repair that folder, or set REDIS_URL"
+        )
 
 
 def _configured(server: Path) -> Binaries:

@@ -1,5 +1,6 @@
 """The few words that are spoken with a server before any client of Redis is imported."""
 
+import errno
 import socket
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def ask(path: Path, command: str, *, timeout_s: float = 1.0) -> str:
                 raise ConnectionResetError(f"{path} closed without an answer")
             text = answer.read(int(line[1:])) if line.startswith(b"$") else line
     return text.decode(errors="replace").strip()
+
+
+def listens(path: Path) -> bool:
+    """Whether a process has that socket, though it may never answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1.0)
+        return connection.connect_ex(str(path)) in (0, errno.EAGAIN)  # EAGAIN: too many wait to be answered
 
 
 def answers(path: Path) -> bool:

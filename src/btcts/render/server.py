@@ -7,7 +7,7 @@ from btcts.render.documents import SCHEMA
 
 
 def server_text(status: Status) -> str:
-    """Whether it runs, and where it listens and keeps its data."""
+    """Whether it runs and answers, and where it listens and keeps its data."""
     return f"state:  {_state(status)}\nsocket: {status.socket}\ndata:   {status.data_dir}"
 
 
@@ -29,6 +29,8 @@ def server_json(status: Status) -> str:
 
 def _state(status: Status) -> str:
     state = "running" if status.running else "not running"
+    if status.pid and not status.running:
+        state = f"not answering (pid {status.pid})"
     if status.running and status.version:
         state += f" (pid {status.pid}, Redis {status.version}, TimeSeries {status.module_version})"
     if status.stopped:
