@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from btcts.model import HOUR_MS, MINUTE_MS, Span
+from btcts.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
 
 FUTURE_SLACK_MS = 10_000
 """How far ahead of `now` a tick may be stamped; a sample further ahead hides all the others."""
@@ -140,6 +140,11 @@ class Layout:
 
     def _key(self, resolution: Resolution, field: str) -> str:
         return f"{self.prefix}:{resolution.name}" + ("" if field == "close" else f":{field}")
+
+
+def can_be_true(tick: Tick, now_ms: int) -> bool:
+    """Whether it has a price and is not stamped further ahead than clocks are apart."""
+    return is_price(tick.price) and tick.time_ms <= now_ms + FUTURE_SLACK_MS
 
 
 def window(now_ms: int) -> Span:

@@ -185,10 +185,10 @@ def test_no_tick_changes_nothing() -> None:
 
 def test_a_feed_is_stale_from_the_moment_its_last_price_became_too_old_and_that_is_said_once() -> None:
     newest = Tick(NOW, 100.0)
-    standing, none = judge_feed(Standing(), newest, now_ms=NOW + 150_000, max_age_s=150)
+    standing, none = judge_feed(Standing(), newest, now_ms=NOW + 150_000, max_age_ms=150_000)
 
-    after, alert = judge_feed(standing, newest, now_ms=NOW + 155_000, max_age_s=150)
-    again = judge_feed(after, newest, now_ms=NOW + 160_000, max_age_s=150)[1]
+    after, alert = judge_feed(standing, newest, now_ms=NOW + 155_000, max_age_ms=150_000)
+    again = judge_feed(after, newest, now_ms=NOW + 160_000, max_age_ms=150_000)[1]
 
     assert (none, again) == (None, None)
     assert alert
@@ -197,10 +197,10 @@ def test_a_feed_is_stale_from_the_moment_its_last_price_became_too_old_and_that_
 
 
 def test_a_feed_that_is_fresh_again_is_said_once_with_its_price() -> None:
-    stale, _ = judge_feed(Standing(), None, now_ms=NOW, max_age_s=150)
+    stale, _ = judge_feed(Standing(), None, now_ms=NOW, max_age_ms=150_000)
 
-    fresh, alert = judge_feed(stale, Tick(NOW, 101.0), now_ms=NOW, max_age_s=150)
-    again = judge_feed(fresh, Tick(NOW, 101.0), now_ms=NOW, max_age_s=150)[1]
+    fresh, alert = judge_feed(stale, Tick(NOW, 101.0), now_ms=NOW, max_age_ms=150_000)
+    again = judge_feed(fresh, Tick(NOW, 101.0), now_ms=NOW, max_age_ms=150_000)[1]
 
     assert alert
     assert (alert.kind, alert.price, alert.time_ms) == ("fresh", 101.0, NOW)
@@ -208,7 +208,7 @@ def test_a_feed_that_is_fresh_again_is_said_once_with_its_price() -> None:
 
 
 def test_a_feed_without_any_price_is_stale() -> None:
-    alert = judge_feed(Standing(), None, now_ms=NOW, max_age_s=150)[1]
+    alert = judge_feed(Standing(), None, now_ms=NOW, max_age_ms=150_000)[1]
 
     assert alert
     assert (alert.kind, alert.time_ms, alert.reference, alert.already) == ("stale", NOW, None, True)

@@ -17,7 +17,7 @@ from btcts.clock import ServerClock
 from btcts.model import HOUR_MS, MINUTE_MS
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
-from series import wave
+from series import TICK, wave
 from terminals import Terminal
 
 ESCAPE = "\x1b"
@@ -72,12 +72,83 @@ def test_since_begins_with_the_slot_of_that_time(btcts: Btcts) -> None:
 
 
 @pytest.mark.usefixtures("day")
+@pytest.mark.parametrize("form", [[], ["15min"], ["hour", "--chart"], ["hour", "--svg", "-"]], ids=" ".join)
+def test_a_time_of_which_no_slot_is_closed_yet_is_said_to_be_so(btcts: Btcts, form: list[str]) -> None:
+    done = btcts("show", *form, "--closed", "--since", "now")
+
+    assert (done.code, done.err) == (0, "")
+    assert "No slot of that time is closed yet." in done.out
+
+
+@pytest.mark.usefixtures("day")
+def test_an_overview_leaves_out_what_has_no_slot(btcts: Btcts) -> None:
+    page = btcts("show", "--closed", "--since", "3min").out
+
+    assert "\nminute " in page
+    assert "\nhour " not in page
+
+
+@pytest.mark.usefixtures("day")
 def test_the_past_is_shown_with_the_price_and_the_moves_of_then(btcts: Btcts) -> None:
     document = validated(btcts("show", "--at", "3h", "--format", "json").out, "overview")
 
     assert 0 <= document["age_s"] <= 60
     assert document["generated_ms"] - document["newest_ms"] <= 60_000
     assert document["members"] == []
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize("arguments", [[], ["minute"], ["hour", "--chart"]], ids=" ".join)
+def test_before_what_is_kept_it_is_said_since_when_there_are_prices(btcts: Btcts, arguments: list[str]) -> None:
+    done = btcts("show", *arguments, "--at", "80h")
+
+    assert done.code == 0
+    assert "Stale: no price is kept of that time, the oldest one is of 20" in done.out
+    assert "Nothing is stored" not in done.out
+    assert "collect" not in done.out
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize(
+    ("stamp", "price", "notice"),
+    [
+        (
+            "99999999999999",
+            "5",
+            "Stale: the newest price lies in the future and hides the others.\nTo remove it: btcts prune\n",
+        ),
+        ("*", "-4", "Stale: the newest tick is -4, which is no price.\nTo remove it: btcts verify --repair\n"),
+        ("*", "1e300", "Stale: the newest tick is 1e+300, which is no price.\nTo remove it: btcts verify --repair\n"),
+    ],
+)
+def test_a_newest_tick_that_is_not_believed_is_no_price_and_the_advice_about_it_helps(
+    btcts: Btcts, client: redis.Redis, stamp: str, price: str, notice: str
+) -> None:
+    client.execute_command("TS.ADD", TICK, stamp, price)
+
+    pages = [btcts("show", *arguments).out for arguments in ([], ["minute"], ["hour", "--chart"])]
+    one = validated(btcts("show", "hour", "--format", "json").out, "show")
+    overview = validated(btcts("show", "--format", "json").out, "overview")
+    btcts(*notice.split()[notice.split().index("btcts") + 1 :])
+
+    assert {page.startswith("BTC-USD no price") and page.endswith(notice) for page in pages} == {True}
+    for document in (one, overview):
+        assert [document[name] for name in ("newest_ms", "price", "age_s", "stale")] == [None, None, None, True]
+    assert json.loads(btcts("show", "--format", "json").out)["stale"] is False
+
+
+@pytest.mark.usefixtures("day")
+def test_slots_that_hold_what_is_no_price_are_counted_and_repaired(btcts: Btcts, client: redis.Redis) -> None:
+    seconds, _ = client.time()
+    client.execute_command("TS.ADD", TICK, seconds * 1000 - 3 * HOUR_MS, -4)
+
+    page = btcts("show", "hour").out
+    validated(btcts("show", "--format", "json").out, "overview")
+    btcts("verify", "--repair")
+
+    assert "Slots that hold what is no price, which is left out: 1\nTo remove it: btcts verify --repair\n" in page
+    assert " -4.00 " not in page
+    assert "no price" not in btcts("show", "hour", "--since", "4h").out
 
 
 @pytest.mark.usefixtures("day")
@@ -189,6 +260,10 @@ def test_a_picture_that_cannot_be_written_is_one_line(btcts: Btcts, path: str, w
         (["--chart", "--format", "table"], "--chart does not go with --format table"),
         (["--svg", "day.svg", "--format", "csv"], "--svg day.svg does not go with --format csv"),
         (["--interval", "3"], "--interval 3 goes with --watch"),
+        (["--max-age", "inf"], "--max-age"),
+        (["--max-age", "1e300"], "--max-age"),
+        (["--max-age", "nan"], "--max-age"),
+        (["--watch", "--interval", "nan"], "--interval"),
         (["--since", "soon"], "--since 'soon'"),
         (["--since", "2100-01-01T00:00Z"], "--since 2100-01-01T00:00:00Z is later than"),
         (["--since", "1h", "--at", "2h"], "is later than"),

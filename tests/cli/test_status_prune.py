@@ -1,14 +1,19 @@
 """`btcts status` and `btcts prune` as processes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import redis
 
+from btcts.config import load
+from btcts.connect import spool_of
 from btcts.model import Tick
+from btcts.providers import default_endpoints
 from btcts.spool import Spool
 from cli.conftest import Btcts
+from series import TICK
 from servers import StartServer
 
 
@@ -41,12 +46,80 @@ def test_the_limit_of_the_age_can_be_given(btcts: Btcts, client: redis.Redis) ->
     assert json.loads(stale.out)["max_age_s"] == 30
 
 
-def test_status_counts_the_prices_that_wait_on_this_machine(btcts: Btcts, tmp_path: Path) -> None:
-    Spool(tmp_path / "data/spool").keep(Tick(1_767_225_600_000, 60_000.0))
+@pytest.fixture
+def spool(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Spool:
+    """Where prices wait for the Redis of the test."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "BTCTS_DATA_DIR", "REDIS_URL"):
+        monkeypatch.setenv(name, environ[name])
+    return spool_of(load(endpoints=default_endpoints()))
+
+
+def test_status_counts_the_prices_that_wait_on_this_machine(btcts: Btcts, spool: Spool) -> None:
+    spool.keep(Tick(1_767_225_600_000, 60_000.0))
 
     done = btcts("status", "--format", "json")
 
     assert json.loads(done.out)["spooled"] == 1
+
+
+def test_a_spool_that_cannot_be_read_is_said_and_the_exit_code_follows_health(
+    btcts: Btcts, spool: Spool, tmp_path: Path
+) -> None:
+    spool.keep(Tick(1_767_225_600_000, 60_000.0))
+    (folder,) = (tmp_path / "data").glob("spool*")
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+    empty = btcts("status", "--format", "json")
+    btcts("collect", "--once")
+    healthy = btcts("status", "--format", "json")
+
+    assert (empty.code, healthy.code) == (1, 0)
+    assert len(healthy.err.splitlines()) == 1
+    assert healthy.err.startswith("btcts: ")
+    assert str(folder) in healthy.err
+    assert json.loads(healthy.out)["spooled"] is None
+
+
+def test_quiet_the_status_is_printed_when_it_is_unhealthy_or_asked_for_as_json(btcts: Btcts) -> None:
+    unhealthy = btcts("status", "-q")
+    btcts("collect", "--once")
+    healthy = btcts("status", "-q")
+
+    assert unhealthy.code == 1
+    assert "unhealthy: nothing is stored" in unhealthy.out
+    assert (healthy.code, healthy.out, healthy.err) == (0, "", "")
+    assert json.loads(btcts("status", "-q", "--format", "json").out)["healthy"]
+
+
+def test_quiet_a_prune_prints_nothing_unless_asked_for_json(btcts: Btcts) -> None:
+    btcts("init-keys")
+
+    done = btcts("prune", "-q")
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert json.loads(btcts("prune", "-q", "--format", "json").out)["removed"] == []
+
+
+@pytest.mark.parametrize("seconds", ["0.5", "86401", "1e300", "inf", "nan"])
+def test_a_limit_of_the_age_beyond_a_day_is_refused(btcts: Btcts, seconds: str) -> None:
+    done = btcts("status", "--max-age", seconds)
+
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert "--max-age" in done.err
+
+
+def test_a_tick_that_is_no_price_is_unhealthy_until_it_is_repaired(btcts: Btcts, client: redis.Redis) -> None:
+    btcts("collect", "--once")
+    client.execute_command("TS.ADD", TICK, "*", -4)
+
+    done = btcts("status")
+    btcts("verify", "--repair")
+
+    assert done.code == 1
+    assert "unhealthy: the newest price, -4, is no price; run btcts verify --repair\n" in done.out
+    assert btcts("status").code == 0
 
 
 @pytest.mark.parametrize("command", [["status"], ["prune"], ["prune", "--dry-run"]], ids=" ".join)

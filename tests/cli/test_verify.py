@@ -54,6 +54,19 @@ def test_a_wrong_slot_is_named_and_exits_1_until_it_is_repaired(btcts: Btcts, cl
     assert repaired.out.splitlines() == [first, "1 finding, put right"]
 
 
+def test_quiet_what_is_left_is_printed_and_else_nothing_but_json(btcts: Btcts, client: redis.Redis) -> None:
+    btcts("collect", "--once")
+    right = btcts("verify", "-q")
+    spoil(client)
+
+    wrong, repaired = btcts("verify", "-q"), btcts("verify", "--repair", "-q")
+
+    assert [(each.code, each.out, each.err) for each in (right, repaired)] == [(0, "", "")] * 2
+    assert wrong.code == 1
+    assert wrong.out.startswith(f"{HIGHS} ")
+    assert document(btcts("verify", "-q", "--format", "json").out)["findings"] == []
+
+
 def test_the_json_is_what_its_schema_says(btcts: Btcts, client: redis.Redis) -> None:
     btcts("collect", "--once")
     start = spoil(client)

@@ -132,7 +132,7 @@ def test_a_stale_feed_is_said_on_stderr_and_with_stale_as_an_alert(watch: Watch)
     alert = watch("--once", "--stale", "--format", "json")
     again = watch("--once", "--stale", "--format", "json")
 
-    assert (talk.code, talk.out, talk.err) == (0, "", "btcts: there is no price; no rule can fire\n")
+    assert (talk.code, talk.out, talk.err) == (0, "", "btcts: no price can be read; no rule can fire\n")
     assert (alert.code, alert.err, json.loads(alert.out)["kind"]) == (0, "", "stale")
     assert again == Done(0, "", "")
 
@@ -141,6 +141,7 @@ def test_without_redis_a_look_is_3_and_says_where_it_looked(watch: Watch) -> Non
     done = watch("--once", "--above", "60000", REDIS_URL=f"redis://user:{SECRET}@127.0.0.1:9")
 
     assert (done.code, done.out) == (3, "")
+    assert len(done.err.splitlines()) == 1
     assert "127.0.0.1:9" in done.err
     assert SECRET not in done.err
 

@@ -71,7 +71,7 @@ def schema() -> dict[str, Any]:
         (RISE, "BTC-USD rose 5.00% within 1 h, from 61,000.00 to 64,050.00"),
         (FALL, "BTC-USD fell 4.00% within 1 min 30 s, from 61,000.00 to 58,560.00"),
         (STALE, "BTC-USD has no fresh price: the last, 64,123.45, is 3 min 10 s old"),
-        (replace(STALE, reference=None, reference_ms=None), "BTC-USD has no price"),
+        (replace(STALE, reference=None, reference_ms=None), "BTC-USD has no price that can be read"),
         (FRESH, "BTC-USD has fresh prices again: 64,200.00"),
         (replace(ABOVE, simulated=True), "simulated BTC-USD rose to 64,123.45, at or above 64,000.00"),
         (

@@ -160,6 +160,15 @@ def test_a_plan_lists_runs_requests_and_who_waits() -> None:
     ]
 
 
+def test_a_plan_without_minutes_says_nothing_of_requests() -> None:
+    empty = replace(PLAN, chunks=(), requests={}, waiting=())
+
+    assert list(plan_lines(empty)) == [
+        "would settle 0 minutes (12 settled already)",
+        "nothing was written (--dry-run)",
+    ]
+
+
 def test_a_plan_of_many_small_runs_lists_the_first_of_them() -> None:
     scattered = replace(PLAN, chunks=(MINUTES[::2],))
 

@@ -6,11 +6,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from btcts.model import Tick
 from btcts.render.charting.svg import NAMESPACE, element, worded
 from btcts.render.picture import chart_svg
 from btcts.services.show import View
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import assert_as_stored
+from render.views import NOW_MS
 
 WIDTH, HEIGHT = 960, 540
 
@@ -85,6 +87,21 @@ def test_the_picture_says_the_same_price_and_times_as_the_terminal() -> None:
 
 def test_an_empty_store_has_a_picture_that_says_so() -> None:
     assert "Nothing is stored yet." in words(parsed(VIEWS["empty"]))
+
+
+def test_a_time_of_which_nothing_is_kept_has_a_picture_that_says_so() -> None:
+    assert "No price is kept of that time." in words(parsed(replace(VIEWS["empty"], oldest_ms=NOW_MS)))
+
+
+@pytest.mark.parametrize(
+    ("tick", "why"),
+    [(Tick(NOW_MS + 10_001, 5.0), "lies in the future"), (Tick(NOW_MS, -4.0), "is no price")],
+)
+def test_a_refused_price_is_called_stale_and_what_it_is(tick: Tick, why: str) -> None:
+    picture = words(parsed(replace(VIEWS["empty"], refused=tick)))
+
+    assert picture[1] == f"Stale: the newest tick {why}"
+    assert "None of these slots has a price." in picture
 
 
 def test_slots_without_any_price_have_a_picture_that_says_so() -> None:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from btcts.layout import RESOLUTIONS
+from btcts.model import Tick
+from btcts.moves import DAY_MS
 from btcts.render.tables import overview_table, show_table
 from btcts.services.show import View
 from render.snapshot import FOLDER, assert_as_stored
-from render.views import Minute, polled, view_of, walk, without
+from render.views import NOW_MS, Minute, polled, view_of, walk, without
 
 GAPS = without(walk(), range(13, 27), range(45, 46), range(600, 900))
 STILL = {start_ms: Minute(64_000.0, 64_000.0, 64_000.0) for start_ms in walk()}
@@ -40,6 +42,10 @@ PAGES = {
     "stale-overview": view_of(STALE, *RESOLUTIONS, age_s=843),
     "empty": view_of({}, "5min"),
     "empty-overview": view_of({}, *RESOLUTIONS),
+    "before-what-is-kept": replace(view_of({}, "5min"), oldest_ms=NOW_MS - DAY_MS),
+    "future-overview": replace(view_of({}, *RESOLUTIONS), refused=Tick(NOW_MS + DAY_MS, 5.0)),
+    "no-price": replace(view_of(GAPS, "5min"), newest=None, refused=Tick(NOW_MS, -4.0)),
+    "spoiled": replace(view_of(GAPS, "5min"), shown=tuple(replace(e, spoiled=2) for e in view_of(GAPS, "5min").shown)),
     "one-price": view_of(ONE_PRICE, "15min"),
     "one-price-overview": view_of(ONE_PRICE, *RESOLUTIONS),
     "extreme-moves": view_of(EXTREME, "5min"),

@@ -3,6 +3,7 @@
 from itertools import islice
 
 import pytest
+import redis
 
 from btcts.errors import StoreUnreachable
 from btcts.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
@@ -10,8 +11,8 @@ from btcts.model import Tick
 from btcts.services.show import Sight, View, Which, follow, show
 from btcts.store import State, Store
 from clocks import FakeClock
+from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, monitored, put
 from series import HOUR as HOUR_MS
-from series import MINUTE, NOW, monitored
 from servers import Server, StartServer, connect
 
 FIVE = 5 * MINUTE
@@ -77,6 +78,64 @@ def test_before_the_first_tick_there_is_no_price(full: Store) -> None:
     assert (view.newest, view.age_s, view.stale) == (None, None, True)
 
 
+def test_before_what_is_kept_it_is_known_since_when_there_are_prices(full: Store) -> None:
+    assert show(full, ["hour"], at_ms=NOW - 50 * HOUR_MS).oldest_ms == FIRST_OF_WINDOW
+    assert show(full, ["hour"], at_ms=NOW - HOUR_MS).oldest_ms is None
+    assert show(full, ["hour"]).oldest_ms is None
+
+
+def test_in_an_empty_store_no_time_has_a_price(store: Store) -> None:
+    view = show(store, ["hour"], at_ms=NOW - HOUR_MS)
+
+    assert (view.newest, view.refused, view.oldest_ms) == (None, None, None)
+
+
+@pytest.mark.parametrize("price", [-4.0, 0.0, 1e300])
+def test_a_newest_tick_that_is_no_price_is_refused_and_its_slots_are_left_out(
+    full: Store, client: redis.Redis, price: float
+) -> None:
+    full.remember(State(members=("coinbase", "kraken")))
+    put(client, TICK, {NOW - 1: price})
+
+    view = show(full, ["5min"])
+
+    assert (view.refused, view.newest, view.stale, view.members) == (Tick(NOW - 1, price), None, True, ())
+    assert view.shown[0].spoiled == 1
+    assert (view.shown[0].slots[-1].missing, view.shown[0].slots[-1].minutes) == (True, 0)
+    assert not view.shown[0].slots[-2].missing
+
+
+def test_a_bound_that_is_no_price_is_left_out_of_a_slot_that_closed_with_one(full: Store, client: redis.Redis) -> None:
+    sound = show(full, ["5min"]).shown[0].slots[-2]
+    put(client, TICK, {sound.start_ms + MINUTE + 1: -4.0})
+
+    shown = show(full, ["5min"]).shown[0]
+
+    assert shown.spoiled == 1
+    assert (shown.slots[-2].close, shown.slots[-2].min, shown.slots[-2].max) == (sound.close, None, sound.max)
+
+
+def test_a_price_of_the_future_is_refused_beyond_the_slack(full: Store, client: redis.Redis) -> None:
+    put(client, TICK, {NOW + 10_000: 60_000.0})
+    slightly_ahead = show(full, ["5min"])
+    put(client, TICK, {NOW + 10_001: 60_000.0})
+
+    ahead = show(full, ["5min"])
+
+    assert (slightly_ahead.newest, slightly_ahead.stale) == (Tick(NOW + 10_000, 60_000.0), False)
+    assert (ahead.refused, ahead.newest, ahead.stale) == (Tick(NOW + 10_001, 60_000.0), None, True)
+
+
+def test_what_a_price_of_the_far_future_hides_is_not_said_to_be_older_than_all_that_is_kept(
+    full: Store, client: redis.Redis
+) -> None:
+    put(client, TICK, {99_999_999_999_999: 5.0})
+
+    view = show(full, ["hour"], at_ms=NOW - HOUR_MS)
+
+    assert (view.refused, view.oldest_ms) == (Tick(99_999_999_999_999, 5.0), None)
+
+
 @pytest.mark.parametrize("at_ms", [0, -HOUR_MS])
 def test_even_the_time_before_all_times_can_be_looked_at(full: Store, at_ms: int) -> None:
     assert show(full, ["hour"], at_ms=at_ms).newest is None
@@ -126,6 +185,20 @@ def test_everything_is_asked_for_only_with_a_new_price_or_another_minute(full: S
 
 def test_between_two_prices_a_look_is_one_command(full: Store, clock: FakeClock, server: Server) -> None:
     clock.step(-30_000)
+    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    next(views)
+
+    with monitored(server) as commands:
+        list(islice(views, 5))
+
+    assert commands == [["TS.GET", "btc:price:tick"]] * 5
+
+
+def test_a_refused_price_is_no_news_at_each_look(
+    full: Store, clock: FakeClock, client: redis.Redis, server: Server
+) -> None:
+    clock.step(-30_000)
+    put(client, TICK, {NOW: -4.0})
     views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
     next(views)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
@@ -12,11 +12,12 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.errors import ForeignKey
-from btcts.healing import CLOSED_FOR_MS
-from btcts.model import REASONS, Gap, ProviderState, Tick
+from btcts.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.render.status import status_json, status_text
 from btcts.services.collect import Collector, once
+from btcts.services.prune import prune
 from btcts.services.status import Completeness, Status, status
+from btcts.services.verify import verify
 from btcts.store import Facts, State, Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault, SimulatedMarket
@@ -144,9 +145,26 @@ def test_a_fault_of_the_layout_is_a_reason(client: redis.Redis, filled: Store) -
 def test_a_price_of_the_future_is_a_reason(client: redis.Redis, filled: Store) -> None:
     put(client, TICK, {NOW + HOUR: 5.0})
 
-    (reason,) = status_of(filled).reasons
+    found = status_of(filled)
+    prune(filled)
 
-    assert reason == "the newest price is 3600 s in the future and hides the others; run btcts prune"
+    assert found.reasons == ("the newest price is 3600 s in the future and hides the others; run btcts prune",)
+    assert (found.newest, found.age_s) == (None, None)
+    assert status_of(filled).healthy
+
+
+@pytest.mark.parametrize(("price", "spelt"), [(-4.0, "-4"), (0.0, "0"), (1e300, "1e+300")])
+def test_a_newest_tick_that_is_no_price_is_a_reason_until_it_is_repaired(
+    client: redis.Redis, filled: Store, price: float, spelt: str
+) -> None:
+    put(client, TICK, {NOW: price})
+
+    found = status_of(filled)
+    verify(filled, repair=True)
+
+    assert found.reasons == (f"the newest price, {spelt}, is no price; run btcts verify --repair",)
+    assert (found.newest, found.age_s) == (None, None)
+    assert status_of(filled).healthy
 
 
 @pytest.mark.parametrize("key", [TICK, "btc:price:state", "btc:price:gaps"])
@@ -189,15 +207,35 @@ def test_a_provider_that_fails_is_a_warning_and_no_reason(
     [
         ({}, None),
         ({"parameters": {}}, None),
-        ({"parameters": SAFE | {"appendonly": "no"}}, None),
+        (
+            {"parameters": SAFE | {"appendonly": "no"}},
+            "Redis has no log on disk, a crash loses what came since the last snapshot (save 3600 1); "
+            "set appendonly yes",
+        ),
+        ({"parameters": {"appendonly": "no"}}, None),
         ({"parameters": SAFE | {"save": ""}}, None),
         (
             {"parameters": SAFE | {"appendonly": "no", "save": ""}},
-            "Redis keeps nothing on disk, a restart loses all of it; set appendonly yes",
+            "Redis has no log on disk, a crash loses all of it; set appendonly yes",
         ),
         (
             {"parameters": SAFE | {"maxmemory-policy": "allkeys-lru"}},
             "Redis may evict our series (maxmemory-policy allkeys-lru); set it to noeviction",
+        ),
+        ({"used_bytes": 90, "max_bytes": 0}, None),
+        ({"used_bytes": 89, "max_bytes": 100}, None),
+        ({"used_bytes": None, "max_bytes": 100}, None),
+        (
+            {"used_bytes": 90, "max_bytes": 100},
+            "Redis has 90% of its maxmemory in use and refuses prices when it is full; raise it",
+        ),
+        (
+            {"used_bytes": 100, "max_bytes": 100, "parameters": SAFE | {"maxmemory-policy": "allkeys-lru"}},
+            "Redis may evict our series (maxmemory-policy allkeys-lru); set it to noeviction",
+        ),
+        (
+            {"database": 1},
+            "only btcts reads database 1 right, for the module looks back in 0 alone; use database 0",
         ),
         ({"ahead_ms": 10_000}, None),
         ({"ahead_ms": 3_600_000}, "this machine's clock is 3600 s ahead of the Redis server's"),
@@ -211,6 +249,50 @@ def test_what_the_server_says_of_itself_may_be_a_warning(
 
     assert found.healthy
     assert found.warnings == ((warning,) if warning else ())
+
+
+@pytest.mark.parametrize("policy", ["noeviction", "volatile-lru"])
+def test_a_redis_that_is_full_is_the_first_reason_and_no_collect_is_advised(fine: Status, policy: str) -> None:
+    full = replace(
+        fine.facts, used_bytes=1_234_567, max_bytes=1_234_567, parameters=SAFE | {"maxmemory-policy": policy}
+    )
+    state = State(last_cycle_ms=fine.now_ms - HOUR)
+
+    found = replace(fine, facts=full, max_age_s=20.0, state=state)
+
+    assert found.reasons == (
+        "Redis is full and refuses prices, it uses 1,234,567 of 1,234,567 bytes; raise its maxmemory",
+        "the newest price is 30 s old, the limit is 20 s",
+        "no word from a collector for 3600 s",
+    )
+
+
+def test_a_redis_that_refuses_a_price_for_lack_of_memory_is_full(start_server: StartServer, clock: FakeClock) -> None:
+    with connect(start_server("--appendonly", "yes").socket) as client:
+        store = Store(client, clock=clock, where="test")
+        store.write(wave(NOW - HOUR, NOW, 30_000))
+        client.config_set("maxmemory", client.info()["used_memory"] + 100_000)
+        before = status_of(store)
+        with suppress(redis.exceptions.OutOfMemoryError):
+            for number in range(100_000):
+                client.set(f"other:{number}", "x" * 1000)
+
+        after = status_of(store)
+
+    assert before.healthy
+    assert [each for each in before.warnings if "of its maxmemory in use" in each]
+    assert after.reasons[0].startswith("Redis is full and refuses prices, it uses ")
+
+
+def test_the_database_is_that_of_the_store(server: Server, client: redis.Redis, clock: FakeClock) -> None:
+    with connect(server.socket, db=1) as other:
+        store = Store(other, clock=clock, where="test")
+        store.write([Tick(NOW, 60_000.0)])
+
+        found = status_of(store)
+
+    assert found.facts.database == 1
+    assert [each for each in found.warnings if "database 1" in each]
 
 
 def test_prices_that_wait_in_the_spool_are_a_warning(fine: Status) -> None:
@@ -598,6 +680,27 @@ def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redi
     assert not document["healthy"]
     assert document["foreign"] == ["btc:price:gaps"]
     assert {"key": "btc:price:hour", "problem": "is missing"} in document["faults"]
+
+
+@pytest.mark.parametrize("ticks", [{NOW: -4.0}, {NOW: 0.0}, {NOW: 1e300}, {99_999_999_999_999: 5.0}], ids=str)
+def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_says(
+    client: redis.Redis, filled: Store, ticks: dict[int, float]
+) -> None:
+    schema = json.loads((files("btcts") / "schemas" / "status.json").read_text("utf-8"))
+    put(client, TICK, ticks)
+
+    document = json.loads(status_json(status_of(filled)))
+
+    Draft202012Validator(schema).validate(document)
+    assert [document[name] for name in ("healthy", "newest_ms", "price", "age_s")] == [False, None, None, None]
+
+
+def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
+    found = replace(fine, facts=replace(fine.facts, own_bytes=1024, used_bytes=2048, max_bytes=1024**2))
+
+    page = status_text(found, utc=True, width=None)
+
+    assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
 
 
 @pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])

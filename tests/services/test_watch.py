@@ -277,6 +277,35 @@ def test_a_price_of_the_far_future_that_hides_the_others_is_no_fresh_price(
     assert found(once(make_watch(ABOVE, stale=True))) == [("stale", None)]
 
 
+@pytest.mark.parametrize("price", [-4.0, 0.0, 1e300])
+def test_what_is_no_price_fires_nothing_and_is_no_end_of_the_feed(
+    store: Store, clock: FakeClock, client: redis.Redis, make_watch: MakeWatch, price: float
+) -> None:
+    rules = (ABOVE, BELOW, Move(1, 5.0, HOUR), Move(-1, 5.0, HOUR))
+    see(store, clock, 55_000.0)
+    told = [found(once(make_watch(*rules, stale=True)))]
+    clock.advance(10_000)
+    put(client, TICK, [(clock.now_ms(), price)])
+    told.append(found(once(make_watch(*rules, stale=True))))
+    see(store, clock, 55_100.0)
+    told.append(found(once(make_watch(*rules, stale=True))))
+
+    assert told == [[], [], []]
+
+
+def test_a_feed_of_what_is_no_price_gets_stale(
+    store: Store, clock: FakeClock, client: redis.Redis, make_watch: MakeWatch
+) -> None:
+    see(store, clock, 55_000.0)
+    told = [found(once(make_watch(ABOVE, stale=True)))]
+    clock.advance(151_000)
+    put(client, TICK, [(clock.now_ms(), -4.0)])
+
+    told.append(found(once(make_watch(ABOVE, stale=True))))
+
+    assert told == [[], [("stale", None)]]
+
+
 # Redis away
 
 
@@ -325,7 +354,7 @@ def test_prices_that_are_known_get_stale_while_redis_is_away(
     assert found(watch.look(lambda: False)) == [("stale", None)]
 
 
-def test_a_single_look_without_redis_tries_what_waits_and_then_fails(
+def test_a_single_look_without_redis_tries_what_waits_and_is_away(
     lasting: Server, lasting_store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(lasting_store, clock, 61_000.0)
@@ -334,10 +363,42 @@ def test_a_single_look_without_redis_tries_what_waits_and_then_fails(
     lasting.kill()
     way.problem = None
 
-    with pytest.raises(StoreUnreachable):
-        list(once(make_watch(ABOVE, store=lasting_store, hook=way)))
+    watch = make_watch(ABOVE, store=lasting_store, hook=way)
+    told = notices(once(watch))
 
     assert [each.kind for each in way.delivered] == ["above"]
+    assert isinstance(watch.away, StoreUnreachable)
+    assert told == [f"{watch.away}; what happens meanwhile is found later"]
+
+
+def test_single_looks_without_redis_tell_once_that_prices_went_stale_and_once_that_they_are_back(
+    lasting: Server, lasting_store: Store, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    def look() -> list[tuple[str, float | None]]:
+        return found(once(make_watch(store=lasting_store, stale=True)))
+
+    see(lasting_store, clock, 55_000.0)
+    told = [look()]
+    lasting.kill()
+    clock.advance(150_000)
+    told.append(look())
+    clock.advance(1)
+    told += [look(), look()]
+    lasting.start()
+    see(lasting_store, clock, 56_000.0)
+    told += [look(), look()]
+
+    assert told == [[], [], [("stale", None)], [], [("fresh", 56_000.0)], []]
+
+
+def test_the_first_look_ever_without_redis_says_nothing_of_the_feed(
+    lasting: Server, lasting_store: Store, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    lasting.kill()
+
+    looks = [found(once(make_watch(store=lasting_store, stale=True))) for _ in range(2) if clock.advance(HOUR) is None]
+
+    assert looks == [[], []]
 
 
 def test_a_key_of_somebody_else_holds_no_price(client: redis.Redis, make_watch: MakeWatch) -> None:

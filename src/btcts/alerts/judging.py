@@ -83,13 +83,13 @@ def judge(
 
 
 def judge_feed(
-    standing: Standing, newest: Tick | None, *, now_ms: int, max_age_s: float, simulated: bool = False
+    standing: Standing, newest: Tick | None, *, now_ms: int, max_age_ms: int, simulated: bool = False
 ) -> tuple[Standing, Alert | None]:
     """Where the rule about the feed stands, armed while it is fresh, and its alert when that has changed.
 
-    A feed whose `newest` price is older than `max_age_s`, or that has none, is stale from the moment it became so.
+    A feed whose `newest` price is older than `max_age_ms`, or that has none, is stale from the moment it became so.
     """
-    stale_ms = now_ms if newest is None else newest.time_ms + round(max_age_s * 1000)
+    stale_ms = now_ms if newest is None else newest.time_ms + max_age_ms
     fresh = newest is not None and now_ms <= stale_ms
     after = Standing(fresh, now_ms)
     if fresh == standing.armed:

@@ -102,7 +102,7 @@ class Keeper:
         except OSError as exc:
             reason = (exc.strerror or str(exc)).lower()
             problem = f"the state of alerts cannot be kept in {self._folder} ({reason})"
-            raise SpoolError(f"{problem}; make room there, or set BTCTS_DATA_DIR") from exc
+            raise SpoolError(f"{problem}; free or repair that folder, or set BTCTS_DATA_DIR") from exc
 
 
 def _content(kept: Kept, name: dict[str, str]) -> bytes:

@@ -31,5 +31,7 @@ def prune(
 
     with connect(common(), clock=ServerClock(), writes=False, say=common.say) as store:
         pruned = service.prune(store, dry_run=dry_run)
-    printed = prune_json if format is LineFormat.json else prune_text
-    typer.echo(printed(pruned, dry_run=dry_run))
+    if format is LineFormat.json:
+        typer.echo(prune_json(pruned, dry_run=dry_run))
+    elif not common.quiet:
+        typer.echo(prune_text(pruned, dry_run=dry_run))

@@ -69,6 +69,7 @@ def show(
         typer.Option(
             metavar="S",
             min=1,
+            max=86_400,
             help="Older prices are stale (default: 3 cadences, at least 150).",
             rich_help_panel=WHEN,
         ),
@@ -104,7 +105,7 @@ def show(
 
     Examples:
       btcts show
-      btcts show 15min --since 2h
+      btcts show hour --since 6h
       btcts show --chart
       btcts show minute --chart --watch
       btcts show hour --svg day.svg

@@ -8,6 +8,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.errors import SpoolError
 
 if TYPE_CHECKING:
     from btcts.services.status import Status
@@ -18,7 +19,12 @@ def status(
     *,
     max_age: Annotated[
         float | None,
-        typer.Option(metavar="S", min=1, help="Older prices are stale (default: 3 cadences, at least 150)."),
+        typer.Option(
+            metavar="S",
+            min=1,
+            max=86_400,
+            help="Older prices are stale (default: 3 cadences, at least 150).",
+        ),
     ] = None,
     utc: Annotated[bool, typer.Option("--utc", help="Times in UTC instead of local time.")] = False,
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
@@ -35,10 +41,15 @@ def status(
     from btcts.services import status as service
 
     settings = common()
-    spooled = spool_of(settings).count()
+    try:
+        spooled = spool_of(settings).count()
+    except SpoolError as exc:
+        common.say(str(exc))
+        spooled = None
     with connect(settings, clock=ServerClock(), writes=False, say=common.say) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
-    typer.echo(_printed(found, format, utc=utc))
+    if format is LineFormat.json or not (common.quiet and found.healthy):
+        typer.echo(_printed(found, format, utc=utc))
     raise typer.Exit(0 if found.healthy else 1)
 
 

@@ -3,25 +3,18 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
 from btcts.errors import ProviderError
 
 if TYPE_CHECKING:
     from btcts.clock import ServerClock
     from btcts.config import Settings
     from btcts.services.verify import Upstream, Verified
-
-
-class FindingFormat(StrEnum):
-    """For findings."""
-
-    table = "table"
-    json = "json"
 
 
 @with_common_options
@@ -31,7 +24,7 @@ def verify(
     upstream: Annotated[
         bool, typer.Option("--upstream", help="Also compare settled minutes with the providers' candles.")
     ] = False,
-    format: Annotated[FindingFormat, typer.Option(help="How to print it.")] = FindingFormat.table,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:
     """Recompute every bucket from the ticks, and name what differs.
@@ -59,8 +52,10 @@ def verify(
         if asked and sys.stderr.isatty():
             common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)
-    as_json = format is FindingFormat.json
-    typer.echo(findings.verify_json(verified) if as_json else findings.verify_text(verified, verbose=common.verbose))
+    if format is LineFormat.json:
+        typer.echo(findings.verify_json(verified))
+    elif verified.left or not common.quiet:
+        typer.echo(findings.verify_text(verified, verbose=common.verbose))
     raise typer.Exit(_exit_code(verified))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
+from btcts.cli.common import Common, echo, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.stopping import stopped_by_signals
 from btcts.errors import ConfigError
@@ -96,7 +96,7 @@ def watch(
     wanted = Wanted(_rules(above or (), below or (), move or (), percent), stale, max_age_s, command, webhook)
     if not wanted.names:
         raise ConfigError("watch needs something to watch for: say --above, --below, --move or --stale")
-    teller = Teller(common, format, utc)
+    teller = Teller(common, format, utc, alone=command is None and webhook is None)
     raise typer.Exit(_once(wanted, teller) if once else _forever(wanted, teller, interval_s))
 
 
@@ -118,11 +118,12 @@ class Wanted(NamedTuple):
 
 
 class Teller(NamedTuple):
-    """How a call wants to be told."""
+    """How a call wants to be told; `alone` where alerts go no other way than to stdout."""
 
     common: Common
     format: LineFormat
     utc: bool
+    alone: bool
 
     def tell(self, told: Iterable["Told"]) -> None:
         """Alerts on stdout, what is said about the watch itself on stderr."""
@@ -130,7 +131,7 @@ class Teller(NamedTuple):
 
         for each in told:
             if not isinstance(each, Notice):
-                typer.echo(self._line(each))
+                (typer.echo if self.alone else echo)(self._line(each))
             elif each.failed:
                 typer.echo(f"btcts: {each.text}", err=True)
             else:
@@ -147,6 +148,8 @@ def _once(wanted: Wanted, teller: Teller) -> int:
 
     with _watch(wanted, teller.common, threading.Event()) as watch:
         teller.tell(once(watch))
+        if watch.away is not None:
+            return watch.away.exit_code
         return 1 if watch.outbox.waiting else 0
 
 

@@ -73,7 +73,7 @@ def _happened(alert: Alert) -> str:
 
 def _stale(alert: Alert) -> str:
     if alert.reference_ms is None:
-        return "has no price"
+        return "has no price that can be read"
     age = duration((alert.found_ms - alert.reference_ms) / 1000)
     return f"has no fresh price: the last, {_shown(alert.reference)}, is {age} old"
 

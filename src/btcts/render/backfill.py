@@ -11,6 +11,7 @@ from btcts.cycle import Waiting
 from btcts.layout import MARKET
 from btcts.model import MINUTE_MS, Span
 from btcts.render.documents import SCHEMA
+from btcts.render.figures import counted
 from btcts.render.times import iso, moment
 from btcts.services.backfill import Chunk, Summary
 
@@ -29,7 +30,7 @@ def head_lines(plan: Plan) -> Iterator[str]:
     if plan.file:
         yield _plain(_about_file(plan))
     if plan.historical or plan.left_out:
-        lost = f"{_count(plan.left_out, 'row' if plan.file else 'minute')} before that"
+        lost = f"{counted(plan.left_out, 'row' if plan.file else 'minute')} before that"
         yield f"kept: {_moment(plan.kept.start_ms)} .. {_moment(plan.kept.end_ms)}" + (
             f"; {lost} {'is' if plan.left_out == 1 else 'are'} in no resolution" if plan.left_out else ""
         )
@@ -41,16 +42,16 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     minutes = plan.minutes
     known = f" ({plan.settled} settled already)" if plan.settled else ""
     if plan.overwrite:
-        yield f"would replace {_count(plan.ticks, 'tick')} of {_count(len(minutes), 'minute')}{known}"
+        yield f"would replace {counted(plan.ticks, 'tick')} of {counted(len(minutes), 'minute')}{known}"
     else:
-        yield f"would settle {_count(len(minutes), 'minute')}{known}"
+        yield f"would settle {counted(len(minutes), 'minute')}{known}"
     runs = _runs(minutes)
     for each in islice(runs, RUNS_SHOWN):
-        yield f"  {_minutes(each)}  {_count(len(each.minutes()), 'minute')}"
+        yield f"  {_minutes(each)}  {counted(len(each.minutes()), 'minute')}"
     if left := sum(1 for _ in runs):
-        yield f"  and {_count(left, 'more run')}"
+        yield f"  and {counted(left, 'more run')}"
     for name, requests in plan.requests.items():
-        reach = "its candles do not reach them" if requests is None else _count(requests, "request")
+        reach = "its candles do not reach them" if requests is None else counted(requests, "request")
         yield f"{name}: {reach}"
     yield from map(_plain, _waiting(plan.waiting))
     yield "nothing was written (--dry-run)"
@@ -60,7 +61,7 @@ def chunk_line(chunk: Chunk) -> str:
     """One line."""
     parts = [_minutes(chunk.span), f"settled {chunk.settled} of {chunk.minutes}"]
     if chunk.dropped:
-        parts[-1] += f" in place of {_count(chunk.dropped, 'tick')}"
+        parts[-1] += f" in place of {counted(chunk.dropped, 'tick')}"
     if chunk.sources:
         parts[-1] += f" ({' '.join(chunk.sources)})"
     return _plain("  ".join([*parts, *_troubles(chunk.gaps, chunk.failed)]))
@@ -68,11 +69,11 @@ def chunk_line(chunk: Chunk) -> str:
 
 def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
     """One line, and one for each provider that has to wait."""
-    parts = [f"settled {summary.settled} of {_count(summary.minutes, 'minute')}"]
+    parts = [f"settled {summary.settled} of {counted(summary.minutes, 'minute')}"]
     if not summary.minutes:
         parts = ["nothing to settle"]
     if summary.dropped:
-        parts[0] += f" in place of {_count(summary.dropped, 'tick')}"
+        parts[0] += f" in place of {counted(summary.dropped, 'tick')}"
     if plan.settled and not plan.overwrite:
         parts.append(f"{plan.settled} more were settled before")
     parts += _troubles(summary.gaps, summary.failed)
@@ -146,7 +147,7 @@ def _about_file(plan: Plan) -> str:
         "said twice": file.repeated,
     }
     counts = "".join(f", {count} {what}" for what, count in left_out.items() if count)
-    return f"{file.name}: {_count(file.rows, 'row')}, times in {file.unit}{counts}"
+    return f"{file.name}: {counted(file.rows, 'row')}, times in {file.unit}{counts}"
 
 
 def _troubles(gaps: Mapping[str, int], failed: Mapping[str, str]) -> Iterator[str]:
@@ -182,10 +183,6 @@ def _minutes(span: Span) -> str:
 
 def _moment(time_ms: int) -> str:
     return f"{moment(time_ms, utc=False):%Y-%m-%d %H:%M}"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" + "s" * (count != 1)
 
 
 def _plain(text: str) -> str:

@@ -34,6 +34,11 @@ def share(fraction: float, places: int) -> str:
     return f"{fraction:,.{places}%}"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of them, such as `1 minute` and `2 minutes`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """A stretch of time in its largest unit and the one below, rounded down: `2 min 30 s`."""
     rest = int(seconds)

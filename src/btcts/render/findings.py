@@ -8,6 +8,7 @@ from typing import Any
 from btcts.auditing import Comparison, Finding
 from btcts.layout import MARKET
 from btcts.render.documents import SCHEMA
+from btcts.render.figures import counted
 from btcts.render.times import iso
 from btcts.services.verify import Heard, Verified
 
@@ -43,7 +44,7 @@ def verify_json(verified: Verified) -> str:
 
 def _lines(verified: Verified) -> Iterator[str]:
     yield from map(_line, verified.findings)
-    count = _count(len(verified.findings), "finding")
+    count = counted(len(verified.findings), "finding")
     if not verified.findings:
         yield f"{verified.where}: all buckets are what {verified.ticks} ticks make, keys and rules match the layout"
     elif not verified.repaired:
@@ -61,8 +62,8 @@ def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterato
     answered = [each for each in heard.witnesses if each.silence is None]
     names, requests = ", ".join(each.provider for each in answered), sum(each.requests for each in answered)
     damaged = _minutes_of(comparison.findings) or "none"
-    compared = _count(comparison.compared, "settled minute")
-    yield f"compared {compared} with {names} in {_count(requests, 'request')}; damaged: {damaged}"
+    compared = counted(comparison.compared, "settled minute")
+    yield f"compared {compared} with {names} in {counted(requests, 'request')}; damaged: {damaged}"
     yield from (f"without {each.provider}: {each.silence}" for each in heard.witnesses if each.silence)
     hint = "" if verbose else "; -v names them"
     notes = {
@@ -72,12 +73,8 @@ def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterato
         "left out: the providers agree on no candle": comparison.untold,
         "not settled although there are candles; btcts collect --once settles them": comparison.unsettled,
     }
-    yield from (f"{_count(count, 'minute')} {note}" for note, count in notes.items() if count)
+    yield from (f"{counted(count, 'minute')} {note}" for note, count in notes.items() if count)
     yield from map(_line, comparison.doubts if verbose else ())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _minutes_of(findings: Sequence[Finding]) -> int:

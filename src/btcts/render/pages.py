@@ -5,13 +5,19 @@ from collections.abc import Iterator
 from rich.console import Console, Group
 from rich.text import Text
 
-from btcts.layout import MARKET
+from btcts.layout import FUTURE_SLACK_MS, MARKET
 from btcts.render.figures import duration, price
 from btcts.render.prices import places_of
 from btcts.render.slots import gaps
+from btcts.render.times import iso
 from btcts.services.show import View
 
-COLLECT = "btcts collect --once"
+COLLECT = "To fetch one: btcts collect --once"
+REPAIR = "To remove it: btcts verify --repair"
+PRUNE = "To remove it: btcts prune"
+
+
+NONE_CLOSED = "No slot of that time is closed yet."
 
 
 def print_page(page: Group, console: Console) -> None:
@@ -30,10 +36,15 @@ def line(text: str = "", *, style: str = "") -> Text:
 
 
 def empty_page(view: View) -> Iterator[Text]:
-    """What is said when nothing is stored."""
+    """What is said when there is nothing to show."""
     yield _price_now(view)
     yield Text()
-    yield Text(f"Nothing is stored yet. To fetch prices: {COLLECT}")
+    if view.refused or view.oldest_ms is not None:
+        yield from _staleness(view)
+    elif view.newest is not None:
+        yield Text(NONE_CLOSED)
+    else:
+        yield Text("Nothing is stored yet. To fetch prices: btcts collect --once")
 
 
 def title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
@@ -61,11 +72,34 @@ def notices(view: View) -> Iterator[Text]:
     if named:
         yield Text()
         yield Text(f"Gaps in closed slots: {'; '.join(named)}")
-    if view.stale:
-        age = "there is no newest price" if view.age_s is None else f"the newest price is {duration(view.age_s)} old"
+    if (spoiled := sum(each.spoiled for each in view.shown)) and not view.refused:
         yield Text()
-        yield Text(f"Stale: {age}, the limit is {duration(view.max_age_s)}.", style="bold yellow")
-        yield Text(f"To fetch one: {COLLECT}")
+        yield Text(f"Slots that hold what is no price, which is left out: {spoiled}")
+        yield Text(REPAIR)
+    if view.stale:
+        yield Text()
+        yield from _staleness(view)
+
+
+def _staleness(view: View) -> Iterator[Text]:
+    """Why there is no fresh price, and the next step where there is one."""
+    why, step = _lack(view)
+    yield Text(f"Stale: {why}.", style="bold yellow")
+    if step:
+        yield Text(step)
+
+
+def _lack(view: View) -> tuple[str, str]:
+    refused, limit = view.refused, f"the limit is {duration(view.max_age_s)}"
+    if refused and refused.time_ms > view.now_ms + FUTURE_SLACK_MS:
+        return "the newest price lies in the future and hides the others", PRUNE
+    if refused:
+        return f"the newest tick is {refused.price:g}, which is no price", REPAIR
+    if view.oldest_ms is not None:
+        return f"no price is kept of that time, the oldest one is of {iso(view.oldest_ms)}", ""
+    if view.age_s is None:
+        return f"there is no newest price, {limit}", COLLECT
+    return f"the newest price is {duration(view.age_s)} old, {limit}", COLLECT
 
 
 def _price_now(view: View) -> Text:

@@ -1,10 +1,11 @@
 """A candle chart as a picture: one SVG text that needs nothing else, on a ground of its own."""
 
-from btcts.layout import MARKET
+from btcts.layout import FUTURE_SLACK_MS, MARKET
 from btcts.render.charting.drawing import EDGE, GROUND, HEIGHT, INK, MARGIN, MUTED, ROWS, WIDTH, Drawing
 from btcts.render.charting.plot import plot
 from btcts.render.charting.svg import NAMESPACE, element, text, worded
 from btcts.render.figures import duration, price
+from btcts.render.pages import NONE_CLOSED
 from btcts.render.prices import has_prices, places_of
 from btcts.render.times import stamp
 from btcts.services.show import View
@@ -55,6 +56,9 @@ def _price(view: View) -> str:
 
 
 def _age(view: View) -> str:
+    if view.refused:
+        future = view.refused.time_ms > view.now_ms + FUTURE_SLACK_MS
+        return f"Stale: the newest tick {'lies in the future' if future else 'is no price'}"
     if view.age_s is None:
         return "Stale: there is no newest price"
     age = f"{duration(view.age_s)} old"
@@ -62,7 +66,11 @@ def _age(view: View) -> str:
 
 
 def _absence(view: View) -> str:
-    return "None of these slots has a price." if has_prices(view) else "Nothing is stored yet."
+    if has_prices(view) or view.refused:
+        return "None of these slots has a price."
+    if view.newest is not None:
+        return NONE_CLOSED
+    return "Nothing is stored yet." if view.oldest_ms is None else "No price is kept of that time."
 
 
 def _instead(view: View) -> list[str]:

@@ -7,8 +7,8 @@ from btcts.services.show import View
 
 
 def has_prices(view: View) -> bool:
-    """Whether there is anything to show: a slot with a price, or a newest price that no slot reaches back to."""
-    return any(True for _ in _prices(view))
+    """Whether there is anything to show: slots, with a price in one, or a newest one that none reaches back to."""
+    return any(each.slots for each in view.shown) and any(True for _ in _prices(view))
 
 
 def places_of(view: View) -> int:

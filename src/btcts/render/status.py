@@ -9,7 +9,7 @@ from btcts.layout import MARKET
 from btcts.model import ProviderState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import SCHEMA
-from btcts.render.figures import decimals, duration, price
+from btcts.render.figures import counted, decimals, duration, price
 from btcts.render.times import stamp
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
@@ -42,11 +42,12 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield "Price", _price(status)
     yield "Cycle", _cycle(status)
     yield "Redis", f"{facts.redis_version or UNKNOWN} with TimeSeries {facts.module_version or UNKNOWN}, {status.where}"
-    yield "Memory", f"{_size(facts.own_bytes)} by btcts of {_size(facts.used_bytes)} in use"
+    limit = f" (limit {_size(facts.max_bytes)})" if facts.max_bytes else ""
+    yield "Memory", f"{_size(facts.own_bytes)} by btcts of {_size(facts.used_bytes)} in use{limit}"
     yield "Data", ", ".join(f"{name} {_setting(status, name)}" for name in PARAMETERS)
     yield "Clock", _clock(status)
     if status.spooled is not None:
-        yield "Spool", f"{status.spooled} prices wait for Redis"
+        yield "Spool", f"{counted(status.spooled, 'price')} waiting for Redis"
 
 
 def _price(status: Status) -> str:
@@ -209,7 +210,9 @@ def _store(status: Status) -> dict[str, Any]:
             "where": status.where,
             "version": facts.redis_version,
             "timeseries": facts.module_version,
+            "database": facts.database,
             "used_bytes": facts.used_bytes,
+            "max_bytes": facts.max_bytes,
             "own_bytes": facts.own_bytes,
             "clock_ahead_ms": facts.ahead_ms,
             **{name.replace("-", "_"): facts.parameters.get(name) for name in PARAMETERS},

@@ -1,6 +1,7 @@
 """Pages for the terminal; into a pipe the same page goes with every column, uncut and without colour."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -51,6 +52,7 @@ def overview_page(view: View, *, utc: bool, console: Console) -> Group:
     """What `overview_table` prints, made for the width and the encoding of `console`."""
     if not has_prices(view):
         return Group(*empty_page(view))
+    view = replace(view, shown=tuple(each for each in view.shown if each.slots))
     places, ascii_only = places_of(view), console.options.ascii_only
     columns = summary_columns(view.shown, places=places, utc=utc, ascii_only=ascii_only)
     summary = fitting(columns, SUMMARY_LAYOUTS, width=width_of(console))

@@ -1,7 +1,7 @@
 """The volatility of the slots shown, as columns of text and a sentence on what it rests on."""
 
 from btcts.render.columns import Column
-from btcts.render.figures import price, share
+from btcts.render.figures import counted, price, share
 from btcts.render.times import slot_starts
 from btcts.services.show import Shown
 from btcts.volatility import Volatility
@@ -40,13 +40,9 @@ def volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: 
 
 def basis(measured: Volatility) -> str:
     """What the figures were made from and what their percents count from."""
-    slots, returns = _count(measured.ranges, "closed slot"), _count(measured.returns, "return")
+    slots, returns = counted(measured.ranges, "closed slot"), counted(measured.returns, "return")
     return f"From {slots}, {returns}; ranges in % of the low, volatility per slot."
 
 
 def _share(fraction: float | None, places: int) -> str:
     return "-" if fraction is None else share(fraction, places)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from btcts.clock import Clock, next_beat
 from btcts.errors import StoreError
-from btcts.layout import RESOLUTIONS, Resolution, window
-from btcts.model import MINUTE_MS, Slot, Tick
+from btcts.layout import RESOLUTIONS, Resolution, can_be_true, window
+from btcts.model import MINUTE_MS, Slot, Span, Tick, is_price
 
 if TYPE_CHECKING:
     from btcts.store import Store
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The slots of one resolution, ascending: the newest last."""
+    """The slots of one resolution, ascending: the newest last.
+
+    So many of them are `spoiled`: they hold what is no price, which is left out.
+    """
 
     resolution: Resolution
     slots: tuple[Slot, ...]
+    spoiled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ class View:
     A newest price older than `max_age_s` makes the view stale; `simulated` prices must be labelled wherever they
     are shown. `members` are the providers that agreed on the newest price, none where that is not known. It is
     `silent_ms` since `now_ms` that Redis answered last: the price is so much older, the slots are those of then.
+
+    A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then.
+    Where none is kept of the time that was asked for, `oldest_ms` is when the oldest one was observed.
     """
 
     now_ms: int
@@ -37,6 +44,8 @@ class View:
     shown: tuple[Shown, ...]
     members: tuple[str, ...] = ()
     silent_ms: int = 0
+    refused: Tick | None = None
+    oldest_ms: int | None = None
 
     @property
     def age_s(self) -> float | None:
@@ -88,21 +97,51 @@ def show(
         StoreError: Redis does not answer.
     """
     snapshot = store.snapshot(*names, at_ms=at_ms)
+    now_ms, stored, state = snapshot.now_ms, snapshot.newest, snapshot.state
     kept = ((RESOLUTIONS[name], slots) for name, slots in snapshot.slots.items())
-    past = at_ms is not None and snapshot.newest is not None and snapshot.newest.time_ms >= at_ms
+    past = at_ms is not None and stored is not None and stored.time_ms >= at_ms
+    newest = _newest_before(store, now_ms) if past else stored
+    believed = newest is not None and can_be_true(newest, now_ms)
     return View(
-        now_ms=snapshot.now_ms,
-        newest=_newest_before(store, snapshot.now_ms) if past else snapshot.newest,
-        max_age_s=snapshot.state.max_age_s if max_age_s is None else max_age_s,
-        simulated=bool(snapshot.state.simulated),
-        shown=tuple(Shown(resolution, which.of(slots, resolution)) for resolution, slots in kept),
-        members=() if past else snapshot.state.members,
+        now_ms=now_ms,
+        newest=newest if believed else None,
+        max_age_s=state.max_age_s if max_age_s is None else max_age_s,
+        simulated=bool(state.simulated),
+        shown=tuple(_shown(resolution, which.of(slots, resolution)) for resolution, slots in kept),
+        members=state.members if believed and not past else (),
+        refused=None if believed else newest,
+        oldest_ms=_oldest_ms(store, stored) if stored and newest is None else None,
     )
 
 
+def _shown(resolution: Resolution, slots: tuple[Slot, ...]) -> Shown:
+    sound = tuple(map(_sound, slots))
+    return Shown(
+        resolution, sound, spoiled=sum(after is not before for after, before in zip(sound, slots, strict=True))
+    )
+
+
+def _sound(slot: Slot) -> Slot:
+    """The slot without what is no price; where its close is none, it counts as missing."""
+    if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max)):
+        return slot
+    if slot.close is None or not is_price(slot.close):
+        return replace(slot, close=None, min=None, max=None, settled=False, minutes=0)
+    low, high = (value if value is not None and is_price(value) else None for value in (slot.min, slot.max))
+    return replace(slot, min=low, max=high)
+
+
+def _oldest_ms(store: "Store", newest: Tick) -> int:
+    """When the oldest tick was observed, of those up to the newest."""
+    return next(iter(store.ticks(Span(0, newest.time_ms + 1))), newest).time_ms
+
+
 def _newest_before(store: "Store", at_ms: int) -> Tick | None:
-    """The tick that was the newest one then; None when it is not kept any more, or there was none."""
-    return next(reversed(store.ticks(window(at_ms))), None)
+    """The tick that was the newest one then, or that hides it; None when it is not kept any more, or there was none."""
+    if ticks := store.ticks(window(at_ms)):
+        return ticks[-1]
+    inspection = store.inspect()
+    return inspection.newest if inspection.poisoned else None
 
 
 def newest_ms(store: "Store") -> int | None:
@@ -135,7 +174,7 @@ def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s
 
 def _unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
     """The same as of now; None when there is a new price, or slots may have closed."""
-    if store.latest() != seen.newest:
+    if store.latest() != (seen.newest or seen.refused):
         return None
     now_ms = clock.now_ms()
     return replace(seen, now_ms=now_ms) if now_ms // MINUTE_MS == seen.now_ms // MINUTE_MS else None

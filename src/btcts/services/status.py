@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from btcts.agreement import MAX_SKEW_MS
-from btcts.layout import FUTURE_SLACK_MS, window
+from btcts.layout import FUTURE_SLACK_MS, can_be_true, window
 from btcts.model import Gap, ProviderState, Slot, Span, Tick
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MIN_SILENCE_S = 20.0
 """No collector is missed before: a cycle may take a little over 5 s, and then it also misses its next beat."""
+
+NEARLY_FULL = 0.9
+"""The share of the memory Redis may use from which on it is said."""
 
 PROVIDERS_DOWN = "providers_down"
 
@@ -43,7 +46,8 @@ class Completeness:
 class Status:
     """The state of a store at `now_ms`: unhealthy for each of `reasons`, worth a look for each of `warnings`.
 
-    A price older than `max_age_s` is stale, and after `max_silence_s` without a word from them collectors are missed.
+    A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then. A
+    price older than `max_age_s` is stale, and after `max_silence_s` without a word from them collectors are missed.
     `minutes` are all those of the window that are over; `spooled` prices wait for Redis on this machine, None where
     that is not known.
     """
@@ -59,6 +63,7 @@ class Status:
     inspection: "Inspection"
     facts: "Facts"
     spooled: int | None
+    refused: Tick | None = None
 
     @property
     def age_s(self) -> float | None:
@@ -100,11 +105,12 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
     inspection = store.inspect()
     snapshot = store.snapshot()
     gaps = {} if store.layout.gaps in inspection.foreign else store.gaps()
-    state = snapshot.state
+    newest, state = snapshot.newest, snapshot.state
+    believed = newest is not None and can_be_true(newest, snapshot.now_ms)
     return Status(
         where=store.where,
         now_ms=snapshot.now_ms,
-        newest=snapshot.newest,
+        newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         max_silence_s=max(MIN_SILENCE_S, 2 * (state.cadence_s or 0), max_age_s or 0),
         completeness={name: _completeness(slots) for name, slots in snapshot.slots.items()},
@@ -113,6 +119,7 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         inspection=inspection,
         facts=store.facts(),
         spooled=spooled,
+        refused=None if believed else newest,
     )
 
 
@@ -141,6 +148,9 @@ def _minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]) -> C
 def _reasons(status: Status) -> Iterator[str]:
     for key in status.inspection.foreign:
         yield f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt"
+    if _is_full(status.facts):
+        used, most = (f"{count or 0:,}" for count in (status.facts.used_bytes, status.facts.max_bytes))
+        yield f"Redis is full and refuses prices, it uses {used} of {most} bytes; raise its maxmemory"
     if status.inspection.empty:
         yield "nothing is stored; run btcts collect --once"
     else:
@@ -159,13 +169,14 @@ def _of_the_layout(inspection: "Inspection") -> Iterator[str]:
 
 
 def _of_the_price(status: Status) -> Iterator[str]:
-    if status.age_s is None:
-        yield "there is no price; run btcts collect --once"
+    step = "" if _is_full(status.facts) else "; run btcts collect --once"
+    if status.refused:
+        if not status.inspection.poisoned:
+            yield f"the newest price, {status.refused.price:g}, is no price; run btcts verify --repair"
+    elif status.age_s is None:
+        yield f"there is no price{step}"
     elif status.age_s > status.max_age_s:
-        yield (
-            f"the newest price is {status.age_s:.0f} s old, the limit is {status.max_age_s:g} s; "
-            "run btcts collect --once"
-        )
+        yield f"the newest price is {status.age_s:.0f} s old, the limit is {status.max_age_s:g} s{step}"
 
 
 def _of_the_collectors(status: Status) -> Iterator[str]:
@@ -173,7 +184,8 @@ def _of_the_collectors(status: Status) -> Iterator[str]:
     state, asked = status.state, _asked(status.state).values()
     if status.silence_s is not None and status.silence_s > status.max_silence_s:
         every = f", one came every {state.cadence_s:g} s" if state.cadence_s else ""
-        yield f"no word from a collector for {status.silence_s:.0f} s{every}; run btcts collect --forever"
+        step = "" if _is_full(status.facts) else "; run btcts collect --forever"
+        yield f"no word from a collector for {status.silence_s:.0f} s{every}{step}"
     if state.problem:
         yield f"the last cycle stored no price ({state.problem}); btcts collect --once -v tells more"
     elif asked and not any(map(_answers, asked)):
@@ -182,6 +194,11 @@ def _of_the_collectors(status: Status) -> Iterator[str]:
         yield f"the providers' clocks are {_apart(state.ahead_ms)} the Redis server's; set its clock right"
     if lacking := status.minutes.gaps.get(PROVIDERS_DOWN):
         yield f"closed minutes without a candle, for no provider answered: {lacking}; the next answer settles them"
+
+
+def _is_full(facts: "Facts") -> bool:
+    """Whether it has no memory for another price and makes none by evicting."""
+    return facts.fill >= 1 and not facts.parameters.get("maxmemory-policy", "").startswith("allkeys")
 
 
 def _asked(state: "State") -> Mapping[str, ProviderState]:
@@ -212,11 +229,16 @@ def _warnings(status: Status) -> Iterator[str]:
 
 def _of_the_server(facts: "Facts") -> Iterator[str]:
     parameters = facts.parameters
-    if parameters.get("appendonly") == "no" and parameters.get("save") == "":
-        yield "Redis keeps nothing on disk, a restart loses all of it; set appendonly yes"
+    if parameters.get("appendonly") == "no" and (save := parameters.get("save")) is not None:
+        lost = f"what came since the last snapshot (save {save})" if save else "all of it"
+        yield f"Redis has no log on disk, a crash loses {lost}; set appendonly yes"
     policy = parameters.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
         yield f"Redis may evict our series (maxmemory-policy {policy}); set it to noeviction"
+    if NEARLY_FULL <= facts.fill < 1:
+        yield f"Redis has {facts.fill:.0%} of its maxmemory in use and refuses prices when it is full; raise it"
+    if facts.database:
+        yield f"only btcts reads database {facts.database} right, for the module looks back in 0 alone; use database 0"
     if abs(facts.ahead_ms) > FUTURE_SLACK_MS:
         yield f"this machine's clock is {_apart(facts.ahead_ms)} the Redis server's"
 

@@ -15,7 +15,8 @@ from btcts.alerts.rules import Rule
 from btcts.clock import Clock, next_beat
 from btcts.errors import NoTimeSeries, StoreError
 from btcts.layout import FUTURE_SLACK_MS
-from btcts.model import Span, Tick
+from btcts.model import Span, Tick, is_price
+from btcts.store import State
 
 if TYPE_CHECKING:
     from btcts.store import Snapshot, Store
@@ -52,7 +53,7 @@ class Watch:
 
     def _judge_new(self) -> Iterator[Notice]:
         try:
-            snapshot = self.store.snapshot("minute")
+            snapshot = self._believed(self.store.snapshot("minute"))
             ticks = self._new_ticks(snapshot)
         except NoTimeSeries:
             raise
@@ -68,6 +69,14 @@ class Watch:
         for rule in self.rules:
             self._judge(rule, ticks, snapshot)
 
+    def _believed(self, snapshot: "Snapshot") -> "Snapshot":
+        """The snapshot; where its newest tick has no price, with the newest one of those that are not stale."""
+        if snapshot.newest is None or is_price(snapshot.newest.price):
+            return snapshot
+        begin_ms = snapshot.now_ms - self._max_age_ms(snapshot.state)
+        fresh = self._prices(Span(max(0, begin_ms), snapshot.now_ms + 1))
+        return replace(snapshot, newest=fresh[-1] if fresh else None)
+
     def _new_ticks(self, snapshot: "Snapshot") -> list[Tick]:
         """The ticks, from the oldest that any rule needs for those that are new to it; none when nothing is new."""
         newest_ms = snapshot.newest.time_ms if snapshot.newest else 0
@@ -75,16 +84,20 @@ class Watch:
         for rule in self.rules:
             since_ms = self._standing(rule, snapshot).since_ms
             if since_ms is None:
-                begins.append(snapshot.now_ms - self._max_age_ms(snapshot) - rule.span_ms)
+                begins.append(snapshot.now_ms - self._max_age_ms(snapshot.state) - rule.span_ms)
             elif since_ms < newest_ms:
                 begins.append(since_ms + 1 - rule.span_ms)
-        return self.store.ticks(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
+        return self._prices(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
+
+    def _prices(self, span: Span) -> list[Tick]:
+        """The ticks of the span that have a price; what others wrote may be none."""
+        return [tick for tick in self.store.ticks(span) if is_price(tick.price)]
 
     def _judge(self, rule: Rule, ticks: Sequence[Tick], snapshot: "Snapshot") -> None:
         """Judge the ticks by a rule, which begins with a price that is not stale."""
         standing = self._standing(rule, snapshot)
         age_ms = snapshot.now_ms - ticks[-1].time_ms if ticks else 0
-        if standing.since_ms is None and age_ms > self._max_age_ms(snapshot):
+        if standing.since_ms is None and age_ms > self._max_age_ms(snapshot.state):
             return
         simulated = bool(snapshot.state.simulated)
         self.outbox.learn(rule.name, *judge(rule, standing, ticks, now_ms=snapshot.now_ms, simulated=simulated))
@@ -97,47 +110,42 @@ class Watch:
         return standing
 
     def _judge_feed(self) -> Iterator[Notice]:
-        """Judge the age of the newest price that was seen, whether or not Redis answers now."""
-        if self._seen is None:
+        """Judge the age of the newest price that was seen, whether or not Redis answers now.
+
+        Where Redis has not answered yet, there is no price as soon as what an earlier run saw last must be stale.
+        """
+        standing = self.outbox.standing(STALE)
+        now_ms = self.clock.now_ms() if self.away or self._seen is None else self._seen.now_ms
+        newest, state = (self._seen.newest, self._seen.state) if self._seen else (None, State())
+        max_age_ms = self._max_age_ms(state)
+        if self._seen is None and now_ms - (standing.since_ms or now_ms) <= max_age_ms:
             return
-        now_ms = self.clock.now_ms() if self.away else self._seen.now_ms
-        newest = self._seen.newest
         if newest and newest.time_ms > now_ms + FUTURE_SLACK_MS:
             newest = None
         standing, alert = judge_feed(
-            self.outbox.standing(STALE),
-            newest,
-            now_ms=now_ms,
-            max_age_s=self._max_age_ms(self._seen) / 1000,
-            simulated=bool(self._seen.state.simulated),
+            standing, newest, now_ms=now_ms, max_age_ms=max_age_ms, simulated=bool(state.simulated)
         )
         self.outbox.learn(STALE, standing, [alert] if alert and self.stale else [])
         if alert and not self.stale:
             yield Notice(_feed_words(alert), failed=alert.kind == STALE)
 
-    def _max_age_ms(self, snapshot: "Snapshot") -> int:
-        return round(1000 * (snapshot.state.max_age_s if self.max_age_s is None else self.max_age_s))
+    def _max_age_ms(self, state: State) -> int:
+        return round(1000 * (state.max_age_s if self.max_age_s is None else self.max_age_s))
 
 
 def _feed_words(alert: Alert) -> str:
     if alert.kind != STALE:
         return "there are fresh prices again"
     if alert.reference_ms is None:
-        return "there is no price; no rule can fire"
+        return "no price can be read; no rule can fire"
     return f"the newest price is {(alert.found_ms - alert.reference_ms) / 1000:.0f} s old; no rule can fire"
 
 
 def once(watch: Watch) -> Iterator[Told]:
-    """One look.
-
-    Raises:
-        StoreError: Redis does not answer; what waited for delivery was tried before.
-    """
+    """One look; the watch is `away` afterwards where Redis does not answer, and what waits for delivery was tried."""
     yield from watch.outbox.recall()
     yield from watch.look(lambda: False)
     yield from watch.outbox.record(lag_ms=0)
-    if watch.away is not None:
-        raise watch.away
 
 
 def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> Iterator[Told]:

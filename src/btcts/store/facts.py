@@ -17,6 +17,8 @@ PARAMETERS = ("appendonly", "appendfsync", "save", "maxmemory-policy")
 class Facts:
     """The server as seen from this machine, whose clock is `ahead_ms` ahead of the server's.
 
+    It may use `max_bytes` of memory, 0 for any amount. `database` is the one that our keys are in.
+
     An ACL or a hosting company may forbid INFO, CONFIG and MEMORY: what they would tell is then None, or missing
     from `parameters`.
     """
@@ -25,8 +27,15 @@ class Facts:
     redis_version: str | None = None
     module_version: str | None = None
     used_bytes: int | None = None
+    max_bytes: int | None = None
     own_bytes: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    database: int = 0
+
+    @property
+    def fill(self) -> float:
+        """The share of the memory it may use that is in use, 1 and more when it is full; 0 without a limit."""
+        return (self.used_bytes or 0) / self.max_bytes if self.max_bytes else 0.0
 
 
 def read(link: Link) -> Facts:
@@ -40,8 +49,10 @@ def read(link: Link) -> Facts:
         redis_version=told.get("redis_version"),
         module_version=_module_version(told.get("modules", ())),
         used_bytes=told.get("used_memory"),
+        max_bytes=told.get("maxmemory"),
         own_bytes=_total(replies[len(parameters) :]),
         parameters={name: value for each in replies if isinstance(each, dict) for name, value in each.items()},
+        database=link.client.get_connection_kwargs().get("db", 0),
     )
 
 
