@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,17 @@ def test_the_store_that_a_url_names_answers(store: Store, clock: FakeClock, serv
 def test_a_wrong_url_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(ConfigError, match="redis://"):
         btcts.open_store("http://example.org")
+
+
+def test_a_resolution_that_is_none_is_refused_with_the_nearest_name(store: Store) -> None:
+    with pytest.raises(ConfigError, match=r"^'huor' is not one of minute, 5min, 15min, hour; did you mean 'hour'\?$"):
+        store.slots("huor")
+
+
+@pytest.mark.parametrize("read", [Store.slots, Store.snapshot, Store.buckets])
+def test_no_read_takes_a_resolution_for_another(store: Store, read: Callable[[Store, str], object]) -> None:
+    with pytest.raises(ConfigError, match=r"^'1h' is not one of minute, 5min, 15min, hour"):
+        read(store, "1h")
 
 
 def test_a_server_that_is_away_is_a_failure_of_ours(tmp_path: Path) -> None:

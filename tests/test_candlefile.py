@@ -241,6 +241,50 @@ def test_bytes_that_are_no_text_are_named_with_their_line() -> None:
     assert refusal(file_of(row(0)).encode() + b"\xff\xfe\n").startswith("day.csv line 3: is no text; ")
 
 
+def spread(step: int, count: int) -> str:
+    """A file of so many rows, so many minutes apart."""
+    return file_of(*map(row, range(0, count * step, step)))
+
+
+@pytest.mark.parametrize(("step", "count"), [(60, 20), (60, 3), (1440, 3), (15, 4), (5, 5), (2, 8)])
+def test_candles_of_more_than_a_minute_are_refused(step: int, count: int) -> None:
+    assert refusal(spread(step, count)) == f"day.csv: the rows are {step} min apart; candles of one minute are needed"
+
+
+def test_candles_of_an_hour_with_a_hole_are_refused_in_any_order() -> None:
+    hours = [23, 0, 1, 2, 17, 3, 16]
+
+    assert "the rows are 60 min apart" in refusal(file_of(*(row(60 * each) for each in hours)))
+
+
+@pytest.mark.parametrize(("step", "count"), [(60, 2), (1440, 2), (15, 3), (5, 4), (2, 7)])
+def test_few_rows_may_lie_apart(step: int, count: int) -> None:
+    assert read(spread(step, count)).rows == count
+
+
+def test_rows_that_say_the_same_tell_no_more_than_one() -> None:
+    assert minutes(read(file_of(row(0), row(60), *[row(0)] * 20))) == [0, 60]
+
+
+def test_one_minute_between_them_shows_that_hours_are_holes() -> None:
+    found = read(file_of(*(row(60 * each) for each in range(20)), row(61)))
+
+    assert len(found.candles) == 21
+
+
+def test_minutes_without_trades_show_that_the_others_are_holes() -> None:
+    text = file_of(*(row(each, volume=int(each % 60 == 0)) for each in range(600)))
+
+    assert minutes(read(text)) == list(range(0, 600, 60))
+
+
+@given(st.sets(st.integers(0, 600), min_size=1), st.integers(0, 599))
+def test_holes_never_spoil_a_file_with_two_minutes_in_a_row(found: set[int], first: int) -> None:
+    together = sorted(found | {first, first + 1})
+
+    assert minutes(read(file_of(*map(row, together)))) == together
+
+
 def test_a_file_is_opened_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
     path.write_text(file_of(row(0)))

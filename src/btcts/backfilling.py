@@ -14,7 +14,7 @@ from btcts.candles import minute_of
 from btcts.cycle import Waiting
 from btcts.errors import ConfigError, StoreError
 from btcts.layout import window
-from btcts.model import MINUTE_MS, Candle, Span, Tick
+from btcts.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Span, Tick
 from btcts.providers.base import GENESIS_MS, iso
 from btcts.providers.pages import closed_part
 from btcts.store import State, Store
@@ -59,7 +59,8 @@ class Plan:
     `kept` is the window to fill; what counts as the present is its end. The `chunks` are done one after the other,
     ascending; `settled` counts those of the minutes in question that were settled before, `left_out` what lies before
     the window (minutes, or rows of the file), `ticks` the stored ones that may have to give way. `requests` says how
-    often each provider is asked, None where its candles do not reach; `candles` are those of the `file`.
+    often each provider is asked, None where its candles do not reach, and is empty where there is nothing to ask for;
+    `candles` are those of the `file`.
     """
 
     now_ms: int
@@ -109,7 +110,7 @@ def plan_of_providers(store: Store, providers: Sequence["Provider"], wish: Wish)
         left_out=0 if wish.since_ms is None else _minutes_between(span.start_ms, kept.start_ms),
         overwrite=wish.overwrite,
         ticks=len(ticks_of(store, wanted)) if wish.overwrite else 0,
-        requests={each.name: _requests(each, chunks, ground.now_ms) for each in ready},
+        requests={each.name: _requests(each, chunks, ground.now_ms) for each in ready if chunks},
         waiting=waiting,
     )
 
@@ -122,7 +123,7 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
         StoreError: the store cannot take candles of real prices.
     """
     ground = _survey(store, simulated=False)
-    file = read_candles(source, wish.span(ground.now_ms), closed_ms=ground.now_ms - healing.CLOSED_FOR_MS)
+    file = read_candles(source, wish.span(ground.now_ms), closed_ms=ground.now_ms - CLOSED_FOR_MS)
     if not file.candles:
         raise ConfigError(_without_use(file))
     end_ms = file.candles[-1].start_ms + MINUTE_MS
@@ -164,6 +165,7 @@ class _Ground:
     """What there is before a backfill."""
 
     where: str
+    elsewhere: str
     now_ms: int
     newest: Tick | None
     state: State
@@ -181,7 +183,7 @@ class _Ground:
         if self.newest and end_ms <= kept.start_ms:
             raise ConfigError(
                 f"{self.where} holds prices up to {iso(self.newest.time_ms)} and keeps nothing of {what}; "
-                "use another database (REDIS_DB) or data directory (BTCTS_DATA_DIR)"
+                f"use {self.elsewhere}"
             )
         return kept
 
@@ -200,12 +202,12 @@ def _survey(store: Store, *, simulated: bool) -> _Ground:
     store.refuse_mixture(inspection.newest, state, simulated=simulated)
     if inspection.poisoned:
         raise StoreError(f"a tick from the future hides the others at {store.where}; run btcts collect --once")
-    return _Ground(store.where, inspection.now_ms, inspection.newest, state)
+    return _Ground(store.where, store.elsewhere, inspection.now_ms, inspection.newest, state)
 
 
 def _closed(span: Span, kept: Span, now_ms: int) -> list[int]:
     """The closed minutes that lie in both; the last minutes of the past are no less closed than those before them."""
-    closed = healing.closed_minutes(min(now_ms, kept.end_ms + healing.CLOSED_FOR_MS))
+    closed = healing.closed_minutes(min(now_ms, kept.end_ms + CLOSED_FOR_MS))
     start_ms = max(span.start_ms, kept.start_ms)
     return [each for each in Span(start_ms, max(start_ms, span.end_ms)).minutes() if each in closed]
 

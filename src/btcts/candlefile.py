@@ -35,6 +35,9 @@ LONGEST_LINE = 10_000
 SPARE = 5000
 """How many candles are held before those that are too old are let go."""
 
+CHANCE = 50
+"""Rows are about more than a minute each where holes would make them lie so regularly less than once in so often."""
+
 _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_NS = 1_000_000
@@ -96,7 +99,8 @@ def read_candles(source: CandleSource, asked: Span, *, closed_ms: int) -> Candle
     both must say the same, as long as that minute is held.
 
     Raises:
-        ConfigError: a row is wrong, or there is none; the first one that is, with its line and its value.
+        ConfigError: a row is wrong, the first one that is, with its line and its value; or there is none, or they are
+            about more than a minute each.
     """
     reader = _Reader(source.name, asked, closed_ms)
     rows = csv.reader(_lines(source), strict=True)
@@ -167,7 +171,10 @@ def _columns(name: str, header: Sequence[str]) -> _Columns:
 
 @dataclass(slots=True)
 class _Reader:
-    """The rows so far; `held` has the prices of the minutes that may matter."""
+    """The rows so far; `held` has the prices of the minutes that may matter.
+
+    `apart_ms` is the longest time of which the minutes of all rows are multiples, counted from any of them.
+    """
 
     name: str
     asked: Span
@@ -176,6 +183,7 @@ class _Reader:
     rows: int = 0
     first_ms: int = END_MS
     last_ms: int = 0
+    apart_ms: int = 0
     oldest_ms: int = 0
     held: dict[int, list[float]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -183,6 +191,8 @@ class _Reader:
     def take(self, line: int, time: str, prices: list[str], volume: str) -> None:
         """Check a row, and hold it where it may matter."""
         minute = self._minute(line, time)
+        if self.rows:
+            self.apart_ms = math.gcd(self.apart_ms, minute - self.first_ms)
         self.rows += 1
         self.first_ms, self.last_ms = min(minute, self.first_ms), max(minute, self.last_ms)
         if not self._volume(line, volume):
@@ -202,9 +212,16 @@ class _Reader:
         """What came of it."""
         if not self.rows:
             raise ConfigError(f"{self.name} has no rows below the names of its columns; name a file of candles")
+        self._check_length()
         self._let_go()
         candles = tuple(Candle(minute, *self.held[minute]) for minute in sorted(self.held))
         return CandleFile(self.name, self.unit, self.rows, self.first_ms, self.last_ms, candles, **self.counts)
+
+    def _check_length(self) -> None:
+        """Refuse rows about more than a minute each; any two lie apart, three may show that they are hours."""
+        apart, more = max(1, self.apart_ms // MINUTE_MS), self.rows - self.counts["repeated"] - 2
+        if more * math.log(apart) > math.log(CHANCE):
+            raise ConfigError(f"{self.name}: the rows are {apart} min apart; candles of one minute are needed")
 
     def _hold(self, line: int, minute: int, values: list[float]) -> None:
         known = self.held.setdefault(minute, values)

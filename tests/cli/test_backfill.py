@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import threading
@@ -16,6 +17,8 @@ import jsonschema
 import pytest
 import redis
 
+from btcts.model import ProviderState
+from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
 from cli.test_imports import imported
 from exchanges import Exchanges, Fault, SimulatedMarket
@@ -144,6 +147,35 @@ def test_when_all_providers_fail_it_exits_4_and_names_each_reason(btcts: Btcts) 
     assert "kraken (no answer" in done.err
 
 
+def test_when_all_providers_have_to_wait_it_exits_4(btcts: Btcts, store: Store) -> None:
+    until_ms = (time.time_ns() // 1_000_000 // MINUTE + 60) * MINUTE
+    store.remember(State(providers={"kraken": ProviderState(not_before_ms=until_ms, why="HTTP 429")}))
+
+    done = btcts("backfill", "--hours", "1", "--provider", "kraken")
+
+    assert (done.code, done.out) == (4, "")
+    failure, wait = done.err.splitlines()
+    assert failure.startswith("btcts: settled 0 of ")
+    assert wait.startswith("btcts: kraken: waits until ")
+
+
+def test_with_nothing_to_do_a_dry_run_says_nothing_of_requests(btcts: Btcts) -> None:
+    btcts("backfill", "--hours", "1")
+
+    plan = btcts("backfill", "--since", "50min", "--until", "20min", "--provider", "kraken", "--dry-run")
+
+    assert (plan.code, plan.err) == (0, "")
+    assert plan.out.startswith("would settle 0 minutes (")
+    assert plan.out.endswith(" settled already)\nnothing was written (--dry-run)\n")
+
+
+def test_more_hours_than_the_window_has_are_the_window(btcts: Btcts) -> None:
+    (plan,) = documents(btcts("backfill", "--hours", "1000000", "--dry-run", "--format", "json").out)
+
+    assert plan["minutes"] > 24 * 60
+    assert plan["left_out"] > 0
+
+
 def test_without_redis_it_exits_3(btcts: Btcts) -> None:
     done = btcts("backfill", REDIS_URL="redis://127.0.0.1:9")
 
@@ -157,7 +189,8 @@ def test_without_redis_it_exits_3(btcts: Btcts) -> None:
         (["--overwrite", "--until", "1h"], "say of when"),
         (["--hours", "2", "--since", "1h"], "--hours 2 does not go with --since"),
         (["--hours", "2", "--until", "1h"], "--hours 2 does not go with --since and --until"),
-        (["--hours", "0"], "greater than or equal to 1"),
+        (["--hours", "0"], "--hours"),
+        (["--hours", "999999999999"], "--hours"),
         (["--since", "soon"], "--since 'soon' is no time"),
         (["--since", "1h", "--until", "2h"], "nothing lies between"),
         (["--provider", "binance"], "'binance' is not one of"),
@@ -219,6 +252,34 @@ def test_a_file_comes_through_stdin(environ: dict[str, str], old: Path) -> None:
 
     assert done.stdout.startswith("stdin: 1800 rows, times in seconds, 1080 not asked for\n")
     assert "would settle 720 minutes\n" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "code", "said"), [("old.csv", 0, ""), ("-", 2, "btcts: stdin line 1: ")])
+def test_a_closed_stdin_is_an_empty_one_and_no_matter_for_a_file(
+    environ: dict[str, str], old: Path, name: str, code: int, said: str
+) -> None:
+    command = f"{shlex.join([*BTCTS, 'backfill', '--dry-run', '--file', name])} <&-"
+
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=old.parent, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == code
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == (code != 0)
+
+
+def test_candles_of_an_hour_are_refused_and_nothing_is_written(
+    btcts: Btcts, client: redis.Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "hour.csv"
+    file.write_text(rows(range(DAY, DAY + 1200 * MINUTE, 60 * MINUTE)))
+
+    done = btcts("backfill", "--file", str(file), "--overwrite")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"btcts: {file}: the rows are 60 min apart; candles of one minute are needed\n"
+    assert client.keys() == []
 
 
 def test_an_old_file_is_refused_beside_fresher_prices(btcts: Btcts, client: redis.Redis, old: Path) -> None:

@@ -7,7 +7,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.cli.moments import EXAMPLES, moment
+from btcts.cli.moments import EXAMPLES, hours_ago, moment
 from btcts.errors import ConfigError
 from btcts.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import Store
@@ -55,6 +55,11 @@ def test_a_time_without_a_zone_is_local(store: Store, set_zone: Callable[[str], 
 )
 def test_a_length_is_so_long_ago_by_the_clock_of_the_store(store: Store, text: str, ago_ms: int) -> None:
     assert of(store, text) == NOW - ago_ms
+
+
+@pytest.mark.parametrize("hours", [1, 25, 1_000_000, 10**30])
+def test_hours_are_counted_from_now_however_many_they_are(store: Store, hours: int) -> None:
+    assert hours_ago(hours).of(store) == NOW - hours * HOUR_MS
 
 
 def test_newest_is_the_end_of_the_newest_tick(store: Store) -> None:

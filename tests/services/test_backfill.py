@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -138,7 +139,9 @@ def test_a_second_run_asks_nobody_and_changes_nothing(
     done = asked(store)
 
     assert (done.minutes, done.settled, len(exchanges.requests)) == (0, 0, 0)
+    assert not done.in_vain
     assert everything(client) == before
+    assert asked.plan(store).requests == {}
 
 
 def test_a_full_window_takes_at_most_six_requests_of_a_provider(
@@ -243,6 +246,42 @@ def test_a_provider_that_says_wait_is_not_asked_again_and_others_are_told(
     assert store.state().providers["kraken"].not_before_ms == clock.now_ms() + 90_000
 
 
+class Shared(Store):
+    """A store to which a collector writes something new right after each look at its state."""
+
+    said = State(pending=Tick(NOW, 60_000.0), problem="no price")
+
+    def state(self) -> State:
+        """As it was before."""
+        found = super().state()
+        self.said = replace(self.said, pending=Tick(NOW, (self.said.pending or Tick(0, 0)).price + 1))
+        self.remember(self.said)
+        return found
+
+
+@pytest.fixture
+def shared(client: redis.Redis, clock: FakeClock) -> Shared:
+    """The store, with a collector that is always faster."""
+    return Shared(client, clock=clock, where="test")
+
+
+def test_telling_how_providers_fare_leaves_what_a_collector_says_meanwhile(
+    store: Store, shared: Shared, asked: Asked
+) -> None:
+    asked(shared, Wish(NOW - HOUR_MS), names=["coinbase"])
+
+    found = store.state()
+    assert (found.pending, found.problem) == (shared.said.pending, shared.said.problem)
+    assert (found.providers["coinbase"].answered_ms, found.simulated) == (NOW, False)
+
+
+def test_a_file_leaves_what_a_collector_says_meanwhile(store: Store, shared: Shared) -> None:
+    stored(shared, csv_of(some([FIRST_OF_WINDOW])))
+
+    found = store.state()
+    assert (found.pending, found.problem, found.simulated) == (shared.said.pending, shared.said.problem, False)
+
+
 def test_a_provider_that_waits_is_named_and_not_asked(store: Store, exchanges: Exchanges, asked: Asked) -> None:
     store.remember(State(providers={"kraken": ProviderState(not_before_ms=NOW + 60_000, why="HTTP 429")}))
 
@@ -254,12 +293,12 @@ def test_a_provider_that_waits_is_named_and_not_asked(store: Store, exchanges: E
     assert {each.provider for each in exchanges.requests} == {"coinbase"}
 
 
-def test_when_all_wait_nobody_is_asked_and_nothing_has_failed(store: Store, exchanges: Exchanges, asked: Asked) -> None:
+def test_when_all_wait_nobody_is_asked_and_it_was_in_vain(store: Store, exchanges: Exchanges, asked: Asked) -> None:
     store.remember(State(providers={"kraken": ProviderState(not_before_ms=NOW + 60_000, why="HTTP 429")}))
 
     done = asked(store, names=["kraken"])
 
-    assert (done.in_vain, done.unasked, len(exchanges.requests)) == (False, ALL, 0)
+    assert (done.in_vain, done.unasked, len(exchanges.requests)) == (True, ALL, 0)
     assert store.gaps() == {}
 
 

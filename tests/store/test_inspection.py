@@ -207,6 +207,18 @@ def test_a_name_that_is_taken_is_not_adopted_over(client: redis.Redis, store: St
     assert client.get(TICK) == "somebody's"
 
 
+def test_when_one_new_name_is_taken_no_key_is_renamed(client: redis.Redis, store: Store) -> None:
+    keys = {each: "somebody's" for each in (TICK, "btc:price:minute", "btc:price:hour:max")}
+    for last in keys:
+        client.flushall()
+        client.mset(keys | {f"{last}:before-btcts": "of an earlier time"})
+
+        with pytest.raises(ForeignKey, match=f"^{last} cannot be renamed: {last}:before-btcts exists already"):
+            store.adopt(store.inspect())
+
+        assert set(client.keys()) == keys.keys() | {f"{last}:before-btcts"}
+
+
 @pytest.mark.parametrize("key", SIDE_KEYS)
 def test_a_side_key_of_another_type_is_a_fault_besides(client: redis.Redis, filled: Store, key: str) -> None:
     client.delete(key)

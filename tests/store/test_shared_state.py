@@ -72,6 +72,37 @@ def test_a_number_without_end_is_no_time(client: redis.Redis, store: Store, text
     assert store.state() == State()
 
 
+def test_telling_how_providers_fare_touches_nothing_else(client: redis.Redis, store: Store) -> None:
+    collector = State(
+        cadence_s=10.0,
+        pending=Tick(NOW, 60_000.5),
+        problem="no price",
+        simulated=False,
+        providers={"kraken": ProviderState(error="down"), "gemini": ProviderState(why="waits")},
+    )
+    store.remember(collector)
+    before = client.hgetall(STATE)
+
+    store.tell({"kraken": ProviderState(answered_ms=NOW)})
+
+    after = client.hgetall(STATE)
+    assert {name for name in after if after[name] != before[name]} == {"provider:kraken"}
+    assert store.state().providers["kraken"] == ProviderState(answered_ms=NOW)
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_it_can_be_told_whether_prices_are_made_up(store: Store, *, simulated: bool) -> None:
+    store.tell({}, simulated=simulated)
+
+    assert store.state() == State(simulated=simulated)
+
+
+def test_telling_nothing_creates_no_key(client: redis.Redis, store: Store) -> None:
+    store.tell({})
+
+    assert client.keys() == []
+
+
 def test_a_rebuild_keeps_what_collectors_remember(store: Store) -> None:
     store.remember(State(cadence_s=10.0))
     store.record_gaps({THIS_MINUTE: Gap("no_trades", 1, NOW)})

@@ -154,7 +154,7 @@ def assert_complete(world: World) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_closed_bucket_is_right_whatever_happened(start_server: StartServer, seed: int) -> None:
-    server = start_server("--appendonly", "yes")
+    server = start_server("--appendonly", "yes", "--auto-aof-rewrite-min-size", "2mb")
     world = World(seed, server)
     end_ms = world.now_ms + LENGTH
 

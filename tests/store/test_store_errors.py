@@ -10,9 +10,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
+from btcts.connect import embedded_store
+from btcts.embedded import Embedded
 from btcts.errors import BtctsError, ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
 from btcts.model import Gap, Span, Tick
-from btcts.store import State, Store
+from btcts.store import EMBEDDED, State, Store
 from btcts.store.link import explain
 from clocks import FakeClock
 from series import HOUR, NOW, TICK, samples
@@ -272,6 +274,29 @@ def test_a_tick_key_of_another_type(client: redis.Redis, use: Use) -> None:
 
     assert "init-keys" in said_by(use, store_of(client), ForeignKey)
     assert client.get(TICK) == "somebody's"
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [(EMBEDDED, "data directory (BTCTS_DATA_DIR)"), ("redis.example:6379", "database (REDIS_DB)")],
+)
+def test_the_next_step_to_another_store_is_one_that_leads_there(client: redis.Redis, where: str, named: str) -> None:
+    store = Store(client, clock=FakeClock(NOW), where=where)
+    store.write([Tick(NOW, 5)])
+    store.remember(State(simulated=False))
+
+    mixed = said_by(lambda each: each.refuse_mixture(each.latest(), each.state(), simulated=True), store)
+    client.flushall()
+    client.set(TICK, "somebody's")
+    foreign = said_by(Store.rebuild, store, ForeignKey)
+
+    assert mixed.endswith(f" must not be mixed in; use another {named}")
+    assert f"; rename it, use another {named}, or run " in foreign
+
+
+def test_the_store_of_the_embedded_server_is_known_by_where_it_is(tmp_path: Path) -> None:
+    with embedded_store(Embedded(tmp_path), clock=FakeClock(NOW)) as store:
+        assert store.where == EMBEDDED
 
 
 def test_a_server_that_is_loading_its_data_is_worth_another_try() -> None:

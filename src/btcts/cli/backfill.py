@@ -10,7 +10,7 @@ import typer
 
 from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
-from btcts.cli.moments import Moment, moment
+from btcts.cli.moments import Moment, hours_ago, moment
 from btcts.errors import ConfigError, ProviderError
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit code that shells give to what was ended by Ctrl-C."""
 
+MOST_HOURS = 1_000_000
+"""Longer than there will have been bitcoin for; what lies before the window is left out and counted anyway."""
+
 
 @with_common_options
 def backfill(
     *,
-    hours: Annotated[int | None, typer.Option(metavar="N", min=1, help="The last N hours.")] = None,
+    hours: Annotated[int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="The last N hours.")] = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +67,7 @@ def backfill(
     if overwrite and (hours, since, file) == (None, None, None):
         raise ConfigError("--overwrite replaces what is stored: say of when, by --hours, --since or --file")
     asked = _Asked(
-        since=moment("--since", since if hours is None else f"{hours}h"),
+        since=moment("--since", since) if hours is None else hours_ago(hours),
         until=moment("--until", until),
         overwrite=overwrite,
         dry_run=dry_run,

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from btcts.errors import ConfigError
+from btcts.model import HOUR_MS
 
 if TYPE_CHECKING:
     from btcts.store import Store
@@ -43,6 +44,11 @@ class Moment(NamedTuple):
                 from btcts.services.show import newest_ms
 
                 return _believed(newest_ms(store))
+
+
+def hours_ago(hours: int) -> Moment:
+    """So many hours ago."""
+    return Moment(Anchor.now, -hours * HOUR_MS)
 
 
 def moment(option: str, text: str | None) -> Moment | None:

@@ -4,7 +4,7 @@ Each chunk is written before the next one is begun, so that an interruption lose
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ from btcts.agreement import AgreedCandles, skew_ms
 from btcts.backfilling import Minutes, Plan, is_simulated, ticks_of
 from btcts.clock import Clock
 from btcts.errors import ProviderError, StoreError
-from btcts.model import MINUTE_MS, Candle, Candles, ProviderState, Span
+from btcts.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.polling import Poller, Round
-from btcts.store import State, Store
+from btcts.store import Store
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -59,8 +59,8 @@ class Summary:
 
     @property
     def in_vain(self) -> bool:
-        """Whether providers were asked and none of them gave anything."""
-        return bool(self.failed) and not self.sources
+        """Whether none of the providers gave anything, or nobody could be asked."""
+        return not self.sources and (bool(self.failed) or 0 < self.minutes == self.unasked)
 
 
 def summed(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
@@ -115,7 +115,7 @@ def from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
     """
     if not plan.file or not plan.candles:
         return
-    _tell(store, {}, simulated=False)
+    store.tell({}, simulated=False)
     writer = _Writer(plan, store)
     for minutes in plan.chunks:
         chunk = writer.write(minutes, plan.candles)
@@ -141,11 +141,8 @@ class _Panel:
     def compare_clocks(self) -> None:
         """Ask each for its price once, and raise `StoreError` when their dates say that Redis' clock is wrong."""
         readings, errors = self._poller.latest(self.ready(), within_s=PRICE_S)
-        now_ms = self._clock.now_ms()
-        for each in readings:
-            self._states[each.provider] = pacing.answered(each, self._key_of(each.provider), now_ms)
-        self._note(errors, [each.provider for each in readings])
-        skew = skew_ms([each.date_ms for each in readings if each.date_ms is not None], now_ms)
+        self._note(errors, readings)
+        skew = skew_ms([each.date_ms for each in readings if each.date_ms is not None], self._clock.now_ms())
         if skew is not None:
             raise StoreError(
                 f"the providers' clocks are {skew / 1000:+.0f} s from that of {self._store.where}; "
@@ -164,18 +161,13 @@ class _Panel:
         failures, self._failures = self._failures, {}
         return failures
 
-    def _note(self, errors: Iterable[ProviderError], answered: Iterable[str] = ()) -> None:
-        for each in errors:
-            before = self._states.get(each.provider, ProviderState())
-            key = self._key_of(each.provider)
-            self._states[each.provider] = pacing.failed(each, before, key, self._clock.now_ms())
-            self._failures[each.provider] = each.problem
-        if heard := {*answered, *(each.provider for each in errors)}:
-            states = {name: self._states[name] for name in heard}
-            _tell(self._store, states, simulated=is_simulated(self._poller.providers))
-
-    def _key_of(self, name: str) -> str:
-        return next(each.key_id for each in self._poller.providers if each.name == name)
+    def _note(self, errors: Sequence[ProviderError], readings: Sequence[Reading] = ()) -> None:
+        keys = {each.name: each.key_id for each in self._poller.providers}
+        heard = pacing.learned(self._states, readings, errors, keys, self._clock.now_ms())
+        self._states |= heard
+        self._failures |= {each.provider: each.problem for each in errors}
+        if heard:
+            self._store.tell(heard, simulated=is_simulated(self._poller.providers))
 
 
 class _Writer:
@@ -221,13 +213,7 @@ class _Writer:
         if inspection.poisoned:
             raise StoreError(
                 f"{self._store.where} was given a price of a later time meanwhile, beside which these have no place; "
-                "end btcts collect there, or use another database (REDIS_DB)"
+                f"end btcts collect there, or use {self._store.elsewhere}"
             )
         if inspection.faults:
             self._store.repair(inspection)
-
-
-def _tell(store: Store, providers: Mapping[str, ProviderState], *, simulated: bool) -> None:
-    """Tell the collectors how providers fare, and whether the prices are made up."""
-    known = store.state()
-    store.remember(State(pending=known.pending, problem=known.problem, simulated=simulated, providers=providers))

@@ -10,14 +10,13 @@ from btcts.agreement import skew_ms
 from btcts.auditing import Answers, Comparison, Finding
 from btcts.candles import minute_of
 from btcts.errors import ProviderError
-from btcts.model import Candle, ProviderState, Reading
-from btcts.store import State
+from btcts.model import Candle, Reading
 
 if TYPE_CHECKING:
     from btcts.clock import Clock
     from btcts.polling import Poller
     from btcts.providers.base import Provider
-    from btcts.store import Inspection, Store
+    from btcts.store import Inspection, State, Store
 
 PRICES_S = 5.0
 """How long prices may take; they are asked for because of the Date that comes with them."""
@@ -191,7 +190,7 @@ def _skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool)
     return skew_ms(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
 
 
-def _former(state: State, poller: "Poller", since_ms: int) -> set[str]:
+def _former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
     """The providers that collectors have asked since then and that are not set any more."""
     asked = {name for name, each in state.providers.items() if each.answered_ms and each.answered_ms >= since_ms}
     return asked - {each.name for each in poller.providers}
@@ -206,7 +205,7 @@ def _witness(provider: "Provider", answers: Answers, silence: str) -> Witness:
     return Witness(provider.name, minutes, requests=1 + max(1, pages))
 
 
-def _recent_ms(state: State, now_ms: int) -> int:
+def _recent_ms(state: "State", now_ms: int) -> int:
     """The first minute whose candle collectors have yet to look at once more."""
     looked_ms = min(state.reread_ms or 0, healing.reread_until(now_ms))
     return max(looked_ms, now_ms - healing.REREAD_WITHIN_MS)
@@ -221,13 +220,4 @@ def _tell(
 ) -> None:
     """Tell the collectors what the providers have answered, so that none of them is asked before its time."""
     keys = {each.name: each.key_id for each in providers}
-    state = store.state()
-    known = dict(state.providers)
-    for reading in readings:
-        known[reading.provider] = pacing.answered(reading, keys[reading.provider], now_ms)
-    for error in errors:
-        before = known.get(error.provider, ProviderState())
-        known[error.provider] = pacing.failed(error, before, keys[error.provider], now_ms)
-    heard = {*(each.provider for each in readings), *(each.provider for each in errors)}
-    told = {name: known[name] for name in heard}
-    store.remember(State(problem=state.problem, pending=state.pending, providers=told))
+    store.tell(pacing.learned(store.state().providers, readings, errors, keys, now_ms))

@@ -8,9 +8,10 @@ from redis import Redis
 
 from btcts.candles import off_the_mark
 from btcts.clock import Clock, StoppedClock
-from btcts.errors import ForeignKey, StoreError
+from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.layout import DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
-from btcts.model import Candle, Gap, Slot, Span, Tick, is_price
+from btcts.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
+from btcts.nearest import did_you_mean
 from btcts.store import append, audit, check, expire, facts, gaps, reads, rebuild, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
@@ -25,6 +26,9 @@ from btcts.store.state import State
 __all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
 
 ADOPTED_SUFFIX = ":before-btcts"
+
+EMBEDDED = "the embedded Redis"
+"""Where the store of a server of our own is."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Store:
     def where(self) -> str:
         """The server's address, without secrets."""
         return self._link.where
+
+    @property
+    def elsewhere(self) -> str:
+        """What to use where this store will not do, in the words of a message."""
+        return "another data directory (BTCTS_DATA_DIR)" if self.where == EMBEDDED else "another database (REDIS_DB)"
 
     def __enter__(self) -> Self:
         return self
@@ -154,18 +163,16 @@ class Store:
         return inspection.faults
 
     def adopt(self, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-        """Rename the foreign keys out of the way; the old and new names.
+        """Rename the foreign keys out of the way; the old and new names of those that were renamed.
 
         Raises:
-            ForeignKey: the new name is taken.
+            ForeignKey: a new name is taken; nothing was renamed.
         """
-        renamed = []
-        for key in inspection.foreign:
-            name = key + ADOPTED_SUFFIX
-            if not self._link.ask("RENAMENX", key, name):
+        names = [(key, key + ADOPTED_SUFFIX) for key in inspection.foreign]
+        for key, name in names:
+            if self._link.ask("EXISTS", name):
                 raise ForeignKey(f"{key} cannot be renamed: {name} exists already; rename or delete one of them")
-            renamed.append((key, name))
-        return tuple(renamed)
+        return tuple((key, name) for key, name in names if self._link.ask("RENAMENX", key, name))
 
     def excess(self) -> tuple[Excess, ...]:
         """What of the compactions the clock says is not to be kept: too old, or in the future."""
@@ -193,6 +200,10 @@ class Store:
         """Store the collectors' shared state."""
         state.write(self._link, remembered)
 
+    def tell(self, providers: Mapping[str, ProviderState], *, simulated: bool | None = None) -> None:
+        """Store how these providers fare, and perhaps whether prices are made up; the rest of the state stays."""
+        state.tell(self._link, providers, simulated=simulated)
+
     def gaps(self) -> Mapping[int, Gap]:
         """The ledger of minutes that nobody could serve."""
         return gaps.read(self._link)
@@ -219,7 +230,7 @@ class Store:
         if inspection.foreign:
             raise ForeignKey(
                 f"{', '.join(inspection.foreign)} at {self.where} was not made by btcts; "
-                "rename it, use another database, or run btcts init-keys --adopt"
+                f"rename it, use {self.elsewhere}, or run btcts init-keys --adopt"
             )
 
     def refuse_mixture(self, newest: Tick | None, remembered: State, *, simulated: bool) -> None:
@@ -228,12 +239,15 @@ class Store:
             return
         kind, other = ("real", "simulated") if simulated else ("simulated", "real")
         raise StoreError(
-            f"{self.where} holds {kind} prices and {other} ones must not be mixed in; "
-            "use another database (REDIS_DB) or data directory (BTCTS_DATA_DIR)"
+            f"{self.where} holds {kind} prices and {other} ones must not be mixed in; use {self.elsewhere}"
         )
 
     @staticmethod
     def _resolutions(names: Sequence[str]) -> list[Resolution]:
+        for name in names:
+            if name not in RESOLUTIONS:
+                known = ", ".join(RESOLUTIONS)
+                raise ConfigError(f"{name!r} is not one of {known}{did_you_mean(name, RESOLUTIONS)}")
         return [RESOLUTIONS[name] for name in names or RESOLUTIONS]
 
 

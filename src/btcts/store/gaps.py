@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple
 from itertools import chain
 
 from btcts.model import Gap
@@ -19,7 +18,7 @@ def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) ->
     if forgotten := list(forget):
         link.ask("HDEL", link.layout.gaps, *forgotten)
     if gaps:
-        entries = ((minute, json.dumps(astuple(gap))) for minute, gap in gaps.items())
+        entries = ((minute, _entry(gap)) for minute, gap in gaps.items())
         link.ask("HSET", link.layout.gaps, *chain.from_iterable(entries))
 
 
@@ -33,3 +32,7 @@ def parse_gaps(fields: Mapping[str, str]) -> dict[int, Gap]:
         except (ValueError, TypeError):
             continue
     return gaps
+
+
+def _entry(gap: Gap) -> str:
+    return json.dumps((gap.reason, gap.tries, gap.tried_ms, gap.heard))

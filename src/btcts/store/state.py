@@ -76,19 +76,36 @@ def parse(fields: Mapping[str, str]) -> State:
 
 def write(link: Link, state: State) -> None:
     """Store all that is set in `state`; fields that other collectors use alone stay."""
-    link.ask("HSET", link.layout.state, *chain.from_iterable(fields_of(state).items()))
+    _set(link, fields_of(state))
+
+
+def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool | None) -> None:
+    """Store the state of these providers, and whether prices are made up, and nothing else."""
+    values = _of_providers(providers)
+    if simulated is not None:
+        values["simulated"] = json.dumps(simulated)
+    if values:
+        _set(link, values)
 
 
 def fields_of(state: State) -> dict[str, str]:
     """All that is set in `state`, as it is stored and as `parse` takes it."""
-    values: dict[str, Any] = {PROVIDER_PREFIX + name: asdict(each) for name, each in state.providers.items()}
+    values: dict[str, Any] = {}
     for name in KEPT:
         if (value := getattr(state, name)) is not None:
             values[name] = value
     if state.members:
         values["members"] = state.members
     values |= {"pending": state.pending, "problem": state.problem}
-    return {name: json.dumps(value) for name, value in values.items()}
+    return _of_providers(state.providers) | {name: json.dumps(value) for name, value in values.items()}
+
+
+def _of_providers(providers: Mapping[str, ProviderState]) -> dict[str, str]:
+    return {PROVIDER_PREFIX + name: json.dumps(asdict(each)) for name, each in providers.items()}
+
+
+def _set(link: Link, fields: Mapping[str, str]) -> None:
+    link.ask("HSET", link.layout.state, *chain.from_iterable(fields.items()))
 
 
 def _value(fields: Mapping[str, str], name: str, convert: Callable[[Any], T]) -> T | None:
