@@ -183,10 +183,6 @@ class TestRedis:
         assert redis == expected
         assert redis.where == where
 
-    def test_only_rediss_is_encrypted(self) -> None:
-        assert of_environment({"REDIS_URL": "rediss://h"}).redis.ssl
-        assert not of_environment({"REDIS_URL": "redis://h"}).redis.ssl
-
     @given(
         host=st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True),
         port=st.integers(1, 65_535),

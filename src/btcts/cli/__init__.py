@@ -1,8 +1,10 @@
 """The `btcts` command: parses, wires, delegates and renders; computes nothing."""
 
+import errno
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,6 +18,12 @@ from btcts.version import __version__
 
 UNEXPECTED = 70
 """The exit code of a failure that nobody foresaw (EX_SOFTWARE in sysexits.h)."""
+
+UNPRINTABLE = 74
+"""The exit code where stdout takes no more (EX_IOERR there)."""
+
+DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What a write to stdout fails with where it goes to a disk that is full or broken."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong call; it has no public name."""
@@ -76,8 +84,11 @@ def main() -> NoReturn:
     """Run the command and end the process with its exit code; every foreseen failure is one line on stderr."""
     gc.disable()  # a tenth of the time of a command that is over in a moment; one that is not enables it
     lighten_when_completing()
+    _open_closed_streams()
     try:
-        sys.exit(app(prog_name="btcts", standalone_mode=False))
+        code = app(prog_name="btcts", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except BtctsError as exc:
         _fail(str(exc), exc.exit_code)
     except UsageError as exc:
@@ -85,15 +96,33 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
+        _silence_stdout()
         sys.exit(1)
-    except Exception:  # noqa: BLE001 -- the last line of defence: report it and say that it is our fault
+    except Exception as exc:  # noqa: BLE001 -- the last line of defence: report it and say whose fault it is
+        if isinstance(exc, OSError) and exc.errno in DISK_FAILURES and exc.filename is None:
+            _silence_stdout()
+            problem = f"stdout takes no more ({os.strerror(exc.errno).lower()})"
+            _fail(f"{problem}; free its disk, or send it elsewhere", UNPRINTABLE)
         import traceback  # costly, and needed on the worst day only
 
         traceback.print_exc()
         _fail("this is a bug in btcts; please report it with the lines above", UNEXPECTED)
 
 
+def _open_closed_streams() -> None:
+    """Open what of stdin, stdout and stderr is closed: a file or a lock that is opened next would take its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _silence_stdout() -> None:
+    """Let the flush at the end not fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(line: str, code: int) -> NoReturn:
-    typer.echo(f"btcts: {line}", err=True)
+    with suppress(OSError):
+        typer.echo(f"btcts: {line}", err=True)
     sys.exit(code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, ProviderOption, with_common_options
+from btcts.cli.common import Common, ProviderOption, echo, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.stopping import stopped_by_signals
 from btcts.errors import ConfigError, ProviderError, StoreError
@@ -53,6 +53,8 @@ def collect(
         raise ConfigError("collect does one cycle or many: say --once or --forever")
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
+    if not once and jitter:
+        raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever begins at a moment of its own by itself")
     settings = common(collect__interval_s=interval, collect__providers=provider or None)
     code = _once(settings, common, format, jitter) if once else _forever(settings, common, format)
     raise typer.Exit(code)
@@ -75,7 +77,8 @@ def _exit_code(cycle: "Cycle") -> int:
     """By the live price: stored, or nobody was due; agreed on but not stored; not even agreed on."""
     if cycle.stored or cycle.idle:
         return 0
-    return StoreError.exit_code if cycle.members else ProviderError.exit_code
+    nobody_asked = cycle.waiting and not cycle.refused
+    return StoreError.exit_code if cycle.members or nobody_asked else ProviderError.exit_code
 
 
 def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
@@ -88,7 +91,7 @@ def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
         phase_s = _chance(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
-                typer.echo(_line(cycle, format))
+                echo(_line(cycle, format))
     return 0
 
 

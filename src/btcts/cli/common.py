@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from btcts.cli.completion import provider_names
+from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,11 +57,10 @@ class Common(NamedTuple):
     def __call__(self, **flags: object) -> "Settings":
         """The settings in force; `flags` are those of the command, by dotted name with __ for the dot."""
         from btcts.config import load
-        from btcts.providers import DEFAULTS
+        from btcts.providers import default_endpoints
 
-        endpoints = {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
         named = {name.replace("__", "."): value for name, value in flags.items()}
-        return load({"redis.url": self.redis, **named}, endpoints=endpoints, config_path=self.config)
+        return load({"redis.url": self.redis, **named}, endpoints=default_endpoints(), config_path=self.config)
 
     def say(self, line: str) -> None:
         """Talk, on stderr."""
@@ -75,6 +75,16 @@ class Common(NamedTuple):
         if console.is_dumb_terminal:  # which rich takes to have 80 columns
             console.size = ConsoleDimensions(*shutil.get_terminal_size())
         return console
+
+
+def echo(line: str) -> None:
+    """Print a line of a command that goes on: a log on a disk that is full does not end it."""
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 _OPTIONS: dict[str, tuple[Any, object]] = {
@@ -97,6 +107,8 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
         shared = Common(**{name: arguments.pop(name) for name in _OPTIONS})
+        if shared.quiet and shared.verbose:
+            raise ConfigError("--quiet and --verbose contradict each other; say one or the other")
         command(common=shared, **arguments)
 
     own = [

@@ -66,7 +66,10 @@ def show(
 @with_common_options
 def init(
     *,
-    path: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here, not to the user's file.")] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it here (default: the user's file, or the one that is named)."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file that is there.")] = False,
     common: Common,
 ) -> None:
@@ -76,12 +79,12 @@ def init(
       btcts config init
       btcts config init --path btcts.toml
     """
-    from btcts.config import table, user_file
+    from btcts.config import config_files, table
     from btcts.config.sample import commented_file, write_file
-    from btcts.providers import DEFAULTS
+    from btcts.providers import default_endpoints
 
-    target = path or user_file()
-    rows = table({name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()})
+    target = path or config_files(os.environ, config_path=common.config)[-1].path
+    rows = table(default_endpoints())
     write_file(target, commented_file(rows.values()), overwrite=force)
     common.say(f"wrote {target}")
 
@@ -96,5 +99,12 @@ def path(*, common: Common) -> None:
     """
     from btcts.config import config_files
 
-    for file in config_files(os.environ, Path.cwd(), common.config):
-        typer.echo(f"{file.path}  {'present' if file.path.exists() else 'absent'}")
+    for file in config_files(os.environ, config_path=common.config):
+        typer.echo(f"{file.path}  {_presence(file.path)}")
+
+
+def _presence(file: Path) -> str:
+    try:
+        return "present" if file.exists() else "absent"
+    except OSError as exc:
+        return f"not to be read ({(exc.strerror or str(exc)).lower()})"

@@ -94,6 +94,8 @@ class Printer(NamedTuple):
 
 def put(path: str, text: str) -> None:
     """Put the text in the place of the file at once; what is no file, such as a pipe, is written to."""
+    if not path:
+        raise ConfigError("--svg names no file; give one, or - for stdout")
     named = Path(path)
     try:
         if named.exists() and not named.is_file():

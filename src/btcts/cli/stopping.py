@@ -1,5 +1,6 @@
 """How a command that runs until it is told to stop is told so."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        if signum == signal.SIGINT and os.isatty(2):
+            os.write(2, b"btcts: ending with what is in hand; Ctrl-C again ends it now\n")
 
     before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -4,7 +4,7 @@
 that `config init` writes derive from it. The dotted name of a setting is its path in `Settings`.
 """
 
-from btcts.config.files import config_files, user_file
+from btcts.config.files import config_files
 from btcts.config.resolve import load
 from btcts.config.table import DEFAULT_PROVIDERS, SIMULATED, Setting, table
 from btcts.config.values import (
@@ -29,5 +29,4 @@ __all__ = [
     "config_files",
     "load",
     "table",
-    "user_file",
 ]

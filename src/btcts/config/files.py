@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from btcts.config.homes import explained
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
@@ -20,21 +21,24 @@ class ConfigFile(NamedTuple):
     required: bool
 
 
-def config_files(environ: Mapping[str, str], cwd: Path, config_path: Path | None = None) -> tuple[ConfigFile, ...]:
+@explained()
+def config_files(
+    environ: Mapping[str, str], cwd: Path | None = None, config_path: Path | None = None
+) -> tuple[ConfigFile, ...]:
     """The files that are looked at, the one that counts most first: the project's and the user's, or instead of
     both the one named by `--config` or BTCTS_CONFIG."""
+    cwd = cwd or Path.cwd()
     named = str(config_path or "") or environ.get(CONFIG_VARIABLE, "").strip()
     if named:
         return (ConfigFile(cwd / Path(named).expanduser(), named, required=True),)
-    user = user_file()
+    user = _user_file()
     return (
         ConfigFile(cwd / PROJECT_FILE, PROJECT_FILE, required=False),
         ConfigFile(user, _with_tilde(user), required=False),
     )
 
 
-def user_file() -> Path:
-    """The user's own configuration file."""
+def _user_file() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("btcts") / "config.toml"

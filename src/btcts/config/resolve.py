@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from btcts.config.files import config_files, from_file
+from btcts.config.homes import explained
 from btcts.config.sources import Found, checked, from_environment, from_flags
 from btcts.config.table import table
 from btcts.config.values import CollectSettings, EmbeddedSettings, EndpointSettings, RedisSettings, Settings
@@ -20,6 +21,7 @@ LOCAL_REDIS = {
 }
 
 
+@explained()
 def load(
     flags: Mapping[str, object] | None = None,
     *,

@@ -1,10 +1,10 @@
 """The file that `config init` writes: every setting with its help, commented out at its default."""
 
-import os
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
+from btcts import durable
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
 
@@ -35,24 +35,9 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
         raise ConfigError(f"{path} exists; pass --force to overwrite it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, text)
+        durable.replace(target, text.encode())
     except OSError as exc:
         raise ConfigError(f"cannot write {path} ({exc.strerror})") from exc
-
-
-def _replace(target: Path, text: str) -> None:
-    from tempfile import mkstemp
-
-    descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink()
-        raise
 
 
 def _commented(row: Setting) -> str:

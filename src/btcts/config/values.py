@@ -54,11 +54,6 @@ class RedisSettings:
         return f"unix://{self.path}" if self.scheme == "unix" else f"{self.scheme}://{self.where}/{self.db}"
 
     @property
-    def ssl(self) -> bool:
-        """Whether the connection is encrypted."""
-        return self.scheme == "rediss"
-
-    @property
     def where(self) -> str:
         """The address as messages name it."""
         if self.scheme == "embedded":
