@@ -7,8 +7,8 @@ import pytest
 
 from btcts import cli, errors
 from btcts.config import table
-from btcts.connect import endpoints
 from btcts.layout import Layout
+from btcts.providers import default_endpoints
 from test_api import EXAMPLE
 
 README = Path(__file__).parent.parent / "README.md"
@@ -31,10 +31,11 @@ def layout_table() -> str:
 def settings_table() -> str:
     """The settings, those of the providers in one row each."""
     rows = ["| setting | variable | default | what it is |", "|---|---|---|---|"]
-    for each in table(endpoints()).values():
+    for each in table(default_endpoints()).values():
         if each.name.startswith("providers.") and not each.name.startswith("providers.kraken."):
             continue
         default = ", ".join(each.default) if isinstance(each.default, tuple) else each.default
+        default = str(default).lower() if isinstance(default, bool) else default
         shown = "" if each.default is None or isinstance(each.default, Path) else f"`{default}`"
         rows.append(f"| `{each.name}` | `{each.variable}` | {shown} | {each.help} |")
     return "\n".join(rows)
@@ -68,7 +69,7 @@ def test_the_readme_names_every_exit_code() -> None:
     text = README.read_text()
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.BtctsError)]
 
-    codes = {each.exit_code for each in kinds} | {0, cli.UNEXPECTED, 130}
+    codes = {each.exit_code for each in kinds} | {0, cli.UNEXPECTED, cli.UNPRINTABLE, 130}
 
     assert {code for code in codes if f"\n| {code} | " not in text} == set()
 
