@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="btcts" \
 
 # The base image carries its standard library uncompiled (docker-library/python#615), and a user without a writable
 # root would compile it again for every command: 14 MB against that.
-RUN python -m compileall -q -x site-packages /usr/local/lib/python3.11 \
+RUN python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
     && useradd --uid 10001 --no-log-init --no-create-home --home-dir /var/lib/btcts btcts \
     && install --directory --owner btcts --group btcts /var/lib/btcts
 COPY --from=build /opt/btcts /opt/btcts

@@ -1,6 +1,7 @@
 """Fixtures of all tests that need Redis: a real server per test process, emptied for each test."""
 
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,11 @@ from servers import Server, StartServer, connect
 # No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for.
 hypothesis.settings.register_profile("btcts", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("btcts")
+
+# Who starts the tests by nohup or in the background makes them ignore what the commands under test are to be sent.
+for each in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(each) is signal.SIG_IGN:
+        signal.signal(each, signal.default_int_handler)
 
 NOW_MS = NOW
 """Where the clock of a test stands at first."""

@@ -74,11 +74,7 @@ class Oracle:
 
     def buckets(self, resolution: str) -> dict[int, Bucket]:
         """Every bucket that has a tick, by its start."""
-        length, _ = KEPT[resolution]
-        found: dict[int, list[float]] = {}
-        for stamp, price in self.ticks():
-            found.setdefault(stamp // length * length, []).append(price)
-        return {start: Bucket(prices[-1], min(prices), max(prices), len(prices)) for start, prices in found.items()}
+        return buckets_of(self.ticks(), KEPT[resolution][0])
 
     @staticmethod
     def closed(resolution: str, now_ms: int) -> list[int]:
@@ -90,3 +86,11 @@ class Oracle:
     @staticmethod
     def _first_of_window(now_ms: int) -> int:
         return now_ms // HOUR * HOUR - 24 * HOUR
+
+
+def buckets_of(ticks: list[tuple[int, float]], length: int) -> dict[int, Bucket]:
+    """The buckets of so many ms that have a tick, by their start; the ticks are ascending."""
+    found: dict[int, list[float]] = {}
+    for stamp, price in ticks:
+        found.setdefault(stamp // length * length, []).append(price)
+    return {start: Bucket(prices[-1], min(prices), max(prices), len(prices)) for start, prices in found.items()}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import redis
 
 from btcts.model import Tick
-from oracle import KEPT, Oracle
+from oracle import KEPT, Oracle, buckets_of
 from servers import Server, connect
 
 MINUTE = 60_000
@@ -62,8 +62,9 @@ def remembered(ticks: Iterable[Tick], now_ms: int) -> Oracle:
 
 def assert_right(client: redis.Redis, oracle: Oracle, now_ms: int) -> None:
     """Every closed slot of every compaction is what the oracle says, the open one too, and there are never too many."""
+    ticks = oracle.ticks()
     for resolution, (length, entries) in KEPT.items():
-        expected = oracle.buckets(resolution)
+        expected = buckets_of(ticks, length)
         slots = [*oracle.closed(resolution, now_ms), now_ms // length * length]
         for field in ("close",) if resolution == "minute" else ("close", "min", "max"):
             key = f"btc:price:{resolution}" + ("" if field == "close" else f":{field}")

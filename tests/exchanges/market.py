@@ -3,7 +3,7 @@
 import csv
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -78,8 +78,7 @@ class SimulatedMarket:
     """The path of the simulated provider: a trade in every second."""
 
     def __init__(self, seed: int = 1) -> None:
-        simulated = Simulated(FakeClock(0), seed)
-        self._prices = lru_cache(maxsize=5000)(simulated.prices)
+        self._prices = _path(seed)
 
     def price(self, time_ms: int) -> float | None:
         """The price of the second."""
@@ -122,6 +121,12 @@ class ThinMarket(SimulatedMarket):
         while self._quiet(time_ms // MINUTE_MS * MINUTE_MS):
             time_ms = time_ms // MINUTE_MS * MINUTE_MS - 1
         return time_ms
+
+
+@cache
+def _path(seed: int) -> Callable[[int], list[float]]:
+    """The prices of a minute by its start, kept for all markets of the seed: they take long to work out."""
+    return lru_cache(maxsize=20_000)(Simulated(FakeClock(0), seed).prices)
 
 
 def _bar(row: dict[str, str]) -> Traded:

@@ -16,7 +16,7 @@ from clocks import FakeClock
 from exchanges import BarsMarket, Exchanges
 
 RECORDING = Path(__file__).parents[2].parent / "shared/data/coinbase_btcusd_1s_2016-10-07_2016-10-09.csv"
-"""Real one-second bars of three days; they are not part of the repository, and without them nothing is collected."""
+"""Real one-second bars of three days; they are not part of the repository, and pytest skips the test without them."""
 
 RECORDINGS = [RECORDING] if RECORDING.exists() else []
 
