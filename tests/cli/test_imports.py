@@ -35,6 +35,17 @@ def imported(*arguments: str, environ: Mapping[str, str] | None = None) -> set[s
     return {name for name in HEAVY if name in packages}
 
 
+def test_no_command_brings_more_of_ours_than_parsing_takes() -> None:
+    code = "import sys, btcts.cli; print(*(each for each in sys.modules if each.startswith('btcts.')))"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+    others = {each for each in printed.split() if not each.startswith("btcts.cli")}
+
+    assert others == {"btcts.errors", "btcts.nearest", "btcts.version"}
+
+
 def test_the_version_is_printed_without_redis_httpx_and_rich() -> None:
     assert imported("--version") == set()
 

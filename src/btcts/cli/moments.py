@@ -6,7 +6,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from btcts.errors import ConfigError
-from btcts.model import HOUR_MS
 
 if TYPE_CHECKING:
     from btcts.store import Store
@@ -48,7 +47,7 @@ class Moment(NamedTuple):
 
 def hours_ago(hours: int) -> Moment:
     """So many hours ago."""
-    return Moment(Anchor.now, -hours * HOUR_MS)
+    return Moment(Anchor.now, -hours * _SECONDS["h"] * 1000)
 
 
 def moment(option: str, text: str | None) -> Moment | None:
