@@ -1,17 +1,16 @@
 """`btcts demo`."""
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.printer import Form, Printer, put
+from btcts.cli.stopping import ended_by_signals
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     own = common(embedded__enabled=True).embedded  # what is forbidden is the one that stays
     server = Embedded(own.data_dir, redis_server=own.redis_server)
     binaries = server.find() or server.install(common.say)
-    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
+    with ended_by_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)
         try:
             throw_away.ensure(lambda line: None)  # that it starts and where its data are is of no interest
@@ -135,21 +134,3 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
                 yield store
         finally:
             throw_away.discard()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGHUP and SIGTERM end the block as Ctrl-C does, cleaning up; further signals do not disturb that."""
-    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        for each in asked:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + signum)
-
-    before = {each: signal.signal(each, end) for each in asked if signal.getsignal(each) != signal.SIG_IGN}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
