@@ -71,9 +71,9 @@ def start_server() -> Iterator[StartServer]:
     """Start further servers, each in a folder of its own; they end with the test."""
     with ExitStack() as stack:
 
-        def start(*options: str, module: bool = True) -> Server:
+        def start(*options: str, module: bool = True, module_options: str = "") -> Server:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="btcts-"))
-            running = Server(Path(folder), *options, module=module)
+            running = Server(Path(folder), *options, module=module, module_options=module_options)
             stack.callback(running.kill)
             return running.start()
 

@@ -1,6 +1,6 @@
 """Schedules of faults on real parts: after the last fault and one healing cycle all is as if there had been none.
 
-BTCTS_CHAOS_SEEDS=2000 plays as many; `python -m chaos` in this folder plays some by hand and shows them.
+BTCTS_TEST_CHAOS_SEEDS=2000 plays as many; `python -m chaos` in this folder plays some by hand and shows them.
 """
 
 import os
@@ -13,7 +13,7 @@ from chaos.run import Total, play
 from chaos.schedule import UNBOUNDED, Schedule, draw
 from chaos.stage import Stage, open_stage
 
-SEEDS = int(os.environ.get("BTCTS_CHAOS_SEEDS", "300"))
+SEEDS = int(os.environ.get("BTCTS_TEST_CHAOS_SEEDS", "300"))
 CHUNK = 10
 CHUNKS = [range(first, min(first + CHUNK, SEEDS + 1)) for first in range(1, SEEDS + 1, CHUNK)]
 

@@ -519,7 +519,8 @@ class TestUnknown:
         )
 
     @pytest.mark.parametrize(
-        "variable", ["REDIS_TLS", "BTCTS_SERVICE_HOST", "BTCTS_PORT_80_TCP", "BTCTS_ALERT_RULE", "PATH"]
+        "variable",
+        ["REDIS_TLS", "BTCTS_SERVICE_HOST", "BTCTS_PORT_80_TCP", "BTCTS_ALERT_RULE", "BTCTS_TEST_REDIS_SERVER", "PATH"],
     )
     def test_variables_of_others_are_left_alone(self, variable: str) -> None:
         assert of_environment({variable: "x"}) == of_environment({})

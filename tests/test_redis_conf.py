@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from redis_binaries import binaries
+from servers import Log
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -60,19 +60,13 @@ def server(home: Path, password: str, *, module: bool = True) -> Iterator[subpro
 
 
 def wait_until_ready(process: subprocess.Popen[str]) -> None:
-    """Read the server's log until it accepts connections; fail with the log when it ends before."""
+    """Read the server's log, always; fail with it when the server does not accept connections."""
     assert process.stdout
-    deadline = threading.Timer(START_WITHIN_S, process.kill)
-    deadline.start()
-    log = ""
-    try:
-        for line in process.stdout:
-            log += line
-            if "Ready to accept connections" in line:
-                return
-    finally:
-        deadline.cancel()
-    pytest.fail(log)
+    log = Log(process.stdout)
+    log.start()
+    log.ready.wait(START_WITHIN_S)
+    if not log.accepts:
+        pytest.fail(log.newest())
 
 
 def client(home: Path, password: str | None) -> redis.Redis:

@@ -8,7 +8,7 @@ import pytest
 from btcts.embedded import Binaries, Embedded
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
-from redis_binaries import binaries
+from redis_binaries import binaries, pinned
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_a_server_on_path_is_found_with_the_module_beside_it(
 ) -> None:
     put_on_path(another_server.parent, monkeypatch)
 
-    assert Embedded(data_dir).find() == Binaries(another_server, binaries().module)
+    assert Embedded(data_dir).find() == Binaries(another_server, binaries().module.resolve())
 
 
 @pytest.mark.parametrize("modules", ["lib", "lib/redis/modules"])
@@ -57,7 +57,7 @@ def test_a_server_on_path_without_the_module_is_passed_over(
 
 def test_the_installed_binaries_are_found(data_dir: Path) -> None:
     data_dir.mkdir()
-    (data_dir / "redis").symlink_to(binaries().server.parents[2])
+    (data_dir / "redis").symlink_to(pinned().server.parents[2])
 
     found = Embedded(data_dir).find()
 

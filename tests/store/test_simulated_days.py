@@ -1,7 +1,7 @@
 """Days of collecting with everything that goes wrong, compared with the oracle at many moments.
 
 Two collectors with slightly different clocks poll, settle, merge and repair; prices come late, twice or not at all;
-Redis is killed, loses keys and rules, and gets samples from the future. BTCTS_FUZZ_SEEDS=200 runs as many worlds.
+Redis is killed, loses keys and rules, and gets samples from the future. BTCTS_TEST_FUZZ_SEEDS=200 runs as many worlds.
 """
 
 import os
@@ -18,7 +18,7 @@ from oracle import KEPT, Observed, Oracle
 from series import DAY, HOUR, MIDNIGHT, MINUTE, TICK, assert_right, put, samples
 from servers import Server, StartServer, connect
 
-SEEDS = range(int(os.environ.get("BTCTS_FUZZ_SEEDS", "4")))
+SEEDS = range(int(os.environ.get("BTCTS_TEST_FUZZ_SEEDS", "4")))
 
 LENGTH = 30 * HOUR
 CLOCKS_APART = (0, -2_500)

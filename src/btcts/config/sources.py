@@ -36,7 +36,7 @@ def from_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Ite
 
 
 def from_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Iterator[Entry]:
-    """The environment variables that are set, not empty, and not Kubernetes' own or those that a watch sets."""
+    """The environment variables that are set, not empty, and not those of others."""
     given = {name: text for name, text in environ.items() if text.strip() and not _of_others(name, text)}
     _refuse_unknown(given, table)
     for setting in table.values():
@@ -67,11 +67,11 @@ def checked(entries: Iterable[Entry], table: Mapping[str, Setting], base: Path) 
 
 
 def _of_others(name: str, text: str) -> bool:
-    """Whether Kubernetes set it for a service called redis or btcts, or a watch for the command that it runs.
+    """Whether Kubernetes set it for a service called redis or btcts, a watch for the command that it runs, or a test.
 
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
-    named = name.startswith(("BTCTS_SERVICE_", "BTCTS_PORT", "BTCTS_ALERT_"))
+    named = name.startswith(("BTCTS_SERVICE_", "BTCTS_PORT", "BTCTS_ALERT_", "BTCTS_TEST_"))
     return named or (name == "REDIS_PORT" and text.startswith("tcp://"))
 
 
