@@ -1,6 +1,8 @@
 """Files that survive the end of the process and of the machine, and locks that do not."""
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +31,25 @@ def replace(path: Path, content: bytes) -> None:
             draft.unlink()
         raise
     sync(path.parent)
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The content of a file that has at most `limit` bytes; a pipe or a device in its place is not waited for.
+
+    Raises:
+        OSError: it cannot be read, is larger or is no file at all.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        known = os.fstat(descriptor)
+        if not stat.S_ISREG(known.st_mode):
+            raise OSError(errno.EINVAL, f"{path.name} is not a file")
+        if known.st_size > limit:
+            raise OSError(errno.EFBIG, f"{path.name} is larger than {limit} bytes")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def append(path: Path, lines: bytes) -> None:

@@ -13,19 +13,20 @@ from btcts import durable, pacing
 from btcts.errors import ProviderError, SpoolError
 from btcts.model import ProviderState, Reading, Tick
 from btcts.store import State, Store, state
+from btcts.untrusted import END_MS, LONGEST_JSON, Unreadable, parse_json
 
 
 class Memory:
     """The state that the last cycle left, and of which providers Redis has not been told yet.
 
     `newest` is the newest price that was stored or agreed on by then; `file` is where what is untold outlasts the
-    process, None for nowhere.
+    process, None for nowhere; `now_ms` the present by which what an earlier run left there is judged.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, *, now_ms: int = END_MS) -> None:
         self.newest: Tick | None = None
         self._file = file
-        self._state = _read(file)
+        self._state = _read(file, now_ms) if file else State()
         self._untold = dict(self._state.providers)
         self._on_disk = bool(self._untold)
 
@@ -95,12 +96,14 @@ class Memory:
             ) from exc
 
 
-def _read(file: Path | None) -> State:
+def _read(file: Path, now_ms: int) -> State:
     """What an earlier run left; nothing where the file cannot be read."""
     try:
-        return state.parse(json.loads(file.read_bytes())) if file else State()
-    except (OSError, ValueError, AttributeError, TypeError):
+        fields = parse_json(durable.read(file, LONGEST_JSON))
+    except (OSError, Unreadable):
         return State()
+    known = fields if isinstance(fields, dict) else {}
+    return state.parse({name: text for name, text in known.items() if isinstance(text, str)}, now_ms)
 
 
 def _careful(stored: ProviderState, own: ProviderState) -> ProviderState:

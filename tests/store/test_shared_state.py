@@ -7,21 +7,26 @@ from hypothesis import strategies as st
 
 from btcts.model import REASONS, Gap, ProviderState, Tick
 from btcts.store import State, Store
+from btcts.untrusted import GENESIS_MS, LONGEST_TEXT
 from series import MINUTE, NOW
 
 THIS_MINUTE = NOW - NOW % MINUTE
 STATE = "btc:price:state"
 GAPS = "btc:price:gaps"
 
+texts = st.text(st.characters(categories=["L", "N", "P"]), max_size=LONGEST_TEXT)
+times = st.integers(GENESIS_MS, NOW)
+
 states = st.builds(
     State,
     cadence_s=st.none() | st.floats(1, 3600),
-    last_cycle_ms=st.none() | st.integers(0, NOW),
-    pending=st.none() | st.builds(Tick, st.integers(0, NOW), st.floats(1, 1e6)),
+    last_cycle_ms=st.none() | times,
+    problem=st.none() | texts,
+    pending=st.none() | st.builds(Tick, times, st.floats(1, 1e6)),
     simulated=st.none() | st.booleans(),
     providers=st.dictionaries(
         st.sampled_from(["kraken", "gemini", "coinmarketcap"]),
-        st.builds(ProviderState, not_before_ms=st.integers(0, NOW), why=st.text(), error=st.text()),
+        st.builds(ProviderState, not_before_ms=st.integers(0, NOW), why=texts, error=texts),
     ),
 )
 

@@ -130,7 +130,7 @@ def _collector(
             quorum=settings.collect.quorum,
             salt=round(_chance(2**32)),
             spool=spool_of(settings),
-            memory=Memory(memory_file(settings)),
+            memory=Memory(memory_file(settings), now_ms=clock.now_ms()),
         )
         yield collector, clock
 

@@ -113,13 +113,13 @@ class Collector:
         if repaired:
             self.store.repair(found)
             inspection = self.store.inspect() if found.poisoned else found
-        state, newest = self.memory.amend(self.store.state(), inspection.newest)
+        state, newest = self.memory.amend(inspection.state, inspection.newest)
         closed = healing.closed_minutes(inspection.now_ms)
         return Survey(
             now_ms=inspection.now_ms,
             newest=newest,
             state=state,
-            gaps=self.store.gaps(),
+            gaps=inspection.gaps,
             unsettled=frozenset(closed) - self.store.settled(closed),
             repaired=_phrases(found) if repaired else (),
             poisoned=inspection.poisoned,

@@ -41,6 +41,7 @@ def init_keys(store: "Store", *, dry_run: bool = False, rebuild: bool = False, a
     ticks = None
     if not dry_run:
         if rebuild or inspection.needs_rebuild:
+            store.clear(inspection)
             ticks = store.rebuild(inspection).stored
         elif differences:
             store.repair(inspection)

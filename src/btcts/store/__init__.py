@@ -48,8 +48,10 @@ class Store:
     Redis does not do what is asked; reads neither write nor create anything.
     """
 
-    def __init__(self, client: Redis, *, clock: Clock, where: str, layout: Layout | None = None) -> None:
-        self._link = Link(client, layout or Layout(), clock, where)
+    def __init__(
+        self, client: Redis, *, clock: Clock, where: str, layout: Layout | None = None, teller: Clock | None = None
+    ) -> None:
+        self._link = Link(client, layout or Layout(), clock, where, teller)
 
     @property
     def layout(self) -> Layout:
@@ -79,7 +81,10 @@ class Store:
     def as_of(self, now_ms: int) -> Self:
         """The same store for which that moment is the present: what is kept and what is closed counts from there."""
         link = self._link
-        return type(self)(link.client, clock=StoppedClock(now_ms), where=link.where, layout=link.layout)
+        stopped = StoppedClock(now_ms)
+        return type(self)(
+            link.client, clock=stopped, where=link.where, layout=link.layout, teller=link.teller or link.clock
+        )
 
     # What is stored
 
@@ -155,12 +160,18 @@ class Store:
     def repair(self, inspection: Inspection) -> tuple[Fault, ...]:
         """Put right what differs from the layout, in place where that is possible; what was put right."""
         self.refuse_foreign(inspection)
+        self.clear(inspection)
         if inspection.needs_rebuild:
             rebuild.rebuild(self._link)
         else:
-            for key in {fault.key for fault in inspection.faults}:
+            for key in {fault.key for fault in inspection.faults if not fault.fields}:
                 self._alter(key)
         return inspection.faults
+
+    def clear(self, inspection: Inspection) -> None:
+        """Take out of the side keys what cannot be read; it counts as absent anyway."""
+        for fault in inspection.faults:
+            self._link.remove_fields(fault.key, fault.fields)
 
     def adopt(self, inspection: Inspection) -> tuple[tuple[str, str], ...]:
         """Rename the foreign keys out of the way; the old and new names of those that were renamed.

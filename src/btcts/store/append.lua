@@ -51,9 +51,9 @@ while first <= final and ticks[first] < oldest do first = first + 2 end
 while first <= final and ticks[final] > now + slack do final = final - 2 end
 if first > final then return {now, 'written'} end
 
--- Nothing may touch what was carried over without its ticks.
+-- Nothing may touch what was carried over without its ticks; a rebuild puts right what is no number.
 local carried = tonumber(redis.call('HGET', state, 'carried_until_ms') or 0)
-if newest < carried or ticks[first] < carried then return {now, 'merge'} end
+if not (carried and newest >= carried and ticks[first] >= carried) then return {now, 'merge'} end
 
 -- In other databases than 0 the rules follow ascending ticks alone.
 if ARGV[5] == '0' and ticks[first] <= newest then return {now, 'merge'} end

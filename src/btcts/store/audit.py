@@ -8,9 +8,9 @@ from redis.exceptions import ResponseError
 
 from btcts.layout import Layout
 from btcts.model import Tick
+from btcts.store.carried import CARRIED_FIELD, find_known
 from btcts.store.check import Inspection
 from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
-from btcts.store.rebuild import CARRIED_FIELD, carried_starts
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def audit(link: Link, inspection: Inspection) -> Audit:
             for each, reply in zip(layout.compactions, compactions, strict=True)
             if reply is not None
         },
-        carried=carried_starts(carried),
+        carried=find_known(layout, carried),
         latest=link.rules_look_back,
     )
 

@@ -5,21 +5,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Compaction, Definition, Layout
-from btcts.model import Tick
+from btcts.model import Gap, Tick
+from btcts.store import carried, gaps, state
+from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Link, is_missing, is_wrong_type, now_of
+from btcts.store.state import State
+from btcts.untrusted import Unreadable, excerpt, parse_json, read_int
 
 Rule = tuple[int, str, int]
 """The bucket in ms, the aggregator, and the alignment in ms of a compaction rule."""
 
 
+MOST_NAMED = 20
+"""How many fields of one hash that cannot be read are faults of their own."""
+
+
 @dataclass(frozen=True)
 class Fault:
-    """One difference from the layout, in words, and whether it takes a rebuild to put right."""
+    """One difference from the layout, in words, and whether it takes a rebuild to put right.
+
+    `fields` are those of a side key that cannot be read, and go.
+    """
 
     key: str
     problem: str
     rebuild: bool
+    fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.key}: {self.problem}"
@@ -48,7 +60,8 @@ class Inspection:
     """The state of our keys at `now_ms`.
 
     `series` has None for a missing key; `foreign` names keys that are not ours although they have our names;
-    `guests` are rules of the tick series into keys that are not ours, which a rebuild keeps.
+    `guests` are rules of the tick series into keys that are not ours, which a rebuild keeps; `state` and `gaps` are
+    what can be read of the side keys.
     """
 
     now_ms: int
@@ -57,6 +70,8 @@ class Inspection:
     foreign: tuple[str, ...]
     faults: tuple[Fault, ...]
     guests: Mapping[str, Rule] = field(default_factory=dict)
+    state: State = field(default_factory=State)
+    gaps: Mapping[int, Gap] = field(default_factory=dict)
 
     @property
     def poisoned(self) -> bool:
@@ -75,14 +90,17 @@ class Inspection:
 
 
 def inspect(link: Link) -> Inspection:
-    """Compare keys, rules, retention, encoding and labels with the layout, in one round trip; writes nothing."""
+    """Compare keys, rules, retention, encoding and labels with the layout, in one round trip; writes nothing.
+
+    Of the side keys, which anybody may have written, each field is read.
+    """
     layout = link.layout
     hashes = (layout.state, layout.gaps)
-    time, newest, swept, *replies = link.ask_all(
+    time, newest, *replies = link.ask_all(
         [
-            *(("TIME",), ("TS.GET", layout.tick), ("HGET", layout.state, SWEPT_FIELD)),
+            *(("TIME",), ("TS.GET", layout.tick)),
             *(("TS.INFO", key) for key in layout.series),
-            *(("HLEN", key) for key in hashes),
+            *(("HGETALL", key) for key in hashes),
         ]
     )
     described = dict(zip((*layout.series, *hashes), replies, strict=True))
@@ -91,19 +109,54 @@ def inspect(link: Link) -> Inspection:
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
     source = series[layout.tick]
     now_ms = link.clock.observe(now_of(time))
+    told, ledger = ({} if key in unusable else described[key] for key in hashes)
+    known_state, unreadable = state.examine(told, link.told_ms)
+    known_gaps, unreadable_gaps = gaps.examine(ledger, link.told_ms)
     return Inspection(
         now_ms=now_ms,
         newest=Tick(*newest) if newest and not isinstance(newest, Exception) else None,
         series=series,
         foreign=(*unusable, *others),
-        faults=(*_faults(layout, series, unusable), *_sweeping_faults(layout, swept, now_ms)),
+        faults=(
+            *_faults(layout, series, unusable),
+            *_marking_faults(layout, told, now_ms),
+            *_field_faults(layout.state, unreadable),
+            *_field_faults(layout.gaps, unreadable_gaps),
+        ),
         guests=source.guests(layout) if source else {},
+        state=known_state,
+        gaps=known_gaps,
     )
 
 
-def _sweeping_faults(layout: Layout, swept: Any, now_ms: int) -> Iterator[Fault]:
+def _field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Fault]:
+    """The fields of a side key that cannot be read; of very many most are counted only."""
+    names = sorted(unreadable)
+    for name in names[:MOST_NAMED]:
+        problem = f"{excerpt(name)} cannot be read ({unreadable[name]})"
+        yield Fault(key, problem, rebuild=False, fields=(name,))
+    if rest := tuple(names[MOST_NAMED:]):
+        yield Fault(key, f"{len(rest)} more fields cannot be read", rebuild=False, fields=rest)
+
+
+def _marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Iterator[Fault]:
+    """What is wrong with the marks that writers leave for each other; a rebuild sets them anew."""
+    try:
+        yield from _sweeping_faults(layout, told.get(SWEPT_FIELD), now_ms)
+    except Unreadable as exc:
+        yield Fault(layout.state, f"{SWEPT_FIELD} cannot be read ({exc})", rebuild=True)
+    try:
+        end_ms = carried.end_of(layout, carried.parse(layout, told.get(CARRIED_FIELD)))
+    except Unreadable as exc:
+        yield Fault(layout.state, f"{CARRIED_FIELD} cannot be read ({exc})", rebuild=True)
+        return
+    if (until := told.get(CARRIED_UNTIL_FIELD, "0")) != str(end_ms):
+        yield Fault(layout.state, f"{CARRIED_UNTIL_FIELD} is {excerpt(until)}, not {end_ms}", rebuild=True)
+
+
+def _sweeping_faults(layout: Layout, swept: str | None, now_ms: int) -> Iterator[Fault]:
     """Buckets that were removed although this clock says that they are kept."""
-    ahead_ms = int(swept) - now_ms if isinstance(swept, str) and swept.isdecimal() else 0
+    ahead_ms = 0 if swept is None else read_int(parse_json(swept)) - now_ms
     if ahead_ms > FUTURE_SLACK_MS:
         problem = f"says that buckets were removed by a clock that was {ahead_ms // 1000} s ahead of this one"
         yield Fault(layout.state, problem, rebuild=True)

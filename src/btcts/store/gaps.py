@@ -1,38 +1,90 @@
-"""The ledger of minutes that nobody could serve, with the reason and the last try."""
+"""The ledger of minutes that nobody could serve, with the reason and the last try.
+
+Anybody may have written it: an entry that is not of the types and within the bounds of `_readers` counts as absent.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import chain
+from typing import Any
 
-from btcts.model import Gap
-from btcts.store.link import Link
+from btcts.model import MINUTE_MS, REASONS, Gap
+from btcts.store.link import FIELDS_AT_ONCE, Link
+from btcts.untrusted import (
+    DAY_MS,
+    GENESIS_MS,
+    Reader,
+    Unreadable,
+    excerpt,
+    parse_json,
+    read_choice,
+    read_fields,
+    read_int,
+    read_names,
+)
+
+LONGEST_MINUTE = 15
+"""Digits of a time in ms, and some more."""
+
+REQUIRED = 3
+"""How many items of an entry have no default."""
+
+
+def _readers(now_ms: int) -> dict[str, Reader]:
+    """How each field of a `Gap` is read, in the order in which an entry lists them."""
+    return {
+        "reason": partial(read_choice, choices=REASONS),
+        "tries": partial(read_int, least=1, most=1_000_000),
+        "tried_ms": partial(read_int, most=now_ms + DAY_MS),
+        "heard": read_names,
+    }
 
 
 def read(link: Link) -> dict[int, Gap]:
     """The ledger by minute."""
-    return parse_gaps(link.ask("HGETALL", link.layout.gaps))
+    return parse_gaps(link.ask("HGETALL", link.layout.gaps), link.told_ms)
 
 
 def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
     """Enter or update gaps, and take out minutes that were settled or left the window."""
-    if forgotten := list(forget):
-        link.ask("HDEL", link.layout.gaps, *forgotten)
-    if gaps:
-        entries = ((minute, _entry(gap)) for minute, gap in gaps.items())
-        link.ask("HSET", link.layout.gaps, *chain.from_iterable(entries))
+    link.remove_fields(link.layout.gaps, tuple(map(str, forget)))
+    entries = [(minute, _entry(gap)) for minute, gap in gaps.items()]
+    for start in range(0, len(entries), FIELDS_AT_ONCE):
+        link.ask("HSET", link.layout.gaps, *chain.from_iterable(entries[start : start + FIELDS_AT_ONCE]))
 
 
-def parse_gaps(fields: Mapping[str, str]) -> dict[int, Gap]:
+def parse_gaps(fields: Mapping[str, str], now_ms: int) -> dict[int, Gap]:
     """The ledger from the fields of the hash; an entry that cannot be read counts as absent."""
-    gaps = {}
-    for minute, text in fields.items():
+    return examine(fields, now_ms)[0]
+
+
+def examine(fields: Mapping[str, str], now_ms: int) -> tuple[dict[int, Gap], dict[str, str]]:
+    """The ledger from the fields of the hash, and by field what is wrong with those that cannot be read."""
+    gaps: dict[int, Gap] = {}
+    unreadable: dict[str, str] = {}
+    readers = _readers(now_ms)
+    for name, text in fields.items():
         try:
-            reason, tries, tried_ms, heard = json.loads(text)
-            gaps[int(minute)] = Gap(str(reason), int(tries), int(tried_ms), tuple(map(str, heard)))
-        except (ValueError, TypeError):
-            continue
-    return gaps
+            gaps[_read_minute(name, now_ms)] = Gap(**read_fields(_named(parse_json(text), readers), readers))
+        except Unreadable as exc:
+            unreadable[name] = str(exc)
+    return gaps, unreadable
+
+
+def _read_minute(text: str, now_ms: int) -> int:
+    minute = int(text) if text.isdecimal() and len(text) < LONGEST_MINUTE else 0
+    if str(minute) != text or minute % MINUTE_MS or not GENESIS_MS <= minute <= now_ms + DAY_MS:
+        raise Unreadable(f"{excerpt(text)} is not the start of a minute")
+    return minute
+
+
+def _named(entry: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """The items of an entry by name; what a later version adds is left out, and what an earlier one lacks."""
+    if not isinstance(entry, list) or len(entry) < REQUIRED:
+        raise Unreadable(f"{excerpt(entry)} is not an entry of a ledger")
+    return dict(zip(readers, entry, strict=False))
 
 
 def _entry(gap: Gap) -> str:
-    return json.dumps((gap.reason, gap.tries, gap.tried_ms, gap.heard))
+    return json.dumps([getattr(gap, name) for name in _readers(now_ms=0)])

@@ -23,18 +23,28 @@ from btcts.layout import Layout
 
 Command = tuple[Any, ...]
 
+FIELDS_AT_ONCE = 2000
+"""How many fields of a hash one command changes."""
+
 
 @dataclass(frozen=True)
 class Link:
     """A client (RESP3, decoded replies), the names of our keys, the clock, and where the server is.
 
-    `where` is printed in messages and holds no secret.
+    `where` is printed in messages and holds no secret. `teller` is the clock of those who fill the side keys, where it
+    is not the same.
     """
 
     client: redis.Redis
     layout: Layout
     clock: Clock
     where: str
+    teller: Clock | None = None
+
+    @property
+    def told_ms(self) -> int:
+        """The present by which what others left in the side keys is judged, also while old prices are looked at."""
+        return (self.teller or self.clock).now_ms()
 
     @property
     def rules_look_back(self) -> bool:
@@ -65,6 +75,11 @@ class Link:
                 if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
                     raise reply
         return replies
+
+    def remove_fields(self, key: str, fields: Sequence[str]) -> None:
+        """Take fields out of a hash, a few thousand at a time."""
+        for start in range(0, len(fields), FIELDS_AT_ONCE):
+            self.ask("HDEL", key, *fields[start : start + FIELDS_AT_ONCE])
 
     def transaction(self) -> Pipeline:
         """A pipeline to WATCH and MULTI with; use it inside `translated`."""

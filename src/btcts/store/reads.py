@@ -79,12 +79,12 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], at_ms: int | None = 
     now_ms = server_ms if at_ms is None else at_ms
     if abs(now_ms - asked_ms) > MINUTE_MS:
         replies = _ask(link, resolutions, now_ms, at_ms)
-    coverage = _coverage(replies)
+    coverage = _coverage(replies, link.told_ms)
     return Snapshot(
         now_ms=now_ms,
         newest=_tick(replies["TS.GET"]),
         slots={each.name: _slots(each, replies, coverage, now_ms, at_ms) for each in resolutions},
-        state=parse(_hash(replies["state"])),
+        state=parse(_hash(replies["state"]), link.told_ms),
     )
 
 
@@ -121,12 +121,12 @@ def _replies(link: Link, queries: Mapping[str, Command]) -> dict[str, Any]:
     return {name: _samples(reply) if command[0] == "TS.RANGE" else reply for (name, command), reply in replies}
 
 
-def _coverage(replies: Mapping[str, Any]) -> _Coverage:
+def _coverage(replies: Mapping[str, Any], now_ms: int) -> _Coverage:
     found = (samples for name, samples in replies.items() if name.startswith("settled "))
     return _Coverage(
         present=replies["present"],
         settled=frozenset(minute_of(stamp) for samples in found for stamp in samples),
-        gaps=parse_gaps(_hash(replies["gaps"])),
+        gaps=parse_gaps(_hash(replies["gaps"]), now_ms),
     )
 
 

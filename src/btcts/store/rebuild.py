@@ -5,9 +5,8 @@ state before or the state after, never one between; a crash in the middle leaves
 retention lifted, which the next check puts back.
 """
 
-import json
 import random
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -17,20 +16,20 @@ from redis.exceptions import ResponseError, WatchError
 from btcts.errors import BtctsError, Contended
 from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Definition, Layout
 from btcts.model import Candle, Tick
+from btcts.store import carried
+from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import Rule, series_of
 from btcts.store.expire import swept
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Command, Link, explain, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
+from btcts.untrusted import Unreadable
 
 ATTEMPTS = 30
 """How often a rebuild starts again when another writer was faster; each attempt takes about 0.1 s."""
 
 SLICE = 1000
 """Ticks in one TS.MADD."""
-
-CARRIED_FIELD = "carried"
-CARRIED_UNTIL_FIELD = "carried_until_ms"
 
 
 @dataclass(frozen=True)
@@ -106,13 +105,17 @@ def _lift_retention(link: Link) -> Mapping[str, Rule]:
 def _find(link: Link, pipe: Pipeline) -> Found:
     now_ms = link.clock.observe(now_of(pipe.execute_command("TIME")))
     ticks = _samples(pipe, link.layout.tick, now_ms + FUTURE_SLACK_MS)
-    carried = carried_starts(pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD))
-    if not carried and ticks:
-        return Found(now_ms, ticks, {}, carried)
+    text = pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD)
+    if text is None and ticks:
+        return Found(now_ms, ticks, {}, {})
     closed = {each.key: _samples(pipe, each.key, now_ms) for each in link.layout.compactions}
-    ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps))
+    ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps), link.told_ms)
     quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == "no_trades")
-    return Found(now_ms, ticks, closed, carried, quiet)
+    try:
+        starts = carried.parse(link.layout, text)
+    except Unreadable:
+        starts = carried.find_without_ticks(link.layout, closed, ticks)
+    return Found(now_ms, ticks, closed, starts, quiet)
 
 
 def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
@@ -127,14 +130,6 @@ def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
 def carries(link: Link) -> bool:
     """Whether there are buckets that were carried over."""
     return bool(link.ask("HEXISTS", link.layout.state, CARRIED_FIELD))
-
-
-def carried_starts(text: str | None) -> Mapping[str, Container[int]]:
-    """What `_commands` stored; a text that cannot be read counts as absent."""
-    try:
-        return {str(key): frozenset(starts) for key, starts in json.loads(text or "{}").items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
 
 
 def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
@@ -158,11 +153,7 @@ def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
         yield ("TS.DEL", each.key, 0, each.resolution.closed(now_ms).start_ms - 1)
         if carrying:
             yield _alter_retention(each.key, each.resolution.retention_ms)
-    if carrying:
-        starts = json.dumps({key: list(samples) for key, samples in planned.carried.items() if samples})
-        yield ("HSET", layout.state, CARRIED_UNTIL_FIELD, planned.carried_until_ms, CARRIED_FIELD, starts)
-    else:
-        yield ("HDEL", layout.state, CARRIED_UNTIL_FIELD, CARRIED_FIELD)
+    yield carried.remember(layout, planned.carried)
 
 
 def _create(definition: Definition, retention_ms: int) -> Command:

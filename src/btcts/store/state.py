@@ -1,23 +1,48 @@
-"""What collectors tell each other in the state hash: the cadence, the last cycle, and each provider's state."""
+"""What collectors tell each other in the state hash: the cadence, the last cycle, and each provider's state.
+
+Anybody may have written it: a field that is not of the type and within the bounds that `_readers` has for it counts as
+absent.
+"""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 from btcts.model import ProviderState, Tick
 from btcts.store.link import Link
+from btcts.untrusted import (
+    DAY_MS,
+    END_MS,
+    GENESIS_MS,
+    MOST_NAMES,
+    Reader,
+    Unreadable,
+    clean,
+    parse_json,
+    read_fields,
+    read_flag,
+    read_float,
+    read_int,
+    read_name,
+    read_names,
+    read_optional,
+    read_text,
+    read_tick,
+)
 
 PROVIDER_PREFIX = "provider:"
 
-KEPT = ("cadence_s", "spacing_s", "last_cycle_ms", "simulated", "ahead_ms", "reread_ms")
-"""The fields of which None means "as it was"."""
+CLEARED = ("pending", "problem")
+"""The fields that are stored as null when there is nothing to say; None in any other one means "as it was"."""
 
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
 
-T = TypeVar("T")
+LONGEST_WAIT_MS = 32 * DAY_MS
+"""No provider is left alone for longer; the longest wait that one asks for is a month, for new credits."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +73,71 @@ class State:
         return max(MIN_AGE_S, 3 * max(self.cadence_s or 0, self.spacing_s or 0))
 
 
+def _readers(now_ms: int) -> dict[str, Reader]:
+    """How each field of the hash is read that `State` has."""
+    past = partial(read_int, least=GENESIS_MS, most=now_ms + DAY_MS)  # a clock that was set back is no damage
+    seconds = partial(read_float, least=0, most=86_400)
+    return {
+        "cadence_s": seconds,
+        "spacing_s": seconds,
+        "last_cycle_ms": past,
+        "problem": partial(read_optional, read=read_text),
+        "pending": partial(read_optional, read=partial(read_tick, until_ms=now_ms + DAY_MS)),
+        "members": read_names,
+        "simulated": read_flag,
+        "ahead_ms": partial(read_int, least=-END_MS),
+        "reread_ms": past,
+    }
+
+
+def _provider_readers(now_ms: int) -> dict[str, Reader]:
+    """How each field of a `ProviderState` is read."""
+    return {
+        "not_before_ms": partial(read_int, most=now_ms + LONGEST_WAIT_MS),
+        "why": read_text,
+        "answered_ms": partial(read_optional, read=partial(read_int, most=now_ms + DAY_MS)),
+        "error": read_text,
+        "credits_left": partial(read_optional, read=read_int),
+        "key": read_text,
+        "said_ms": partial(read_int, most=now_ms + DAY_MS),
+    }
+
+
 def read(link: Link) -> State:
     """The state as stored."""
-    return parse(link.ask("HGETALL", link.layout.state))
+    return parse(link.ask("HGETALL", link.layout.state), link.told_ms)
 
 
-def parse(fields: Mapping[str, str]) -> State:
+def parse(fields: Mapping[str, str], now_ms: int) -> State:
     """The state from the fields of the hash; a field that cannot be read counts as absent."""
-    return State(
-        cadence_s=_value(fields, "cadence_s", float),
-        spacing_s=_value(fields, "spacing_s", float),
-        last_cycle_ms=_value(fields, "last_cycle_ms", int),
-        problem=_value(fields, "problem", lambda text: None if text is None else str(text)),
-        pending=_value(fields, "pending", lambda pair: Tick(int(pair[0]), float(pair[1]))),
-        members=_value(fields, "members", lambda names: tuple(map(str, names))) or (),
-        simulated=_value(fields, "simulated", bool),
-        ahead_ms=_value(fields, "ahead_ms", int),
-        reread_ms=_value(fields, "reread_ms", int),
-        providers={
-            name.removeprefix(PROVIDER_PREFIX): _value(fields, name, lambda known: ProviderState(**known))
-            or ProviderState()
-            for name in fields
-            if name.startswith(PROVIDER_PREFIX)
-        },
-    )
+    return examine(fields, now_ms)[0]
+
+
+def examine(fields: Mapping[str, str], now_ms: int) -> tuple[State, dict[str, str]]:
+    """The state from the fields of the hash, and by field what is wrong with those that cannot be read."""
+    known: dict[str, Any] = {}
+    providers: dict[str, ProviderState] = {}
+    unreadable: dict[str, str] = {}
+    readers, provider_readers = _readers(now_ms), _provider_readers(now_ms)
+    for name, text in fields.items():
+        try:
+            if name in readers:
+                known[name] = readers[name](parse_json(text))
+            elif name.startswith(PROVIDER_PREFIX):
+                provider = read_name(name.removeprefix(PROVIDER_PREFIX))
+                providers[provider] = ProviderState()
+                providers[provider] = ProviderState(**read_fields(parse_json(text), provider_readers))
+        except Unreadable as exc:
+            unreadable[name] = str(exc)
+    for provider in _find_surplus(providers):
+        del providers[provider]
+        unreadable[PROVIDER_PREFIX + provider] = f"it is one of more than {MOST_NAMES} providers"
+    return State(**known, providers=providers), unreadable
+
+
+def _find_surplus(providers: Mapping[str, ProviderState]) -> list[str]:
+    """Of too many providers those that were heard of longest ago."""
+    return sorted(providers, key=lambda name: (-providers[name].said_ms, name))[MOST_NAMES:]
 
 
 def write(link: Link, state: State) -> None:
@@ -90,26 +156,21 @@ def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool 
 
 def fields_of(state: State) -> dict[str, str]:
     """All that is set in `state`, as it is stored and as `parse` takes it."""
-    values: dict[str, Any] = {}
-    for name in KEPT:
-        if (value := getattr(state, name)) is not None:
-            values[name] = value
-    if state.members:
-        values["members"] = state.members
-    values |= {"pending": state.pending, "problem": state.problem}
-    return _of_providers(state.providers) | {name: json.dumps(value) for name, value in values.items()}
+    values = {name: getattr(state, name) for name in _readers(now_ms=0)}
+    told = {name: value for name, value in values.items() if value not in (None, ()) or name in CLEARED}
+    return _of_providers(state.providers) | {name: json.dumps(_cleaned(value)) for name, value in told.items()}
 
 
 def _of_providers(providers: Mapping[str, ProviderState]) -> dict[str, str]:
-    return {PROVIDER_PREFIX + name: json.dumps(asdict(each)) for name, each in providers.items()}
+    return {
+        PROVIDER_PREFIX + provider: json.dumps({name: _cleaned(value) for name, value in asdict(known).items()})
+        for provider, known in providers.items()
+    }
+
+
+def _cleaned(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) else value
 
 
 def _set(link: Link, fields: Mapping[str, str]) -> None:
     link.ask("HSET", link.layout.state, *chain.from_iterable(fields.items()))
-
-
-def _value(fields: Mapping[str, str], name: str, convert: Callable[[Any], T]) -> T | None:
-    try:
-        return convert(json.loads(fields[name]))
-    except (LookupError, ValueError, TypeError, OverflowError):
-        return None

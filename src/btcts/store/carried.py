@@ -1,0 +1,75 @@
+"""Which buckets were carried over without their ticks, as two fields of the state hash remember it.
+
+`carried` has by key the starts of these buckets, `carried_until_ms` the end of the last one; only a rebuild may write a
+tick before it. Anybody may have written them.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+
+from btcts.layout import Compaction, Layout
+from btcts.store.link import Command
+from btcts.untrusted import GENESIS_MS, Unreadable, excerpt, parse_json, read_fields, read_int, read_list
+
+CARRIED_FIELD = "carried"
+CARRIED_UNTIL_FIELD = "carried_until_ms"
+
+Starts = Mapping[str, frozenset[int]]
+"""By key, the starts of its buckets."""
+
+
+def parse(layout: Layout, text: str | None) -> Starts:
+    """The buckets that the text of the field names.
+
+    Raises:
+        Unreadable: it is not what `remember` has stored.
+    """
+    if text is None:
+        return {}
+    readers = {each.key: partial(_read_starts, compaction=each) for each in layout.compactions}
+    return read_fields(parse_json(text), readers)
+
+
+def find_known(layout: Layout, text: str | None) -> Starts:
+    """The buckets that the text of the field names; none where it cannot be read."""
+    try:
+        return parse(layout, text)
+    except Unreadable:
+        return {}
+
+
+def find_without_ticks(layout: Layout, closed: Mapping[str, Mapping[int, float]], ticks: Mapping[int, float]) -> Starts:
+    """The closed buckets that no tick has made: what must have been carried over where nothing else tells."""
+    found = {}
+    for compaction in layout.compactions:
+        made = {compaction.resolution.start_of(time_ms) for time_ms in ticks}
+        found[compaction.key] = frozenset(closed.get(compaction.key, {})) - made
+    return found
+
+
+def end_of(layout: Layout, starts: Starts) -> int:
+    """The end of the last one of the buckets, 0 without any."""
+    ends = (
+        start + compaction.resolution.bucket_ms
+        for compaction in layout.compactions
+        for start in starts.get(compaction.key, ())
+    )
+    return max(ends, default=0)
+
+
+def remember(layout: Layout, carried: Mapping[str, Mapping[int, float]]) -> Command:
+    """What stores the buckets that are carried over, or forgets those that were."""
+    starts = {key: frozenset(samples) for key, samples in carried.items() if samples}
+    if not starts:
+        return ("HDEL", layout.state, CARRIED_UNTIL_FIELD, CARRIED_FIELD)
+    text = json.dumps({key: sorted(found) for key, found in starts.items()})
+    return ("HSET", layout.state, CARRIED_UNTIL_FIELD, end_of(layout, starts), CARRIED_FIELD, text)
+
+
+def _read_starts(value: object, compaction: Compaction) -> frozenset[int]:
+    """The starts of closed buckets, of which more may have been kept when they were carried over than are now."""
+    starts = read_list(value, partial(read_int, least=GENESIS_MS), most=2 * compaction.resolution.entries)
+    if any(start % compaction.resolution.bucket_ms for start in starts):
+        raise Unreadable(f"{excerpt(value)} are not starts of buckets")
+    return frozenset(starts)
