@@ -17,8 +17,9 @@ from btcts.polling import Poller
 from btcts.providers import DEFAULTS, default_endpoints, open_providers
 from btcts.services.collect import Collector
 from btcts.spool import Spool
+from networks import CERTIFICATE, TlsServer, black_hole, dialer_of
 from redis_binaries import binaries
-from servers import StartServer
+from servers import StartServer, free_port
 
 
 @pytest.fixture
@@ -170,3 +171,49 @@ def test_a_named_redis_is_used_with_its_password_and_database(start_server: Star
         store.rebuild()
 
         assert store.inspect().faults == ()
+
+
+def test_a_redis_with_an_address_that_swallows_connections_is_reached(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    place = "127.0.0.1", free_port()
+    start_server("--port", str(place[1]))
+    named = settings(tmp_path, REDIS_HOST="redis.test")
+
+    with (
+        black_hole() as hole,
+        connect(
+            named, clock=ServerClock(), writes=True, say=print, dialer=dialer_of({"redis.test": [hole, place]})
+        ) as store,
+    ):
+        store.rebuild()
+
+        assert store.inspect().faults == ()
+
+
+def test_the_same_over_tls(start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "127.0.0.1", free_port()
+    start_server("--port", str(place[1]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    named = settings(tmp_path, REDIS_URL="rediss://redis.test")
+
+    with (
+        black_hole() as hole,
+        TlsServer(place) as tls,
+        connect(
+            named, clock=ServerClock(), writes=True, say=print, dialer=dialer_of({"redis.test": [hole, tls.place]})
+        ) as store,
+    ):
+        store.rebuild()
+
+        assert store.inspect().faults == ()
+
+
+def test_a_redis_whose_name_is_not_known_says_so(tmp_path: Path) -> None:
+    named = settings(tmp_path, REDIS_HOST="redis.test")
+
+    with (
+        connect(named, clock=ServerClock(), writes=True, say=print, dialer=dialer_of({})) as store,
+        pytest.raises(StoreUnreachable, match=r"redis\.test:6379 \(name or service not known\)"),
+    ):
+        store.latest()

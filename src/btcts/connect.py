@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, socket
 from typing import Any
 
 import redis
@@ -12,6 +13,7 @@ from redis.retry import Retry
 
 from btcts.clock import Clock, ServerClock
 from btcts.config import SIMULATED, RedisSettings, Settings, load
+from btcts.dialing import Dialer
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import default_endpoints
@@ -24,7 +26,9 @@ ANSWER_TIMEOUT_S = 10.0
 """A rebuild, the longest command, takes about 0.1 s; a server that swaps or forks may need longer."""
 
 
-def connect(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[str], None]) -> Store:
+def connect(
+    settings: Settings, *, clock: Clock, writes: bool, say: Callable[[str], None], dialer: Dialer | None = None
+) -> Store:
     """The store that the settings name; nothing is sent to it before its first use.
 
     When no Redis is named the embedded one is used: commands that write install it here and start it at the first
@@ -35,7 +39,8 @@ def connect(settings: Settings, *, clock: Clock, writes: bool, say: Callable[[st
         EmbeddedError: the embedded Redis cannot be installed, or does not run and only a command that writes starts it.
     """
     if settings.redis.url is not None:
-        pool = ConnectionPool(connection_class=_CLASSES[settings.redis.scheme], **_address(settings.redis), **_OPTIONS)
+        address = _address(settings.redis, dialer or Dialer())
+        pool = ConnectionPool(connection_class=_CLASSES[settings.redis.scheme], **address, **_OPTIONS)
         return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if writes:
@@ -94,8 +99,9 @@ def _store(named: RedisSettings) -> str:
     return "-" + sha256(f"{named.where}, database {named.db}".encode()).hexdigest()[:16]
 
 
-def _address(named: RedisSettings) -> dict[str, Any]:
-    place = {"path": named.path} if named.scheme == "unix" else {"host": named.host, "port": named.port}
+def _address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:
+    host = {"host": named.host, "port": named.port, "dialer": dialer}
+    place = {"path": named.path} if named.scheme == "unix" else host
     password = named.password.reveal() if named.password else None
     return {**place, "db": named.db, "username": named.username, "password": password}
 
@@ -114,7 +120,27 @@ class _EmbeddedConnection(UnixDomainSocketConnection):
         super().connect()  # type: ignore[no-untyped-call]
 
 
-_CLASSES = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSocketConnection}
+class _DialedConnection(Connection):
+    """A connection that races the addresses of its host."""
+
+    def __init__(self, *, dialer: Dialer, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._dialer = dialer
+
+    def _connect(self) -> socket:
+        keep_alive = [(IPPROTO_TCP, name, value) for name, value in self.socket_keepalive_options.items()]
+        options = [(SOL_SOCKET, SO_KEEPALIVE, 1), *keep_alive]
+        limit_s = self.socket_connect_timeout or CONNECT_TIMEOUT_S
+        connection = self._dialer.dial(self.host, self.port, limit_s, options)
+        connection.settimeout(self.socket_timeout)
+        return connection
+
+
+class _DialedTlsConnection(SSLConnection, _DialedConnection):
+    """The same with TLS, which `SSLConnection` puts upon the connection of the next class."""
+
+
+_CLASSES = {"redis": _DialedConnection, "rediss": _DialedTlsConnection, "unix": UnixDomainSocketConnection}
 
 _OPTIONS: dict[str, Any] = {
     "protocol": 3,
