@@ -1,0 +1,161 @@
+"""The way of HTTP requests into the network: over raced connections, directly or through the proxies that are named."""
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import httpcore
+import httpx
+from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBackend, which takes no socket
+
+from btcts.dialing import Dialer
+from btcts.errors import ConfigError
+from btcts.providers.proxies import Proxy, choose_proxy
+
+_LONGEST_S = 60.0
+"""The time limit where none is given."""
+
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+"""The variables that `httpx.create_ssl_context` obeys."""
+
+
+class Transport(httpx.BaseTransport):
+    """One pool of connections for direct requests, and one for each proxy."""
+
+    def __init__(self, keep_alive_s: float, dialer: Dialer) -> None:
+        self._keep_alive_s = keep_alive_s
+        self._dialer = dialer
+        self._trust = _create_trust()
+        self._pools: dict[Proxy | None, _Pooled] = {}
+        self._lock = threading.Lock()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request on its way."""
+        proxy = choose_proxy(request.url)
+        pool = self._pool(proxy)
+        if proxy is None:
+            return pool.handle_request(request)
+        request.extensions["trace"] = _SocksTrace()
+        try:
+            return pool.handle_request(request)
+        except httpx.ProxyError as exc:
+            raise httpx.ConnectError(f"{proxy}: {str(exc)[:80]}") from exc
+        except httpx.HTTPError:
+            raise
+        except Exception as exc:  # what the answers of a SOCKS proxy make httpcore and socksio raise
+            raise httpx.ConnectError(f"{proxy} does not speak its protocol") from exc
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            pool.close()
+
+    def _pool(self, proxy: Proxy | None) -> "_Pooled":
+        with self._lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._open_pool(proxy)
+            return self._pools[proxy]
+
+    def _open_pool(self, proxy: Proxy | None) -> "_Pooled":
+        pool = httpcore.ConnectionPool(
+            ssl_context=self._trust,
+            proxy=self._describe(proxy) if proxy else None,
+            max_connections=None,
+            keepalive_expiry=self._keep_alive_s,
+            network_backend=_Backend(self._dialer, proxy),
+        )
+        return _Pooled(pool)
+
+    def _describe(self, proxy: Proxy) -> httpcore.Proxy:
+        url = proxy.url
+        login = (url.username.encode(), url.password.encode()) if url.userinfo else None
+        place = httpcore.URL(scheme=proxy.protocol, host=url.raw_host, port=url.port, target=b"/")
+        return httpcore.Proxy(place, auth=login, ssl_context=self._trust if proxy.protocol == "https" else None)
+
+
+def open_transport(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dialer: Dialer | None = None) -> Transport:
+    """Return the transport for requests to `urls` and elsewhere.
+
+    Raises: ConfigError when the environment names for one of them a proxy, or a file of certificates, that is unusable.
+    """
+    for url in urls:
+        with suppress(httpx.InvalidURL):  # is reported where it is asked
+            choose_proxy(httpx.URL(url))
+    return Transport(keep_alive_s, dialer or Dialer())
+
+
+def _create_trust() -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context()
+    except (OSError, ValueError) as exc:
+        named = " or ".join(name for name in _TRUST if os.environ.get(name)) or "the list of authorities"
+        reason = (getattr(exc, "strerror", None) or "no certificates in it").lower()
+        raise ConfigError(f"{named} cannot be used ({reason}); correct or unset it") from exc
+
+
+class _Pooled(httpx.HTTPTransport):
+    """The transport of httpx on a pool of ours, for it passes no network backend on."""
+
+    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+        self._pool = pool
+
+
+class _Backend(httpcore.SyncBackend):
+    """Connections by a dialer; `proxy` is the only one that they are made to, if there is one."""
+
+    def __init__(self, dialer: Dialer, proxy: Proxy | None) -> None:
+        self._dialer = dialer
+        self._proxy = proxy
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect; where it is bound and with which options is not ours to say."""
+        limit_s = timeout or _LONGEST_S
+        try:
+            return _Stream(self._dialer.dial(host, port, limit_s), limit_s)
+        except TimeoutError as exc:
+            raise httpcore.ConnectTimeout(self._explain(exc)) from exc
+        except OSError as exc:
+            raise httpcore.ConnectError(self._explain(exc)) from exc
+
+    def _explain(self, exc: OSError) -> str:
+        return f"{self._proxy}: {exc.strerror or exc}" if self._proxy else str(exc)
+
+
+class _Stream(SyncStream):
+    """A stream that waits for nothing for ever, for httpcore gives its SOCKS handshake no time limit."""
+
+    def __init__(self, sock: socket.socket, limit_s: float) -> None:
+        super().__init__(sock)
+        self._limit_s = limit_s
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what is there."""
+        return super().read(max_bytes, timeout or self._limit_s)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all."""
+        super().write(buffer, timeout or self._limit_s)
+
+
+class _SocksTrace:
+    """Closes a connection to a SOCKS proxy whose handshake failed, for httpcore leaves it open."""
+
+    def __init__(self) -> None:
+        self._stream: httpcore.NetworkStream | None = None
+
+    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "socks.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "socks.setup_socks5_connection.failed" and self._stream:
+            self._stream.close()

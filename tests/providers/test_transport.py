@@ -1,0 +1,253 @@
+"""Requests reach their host over the first of its addresses that answers, directly or through a proxy."""
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+
+from btcts.alerts.webhook import Webhook, address
+from btcts.dialing import Dialer
+from btcts.errors import ConfigError, ProviderError
+from btcts.providers import Endpoint
+from btcts.providers.http import Api
+from btcts.providers.kraken import Kraken
+from btcts.providers.transport import open_transport
+from clocks import FakeClock
+from exchanges import Exchanges
+from networks import CERTIFICATE, HttpProxy, Node, Place, Proxy, SocksProxy, TlsServer, black_hole, dialer_of, refusals
+from providers.opening import NOW_MS
+
+Open = Callable[..., httpx.Client]
+
+ALL_LOCAL = {"SSL_CERT_FILE": str(CERTIFICATE)}
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("SSL")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens a client in an environment, and with names of its own."""
+    with ExitStack() as stack:
+
+        def open_one(environ: Mapping[str, str], names: Mapping[str, Sequence[Place]] | None = None) -> httpx.Client:
+            for name, value in environ.items():
+                monkeypatch.setenv(name, value)
+            transport = open_transport([], keep_alive_s=30, dialer=dialer_of(names or {}))
+            return stack.enter_context(httpx.Client(transport=transport, trust_env=False))
+
+        yield open_one
+
+
+@pytest.fixture
+def tls() -> Iterator[TlsServer]:
+    """A webhook over TLS."""
+    with TlsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def hole() -> Iterator[Place]:
+    """An address that swallows connections."""
+    with black_hole() as place:
+        yield place
+
+
+def place_of(exchanges: Exchanges) -> Place:
+    """Where the exchanges listen."""
+    url = httpx.URL(exchanges.url(""))
+    assert url.port
+    return url.host, url.port
+
+
+def kraken_by_name(client: httpx.Client, timeout_s: float = 30.0) -> Kraken:
+    """The provider at a name that the dialer or the proxy knows."""
+    return Kraken(Api("kraken", Endpoint("http://exchange.test/kraken", timeout_s), client, FakeClock(NOW_MS)))
+
+
+def test_a_provider_with_an_address_that_swallows_connections_answers(
+    client: Open, exchanges: Exchanges, hole: Place
+) -> None:
+    began = time.monotonic()
+
+    kraken_by_name(client({}, {"exchange.test": [hole, place_of(exchanges)]})).latest()
+
+    assert time.monotonic() - began < 10
+
+
+def test_a_webhook_with_an_address_that_swallows_connections_is_reached(
+    client: Open, tls: TlsServer, hole: Place
+) -> None:
+    opened = client(ALL_LOCAL, {"hooks.test": [hole, tls.place]})
+
+    assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+
+
+@pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
+def test_a_proxy_with_an_address_that_swallows_connections_is_reached(
+    kind: type, client: Open, tls: TlsServer, hole: Place
+) -> None:
+    with Proxy(kind, tls.place) as proxy:
+        scheme = "http" if kind is HttpProxy else "socks"
+        opened = client(ALL_LOCAL | {"ALL_PROXY": f"{scheme}://proxy.test:1"}, {"proxy.test": [hole, proxy.place]})
+
+        assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+        assert proxy.seen == ["hooks.test:443"]
+
+
+def test_a_connection_serves_the_next_request_too(client: Open, exchanges: Exchanges) -> None:
+    kraken = kraken_by_name(client({}, {"exchange.test": [place_of(exchanges)]}))
+
+    kraken.latest()
+    kraken.latest()
+
+    assert len({request.connection for request in exchanges.requests}) == 1
+
+
+def test_a_name_that_is_not_known_is_said(client: Open) -> None:
+    with pytest.raises(ProviderError, match=r"no answer from http://exchange.test/.* \(name or service not known\)"):
+        kraken_by_name(client({})).latest()
+
+
+@pytest.mark.parametrize("scheme", ["socks", "socks5", "socks5h"])
+@pytest.mark.parametrize("login", [None, "me:p@ss/w:rd"])
+def test_a_provider_through_a_socks_proxy(scheme: str, login: str | None, client: Open, exchanges: Exchanges) -> None:
+    with Proxy(SocksProxy, place_of(exchanges), login) as proxy:
+        shown = "me:p%40ss%2Fw%3Ard@" if login else ""
+
+        kraken_by_name(client({"ALL_PROXY": f"{scheme}://{shown}127.0.0.1:{proxy.place[1]}/"})).latest()
+
+        assert proxy.seen == ["exchange.test:80"]
+
+
+@pytest.mark.parametrize("login", [None, "me:p@ss"])
+def test_a_webhook_over_tls_through_an_http_proxy(login: str | None, client: Open, tls: TlsServer) -> None:
+    with Proxy(HttpProxy, tls.place, login) as proxy:
+        shown = "me:p%40ss@" if login else ""
+        opened = client(ALL_LOCAL | {"HTTPS_PROXY": f"{shown}127.0.0.1:{proxy.place[1]}"})
+
+        assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+        assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
+
+
+@pytest.mark.parametrize("no_proxy", ["localhost,fd00::/8", "[::1]", "fe80::/10", " , 10.0.0.0/8 ,, "])
+def test_networks_in_no_proxy_stop_no_provider(no_proxy: str, client: Open, exchanges: Exchanges) -> None:
+    opened = client({"NO_PROXY": no_proxy}, {"exchange.test": [place_of(exchanges)]})
+
+    kraken_by_name(opened).latest()
+
+
+@pytest.mark.parametrize("no_proxy", ["exchange.test", "*", ".test", "fd00::/8 exchange.test:80"])
+def test_what_no_proxy_exempts_is_asked_directly(no_proxy: str, client: Open, exchanges: Exchanges) -> None:
+    environ = {"HTTP_PROXY": "foo://malformed", "NO_PROXY": no_proxy}
+
+    kraken_by_name(client(environ, {"exchange.test": [place_of(exchanges)]})).latest()
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_a_proxy_that_refuses_connections_is_named_without_its_login(scheme: str, client: Open) -> None:
+    with refusals(1) as [(_, port)]:
+        opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{port}"})
+        problem = Webhook(address("https://hooks.test/x"), opened).post("{}")
+
+    named = f"the proxy 127.0.0.1:{port} of all_proxy: connection refused"
+    assert problem == f"no answer from hooks.test ({named})"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(HttpProxy, "407 proxy authentication required"), (SocksProxy, "invalid username/password")],
+)
+def test_a_proxy_that_refuses_the_login_says_so_without_it(
+    kind: type, reason: str, client: Open, tls: TlsServer
+) -> None:
+    with Proxy(kind, tls.place, "me:right") as proxy:
+        scheme = "http" if kind is HttpProxy else "socks5"
+        opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{proxy.place[1]}"})
+        problem = Webhook(address("https://hooks.test/x"), opened).post("{}")
+
+    assert problem == f"no answer from hooks.test (the proxy 127.0.0.1:{proxy.place[1]} of all_proxy: {reason})"
+    gc.collect()  # a socket that nobody closed would be reported
+
+
+class Mute(Node):
+    """Takes connections, and answers each with the same bytes or not at all."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(None)
+        self._answer = answer
+        self.gone: list[bytes] = []
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer, then read until the other side is gone."""
+        request.sendall(self._answer)
+        while data := request.recv(4096):
+            self.gone.append(data)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"\x05", b"\x05\x02", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 4096, b"\x05\x01", b"\x05\xff"]
+)
+def test_nonsense_from_a_socks_proxy_is_a_failure_of_the_provider(answer: bytes, client: Open) -> None:
+    with Mute(answer) as proxy:
+        opened = client({"ALL_PROXY": f"socks5://127.0.0.1:{proxy.place[1]}"})
+
+        with pytest.raises(ProviderError, match=r"the proxy 127\.0\.0\.1:"):
+            kraken_by_name(opened).latest()
+
+
+def test_a_socks_proxy_that_says_nothing_is_left_in_time(client: Open) -> None:
+    with Mute(b"") as proxy:
+        opened = client({"ALL_PROXY": f"socks5://127.0.0.1:{proxy.place[1]}"})
+        asked = Thread(target=pytest.raises, args=(httpx.ReadTimeout, opened.get, "https://hooks.test/"))
+        opened.timeout = 0.1
+        asked.start()
+        asked.join(10)
+
+    assert not asked.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("SSL_CERT_FILE", "/nowhere/certificates.pem"), ("SSL_CERT_FILE", __file__), ("SSLKEYLOGFILE", "/nowhere/keys")],
+)
+def test_a_file_of_tls_that_cannot_be_used_is_named_by_its_variable(variable: str, value: str, client: Open) -> None:
+    with pytest.raises(ConfigError, match=rf"^{variable} cannot be used \("):
+        client({variable: value, "HTTPS_PROXY": "http://TOKEN:hunter2@127.0.0.1:1"})
+
+
+def test_certificates_of_the_environment_are_trusted_and_no_others(client: Open, tls: TlsServer) -> None:
+    names = {"hooks.test": [tls.place]}
+    without = Webhook(address("https://hooks.test/x"), client({}, names)).post("{}")
+    trusting = Webhook(address("https://hooks.test/x"), client(ALL_LOCAL, names)).post("{}")
+
+    assert (without or "").startswith("no answer from hooks.test ([ssl: certificate_verify_failed]")
+    assert trusting is None
+
+
+def test_a_login_of_a_netrc_file_is_not_sent(
+    client: Open, exchanges: Exchanges, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("default login me password hunter2")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    kraken_by_name(client({}, {"exchange.test": [place_of(exchanges)]})).latest()
+
+    assert "authorization" not in exchanges.requests[-1].headers
+
+
+def test_only_what_is_asked_for_has_to_have_a_proxy_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "foo://TOKEN:hunter2@proxy.test")
+    open_transport(["http://[::1", "http://exchange.test", "nothing"], keep_alive_s=1, dialer=Dialer()).close()
+
+    with pytest.raises(ConfigError, match=r"^HTTPS_PROXY is "):
+        open_transport(["http://exchange.test", "https://hooks.test"], keep_alive_s=1, dialer=Dialer())
