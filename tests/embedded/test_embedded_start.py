@@ -87,6 +87,17 @@ def test_twenty_first_starts_at_once_come_to_one_server(embedded: Embedded, data
     assert (data_dir / "redis.log").read_text().count("Server initialized") == 1
 
 
+def test_a_server_that_came_up_is_of_use_although_the_disk_takes_no_record_of_it(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    (data_dir / "binaries").mkdir(parents=True)
+
+    embedded.ensure(said.append)
+
+    assert embedded.status().running
+    assert list(data_dir.glob("binaries.*")) == []
+
+
 def test_the_server_outlives_its_starter_in_a_session_of_its_own(embedded: Embedded, data_dir: Path) -> None:
     with starter(data_dir) as process:
         process.communicate()

@@ -1,6 +1,7 @@
 """Where a redis-server with the TimeSeries module lies."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,5 +66,10 @@ def recorded(record: Path) -> Binaries | None:
 def remember(record: Path, binaries: Binaries) -> None:
     """Write down what was started; whoever reads meanwhile finds the old record or the new one."""
     draft = record.with_suffix(f".{os.getpid()}")
-    draft.write_text(f"{binaries.server}\n{binaries.module}\n")
-    draft.replace(record)
+    try:
+        draft.write_text(f"{binaries.server}\n{binaries.module}\n")
+        draft.replace(record)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise

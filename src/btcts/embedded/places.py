@@ -106,7 +106,9 @@ class Places:
 
     def name_host(self) -> None:
         """Say in the lock, which the caller holds, that its server runs on this host; no server has written yet."""
-        self.lock.write_text(f"{os.uname().nodename}\n")
+        ours = os.uname().nodename
+        if _text(self.lock) != ours:  # a full disk may take nothing
+            self.lock.write_text(f"{ours}\n")
         self.pid_file.unlink(missing_ok=True)
 
 

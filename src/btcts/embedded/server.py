@@ -151,7 +151,7 @@ class Embedded:
             failed = rehearse(binaries, places, lock, self._attempts())
             if failed is not None:
                 recover(places, failed, say)
-            remember(places.record, binaries)
+            self._note(binaries)
             become(binaries, places, lock)
 
     @cached_property
@@ -176,7 +176,7 @@ class Embedded:
             for _ in self._attempts():
                 if answers(places.socket):
                     if begin is not None:
-                        remember(places.record, binaries)
+                        self._note(binaries)
                     return
                 with held(places.lock) as lock:
                     if lock is not None:
@@ -185,6 +185,11 @@ class Embedded:
             f"{self._holder()} has {places.lock} but does not answer at {places.socket} "
             f"after {self._patience_s:g} s; see {places.log}, then end that process"
         )
+
+    def _note(self, binaries: Binaries) -> None:
+        """Remember what was started; a disk that takes no record is no reason to do without the server."""
+        with suppress(OSError):
+            remember(self._places.record, binaries)
 
     def _launch(self, binaries: Binaries, lock: int, begin: int | None, say: Say) -> int:
         """Start the server; `begin` is where the story of the one begins that we started before, and that ended."""
