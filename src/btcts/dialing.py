@@ -5,11 +5,11 @@ after the last one or as soon as one fails, the first connection wins and the ot
 aiohappyeyeballs do the same, at the price of an event loop for each connection and a pool of threads for look-ups.
 """
 
+import _thread
 import errno
 import os
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -54,7 +54,7 @@ class Dialer:
     def __init__(self, resolve: Resolve = resolve) -> None:
         self._resolve = resolve
         self._pending: dict[tuple[str, int], Future[list[Address]]] = {}
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
 
     def dial(self, host: str, port: int, timeout_s: float, options: Sequence[Option] = ()) -> socket.socket:
         """Return a connection; set its time-out before use.
@@ -79,9 +79,8 @@ class Dialer:
 
     def _ask(self, host: str, port: int) -> Future[list[Address]]:
         answer: Future[list[Address]] = Future()
-        worker = threading.Thread(target=self._answer, args=(answer, host, port), daemon=True)
-        try:
-            worker.start()
+        try:  # Thread.start waits for ever where the new thread has no memory to say that it runs
+            _thread.start_new_thread(self._answer, (answer, host, port))
         except RuntimeError as exc:
             raise OSError(errno.EAGAIN, "no thread for the name look-up") from exc
         self._pending[host, port] = answer

@@ -17,7 +17,7 @@ from btcts.errors import ConfigError, ProviderError
 from btcts.providers import Endpoint
 from btcts.providers.http import Api
 from btcts.providers.kraken import Kraken
-from btcts.providers.transport import open_transport
+from btcts.providers.routes import open_routes
 from clocks import FakeClock
 from exchanges import Exchanges
 from networks import CERTIFICATE, HttpProxy, Node, Place, Proxy, SocksProxy, TlsServer, black_hole, dialer_of, refusals
@@ -42,7 +42,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         def open_one(environ: Mapping[str, str], names: Mapping[str, Sequence[Place]] | None = None) -> httpx.Client:
             for name, value in environ.items():
                 monkeypatch.setenv(name, value)
-            transport = open_transport([], keep_alive_s=30, dialer=dialer_of(names or {}))
+            transport = open_routes([], keep_alive_s=30, dialer=dialer_of(names or {}))
             return stack.enter_context(httpx.Client(transport=transport, trust_env=False))
 
         yield open_one
@@ -247,7 +247,7 @@ def test_a_login_of_a_netrc_file_is_not_sent(
 
 def test_only_what_is_asked_for_has_to_have_a_proxy_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "foo://TOKEN:hunter2@proxy.test")
-    open_transport(["http://[::1", "http://exchange.test", "nothing"], keep_alive_s=1, dialer=Dialer()).close()
+    open_routes(["http://[::1", "http://exchange.test", "nothing"], keep_alive_s=1, dialer=Dialer()).close()
 
     with pytest.raises(ConfigError, match=r"^HTTPS_PROXY is "):
-        open_transport(["http://exchange.test", "https://hooks.test"], keep_alive_s=1, dialer=Dialer())
+        open_routes(["http://exchange.test", "https://hooks.test"], keep_alive_s=1, dialer=Dialer())

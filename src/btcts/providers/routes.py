@@ -23,7 +23,7 @@ _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 """The variables that `httpx.create_ssl_context` obeys."""
 
 
-class Transport(httpx.BaseTransport):
+class Routes(httpx.BaseTransport):
     """One pool of connections for direct requests, and one for each proxy."""
 
     def __init__(self, keep_alive_s: float, dialer: Dialer) -> None:
@@ -77,7 +77,7 @@ class Transport(httpx.BaseTransport):
         return httpcore.Proxy(place, auth=login, ssl_context=self._trust if proxy.protocol == "https" else None)
 
 
-def open_transport(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dialer: Dialer | None = None) -> Transport:
+def open_routes(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dialer: Dialer | None = None) -> Routes:
     """Return the transport for requests to `urls` and elsewhere.
 
     Raises: ConfigError when the environment names for one of them a proxy, or a file of certificates, that is unusable.
@@ -85,7 +85,7 @@ def open_transport(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dial
     for url in urls:
         with suppress(httpx.InvalidURL):  # is reported where it is asked
             choose_proxy(httpx.URL(url))
-    return Transport(keep_alive_s, dialer or Dialer())
+    return Routes(keep_alive_s, dialer or Dialer())
 
 
 def _create_trust() -> ssl.SSLContext:
