@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from btcts.config import DEFAULT_PROVIDERS, RedisSettings, Secret, Settings, config_files, load, table
 from btcts.config.sample import commented_file, write_file
+from btcts.config.textfile import read_text
 from btcts.errors import ConfigError
 from btcts.providers import DEFAULTS
 
@@ -242,16 +244,16 @@ class TestRedis:
         assert settings.redis == RedisSettings("redis", "h")
 
     def test_a_password_on_its_own_goes_with_the_address_of_another_source(self, place: Place) -> None:
-        place.project_file('[redis]\nurl = "redis://h:7000"')
+        place.user_file('[redis]\nurl = "redis://h:7000"')
 
         settings = place.settings({"REDIS_PASSWORD": "p"})
 
         assert settings.redis == RedisSettings("redis", "h", 7000, password=Secret("p"))
-        assert settings.origins["redis.url"] == "btcts.toml"
+        assert settings.origins["redis.url"] == "~/config/btcts/config.toml"
         assert settings.origins["redis.password"] == "environment REDIS_PASSWORD"
 
     def test_a_password_of_a_higher_source_beats_the_one_in_a_url(self, place: Place) -> None:
-        place.project_file('[redis]\nurl = "redis://:old@h/3"')
+        place.user_file('[redis]\nurl = "redis://:old@h/3"')
 
         redis = place.settings({"REDIS_PASSWORD": "new", "REDIS_DB": "4"}).redis
 
@@ -408,6 +410,84 @@ class TestSecrets:
 
         assert message == (
             "environment API_KEY_FILE: api_key is given by environment API_KEY already; keep one of them"
+        )
+
+    @pytest.mark.parametrize("content", [b"\xef\xbb\xbfabc", b"\xef\xbb\xbfabc\r\n", b"abc\n\n", b"abc\r\n\r\n"])
+    def test_a_byte_order_mark_and_line_ends_are_no_part_of_a_secret(self, content: bytes, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_bytes(content)
+
+        settings = of_environment({"API_KEY_FILE": str(file), "REDIS_PASSWORD_FILE": str(file)})
+
+        assert settings.api_key == Secret("abc")
+        assert settings.redis.password == Secret("abc")
+
+    @pytest.mark.parametrize("value", ['"abc"', "'abc'", ' "abc"\n', '\ufeff"abc"'])
+    def test_quotes_that_an_env_file_left_around_the_api_key_are_taken_off(self, value: str, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text(value)
+
+        assert of_environment({"API_KEY": value}).api_key == Secret("abc")
+        assert of_environment({"API_KEY_FILE": str(tmp_path / "key")}).api_key == Secret("abc")
+
+    @pytest.mark.parametrize("value", ['""', "''", " '' "])
+    def test_a_variable_of_quotes_alone_counts_as_unset(self, value: str) -> None:
+        settings = of_environment({"API_KEY": value, "REDIS_HOST": value, "REDIS_PASSWORD": value})
+
+        assert settings == of_environment({})
+
+    @pytest.mark.parametrize("content", ['""', "''", '" "', "\ufeff", ""])
+    def test_a_file_without_a_key_is_refused(self, content: str, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text(content)
+
+        assert refused({"API_KEY_FILE": str(tmp_path / "key")}) == (
+            "environment API_KEY_FILE: the value is not text, or empty"
+        )
+
+    def test_quotes_around_a_password_are_a_part_of_it(self) -> None:
+        assert of_environment({"REDIS_PASSWORD": '"abc"'}).redis.password == Secret('"abc"')
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [("REDIS_URL", '"redis://h"'), ("BTCTS_COLLECT_QUORUM", "'2'"), ("API_KEY_FILE", '"/run/key"')],
+    )
+    def test_quotes_around_other_values_are_pointed_at(self, variable: str, value: str) -> None:
+        assert refused({variable: value}).endswith("; the quotes are taken as a part of it: leave them out")
+
+    def test_a_secret_may_come_through_a_pipe(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+
+        with subprocess.Popen(["sh", "-c", f"printf s3cret > {pipe}"]):
+            settings = of_environment({"API_KEY_FILE": str(pipe)})
+
+        assert settings.api_key == Secret("s3cret")
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            ("abc\n".encode("utf-16"), "{} is not a text file in UTF-8"),
+            ("abc\n".encode("utf-16-le"), "{} is not a text file in UTF-8"),
+            (b"k" * 2_000_000, "cannot read {} (Larger than 1048576 bytes)"),
+            (b"\xef\xbb\xbf\r\n", "the value is not text, or empty"),
+            (b"abc\ndef\n", "the key has a blank or a character that is not ASCII inside"),
+        ],
+        ids=["UTF-16", "UTF-16 without a mark", "huge", "empty", "two lines"],
+    )
+    def test_a_file_that_holds_no_key_is_refused(self, content: bytes, problem: str, tmp_path: Path) -> None:
+        file = tmp_path / "key"
+        file.write_bytes(content)
+
+        assert refused({"API_KEY_FILE": str(file)}) == f"environment API_KEY_FILE: {problem.format(file)}"
+
+    def test_a_pipe_that_nobody_writes_to_is_given_up_on(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+
+        with pytest.raises(OSError, match=r"Its writer took more than 0\.01 s"):
+            read_text(tmp_path / "pipe", pipe_patience_s=0.01)
+
+    def test_a_file_without_end_is_refused(self) -> None:
+        assert refused({"REDIS_PASSWORD_FILE": "/dev/zero"}) == (
+            "environment REDIS_PASSWORD_FILE: cannot read /dev/zero (Larger than 1048576 bytes)"
         )
 
     def test_a_file_of_a_secret_must_be_readable_text(self, tmp_path: Path) -> None:
@@ -621,11 +701,11 @@ class TestSample:
     def test_every_setting_of_the_sample_can_be_uncommented(self, place: Place) -> None:
         sample = commented_file(table(ENDPOINTS).values())
 
-        place.project_file(re.sub(r"^#(?! )", "", sample, flags=re.MULTILINE))
+        place.user_file(re.sub(r"^#(?! )", "", sample, flags=re.MULTILINE))
 
         settings = place.settings()
         for name, setting in table(ENDPOINTS).items():
-            assert settings.origins[name] == "btcts.toml"
+            assert settings.origins[name] == "~/config/btcts/config.toml"
             if setting.default is not None:
                 assert settings.value_of(name) == setting.default
 

@@ -1,6 +1,7 @@
 """What becomes of webhooks whose address is none, or whose request hangs."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,28 @@ def test_a_port_that_there_is_not_is_refused_without_repeating_the_address(port:
 )
 def test_every_port_that_there_is_is_taken(url: str) -> None:
     assert str(address(url)) == url
+
+
+@pytest.mark.parametrize("content", ["\ufeffhttps://hooks.example.com/a", "\ufeffhttps://hooks.example.com/a\r\n\n"])
+def test_an_address_in_a_file_may_have_a_byte_order_mark_and_line_ends(content: str, tmp_path: Path) -> None:
+    (tmp_path / "address").write_text(content, "utf-8")
+
+    assert str(address(f"@{tmp_path / 'address'}")) == "https://hooks.example.com/a"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("https://hooks.example.com/a".encode("utf-16"), "is no text"),
+        (b"h" * 2_000_000, "larger than 1048576 bytes"),
+    ],
+    ids=["UTF-16", "huge"],
+)
+def test_a_file_that_holds_no_address_is_refused(content: bytes, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "address").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=rf"--webhook @{tmp_path}/address cannot be read \({problem}\)"):
+        address(f"@{tmp_path / 'address'}")
 
 
 def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from btcts.config.textfile import read_text
 from btcts.errors import ConfigError
 from btcts.providers.http import ERRNO, HANGING_S
 
@@ -81,7 +82,7 @@ def address(text: str) -> httpx.URL:
 
 def _content(path: str) -> str:
     try:
-        return Path(path).read_text("utf-8").strip()
+        return read_text(Path(path)).strip()
     except (OSError, ValueError) as exc:
         reason = (getattr(exc, "strerror", None) or "is no text").lower()
         raise ConfigError(f"--webhook @{path} cannot be read ({reason}); put the address there") from exc

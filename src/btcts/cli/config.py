@@ -10,6 +10,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.help import Command, Group
+from btcts.errors import ConfigError
 
 
 class SettingsFormat(StrEnum):
@@ -83,7 +84,10 @@ def init(
     from btcts.config.sample import commented_file, write_file
     from btcts.providers import default_endpoints
 
-    target = path or config_files(os.environ, config_path=common.config)[-1].path
+    default = config_files(os.environ, config_path=common.config)[-1]
+    if path is None and not default.trusted:
+        raise ConfigError("the home folder of the user is not known; set HOME, or name the file with --path")
+    target = path or default.path
     rows = table(default_endpoints())
     write_file(target, commented_file(rows.values()), overwrite=force)
     common.say(f"wrote {target}")

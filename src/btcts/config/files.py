@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from btcts.config.homes import explained
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
+from btcts.config.textfile import read_text
 from btcts.errors import ConfigError
 from btcts.nearest import did_you_mean
 
@@ -14,11 +15,15 @@ PROJECT_FILE = "btcts.toml"
 
 
 class ConfigFile(NamedTuple):
-    """A file that is looked at; `name` is how origins and messages call it."""
+    """A file that is looked at; `name` is how origins and messages call it.
+
+    It is `trusted` unless it is read for the only reason that it lies in the current folder.
+    """
 
     path: Path
     name: str
     required: bool
+    trusted: bool = True
 
 
 @explained()
@@ -31,17 +36,19 @@ def config_files(
     named = str(config_path or "") or environ.get(CONFIG_VARIABLE, "").strip()
     if named:
         return (ConfigFile(cwd / Path(named).expanduser(), named, required=True),)
+    project = ConfigFile(cwd / PROJECT_FILE, PROJECT_FILE, required=False, trusted=False)
     user = _user_file()
-    return (
-        ConfigFile(cwd / PROJECT_FILE, PROJECT_FILE, required=False),
-        ConfigFile(user, _with_tilde(user), required=False),
-    )
+    return (project, ConfigFile(user, _with_tilde(user), required=False)) if user else (project,)
 
 
-def _user_file() -> Path:
+def _user_file() -> Path | None:
+    """The user's file, None without a home to look in."""
     from platformdirs import user_config_path
 
-    return user_config_path("btcts") / "config.toml"
+    try:
+        return user_config_path("btcts") / "config.toml"
+    except RuntimeError:
+        return None
 
 
 def from_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]:
@@ -66,7 +73,7 @@ def from_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]
 
 def _text_of(file: ConfigFile) -> str:
     try:
-        return file.path.read_text(encoding="utf-8-sig")
+        return read_text(file.path)
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{file.name}: not a text file in UTF-8") from exc
     except OSError as exc:
@@ -118,5 +125,8 @@ def _lines(text: str) -> dict[str, int]:
 
 
 def _with_tilde(path: Path) -> str:
-    home = Path("~").expanduser()
+    try:
+        home = Path("~").expanduser()
+    except RuntimeError:
+        return str(path)
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

@@ -4,6 +4,7 @@ A check gets a value as TOML gives it and returns it as `Settings` holds it, or 
 completes "<where>: ". It repeats the value, except where that could give away a secret.
 """
 
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,9 @@ from typing import NamedTuple
 from btcts.config.urls import base_url, redis_address
 from btcts.config.values import Secret
 from btcts.nearest import did_you_mean
+
+QUOTES = "'\""
+"""What an env file may leave around a value; no key contains them."""
 
 
 class Kind(NamedTuple):
@@ -60,7 +64,7 @@ def path() -> Kind:
 
     def check(value: object) -> Path:
         try:
-            return Path(_text(value)).expanduser()
+            return Path(_path_text(value)).expanduser()
         except RuntimeError as exc:
             raise ValueError(f"{value!r} names an unknown home directory") from exc
 
@@ -103,7 +107,10 @@ def key() -> Kind:
     """A secret that can stand in an HTTP header."""
 
     def check(value: object) -> Secret:
-        stripped = _secret_text(value).strip()
+        stripped = _secret_text(value).strip().strip("\ufeff").strip()
+        if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in QUOTES:
+            stripped = stripped[1:-1]
+        _secret_text(stripped)
         if not all("!" <= each <= "~" for each in stripped):
             raise ValueError("the key has a blank or a character that is not ASCII inside")
         return Secret(stripped)
@@ -139,6 +146,14 @@ def _leaving_junk(read: Callable[[str], object]) -> Callable[[str], object]:
             return text
 
     return attempt
+
+
+def _path_text(value: object) -> str:
+    """The path, which may have bytes that are no UTF-8; Python keeps them as lone surrogates."""
+    if isinstance(value, str):
+        _text(re.sub("[\udc80-\udcff]", "?", value))
+        return value.strip()
+    return _text(value)
 
 
 def _text(value: object) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from btcts.config.files import config_files, from_file
+from btcts.config.files import ConfigFile, config_files, from_file
 from btcts.config.homes import explained
 from btcts.config.sources import Found, checked, from_environment, from_flags
-from btcts.config.table import table
+from btcts.config.table import Setting, table
+from btcts.config.trust import refuse_entries, refuse_exposed, refuse_leaks
 from btcts.config.values import CollectSettings, EmbeddedSettings, EndpointSettings, RedisSettings, Settings
 from btcts.errors import ConfigError
 
@@ -44,11 +45,23 @@ def load(
     given = [from_flags(flags or {}, rows), from_environment(environ, rows)]
     files = config_files(environ, cwd, config_path)
     sources = [checked(each, rows, cwd) for each in given]
-    sources += [checked(from_file(each, rows), rows, each.path.parent) for each in files]
-    defaults = {name: Found(row.default, DEFAULT) for name, row in rows.items()}
-    settings = _assembled(ChainMap(*sources, defaults), _redis_fields(sources))
+    sources += [_read_file(file, rows) for file in files]
+    found = ChainMap(*sources, {name: Found(row.default, DEFAULT) for name, row in rows.items()})
+    redis = _redis_fields(sources)
+    refuse_leaks(found, redis, rows)
+    if found["embedded.data_dir"].value is None:
+        raise ConfigError("the home folder of the user is not known; set HOME or BTCTS_DATA_DIR")
+    settings = _assembled(found, redis)
     _check(settings)
     return settings
+
+
+def _read_file(file: ConfigFile, rows: Mapping[str, Setting]) -> dict[str, Found]:
+    refuse_exposed(file)
+    entries = list(from_file(file, rows))
+    found = checked(entries, rows, file.path.parent, trusted=file.trusted)
+    refuse_entries(file, entries, rows)
+    return found
 
 
 def _redis_fields(sources: Iterable[Mapping[str, Found]]) -> dict[str, Found]:
@@ -70,7 +83,7 @@ def _said_of_redis(source: Mapping[str, Found]) -> dict[str, Found]:
     said = {name.removeprefix("redis."): found for name, found in source.items() if name.startswith("redis.")}
     url = said.pop("url", None)
     if url is not None:
-        return said | {field: Found(value, url.origin) for field, value in url.value.items()}
+        return said | {field: url._replace(value=value) for field, value in url.value.items()}
     return LOCAL_REDIS | said if {"host", "port"} & said.keys() else said
 
 

@@ -35,7 +35,7 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
         raise ConfigError(f"{path} exists; pass --force to overwrite it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        durable.replace(target, text.encode())
+        durable.replace(target, text.encode(errors="backslashreplace"))
     except OSError as exc:
         raise ConfigError(f"cannot write {path} ({exc.strerror})") from exc
 

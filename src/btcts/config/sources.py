@@ -4,11 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from btcts.config.kinds import QUOTES
 from btcts.config.table import Setting
+from btcts.config.textfile import read_text
 from btcts.errors import ConfigError
 from btcts.nearest import did_you_mean
 
 CONFIG_VARIABLE = "BTCTS_CONFIG"
+
+VARIABLE = "environment"
+"""How the origin of what a variable sets begins."""
+
+EMPTY = ("", '""', "''")
+"""What an env file makes of a variable without a value."""
 
 
 class Entry(NamedTuple):
@@ -21,10 +29,14 @@ class Entry(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A checked value, as the kind of its setting makes it, and where it came from."""
+    """A checked value, as the kind of its setting makes it, and where it came from.
+
+    It is `trusted` unless it comes from a file that was merely found, in a folder that somebody else may have filled.
+    """
 
     value: Any
     origin: str
+    trusted: bool = True
 
 
 def from_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Iterator[Entry]:
@@ -37,16 +49,18 @@ def from_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Ite
 
 def from_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Iterator[Entry]:
     """The environment variables that are set, not empty, and not those of others."""
-    given = {name: text for name, text in environ.items() if text.strip() and not _of_others(name, text)}
+    given = {name: text for name, text in environ.items() if text.strip() not in EMPTY and not _of_others(name, text)}
     _refuse_unknown(given, table)
     for setting in table.values():
         for name, variable in zip(setting.keys, setting.variables, strict=True):
             if variable in given:
                 raw = setting.kind.read(given[variable]) if name == setting.name else given[variable]
-                yield Entry(name, raw, f"environment {variable}", f"environment {variable}")
+                yield Entry(name, raw, f"{VARIABLE} {variable}", f"{VARIABLE} {variable}")
 
 
-def checked(entries: Iterable[Entry], table: Mapping[str, Setting], base: Path) -> dict[str, Found]:
+def checked(
+    entries: Iterable[Entry], table: Mapping[str, Setting], base: Path, *, trusted: bool = True
+) -> dict[str, Found]:
     """The values of one source by dotted name; paths count from `base`, files of secrets are read.
 
     Raises:
@@ -61,8 +75,8 @@ def checked(entries: Iterable[Entry], table: Mapping[str, Setting], base: Path) 
             raw = entry.raw if name == entry.name else _contents(entry.raw, base)
             value = table[name].kind.check(raw)
         except ValueError as exc:
-            raise ConfigError(f"{entry.at}: {exc}") from exc
-        found[name] = Found(base / value if isinstance(value, Path) else value, entry.origin)
+            raise ConfigError(f"{entry.at}: {exc}{_quotes(entry)}") from exc
+        found[name] = Found(base / value if isinstance(value, Path) else value, entry.origin, trusted)
     return found
 
 
@@ -82,6 +96,13 @@ def _refuse_unknown(given: Iterable[str], table: Mapping[str, Setting]) -> None:
             raise ConfigError(f"environment {name}: there is no such setting{did_you_mean(name, sorted(known))}")
 
 
+def _quotes(entry: Entry) -> str:
+    """The hint for the value of a variable that is still in the quotes of an env file."""
+    raw = entry.raw if isinstance(entry.raw, str) and entry.origin.startswith(VARIABLE) else ""
+    quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in QUOTES
+    return "; the quotes are taken as a part of it: leave them out" if quoted else ""
+
+
 def _contents(path: object, base: Path) -> str:
     """What the file of a secret holds.
 
@@ -91,7 +112,7 @@ def _contents(path: object, base: Path) -> str:
     if not isinstance(path, str):
         raise ValueError(f"{path!r} is not a path")
     try:
-        return (base / Path(path).expanduser()).read_text(encoding="utf-8")
+        return read_text(base / Path(path).expanduser())
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a text file in UTF-8") from None
     except OSError as exc:

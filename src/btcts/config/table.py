@@ -18,7 +18,8 @@ class Setting:
     """One row: what a setting is called, what it may be and where it can be set.
 
     `example` stands in the file of `config init` where there is no default. A `secret` may also be in a file of
-    its own, named by the variable with `_FILE` or the key with `_file` added.
+    its own, named by the variable with `_FILE` or the key with `_file` added. `names_path` says that it names a file
+    or a folder, `names_host` that it says where secrets are sent to.
     """
 
     name: str
@@ -29,6 +30,13 @@ class Setting:
     flag: str | None = None
     example: object = None
     secret: bool = False
+    names_path: bool = False
+    names_host: bool = False
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether it could run a program, move data, or give away a secret."""
+        return self.secret or self.names_path or self.names_host
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -82,9 +90,10 @@ def _redis_address() -> tuple[Setting, ...]:
             "redis://, rediss:// or unix://; where nothing names a Redis the embedded one is used.",
             flag="--redis",
             example="redis://127.0.0.1:6379/0",
+            names_host=True,
         ),
-        Setting("redis.host", kinds.host(), "127.0.0.1", "REDIS_HOST", "The host, instead of a URL."),
-        Setting("redis.port", port, 6379, "REDIS_PORT", "The port, instead of a URL."),
+        Setting("redis.host", kinds.host(), "127.0.0.1", "REDIS_HOST", "The host, instead of a URL.", names_host=True),
+        Setting("redis.port", port, 6379, "REDIS_PORT", "The port, instead of a URL.", names_host=True),
         Setting("redis.db", database, 0, "REDIS_DB", "The database where the URL names none."),
     )
 
@@ -145,6 +154,8 @@ def _embedded() -> tuple[Setting, ...]:
             _user_data_dir(),
             "BTCTS_DATA_DIR",
             "Where the embedded Redis and unsent prices are kept.",
+            example="/var/lib/btcts",
+            names_path=True,
         ),
         Setting(
             "embedded.redis_server",
@@ -153,6 +164,7 @@ def _embedded() -> tuple[Setting, ...]:
             "BTCTS_REDIS_SERVER",
             "The redis-server to run, instead of the one that is found or installed.",
             example="/usr/bin/redis-server",
+            names_path=True,
         ),
     )
 
@@ -162,12 +174,15 @@ def _providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Setting]:
     for name, (url, timeout_s) in endpoints.items():
         variable = f"BTCTS_PROVIDERS_{name.upper()}"
         about = f"Where {name} answers; a mirror can stand in."
-        yield Setting(f"providers.{name}.url", kinds.http_url(), url, f"{variable}_URL", about)
+        yield Setting(f"providers.{name}.url", kinds.http_url(), url, f"{variable}_URL", about, names_host=True)
         about = f"Seconds that an answer of {name} may take, at most 60."
         yield Setting(f"providers.{name}.timeout_s", timeout, float(timeout_s), f"{variable}_TIMEOUT_S", about)
 
 
-def _user_data_dir() -> Path:
+def _user_data_dir() -> Path | None:
     from platformdirs import user_data_path
 
-    return user_data_path("btcts")
+    try:
+        return user_data_path("btcts")
+    except RuntimeError:  # the user has no home
+        return None

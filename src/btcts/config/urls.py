@@ -1,7 +1,8 @@
 """URLs taken apart: those of Redis and those of price APIs. No message repeats a URL that may hold a password."""
 
+import os
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from btcts.config.values import Secret
 
@@ -68,7 +69,7 @@ def _server(parts: SplitResult) -> dict[str, Any]:
 def _socket(parts: SplitResult) -> dict[str, Any]:
     if parts.hostname or len(parts.path) < 2:
         raise ValueError("the URL of a socket needs an absolute path: unix:///run/redis.sock")
-    return {"path": unquote(parts.path)}
+    return {"path": os.fsdecode(unquote_to_bytes(parts.path))}
 
 
 def _login(parts: SplitResult) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Small text files: settings, and secrets that lie in files of their own.
+
+One that never ends, or never begins, as a pipe that nobody writes to, is given up on.
+"""
+
+import os
+import select
+import stat
+import time
+from pathlib import Path
+
+LARGEST_BYTES = 1 << 20
+
+PIPE_PATIENCE_S = 10.0
+"""How long the writer of a pipe may take, such as the password manager in `API_KEY_FILE=<(pass show key)`."""
+
+
+def read_text(path: Path, *, pipe_patience_s: float = PIPE_PATIENCE_S) -> str:
+    """Return the text of the file without a byte order mark.
+
+    Raises:
+        OSError: it cannot be read, is too large, or is a pipe whose writer takes too long.
+        UnicodeDecodeError: it is not text in UTF-8.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        content = _read_pipe(descriptor, pipe_patience_s) if is_pipe else _read(descriptor)
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST_BYTES:
+        raise OSError(None, f"Larger than {LARGEST_BYTES} bytes")
+    if b"\0" in content:
+        raise UnicodeDecodeError("utf-8", content, content.index(b"\0"), len(content), "a zero byte")
+    return content.decode("utf-8-sig")
+
+
+def _read(descriptor: int) -> bytes:
+    """Return what is there, one byte more than is allowed at most."""
+    content = b""
+    while len(content) <= LARGEST_BYTES and (part := os.read(descriptor, LARGEST_BYTES + 1 - len(content))):
+        content += part
+    return content
+
+
+def _read_pipe(descriptor: int, patience_s: float) -> bytes:
+    """Return what its writer sends until it closes the pipe."""
+    content, deadline = b"", time.monotonic() + patience_s
+    watched = select.poll()
+    watched.register(descriptor, select.POLLIN)
+    while len(content) <= LARGEST_BYTES:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not watched.poll(left_s * 1000):
+            raise TimeoutError(None, f"Its writer took more than {patience_s:g} s")
+        part = os.read(descriptor, LARGEST_BYTES)
+        if not part:
+            break
+        content += part
+    return content
