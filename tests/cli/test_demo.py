@@ -76,12 +76,6 @@ def test_the_name_of_a_redis_is_refused_for_the_demo_has_its_own(btcts: Btcts) -
     assert done.err == "btcts: demo runs a Redis of its own and throws it away; drop --redis\n"
 
 
-def test_where_the_embedded_redis_is_forbidden_the_demo_still_has_its_own(btcts: Btcts) -> None:
-    done = btcts("demo", BTCTS_EMBEDDED="0", BTCTS_REDIS_SERVER=str(binaries().server), REDIS_URL=None)
-
-    assert (done.code, done.err) == (0, "")
-
-
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whatever_ends_it_neither_a_server_nor_a_file_is_left(
     environ: dict[str, str], tmp_path: Path, lingering_server: Path, asked: signal.Signals

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from btcts.config import Settings
+    from btcts.embedded import Embedded
 
 PANEL = "Common options"
 
@@ -61,6 +62,22 @@ class Common(NamedTuple):
 
         named = {name.replace("__", "."): value for name, value in flags.items()}
         return load({"redis.url": self.redis, **named}, endpoints=default_endpoints(), config_path=self.config)
+
+    def embedded(self, *, runs: bool) -> "Embedded":
+        """Return the embedded Redis of the settings; `runs` tells that the command would fetch or start one.
+
+        Raises:
+            ConfigError: it would, and that is forbidden.
+        """
+        from btcts.config import load
+        from btcts.embedded import Embedded
+        from btcts.providers import default_endpoints
+
+        settings = load(endpoints=default_endpoints(), config_path=self.config, needs_redis=False)
+        if runs and not settings.embedded.enabled:
+            origin = settings.origins["embedded.enabled"]
+            raise ConfigError(f"the embedded Redis is forbidden ({origin}); BTCTS_EMBEDDED=1 allows it")
+        return Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
 
     def say(self, line: str) -> None:
         """Talk, on stderr."""

@@ -123,8 +123,7 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     from btcts.connect import embedded_store
     from btcts.embedded import Embedded
 
-    own = common(embedded__enabled=True).embedded  # what is forbidden is the one that stays
-    server = Embedded(own.data_dir, redis_server=own.redis_server)
+    server = common.embedded(runs=True)
     binaries = server.find() or server.install(common.say)
     with ended_by_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)

@@ -25,7 +25,7 @@ def server() -> None:
       redis-cli -s "$(btcts server status --format json | jq -r .socket)"
 
     It is a redis-server with the TimeSeries module on a socket in the data directory. The commands that write
-    install and start it by themselves where no other Redis is named.
+    install and start it by themselves where no other Redis is named. BTCTS_EMBEDDED=0 forbids it.
     """
 
 
@@ -38,7 +38,7 @@ def install(*, common: Common) -> None:
       btcts server install
       BTCTS_DATA_DIR=/srv/prices btcts server install
     """
-    binaries = _embedded(common).install(common.say)
+    binaries = _embedded(common, runs=True).install(common.say)
     typer.echo(f"redis-server: {binaries.server}")
     typer.echo(f"TimeSeries:   {binaries.module}")
 
@@ -51,7 +51,7 @@ def start(*, common: Common) -> None:
     Examples:
       btcts server start
     """
-    _print(_embedded(common).start(common.say), LineFormat.text)
+    _print(_embedded(common, runs=True).start(common.say), LineFormat.text)
 
 
 @app.command(cls=Command)
@@ -62,7 +62,7 @@ def stop(*, common: Common) -> None:
     Examples:
       btcts server stop
     """
-    _print(_embedded(common).stop(), LineFormat.text)
+    _print(_embedded(common, runs=False).stop(), LineFormat.text)
 
 
 @app.command(cls=Command)
@@ -80,7 +80,7 @@ def status(
 
     The exit code is 1 when it does not run.
     """
-    found = _embedded(common).status()
+    found = _embedded(common, runs=False).status()
     _print(found, format)
     raise typer.Exit(0 if found.running else 1)
 
@@ -93,16 +93,13 @@ def run(*, common: Common) -> None:
     Examples:
       btcts server run
     """
-    _embedded(common).run(common.say)
+    _embedded(common, runs=True).run(common.say)
 
 
-def _embedded(common: Common) -> "Embedded":
-    from btcts.embedded import Embedded
-
+def _embedded(common: Common, *, runs: bool) -> "Embedded":
     if common.redis:
         raise ConfigError("btcts server is about the embedded Redis alone; drop --redis")
-    settings = common().embedded
-    return Embedded(settings.data_dir, redis_server=settings.redis_server)
+    return common.embedded(runs=runs)
 
 
 def _print(status: "Status", format: LineFormat) -> None:

@@ -30,11 +30,13 @@ def load(
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     config_path: Path | None = None,
+    needs_redis: bool = True,
 ) -> Settings:
     """The settings in force: flag > environment > project file > user file > default.
 
     `flags` goes by dotted name (None: not given); `endpoints` has the default base URL and timeout of every
-    provider; `config_path` is the one file that replaces the two others.
+    provider; `config_path` is the one file that replaces the two others; `needs_redis` is false for what is about
+    the embedded Redis itself, which may be forbidden.
 
     Raises:
         ConfigError: a source has something unknown, unreadable or out of bounds, or settings contradict each other.
@@ -53,6 +55,8 @@ def load(
         raise ConfigError("the home folder of the user is not known; set HOME or BTCTS_DATA_DIR")
     settings = _assembled(found, redis)
     _check(settings)
+    if needs_redis:
+        _refuse_no_redis(settings)
     return settings
 
 
@@ -128,8 +132,12 @@ def _check(settings: Settings) -> None:
             f"{origins['redis.username']}: a Redis user is named without a password; set REDIS_PASSWORD "
             "(a password alone is written redis://:PASSWORD@host)"
         )
-    if redis.scheme == "embedded" and not settings.embedded.enabled:
+
+
+def _refuse_no_redis(settings: Settings) -> None:
+    """Refuse settings that name no Redis and forbid the embedded one."""
+    if settings.redis.scheme == "embedded" and not settings.embedded.enabled:
         raise ConfigError(
-            f"no Redis is named and the embedded one is forbidden ({origins['embedded.enabled']}); "
+            f"no Redis is named and the embedded one is forbidden ({settings.origins['embedded.enabled']}); "
             "set REDIS_URL or pass --redis"
         )
