@@ -397,6 +397,31 @@ class TestSecrets:
         assert settings.redis.password == Secret(" p w ")
         assert settings.origins["api_key"] == "environment API_KEY_FILE"
 
+    @pytest.mark.parametrize("password", ["it's", '"5"', "$HOME", "#", "two words", " ", "a\\b", "\t", "größe"])
+    def test_a_password_may_have_any_character_of_a_line(self, password: str) -> None:
+        assert of_environment({"REDIS_PASSWORD": f"x{password}"}).redis.password == Secret(f"x{password}")
+
+    @pytest.mark.parametrize(
+        ("password", "problem"),
+        [
+            ("one\ntwo", "the password has a line break inside; it is one line"),
+            ("one\rtwo", "the password has a line break inside; it is one line"),
+            ("one\udcff", "the password is not text in UTF-8"),
+        ],
+        ids=["line-feed", "carriage-return", "not-utf-8"],
+    )
+    def test_a_password_that_no_redis_would_be_sent_as_it_is_is_refused_unseen(
+        self, password: str, problem: str
+    ) -> None:
+        assert refused({"REDIS_PASSWORD": password}) == f"environment REDIS_PASSWORD: {problem}"
+
+    def test_the_file_of_a_password_has_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("one\ntwo\n")
+
+        message = refused({"REDIS_PASSWORD_FILE": str(tmp_path / "password")})
+
+        assert message == "environment REDIS_PASSWORD_FILE: the password has a line break inside; it is one line"
+
     def test_the_file_of_a_secret_is_sought_beside_the_configuration_file(self, place: Place) -> None:
         place.user_file('api_key_file = "key"')
         (place.user_dir / "key").write_text("abc")

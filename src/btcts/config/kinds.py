@@ -99,8 +99,17 @@ def http_url() -> Kind:
 
 
 def password() -> Kind:
-    """A secret taken as it is, but for the line end of the file it came from."""
-    return Kind(str, lambda value: Secret(_secret_text(value).rstrip("\r\n")))
+    """A secret on one line, taken as it is."""
+
+    def check(value: object) -> Secret:
+        line = _secret_text(value).rstrip("\r\n")
+        if "\n" in line or "\r" in line:
+            raise ValueError("the password has a line break inside; it is one line")
+        if any("\ud800" <= character <= "\udfff" for character in line):
+            raise ValueError("the password is not text in UTF-8")
+        return Secret(line)
+
+    return Kind(str, check)
 
 
 def key() -> Kind:
