@@ -1,11 +1,14 @@
 """Asking several providers at once."""
 
+import errno
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
+from btcts.calls import start_thread
 from btcts.errors import ProviderError
 from btcts.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.polling import Poller
@@ -149,8 +152,57 @@ def test_a_round_of_nobody_is_complete_at_once() -> None:
     assert asked.answers == []
 
 
-def test_a_bug_in_a_provider_is_raised_not_taken_for_an_outage(scripted: Callable[..., Scripted]) -> None:
-    broken = scripted("broken", failure=ZeroDivisionError())
+def fail_as_a_bug(scripted: Callable[..., Scripted], failure: Exception) -> list[str]:
+    """The problems of a provider that raises what is no ProviderError, for its price and for its candles."""
+    broken = scripted("broken", failure=failure)
 
-    with Poller([broken]) as poller, pytest.raises(ZeroDivisionError):
-        poller.latest([broken], within_s=5)
+    with Poller([broken]) as poller:
+        _, errors = poller.latest([broken], within_s=5)
+        asked = poller.candles([broken], [NOON], [SPAN])
+        asked.wait(5)
+
+    return [str(error) for error in (*errors, *asked.errors)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (MemoryError(), "there is no memory left"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files"),
+        (RuntimeError("can't start new thread"), "no thread can be started; raise the limits"),
+    ],
+)
+def test_a_shortage_of_the_machine_is_a_failure_of_the_provider_that_met_it(
+    scripted: Callable[..., Scripted], failure: Exception, said: str
+) -> None:
+    problems = fail_as_a_bug(scripted, failure)
+
+    assert len(problems) == 2
+    assert all(problem.startswith(f"broken: {said}") for problem in problems)
+
+
+def test_a_bug_is_a_failure_of_its_provider_and_says_its_place(scripted: Callable[..., Scripted]) -> None:
+    problems = fail_as_a_bug(scripted, ZeroDivisionError())
+
+    assert len(problems) == 2
+    assert all(re.fullmatch(r"broken: a bug in btcts, at polling\.py:\d+; please .*", line) for line in problems)
+
+
+def test_without_a_thread_only_the_providers_without_one_fail_and_are_asked_again(
+    scripted: Callable[..., Scripted],
+) -> None:
+    providers = [scripted("a"), scripted("b")]
+    refusals = iter([True])
+
+    def start(run: Callable[[], None]) -> None:
+        if next(refusals, False):
+            raise RuntimeError("can't start new thread")
+        start_thread(run)
+
+    with Poller(providers, start=start) as poller:
+        first, errors = poller.latest(providers, within_s=5)
+        second, _ = poller.latest(providers, within_s=5)
+
+    assert [reading.provider for reading in first] == ["b"]
+    assert [error.provider for error in errors] == ["a"]
+    assert [reading.provider for reading in second] == ["a", "b"]

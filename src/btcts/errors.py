@@ -85,3 +85,29 @@ class EmbeddedError(BtctsError):
     """The embedded redis-server cannot be installed, started or stopped."""
 
     exit_code = 5
+
+
+def describe_unforeseen(exc: Exception) -> str:
+    """Return why something failed that is no failure of ours to explain: a shortage of the machine, or a bug.
+
+    A bug is named by its place, so that it can be found and reported.
+    """
+    if isinstance(exc, BtctsError):
+        return str(exc)
+    if isinstance(exc, MemoryError):
+        return "there is no memory left"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror.lower()
+    if "start new thread" in str(exc):
+        return "no thread can be started; raise the limits of threads and memory (ulimit -u, ulimit -v, TasksMax)"
+    return f"a bug in btcts, at {_place_of(exc)}; please report it with what -v says"
+
+
+def _place_of(exc: Exception) -> str:
+    """The innermost line of ours that the failure went through."""
+    place, step = "an unknown line", exc.__traceback__
+    while step is not None:
+        _, ours, file = step.tb_frame.f_code.co_filename.rpartition("/btcts/")
+        place = f"{file}:{step.tb_lineno}" if ours else place
+        step = step.tb_next
+    return place

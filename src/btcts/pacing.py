@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 STOPPED_FOR_MS = 24 * HOUR_MS
 """When a provider that wants something changed is asked again all the same; a new API key ends the wait at once."""
 
+LONGEST_WAIT_MS = 32 * 24 * HOUR_MS
+"""No wait is longer, whatever a provider says."""
+
+ASKED_AGAIN_MS = 24 * HOUR_MS
+"""After so long a provider that waits still is asked all the same: what made it wait may be over, and CoinMarketCap
+says for nothing how many credits are left."""
+
 
 def split(
     providers: Sequence["Provider"], states: Mapping[str, ProviderState], now_ms: int
@@ -22,19 +29,26 @@ def split(
     waiting = []
     for each in providers:
         state = states.get(each.name, ProviderState())
-        timely = state.said_ms <= now_ms + FUTURE_SLACK_MS  # else the clock was set back since
-        if now_ms < state.not_before_ms and timely and state.key == each.key_id:
+        if _holds(state, now_ms) and state.key == each.key_id:
             waiting.append((each.name, state.not_before_ms, state.why))
         else:
             ready.append(each)
     return ready, tuple(waiting)
 
 
+def _holds(state: ProviderState, now_ms: int) -> bool:
+    """Whether the provider is to be left alone still."""
+    if state.said_ms > now_ms + FUTURE_SLACK_MS:  # the clock was set back since
+        return False
+    recent = not state.said_ms or now_ms < state.said_ms + ASKED_AGAIN_MS
+    return recent and now_ms < state.not_before_ms <= now_ms + LONGEST_WAIT_MS
+
+
 def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
     """The state of a provider that has answered."""
     budget = reading.not_before_ms is not None
     return ProviderState(
-        not_before_ms=reading.not_before_ms or 0,
+        not_before_ms=min(reading.not_before_ms or 0, now_ms + LONGEST_WAIT_MS),
         why="budget" if budget else "",
         answered_ms=now_ms,
         credits_left=reading.credits_left,
@@ -47,7 +61,7 @@ def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int
     """The state of a provider that has failed; a plain failure is tried again in the next cycle."""
     until_ms = 0
     if isinstance(error, ProviderLimited):
-        until_ms = error.until_ms
+        until_ms = min(error.until_ms, now_ms + LONGEST_WAIT_MS)
     elif isinstance(error, ProviderStopped):
         until_ms = now_ms + STOPPED_FOR_MS
     return ProviderState(

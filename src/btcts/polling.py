@@ -1,22 +1,28 @@
 """Asking several providers at once; a slow one is left behind, never waited for."""
 
+import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from btcts.agreement import AgreedCandles, agree_candles
-from btcts.errors import ProviderError
+from btcts.calls import StartThread, start_call, start_thread
+from btcts.errors import ProviderError, describe_unforeseen
 from btcts.model import Candles, Reading, Span
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
 T = TypeVar("T")
+
+STUCK_S = 900.0
+"""A call that has not ended by then never will: its thread may have had no memory to say so."""
+
+log = logging.getLogger(__name__)
 
 
 class Round:
@@ -93,9 +99,10 @@ class Poller:
     What is under way when its `with` block ends is left to itself, and no further span is asked for.
     """
 
-    def __init__(self, providers: Sequence["Provider"]) -> None:
+    def __init__(self, providers: Sequence["Provider"], *, start: StartThread = start_thread) -> None:
         self.providers = providers
-        self._asked: dict[str, Future[Reading]] = {}
+        self._start = start
+        self._asked: dict[str, tuple[Future[Reading], float]] = {}
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
@@ -106,13 +113,13 @@ class Poller:
 
     def latest(self, providers: Sequence["Provider"], *, within_s: float) -> tuple[list[Reading], list[ProviderError]]:
         """The prices that arrive in time, and why the others did not."""
-        until = time.monotonic() + within_s
-        for each in providers:
-            job = self._asked.get(each.name)
-            if job is None or job.done():
-                self._asked[each.name] = _begun(each.latest)
-        jobs = {each.name: self._asked[each.name] for each in providers}
-        wait(jobs.values(), timeout=max(0.0, until - time.monotonic()))
+        began = time.monotonic()
+        for provider in providers:
+            job, asked = self._asked.get(provider.name, (None, began))
+            if job is None or job.done() or began > asked + STUCK_S:
+                self._asked[provider.name] = self._begin(provider, provider.latest), began
+        jobs = {provider.name: self._asked[provider.name][0] for provider in providers}
+        wait(jobs.values(), timeout=max(0.0, began + within_s - time.monotonic()))
         readings: list[Reading] = []
         errors: list[ProviderError] = []
         for name, job in jobs.items():
@@ -128,21 +135,34 @@ class Poller:
     def candles(self, providers: Sequence["Provider"], minutes: Sequence[int], spans: Sequence[Span]) -> Round:
         """Ask the providers for the candles of the spans."""
 
-        def ask(each: "Provider") -> list[Candles]:
-            return [each.candles(span) for span in spans if not self._ended.is_set()]
+        def ask(provider: "Provider") -> Future[list[Candles]]:
+            return self._begin(provider, lambda: [provider.candles(span) for span in self._until_the_end(spans)])
 
-        return Round(minutes, {each.name: _begun(partial(ask, each)) for each in providers})
+        return Round(minutes, {provider.name: ask(provider) for provider in providers})
 
+    def _until_the_end(self, spans: Sequence[Span]) -> Iterator[Span]:
+        """The first span, and the others as long as the `with` block goes on."""
+        return (span for number, span in enumerate(spans) if number == 0 or not self._ended.is_set())
 
-def _begun(work: Callable[[], T]) -> Future[T]:
-    """What the work comes to, in a thread that no end of the process waits for."""
-    future: Future[T] = Future()
+    def _begin(self, provider: "Provider", work: Callable[[], T]) -> Future[T]:
+        """Start a call of a provider; whatever it fails with is that provider's failure."""
 
-    def do() -> None:
+        def call() -> T:
+            try:
+                return work()
+            except ProviderError:
+                raise
+            except Exception as exc:
+                raise _blame(provider, exc) from exc
+
         try:
-            future.set_result(work())
-        except BaseException as exc:  # noqa: BLE001 - who asks for the result raises it
-            future.set_exception(exc)
+            return start_call(call, start=self._start)
+        except (RuntimeError, MemoryError) as exc:
+            failed: Future[T] = Future()
+            failed.set_exception(_blame(provider, exc))
+            return failed
 
-    threading.Thread(target=do, name="provider", daemon=True).start()
-    return future
+
+def _blame(provider: "Provider", exc: Exception) -> ProviderError:
+    log.debug("%s failed", provider.name, exc_info=exc)
+    return ProviderError(provider.name, describe_unforeseen(exc))

@@ -1,6 +1,7 @@
 """What becomes of webhooks whose address is none, or whose request hangs."""
 
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -53,21 +54,15 @@ def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it()
     with open_client() as client:
         problem = Webhook(address(f"http://hooks..example.com/{SECRET}"), client).post("{}")
 
-    assert problem == "no answer from hooks..example.com (UnicodeError)"
+    assert problem == "no answer from hooks..example.com (not a valid host name)"
 
 
-@pytest.mark.parametrize(
-    ("hanging_s", "second"),
-    [
-        (0.0, "no answer from 127.0.0.1 within 0.2 s"),
-        (60.0, "an earlier request to 127.0.0.1 still hangs"),
-    ],
-)
-def test_a_request_that_hangs_blocks_others_for_a_while(hanging_s: float, second: str) -> None:
+def test_a_request_without_an_answer_is_given_up_and_the_next_one_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
-        url = address(f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        hook = Webhook(url, client, timeout_s=0.2, hanging_s=hanging_s)
+        hook = Webhook(address(f"http://127.0.0.1:{listener.getsockname()[1]}/"), client, timeout_s=0.2)
+        threads = threading.active_count()
 
         problems = [hook.post("{}"), hook.post("{}")]
 
-    assert problems == ["no answer from 127.0.0.1 within 0.2 s", second]
+        assert threading.active_count() == threads
+    assert problems == ["no answer from 127.0.0.1 within 0.2 s"] * 2

@@ -8,9 +8,13 @@ import httpx
 import pytest
 
 from btcts.errors import ProviderError
+from btcts.providers import Endpoint
+from btcts.providers.http import open_client
 from btcts.providers.kraken import Kraken
+from clocks import FakeClock
 from exchanges import Exchanges, Fault
-from providers.opening import ASKED, CALLS, Answers, Opened
+from providers.opening import ASKED, CALLS, NOW_MS, Answers, Opened, provider_at
+from raw_server import Raw, RawServer
 
 
 @pytest.mark.parametrize("slow", [Fault(trickle_s=0.03), Fault(delay_s=60)], ids=["byte by byte", "not at all"])
@@ -50,13 +54,20 @@ def test_a_body_without_an_end_is_not_read_on() -> None:
     assert body.closed.wait(2)
 
 
-def test_nothing_more_is_asked_while_a_request_hangs(opened: Opened, exchanges: Exchanges) -> None:
-    exchanges.fault("kraken", Fault(trickle_s=0.05))
-    provider = opened("kraken", timeout_s=0.1)
+ENDLESS = {
+    "headers": Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+    "early hints": Raw(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "chunks": Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "a body": Raw(b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+}
 
-    with pytest.raises(ProviderError, match=r"within 0\.1 s$"):
-        provider.latest()
-    with pytest.raises(ProviderError, match="that request still hangs"):
-        provider.latest()
 
-    assert len(exchanges.requests) == 1
+@pytest.mark.parametrize("endless", ENDLESS)
+def test_a_request_that_is_given_up_ends_with_its_connection(endless: str) -> None:
+    with RawServer(lambda _: ENDLESS[endless]) as server, open_client() as client:
+        provider = provider_at(Endpoint(server.url, 0.2), "kraken", client, FakeClock(NOW_MS))
+
+        with pytest.raises(ProviderError, match=r"within 0\.2 s$"):
+            provider.latest()
+
+        assert server.gone.wait(5)

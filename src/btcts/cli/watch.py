@@ -203,7 +203,8 @@ def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
             from btcts.alerts.webhook import Webhook, address
             from btcts.providers.http import open_client
 
-            hook = Webhook(address(wanted.webhook), stack.enter_context(open_client()))
+            url = address(wanted.webhook)
+            hook = Webhook(url, stack.enter_context(open_client(url)))
             ways["webhook"] = lambda alert: hook.post(alert_json(alert))
         yield ways
 

@@ -72,13 +72,14 @@ def open_providers(
         return
     with _httpx_without_its_command():
         from btcts.providers.http import Api, open_client
-    with open_client() as client:
-        apis = {name: Api(name, endpoints.get(name, DEFAULTS[name]), client, clock) for name in names}
-        yield [_provider(name, apis[name], clock, api_key) for name in names]
+    chosen = {name: endpoints.get(name, DEFAULTS[name]) for name in names if name != "simulated"}
+    with open_client(*(endpoint.url for endpoint in chosen.values())) as client:
+        apis = {name: Api(name, endpoint, client, clock) for name, endpoint in chosen.items()}
+        yield [_provider(name, apis.get(name), clock, api_key) for name in names]
 
 
-def _provider(name: str, api: "Api", clock: Clock, api_key: str | None) -> "Provider":
-    if name == "simulated":
+def _provider(name: str, api: "Api | None", clock: Clock, api_key: str | None) -> "Provider":
+    if api is None:
         return _class(name)(clock)
     return _class(name)(api, api_key) if name == "coinmarketcap" else _class(name)(api)
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Protocol
 
 from btcts.errors import ProviderError
@@ -20,12 +22,24 @@ END_MS = 4_102_444_800_000
 UNBOUNDED_MS = 3650 * 86_400_000
 """The reach of a provider that keeps its candles for years."""
 
+LONGEST_WAIT_MS = 32 * 86_400_000
+"""No provider is left alone for longer, whatever it says: a month, by which credits are counted, and a day."""
+
+MOST_DIGITS = 100
+"""No number is written with more characters, which keeps reading it cheap."""
+
+MOST_EXPONENT = 60
+"""No number is beyond the power of ten with this exponent, nor is anything but 0 below that with its negative."""
+
+MOST_CREDITS = 10**9
+"""No plan has more."""
+
 SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What reading a JSON value of another shape than expected raises."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
-_NUMBERS = (str, int, float, Decimal)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
 class Provider(Protocol):
@@ -64,7 +78,7 @@ def parse_price(provider: str, value: object) -> float:
 
     Raises: ProviderError for what is missing, not finite, not above 0 or above the price ceiling.
     """
-    price = _number(value)
+    price = _float(value)
     if not is_price(price):
         raise ProviderError(provider, f"{quoted(value)} is not a price")
     return price
@@ -72,8 +86,8 @@ def parse_price(provider: str, value: object) -> float:
 
 def parse_amount(provider: str, value: object) -> float:
     """The traded amount, or number of trades, that `value` spells: finite and at least 0."""
-    amount = _number(value)
-    if not (math.isfinite(amount) and amount >= 0):
+    amount = _float(value)
+    if not amount >= 0:
         raise ProviderError(provider, f"{quoted(value)} is not a traded amount")
     return amount
 
@@ -83,19 +97,26 @@ def parse_ms(provider: str, value: object, *, unit_ms: int = 1) -> int:
 
     Raises: ProviderError for what is no number and for a time before the first block or after 2100.
     """
-    try:
-        time_ms = (value if type(value) is int else Decimal(str(value))) * unit_ms
-        if GENESIS_MS <= time_ms < END_MS:
-            return int(time_ms)
-    except ArithmeticError:
-        pass
+    number = _number(value)
+    if number is not None and GENESIS_MS <= number * unit_ms < END_MS:
+        return int(number * unit_ms)
     raise ProviderError(provider, f"{quoted(value)} is not a time")
+
+
+def parse_credits(provider: str, value: object) -> int:
+    """The number of credits that `value` spells, at least 0; one that was overdrawn counts as 0."""
+    number = _number(value)
+    if number is None or abs(number) > MOST_CREDITS:
+        raise ProviderError(provider, f"{quoted(value)} is not a number of credits")
+    return max(0, int(number))
 
 
 def parse_iso_ms(provider: str, value: object) -> int:
     """The time that an ISO 8601 text with its offset spells; without the offset it would be a guess."""
     try:
-        time_ms = (datetime.fromisoformat(str(value)) - _EPOCH) // timedelta(milliseconds=1)
+        time_ms = (datetime.fromisoformat(value if isinstance(value, str) else "") - _EPOCH) // timedelta(
+            milliseconds=1
+        )
     except (ValueError, TypeError) as exc:  # no time, or one without an offset
         raise ProviderError(provider, f"{quoted(value)} is not a time") from exc
     return parse_ms(provider, time_ms)
@@ -106,12 +127,28 @@ def iso(time_ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def read_decimal(text: str) -> Decimal:
+    """The number that JSON spells with a fraction or an exponent.
+
+    Raises: ValueError for one beyond measure: to make an `int` of 1e300000000 would take hours.
+    """
+    number = _number(text)
+    if number is None:
+        raise ValueError("a number beyond measure")
+    return number
+
+
+def read_whole(text: str) -> int:
+    """The number that JSON spells in digits alone.
+
+    Raises: ValueError for one beyond measure.
+    """
+    return int(read_decimal(text))
+
+
 def quoted(value: object) -> str:
     """A value from an answer in one short line of ASCII, fit for an error message."""
-    try:
-        text = json.dumps(value, default=str)
-    except (RecursionError, ValueError):
-        text = "a value beyond measure"
+    text = json.dumps(_cut(value))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
@@ -124,10 +161,41 @@ def shape_of(provider: str, payload: Any) -> Iterator[Any]:
         raise ProviderError(provider, f"answered in an unexpected shape: {quoted(payload)}") from exc
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
-        return math.nan
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return math.nan
+def _cut(value: object, depth: int = 3) -> object:
+    """As much of a value as is ever shown."""
+    match value:
+        case str():
+            return value[:_SHOWN]
+        case list() if depth:
+            return [_cut(item, depth - 1) for item in value[: _SHOWN // 4]]
+        case dict() if depth:
+            return {_cut(str(key)): _cut(item, depth - 1) for key, item in islice(value.items(), _SHOWN // 8)}
+        case list() | dict():
+            return "..."
+        case None | bool() | float():
+            return value
+    number = _number(value)
+    if number is None:
+        return "a value beyond measure"
+    return value if isinstance(value, int) else str(number)
+
+
+def _number(value: object) -> Decimal | None:
+    """The number that a text or a number spells; None for what is none, not finite or beyond measure."""
+    match value:
+        case bool():
+            return None
+        case int() if value.bit_length() < 4 * MOST_DIGITS:
+            number = Decimal(value)
+        case float() | Decimal():
+            number = Decimal(value)
+        case str() if len(value) <= MOST_DIGITS and _NUMBER.fullmatch(value):
+            number = Decimal(value)
+        case _:
+            return None
+    return number if number.is_finite() and abs(number.adjusted()) <= MOST_EXPONENT else None
+
+
+def _float(value: object) -> float:
+    number = _number(value)
+    return math.nan if number is None else float(number)

@@ -7,7 +7,16 @@ from typing import Any
 
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
 from btcts.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
-from btcts.providers.base import iso, parse_iso_ms, parse_price, quoted, shape_of
+from btcts.providers.base import (
+    LONGEST_WAIT_MS,
+    iso,
+    parse_credits,
+    parse_iso_ms,
+    parse_price,
+    quoted,
+    read_whole,
+    shape_of,
+)
 from btcts.providers.http import Answer, Api, Reply
 
 QUOTES = "/v3/cryptocurrency/quotes/latest"
@@ -47,10 +56,10 @@ class Budget:
 
     def next_ms(self, now_ms: int) -> int:
         """When to ask again so that a tenth of the time is left when the credits are not; a minute at least."""
-        if not self.credits_left:
-            return self.reset_ms
-        spacing_s = -(-(self.reset_ms - now_ms) * 11 // (self.credits_left * 10_000))
-        return now_ms + max(spacing_s * 1000, MINUTE_MS)
+        wait_ms = self.reset_ms - now_ms
+        if self.credits_left:
+            wait_ms = -(-wait_ms * 11 // (self.credits_left * 10_000)) * 1000
+        return now_ms + min(max(wait_ms, MINUTE_MS), LONGEST_WAIT_MS)
 
 
 class CoinMarketCap:
@@ -85,7 +94,7 @@ class CoinMarketCap:
         """
         self._budget = self._budget_now()
         if self._budget and not self._budget.credits_left:
-            until_ms = self._budget.reset_ms
+            until_ms = self._next_ms(self._api.clock.now_ms())
             raise ProviderLimited(self.name, f"no credits left until {iso(until_ms)}", until_ms=until_ms)
         try:
             answer = self._ask(QUOTES, {"id": BITCOIN, "convert": "USD"})
@@ -114,7 +123,7 @@ class CoinMarketCap:
             (quote,) = (each for each in asset["quote"] if each["symbol"] == "USD")
             price = parse_price(self.name, quote["price"])
             time_ms = parse_iso_ms(self.name, quote["last_updated"])
-            return price, time_ms, int(payload["status"]["credit_count"])
+            return price, time_ms, parse_credits(self.name, payload["status"]["credit_count"])
 
     def _budget_now(self) -> Budget | None:
         now_ms = self._api.clock.now_ms()
@@ -123,7 +132,7 @@ class CoinMarketCap:
         try:
             with shape_of(self.name, self._ask(KEY_INFO, {}).payload) as payload:
                 plan, usage = payload["data"]["plan"], payload["data"]["usage"]
-                credits_left = max(0, int(usage["current_month"]["credits_left"]))
+                credits_left = parse_credits(self.name, usage["current_month"]["credits_left"])
                 reset_ms = parse_iso_ms(self.name, plan["credit_limit_monthly_reset_timestamp"])
             return Budget(credits_left, reset_ms, now_ms)
         except ProviderError:
@@ -165,17 +174,18 @@ class CoinMarketCap:
                 return now_ms - now_ms % _DAY_MS + _DAY_MS
             case 1010:  # the credits of the month
                 reset_ms = self._budget.reset_ms if self._budget else 0
-                return reset_ms if reset_ms > now_ms else _next_month_ms(now_ms)
+                return min(reset_ms, now_ms + LONGEST_WAIT_MS) if reset_ms > now_ms else _next_month_ms(now_ms)
             case 1011:  # the limit per IP address
                 return now_ms + MINUTE_MS
         return None
 
 
-def _status_of(reply: Reply) -> tuple[int | None, str]:
+def _status_of(reply: Reply) -> tuple[int | None, object]:
     """The error code (None where the reply has none) and its message."""
     try:
         status = reply.json()["status"]
-        return int(str(status["error_code"])), str(status.get("error_message"))
+        code, message = status["error_code"], status.get("error_message")
+        return read_whole(str(code) if isinstance(code, int | str) else ""), message
     except (ValueError, KeyError, TypeError, AttributeError):
         return None, ""
 

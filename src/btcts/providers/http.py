@@ -2,24 +2,25 @@
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from btcts.clock import Clock
-from btcts.errors import ConfigError, ProviderError, ProviderLimited
+from btcts.errors import ProviderError, ProviderLimited
 from btcts.providers import Endpoint
+from btcts.providers.base import LONGEST_WAIT_MS, read_decimal, read_whole
+from btcts.providers.deadlines import deadline
+from btcts.providers.routes import open_routes
+from btcts.providers.transport import LOCATION, Guarded, NoCookies
 from btcts.version import __version__
 
-MAX_BODY = 8_000_000
+MAX_BODY = 1_000_000
 """No answer that we ask for comes near this many bytes; a day of candles is about 100 kB."""
 
 DAY_MS = 86_400_000
@@ -33,42 +34,42 @@ LONGEST_WAITS_MS = {403: DAY_MS, 418: DAY_MS, 429: DAY_MS, 503: 600_000}
 _WAITS_MS = {429: 60_000, 418: 600_000}
 """How long a limit (429) or a ban (418) lasts where no Retry-After says so."""
 
-HANGING_S = 3600.0
-"""How long a request that hangs keeps others back: a server that drips headers can go on for days."""
-
 _SHOWN = 80
 """How many bytes of a bad answer an error shows."""
 
-ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_DATE_LENGTH = 64
+"""No header that is a date has more characters."""
 
 _KEEP_ALIVE_S = 30
 """Longer than the usual interval, so that a connection serves the next cycle; shorter than servers keep theirs."""
 
+ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
-def open_client() -> httpx.Client:
-    """The HTTP client that all providers share; it honours HTTPS_PROXY and SSL_CERT_FILE.
 
-    Raises: ConfigError when the environment names a proxy or a certificate file that cannot be used.
+def open_client(*urls: str | httpx.URL) -> httpx.Client:
+    """The HTTP client for requests to `urls`; it honours HTTPS_PROXY and SSL_CERT_FILE, and keeps no cookies.
+
+    Raises: ConfigError when the environment names a proxy for one of them, or certificates, that cannot be used.
     """
-    try:
-        return httpx.Client(
-            headers={"User-Agent": f"btcts/{__version__}", "Accept": "application/json"},
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_S),
-        )
-    except httpx.InvalidURL:  # its text repeats a part of the URL, which may be that of a password
-        raise ConfigError("HTTPS_PROXY or ALL_PROXY is malformed; write / in a password as %2F, : as %3A") from None
-    except (ValueError, ImportError, OSError) as exc:
-        raise ConfigError(f"no HTTP with HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE as set: {exc}") from exc
+    return httpx.Client(
+        transport=Guarded(open_routes(urls, keep_alive_s=_KEEP_ALIVE_S)),
+        cookies=NoCookies(),
+        headers={"User-Agent": f"btcts/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"},
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server sent back, whatever its status; `where` is the address without query and credentials."""
+    """What a server sent back, whatever its status.
+
+    `where` is the address without query and credentials, `location` the one that it redirects to.
+    """
 
     where: str
     status: int
     headers: Mapping[str, str]
     body: bytes
+    location: str = ""
 
     @property
     def date_ms(self) -> int | None:
@@ -81,17 +82,13 @@ class Reply:
         Raises: ValueError when it is not JSON.
         """
         try:
-            return json.loads(self.body, parse_float=Decimal, parse_constant=str)
+            return json.loads(self.body, parse_float=read_decimal, parse_int=read_whole, parse_constant=str)
         except (ArithmeticError, RecursionError) as exc:
             raise ValueError("numbers or nesting beyond measure") from exc
 
     def excerpt(self) -> str:
         """The beginning of the body in one line, without markup."""
-        text = self.body[:_SHOWN].decode(errors="replace")
-        line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-        if line.startswith("<"):
-            return "an HTML page"
-        return line + "..." * (len(self.body) > _SHOWN) if line else "an empty answer"
+        return _one_line(self.body) or "an empty answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,6 @@ class Api:
         self.clock = clock
         self._endpoint = endpoint
         self._client = client
-        self._hanging: tuple[threading.Thread, str, float] | None = None
         self._behind_ms = 0
 
     @property
@@ -142,7 +138,8 @@ class Api:
         """The error for a status other than 200."""
         problem = f"HTTP {reply.status} from {reply.where} ({detail})"
         if 300 <= reply.status < 400:
-            problem += f"; redirects are not followed: correct the url of [providers.{self.provider}]"
+            problem += f"; redirects are not followed (this one names {reply.location or 'no address'})"
+            problem += f": correct the url of [providers.{self.provider}]"
         wait_ms = self.asked_wait_ms(reply) or _WAITS_MS.get(reply.status)
         if wait_ms is None or reply.status not in LONGEST_WAITS_MS:
             return ProviderError(self.provider, problem)
@@ -150,7 +147,7 @@ class Api:
 
     def limited(self, problem: str, wait_ms: int) -> ProviderLimited:
         """The error that says to wait."""
-        return ProviderLimited(self.provider, problem, until_ms=self.clock.now_ms() + wait_ms)
+        return ProviderLimited(self.provider, problem, until_ms=self.clock.now_ms() + min(wait_ms, LONGEST_WAIT_MS))
 
     def asked_wait_ms(self, reply: Reply) -> int | None:
         """How long the headers of a reply tell us to wait: a second at least, a day at most; None where they do not."""
@@ -158,23 +155,24 @@ class Api:
         return None if asked_ms is None else min(max(asked_ms, 1000), DAY_MS)
 
     def fetch(self, path: str, query: Mapping[str, str | int], secrets: Mapping[str, str] | None = None) -> Reply:
-        """GET `path`, whatever the status, within the timeout; `secrets` are headers that no error may show.
-
-        A thread of its own does it, for neither the name look-up nor headers that trickle in have a timeout. One
-        that overran is left alone, and nothing more is asked until it has ended, for an hour at most.
-        """
-        if self._hanging and self._hanging[0].is_alive() and time.monotonic() < self._hanging[2]:
-            raise ProviderError(self.provider, f"{self._hanging[1]}, and that request still hangs")
+        """GET `path`, whatever the status, within the timeout; `secrets` are headers that no error may show."""
         url = self._url(path)
-        reply: Future[Reply] = Future()
-        worker = threading.Thread(target=self._resolve, args=(reply, url, query, secrets or {}), daemon=True)
-        worker.start()
+        timeout_s = self._endpoint.timeout_s
+        until = time.monotonic() + timeout_s
         try:
-            return reply.result(self._endpoint.timeout_s)
-        except TimeoutError:
-            late = self._late(url)
-            self._hanging = worker, late.problem, time.monotonic() + HANGING_S
-            raise late from None
+            with (
+                deadline(until),
+                self._client.stream("GET", url, params=query, headers=secrets, timeout=timeout_s) as response,
+            ):
+                body = self._read(response, until)
+        except httpx.TimeoutException as exc:
+            raise self._late(url) from exc
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
+            raise ProviderError(self.provider, f"no answer from {_where(url)} ({describe_failure(exc)})") from exc
+        location = response.headers.get(LOCATION, "").encode()
+        for secret in (secrets or {}).values():
+            body, location = (text.replace(secret.encode(), b"***") for text in (body, location))
+        return Reply(_where(url), response.status_code, response.headers, body, _one_line(location))
 
     def _url(self, path: str) -> httpx.URL:
         try:
@@ -182,34 +180,13 @@ class Api:
         except httpx.InvalidURL as exc:
             raise ProviderError(self.provider, f"the url of [providers.{self.provider}] is malformed") from exc
 
-    def _resolve(self, reply: Future[Reply], *request: Any) -> None:
-        try:
-            reply.set_result(self._get(*request))
-        except BaseException as exc:  # noqa: BLE001 - the thread that waits for the reply raises it
-            reply.set_exception(exc)
-
-    def _get(self, url: httpx.URL, query: Mapping[str, str | int], secrets: Mapping[str, str]) -> Reply:
-        deadline = time.monotonic() + self._endpoint.timeout_s
-        try:
-            with self._client.stream(
-                "GET", url, params=query, headers=secrets, timeout=self._endpoint.timeout_s
-            ) as response:
-                body = self._read(response, deadline)
-        except httpx.TimeoutException as exc:
-            raise self._late(url) from exc
-        except (httpx.HTTPError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
-            raise ProviderError(self.provider, f"no answer from {_where(url)} ({_cause(exc)})") from exc
-        for secret in secrets.values():
-            body = body.replace(secret.encode(), b"***")
-        return Reply(_where(url), response.status_code, response.headers, body)
-
-    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+    def _read(self, response: httpx.Response, until: float) -> bytes:
         body = bytearray()
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) > MAX_BODY:
                 raise ProviderError(self.provider, f"more than {MAX_BODY} bytes from {_where(response.url)}")
-            if time.monotonic() > deadline:
+            if time.monotonic() > until:
                 raise self._late(response.url)
         return bytes(body)
 
@@ -221,10 +198,31 @@ def _where(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
 
 
-def _cause(exc: Exception) -> str:
-    # The text of a LocalProtocolError shows the header at fault.
-    text = "" if isinstance(exc, httpx.LocalProtocolError) else " ".join(str(exc).split())
-    return ERRNO.sub("", text).lower() or type(exc).__name__
+def describe_failure(exc: Exception) -> str:
+    """Why there is no answer; the text of other failures may show a header."""
+    match exc:
+        case httpx.RemoteProtocolError():
+            return "the server closed the connection, or its answer is no HTTP"
+        case httpx.UnsupportedProtocol():
+            return "the address is not one of http or https"
+        case httpx.LocalProtocolError():
+            return "a header of the request has characters that none may have"
+        case httpx.InvalidURL():
+            return "it redirects to what is no address"
+        case httpx.DecodingError():
+            return str(exc)
+        case UnicodeError():
+            return "that host name cannot be one"
+    return _one_line(ERRNO.sub("", str(exc)).lower().encode()) or "the connection failed"
+
+
+def _one_line(text: bytes) -> str:
+    """The beginning of a text from a server in one line, without markup."""
+    line = "".join(char if char.isprintable() else " " for char in text[:_SHOWN].decode(errors="replace"))
+    line = " ".join(line.split())
+    if line.startswith("<"):
+        return "an HTML page"
+    return line + "..." * (len(text) > _SHOWN) if line else ""
 
 
 def _retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
@@ -236,9 +234,11 @@ def _retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
 
 
 def _http_date_ms(value: str) -> int | None:
+    if len(value) > _DATE_LENGTH:
+        return None
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):  # numbers of any length
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
 

@@ -62,14 +62,15 @@ class Kraken:
     def _ask(self, path: str, query: dict[str, str | int]) -> tuple[Answer, Any]:
         answer = self._api.fetch_json(path, query)
         with shape_of(self.name, answer.payload) as payload:
-            if errors := [str(each) for each in payload["error"] if not str(each).startswith("W")]:
-                raise self._refusal(errors[0])
+            errors = (error for error in payload["error"] if not (isinstance(error, str) and error.startswith("W")))
+            if (error := next(errors, None)) is not None:
+                raise self._refusal(error)
             # Our product comes back under another spelling, such as XXBTZUSD; there is no other key but `last`.
             (rows,) = (rows for key, rows in payload["result"].items() if key != "last")
         return answer, rows
 
-    def _refusal(self, error: str) -> ProviderError:
+    def _refusal(self, error: object) -> ProviderError:
         problem = f"refused: {quoted(error)}"
-        if error in _WAITS_MS:
+        if isinstance(error, str) and error in _WAITS_MS:
             return self._api.limited(problem, _WAITS_MS[error])
         return ProviderError(self.name, problem)

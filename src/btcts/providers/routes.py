@@ -14,6 +14,7 @@ from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBac
 
 from btcts.dialing import Dialer
 from btcts.errors import ConfigError
+from btcts.providers.deadlines import Stream, limit_wait
 from btcts.providers.proxies import Proxy, choose_proxy
 
 _LONGEST_S = 60.0
@@ -120,9 +121,9 @@ class _Backend(httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect; where it is bound and with which options is not ours to say."""
-        limit_s = timeout or _LONGEST_S
         try:
-            return _Stream(self._dialer.dial(host, port, limit_s), limit_s)
+            limit_s = limit_wait(timeout, httpcore.ConnectTimeout) or _LONGEST_S
+            return Stream(_Stream(self._dialer.dial(host, port, limit_s), limit_s))
         except TimeoutError as exc:
             raise httpcore.ConnectTimeout(self._explain(exc)) from exc
         except OSError as exc:

@@ -5,6 +5,7 @@ ascending order; candles that arrive later take one merge. A price that Redis do
 is written by the next cycle that reaches Redis, together with what that one writes anyway.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -14,7 +15,7 @@ from btcts.agreement import Verdict, agree, ahead_ms, skew_ms
 from btcts.candles import ticks_of
 from btcts.clock import Clock, next_beat
 from btcts.cycle import Cycle, Outcome, Survey, account
-from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError
+from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError, describe_unforeseen
 from btcts.memory import Memory
 from btcts.model import MINUTE_MS, Candle, Reading, Span, Tick
 from btcts.polling import Poller
@@ -27,6 +28,8 @@ ARRIVAL_S = 5.0
 
 ONCE_S = 45.0
 """How long a single run waits for late candles; it ends within 50 s."""
+
+log = logging.getLogger(__name__)
 
 SHORTEST_CADENCE_S, LONGEST_CADENCE_S = 60.0, 900.0
 """Between these the time from one single run to the next is taken for their cadence."""
@@ -280,12 +283,20 @@ def forever(
     """
     interval_ms, phase_ms = round(interval_s * 1000), round(phase_s * 1000)
     while not stopped():
-        try:
-            yield collector.cycle()
-        except (ForeignKey, NoTimeSeries):
-            raise
-        except StoreError as exc:
-            yield Cycle(clock.now_ms(), problem=str(exc))
+        yield _try_cycle(collector, clock)
         beat_ms = next_beat(clock.now_ms(), interval_ms, phase_ms)
         while not stopped() and clock.now_ms() < beat_ms:
             clock.sleep((beat_ms - clock.now_ms()) / 1000)
+
+
+def _try_cycle(collector: Collector, clock: Clock) -> Cycle:
+    """The account of a cycle, or of its failure, unless no waiting mends that."""
+    try:
+        return collector.cycle()
+    except (ForeignKey, NoTimeSeries):
+        raise
+    except StoreError as exc:
+        return Cycle(clock.now_ms(), problem=str(exc))
+    except Exception as exc:
+        log.debug("a cycle failed", exc_info=exc)
+        return Cycle(clock.now_ms(), problem=describe_unforeseen(exc))

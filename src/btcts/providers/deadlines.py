@@ -1,0 +1,64 @@
+"""Connections whose every step ends at the deadline of the call that uses them, however slowly bytes trickle in."""
+
+import math
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpcore
+
+_DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+@contextmanager
+def deadline(until: float) -> Iterator[None]:
+    """Let no step of a connection in this block go on after `until`, by the monotonic clock."""
+    token = _DEADLINE.set(until)
+    try:
+        yield
+    finally:
+        _DEADLINE.reset(token)
+
+
+def limit_wait(timeout: float | None, late: type[Exception]) -> float | None:
+    """Return how long a step may take that may take `timeout` by itself.
+
+    Raises: `late` when the deadline is over.
+    """
+    left = _DEADLINE.get() - time.monotonic()
+    if left <= 0:
+        raise late("the time is up")
+    return timeout if math.isinf(left) else min(left, left if timeout is None else timeout)
+
+
+class Stream(httpcore.NetworkStream):
+    """A connection that obeys the deadline."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read the next bytes."""
+        return self._inner.read(max_bytes, limit_wait(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write the bytes."""
+        self._inner.write(buffer, limit_wait(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        """Close it."""
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> "Stream":
+        """Return the connection, encrypted from now on."""
+        limit_s = limit_wait(timeout, httpcore.ConnectTimeout)
+        return Stream(self._inner.start_tls(ssl_context, server_hostname, limit_s))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore asks about the socket."""
+        return self._inner.get_extra_info(info)

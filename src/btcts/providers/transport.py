@@ -1,0 +1,84 @@
+"""Responses as httpx may have them: nothing in one of them makes it act, keep or unpack anything by itself."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from http.cookiejar import CookieJar
+
+import httpx
+
+LOCATION = "X-Redirect-Location"
+"""The header in which a response has where it redirects to."""
+
+PACKING = "X-Packing"
+"""The header in which a response has how its body was packed."""
+
+PIECE = 65_536
+"""How many bytes are unpacked at once."""
+
+
+class Guarded(httpx.BaseTransport):
+    """A transport without redirects, and without bodies that fill the memory.
+
+    httpx would make a request of a location even where it follows none, and fails for one that is no address, as
+    about:blank; and it would unpack what was packed, however often and whatever comes out of it.
+    """
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request on its way."""
+        response = self._inner.handle_request(request)
+        packing = response.headers.get("Content-Encoding", "")
+        renamed = {b"location": LOCATION.encode(), b"content-encoding": PACKING.encode()}
+        return httpx.Response(
+            response.status_code,
+            headers=[(renamed.get(name.lower(), name), value) for name, value in response.headers.raw],
+            stream=_Body(response, packing.lower()),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._inner.close()
+
+
+class _Body(httpx.SyncByteStream):
+    """The body of a response, unpacked as it comes in."""
+
+    def __init__(self, response: httpx.Response, packing: str) -> None:
+        self._response = response
+        self._packing = packing
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = self._response.iter_raw()
+        if self._packing in ("", "identity"):
+            return chunks
+        if self._packing == "gzip":
+            return _unpack(chunks)
+        raise httpx.DecodingError("its body is packed in a way that was not asked for")
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)  # with the header of gzip
+    for chunk in chunks:
+        if unpacker.eof:
+            raise httpx.DecodingError("its body goes on behind its end")
+        try:
+            yield unpacker.decompress(chunk, PIECE)
+            while unpacker.unconsumed_tail:
+                yield unpacker.decompress(unpacker.unconsumed_tail, PIECE)
+        except zlib.error:
+            raise httpx.DecodingError("its body is no gzip") from None
+    if not unpacker.eof:
+        raise httpx.DecodingError("its body ends too early")
+
+
+class NoCookies(CookieJar):
+    """A jar that takes nothing."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Take none."""
