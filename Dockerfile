@@ -1,13 +1,27 @@
+# The two images of docker-compose.yml. `docker compose build --pull` fetches newer patches of what they start from.
+
 # The Python and the Debian that .ci/run tests on.
 ARG BASE=python:3.11-slim-bookworm
 
+# On amd64 and arm64 the official image has the TimeSeries module, and its entrypoint loads it.
+FROM redis:8.6 AS redis
+# Modes are set here, for a clone made under a strict umask has files that nobody but its owner can read.
+COPY --chmod=0444 redis.conf /usr/local/etc/redis/redis.conf
+COPY --chmod=0555 start-redis.sh /usr/local/bin/start-redis
+CMD ["start-redis", "/usr/local/etc/redis/redis.conf"]
+
 FROM ${BASE} AS build
 WORKDIR /build
-RUN python -m venv --without-pip /opt/btcts
+RUN python -m venv --without-pip /opt/build && python -m venv --without-pip /opt/btcts
+# Dependencies are pinned by hash and installed apart from src, so that a change there does not install them anew.
+COPY requirements requirements
+RUN pip --python /opt/build/bin/python install --no-cache-dir --require-hashes -r requirements/build.txt \
+    && pip --python /opt/btcts/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
-    && pip --python /opt/btcts/bin/python install --no-cache-dir dist/*.whl
+RUN pip --python /opt/build/bin/python wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
+    && pip --python /opt/btcts/bin/python install --no-cache-dir --no-deps dist/*.whl \
+    && pip --python /opt/btcts/bin/python check
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="btcts" \
@@ -15,10 +29,12 @@ LABEL org.opencontainers.image.title="btcts" \
       org.opencontainers.image.licenses="MIT"
 
 # The base image carries its standard library uncompiled (docker-library/python#615), and a user without a writable
-# root would compile it again for every command: 14 MB against that.
-RUN python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+# root would compile it again for every command: 14 MB against that. Tests are left out: no command imports them, and
+# those of Python itself are not all meant to compile.
+RUN python -m compileall -q -x '/(site-packages|dist-packages|test|tests|idle_test)/' \
+        "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
     && useradd --uid 10001 --no-log-init --no-create-home --home-dir /var/lib/btcts btcts \
-    && install --directory --owner btcts --group btcts /var/lib/btcts
+    && install --directory --mode 0700 --owner btcts --group btcts /var/lib/btcts
 COPY --from=build /opt/btcts /opt/btcts
 
 # The Redis is another container, never the embedded one. Unsent prices are kept in the data directory: mount a

@@ -4,11 +4,15 @@ import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from btcts.config import DEFAULT_PROVIDERS, table
 
@@ -21,6 +25,9 @@ TRACKER = SERVICES["price_tracker"]
 
 ENV_NAMES = {"API_KEY", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"}
 
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+RUNTIME = "requirements/runtime.txt"
+
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 
 
@@ -29,10 +36,34 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.*)$", DOCKERFILE, re.MULTILINE)
 
 
+def stage(name: str) -> str:
+    """The stage of the Dockerfile that has this name; the last one has none."""
+    stages = re.findall(r"^FROM \S+(?: AS (\w+))?\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    return dict(stages)[name]
+
+
 def from_context() -> set[str]:
     """What the Dockerfile copies from the build context."""
     copies = [each.split() for each in instructions("COPY")]
-    return {source for words in copies if not words[0].startswith("--from") for source in words[:-1]}
+    sources = {source for words in copies if not words[0].startswith("--from") for source in words[:-1]}
+    return {source for source in sources if not source.startswith("--")}
+
+
+def pinned_in(path: str) -> dict[str, str]:
+    """The versions of a list of requirements by name."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / path).read_text(), re.MULTILINE))
+
+
+def needs_of(requirement: Requirement) -> Iterator[Requirement]:
+    """What the installed release of a package needs here, with the extras that are asked for."""
+    try:
+        texts = metadata.requires(requirement.name) or []
+    except metadata.PackageNotFoundError:  # hatchling is in the environment of a build alone
+        return
+    for needed in map(Requirement, texts):
+        extras = requirement.extras or {""}
+        if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            yield needed
 
 
 def test_the_compose_file_carries_no_obsolete_version() -> None:
@@ -41,6 +72,7 @@ def test_the_compose_file_carries_no_obsolete_version() -> None:
 
 @each_service
 def test_a_service_runs_without_root_capabilities_or_a_way_to_them(service: dict[str, Any]) -> None:
+    assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
@@ -62,11 +94,20 @@ def test_no_secret_stands_in_an_argument(service: dict[str, Any]) -> None:
 
 
 @each_service
-def test_compose_can_write_its_inline_configs_into_the_service(service: dict[str, Any]) -> None:
-    configs = service.get("configs", [])
+def test_a_service_mounts_no_file_of_the_clone_whose_modes_may_shut_it_out(service: dict[str, Any]) -> None:
+    mounts = [volume.partition(":")[0] for volume in service["volumes"]]
 
-    assert not (configs and service.get("read_only"))
-    assert all(each["mode"] == 0o444 for each in configs)
+    assert set(mounts) <= set(COMPOSE["volumes"])
+    assert "configs" not in service
+    assert "secrets" not in service
+
+
+@each_service
+def test_a_service_is_seen_to_be_healthy_within_seconds_of_being_so(service: dict[str, Any]) -> None:
+    check = service["healthcheck"]
+
+    assert check["start_period"]
+    assert re.fullmatch(r"[1-5]s", check["start_interval"])
 
 
 def test_redis_is_published_to_this_machine_alone() -> None:
@@ -77,23 +118,27 @@ def test_redis_listens_on_the_port_that_is_published_checked_and_given_to_the_tr
     port = TRACKER["environment"]["REDIS_PORT"]
 
     assert REDIS["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert f"port {port}\n" in COMPOSE["configs"]["redis_env"]["content"]
+    assert REDIS["environment"]["REDIS_PORT"] == port
     assert port in REDIS["healthcheck"]["test"]
 
 
-def test_redis_is_pinned_to_a_minor_version_of_the_official_image() -> None:
-    assert re.fullmatch(r"redis:\d+\.\d+", REDIS["image"])
+def test_redis_is_a_minor_version_of_the_official_image() -> None:
+    assert REDIS["build"] == {"context": ".", "target": "redis"}
+    assert re.search(r"^FROM redis:\d+\.\d+ AS redis$", DOCKERFILE, re.MULTILINE)
 
 
-def test_redis_runs_as_a_command_that_the_entrypoint_adds_the_modules_to() -> None:
-    assert REDIS["command"][0] == "redis-server"
+def test_redis_starts_as_the_official_entrypoint_wants_it() -> None:
+    assert not {"entrypoint", "command"} & REDIS.keys()
+    assert "ENTRYPOINT" not in stage("redis")
+    assert re.search(r"^exec docker-entrypoint\.sh redis-server ", (ROOT / "start-redis.sh").read_text(), re.MULTILINE)
 
 
-def test_redis_reads_its_config_and_what_compose_adds() -> None:
-    _, config, option, added = REDIS["command"]
+def test_redis_reads_what_is_copied_for_it_whatever_the_modes_of_the_clone_are() -> None:
+    copies = dict(re.findall(r"^COPY --chmod=0[45]{3} (\S+) (\S+)$", stage("redis"), re.MULTILINE))
+    start, config = re.findall(r'"(\S+)"', re.findall("^CMD .*$", stage("redis"), re.MULTILINE)[0])
 
-    assert f"./redis.conf:{config}:ro" in REDIS["volumes"]
-    assert (option, added) == ("--include", REDIS["configs"][0]["target"])
+    assert copies == {"redis.conf": config, "start-redis.sh": f"/usr/local/bin/{start}"}
+    assert os.access(ROOT / "start-redis.sh", os.X_OK)
 
 
 @pytest.mark.parametrize(("service", "mount"), [(REDIS, "/data"), (TRACKER, "/var/lib/btcts")])
@@ -112,8 +157,7 @@ def test_the_health_of_the_tracker_is_what_status_says() -> None:
 
 
 def test_the_tracker_can_write_to_its_state_and_tmp_only() -> None:
-    assert TRACKER["read_only"] is True
-    assert TRACKER["tmpfs"] == ["/tmp"]
+    assert TRACKER["tmpfs"] == ["/tmp:size=16m"]
     assert TRACKER["volumes"] == ["btcts_state:/var/lib/btcts"]
     assert "BTCTS_DATA_DIR=/var/lib/btcts" in DOCKERFILE
 
@@ -145,28 +189,76 @@ def test_compose_refuses_to_start_without_a_password() -> None:
 
 
 def test_the_image_receives_signals_itself_and_is_nobody() -> None:
-    final_stage = DOCKERFILE.rpartition("\nFROM ")[2]
-
-    assert 'ENTRYPOINT ["btcts"]' in final_stage
-    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", final_stage, re.MULTILINE)
-    assert "BTCTS_EMBEDDED=0" in final_stage
+    assert 'ENTRYPOINT ["btcts"]' in stage("")
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", stage(""), re.MULTILINE)
+    assert "BTCTS_EMBEDDED=0" in stage("")
 
 
 def test_the_image_fetches_nothing_by_url() -> None:
     assert instructions("ADD") == []
 
 
-def test_the_build_context_is_what_the_wheel_is_made_from() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def test_the_build_context_is_what_the_images_are_made_from() -> None:
+    project = PYPROJECT["project"]
     allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
 
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
     assert set(allowed) == from_context()
-    assert from_context() == {"src", "pyproject.toml", project["readme"], *project["license-files"]}
+    of_wheel = {"src", "pyproject.toml", project["readme"], *project["license-files"]}
+    assert from_context() == {*of_wheel, "requirements", "redis.conf", "start-redis.sh"}
+
+
+def test_a_change_of_the_sources_leaves_the_layers_of_the_dependencies_alone() -> None:
+    before, _, after = stage("build").partition("\nCOPY pyproject.toml")
+
+    assert re.findall(r"--require-hashes -r (\S+)", before) == ["requirements/build.txt", RUNTIME]
+    assert re.findall(r"^COPY (.*)$", before, re.MULTILINE) == ["requirements requirements"]
+    assert "install" in after
+    assert all("--no-deps" in command for command in re.findall(r"(?:wheel|install) --.*", after))
+    assert "--no-build-isolation" in after
+    assert "pip --python /opt/btcts/bin/python check" in after
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (RUNTIME, PYPROJECT["project"]["dependencies"]),
+        ("requirements/build.txt", PYPROJECT["build-system"]["requires"]),
+    ],
+)
+def test_what_is_pinned_satisfies_the_project_and_all_that_it_needs(path: str, wanted: list[str]) -> None:
+    pinned = pinned_in(path)
+    needed = [Requirement(text) for text in wanted]
+
+    for requirement in needed:
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{path} lacks {requirement}; its first lines say how it is made"
+        assert pinned[name] in requirement.specifier, f"{path} has {name} {pinned[name]}, wanted is {requirement}"
+        needed += [further for further in needs_of(requirement) if further not in needed]
+
+
+@pytest.mark.parametrize("path", [RUNTIME, "requirements/build.txt"])
+def test_what_is_pinned_has_hashes_and_names_no_index(path: str) -> None:
+    text = (ROOT / path).read_text()
+    blocks = re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]
+
+    assert len(blocks) == len(pinned_in(path))
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks)
+    assert "://" not in text
+    assert "-index" not in text
+
+
+def test_the_way_to_pin_anew_begins_each_list_and_pins_for_the_python_that_is_supported() -> None:
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+
+    for path in (RUNTIME, "requirements/build.txt"):
+        _, command, *_ = (ROOT / path).read_text().splitlines()
+        assert f"uv pip compile --universal --python-version {oldest} --generate-hashes" in command
+        assert command.endswith(f"-o {path}")
 
 
 def test_the_image_has_a_python_that_the_package_supports() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = PYPROJECT["project"]
     version = re.search(r"^ARG BASE=python:([\d.]+)-slim", DOCKERFILE, re.MULTILINE)
 
     assert version

@@ -1,7 +1,6 @@
-"""`redis.conf`, what Compose adds to it, and the health checks, on a real redis-server."""
+"""`redis.conf`, what `start-redis.sh` adds to it, and the health checks, on a real redis-server."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,8 +25,7 @@ HEALTHCHECKS = {name: service["healthcheck"]["test"] for name, service in COMPOS
 
 START_WITHIN_S = 20
 
-PRINTABLE = "".join(chr(code) for code in range(ord(" "), ord("~") + 1) if chr(code) not in "'\\")
-"""The characters of ASCII that .env.example allows in a password."""
+PRINTABLE = "".join(chr(code) for code in range(ord(" "), ord("~") + 1))
 
 
 @pytest.fixture
@@ -37,21 +35,24 @@ def home() -> Iterator[Path]:
         yield Path(directory)
 
 
-def interpolate(text: str, **env: str) -> str:
-    """Replace each ${NAME...} the way Compose does: once, whatever the values contain."""
-    return re.sub(r"\$\{(\w+)[^}]*\}", lambda match: env[match[1]], text)
+def start(home: Path, password: str, *, module: bool = True) -> subprocess.Popen[str]:
+    """Run the command of the service in `home`, its server on a socket instead of a port."""
+    shutil.copy(ROOT / "redis.conf", home)
+    found = binaries()
+    added = f"--loadmodule {found.module}" if module else ""
+    entrypoint = home / "docker-entrypoint.sh"
+    entrypoint.write_text(f'#!/bin/sh\nshift\nexec {found.server} "$@" --unixsocket socket {added}\n')
+    entrypoint.chmod(0o755)
+    environment = {"PATH": f"{home}:{os.environ['PATH']}", "REDISCLI_AUTH": password, "REDIS_PORT": "0"}
+    command = ["sh", str(ROOT / "start-redis.sh"), "redis.conf"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=home, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 @contextmanager
 def server(home: Path, password: str, *, module: bool = True) -> Iterator[subprocess.Popen[str]]:
-    """The service's redis-server, in `home` and on a socket instead of a port."""
-    shutil.copy(ROOT / "redis.conf", home)
-    env_conf = COMPOSE["configs"]["redis_env"]["content"]
-    (home / "env.conf").write_text(interpolate(env_conf, REDIS_PORT="0", REDIS_PASSWORD=password))
-    found = binaries()
-    command = [str(found.server), "redis.conf", "--include", "env.conf", "--unixsocket", "socket"]
-    command += ["--loadmodule", str(found.module)] if module else []
-    with subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True) as process:
+    """The service's redis-server, in `home`, until the end of the block."""
+    with start(home, password, module=module) as process:
         try:
             wait_until_ready(process)
             yield process
@@ -103,10 +104,58 @@ def test_redis_refuses_whoever_lacks_the_password(home: Path, password: str | No
         connection.ping()
 
 
-@pytest.mark.parametrize("password", ["0123", "$HOME ${HOME} $$", "größe", PRINTABLE])
+@pytest.mark.parametrize(
+    "password",
+    [
+        "0123",
+        "$HOME ${HOME} $$ `id` $(id)",
+        "größe",
+        "it's",
+        "'",
+        '"',
+        "\\",
+        "a\\",
+        '\\"',
+        " a ",
+        "#",
+        "\t\\n",
+        "%s",
+        PRINTABLE,
+    ],
+)
 def test_redis_takes_the_password_as_it_is(home: Path, password: str) -> None:
     with server(home, password), client(home, password) as connection:
         assert connection.ping()
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("two\nlines", "has a line break, which a password cannot have"),
+        ("secret\n", "has a line break, which a password cannot have"),
+        ("two\rlines", "has a line break, which a password cannot have"),
+        (" \t ", "is blank"),
+        ("", "is blank"),
+    ],
+)
+def test_a_password_that_redis_cannot_have_is_refused_before_it_starts(home: Path, password: str, problem: str) -> None:
+    with start(home, password) as process:
+        out, err = process.communicate(timeout=START_WITHIN_S)
+
+    assert (process.returncode, out) == (2, "")
+    assert err == f"REDIS_PASSWORD {problem}; set another one in .env\n"
+
+
+def test_the_password_shows_in_no_argument_and_no_file(home: Path) -> None:
+    with server(home, "secret") as process:
+        arguments = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(process.pid)], capture_output=True, check=True
+        )
+        files = [file.read_bytes() for file in home.rglob("*") if file.is_file()]
+
+    assert files
+    assert b"redis-server" in arguments.stdout
+    assert b"secret" not in b"".join([arguments.stdout, *files])
 
 
 def test_redis_loses_nothing_when_it_is_killed(home: Path) -> None:
@@ -139,6 +188,11 @@ def test_the_tracker_is_healthy_while_the_newest_price_is_fresh(home: Path, age_
         connection.ts().add("btc:price:tick", int((time.time() - age_s) * 1000), 64123.45)
 
         assert in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret") is healthy
+
+
+def test_the_tracker_logs_in_with_the_password_that_redis_took(home: Path) -> None:
+    with server(home, PRINTABLE):
+        assert in_tracker("btcts init-keys", home, PRINTABLE)
 
 
 def test_the_tracker_is_not_healthy_on_an_empty_redis(home: Path) -> None:

@@ -17,7 +17,8 @@ def main() -> None:
     from exchanges import BarsMarket, Exchanges, SimulatedMarket
     from exchanges.server import PROVIDERS
 
-    parser = argparse.ArgumentParser(description="Serve six price APIs on loopback.")
+    parser = argparse.ArgumentParser(description="Serve six price APIs.")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 is all of them")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--csv", type=Path, help="a recording of one-second bars, whose last day plays as today")
     arguments = parser.parse_args()
@@ -27,7 +28,10 @@ def main() -> None:
         market = BarsMarket(arguments.csv)
         days = _now_ms() // DAY_MS - (market.end_ms - 1) // DAY_MS
         market = BarsMarket(arguments.csv, shift_ms=days * DAY_MS)
-    with Exchanges(market, now_ms=_now_ms, port=arguments.port) as exchanges, suppress(KeyboardInterrupt):
+    with (
+        Exchanges(market, now_ms=_now_ms, port=arguments.port, host=arguments.host) as exchanges,
+        suppress(KeyboardInterrupt),
+    ):
         for name in PROVIDERS:
             sys.stdout.write(f"BTCTS_PROVIDERS_{name.upper()}_URL={exchanges.url(name)}\n")
         sys.stdout.flush()

@@ -51,17 +51,17 @@ class Exchanges:
     """Six price APIs that trade one market, each under a path of its own; a context manager.
 
     `now_ms` is their clock, a fake one or the real one. `requests` are the newest ten thousand requests, `plan` is
-    the plan of CoinMarketCap's keys.
+    the plan of CoinMarketCap's keys. `host` is the address they listen on.
     """
 
-    def __init__(self, market: Market, *, now_ms: Callable[[], int], port: int = 0) -> None:
+    def __init__(self, market: Market, *, now_ms: Callable[[], int], port: int = 0, host: str = "127.0.0.1") -> None:
         self.market = market
         self.now_ms = now_ms
         self.plan = coinmarketcap.Plan()
         self.requests: deque[Request] = deque(maxlen=10_000)
         self._faults: dict[str, Fault] = {}
         self._closed: dict[int, Minute | None] = {}
-        self._server = _Server(("127.0.0.1", port), self)
+        self._server = _Server((host, port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -76,7 +76,8 @@ class Exchanges:
 
     def url(self, provider: str) -> str:
         """The base URL of a provider."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/{provider}"
+        host, port = self._server.server_address[:2]
+        return f"http://{host}:{port}/{provider}"
 
     def endpoints(self, timeout_s: float = 5.0) -> dict[str, Endpoint]:
         """The endpoints of all providers, as `open_providers` takes them."""
