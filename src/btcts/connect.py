@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from btcts.clock import Clock, ServerClock
 from btcts.config import SIMULATED, RedisSettings, Settings, load
+from btcts.deadline import Deadline, TimelySocket
 from btcts.dialing import Dialer
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
@@ -27,25 +28,32 @@ ANSWER_TIMEOUT_S = 10.0
 
 
 def connect(
-    settings: Settings, *, clock: Clock, writes: bool, say: Callable[[str], None], dialer: Dialer | None = None
+    settings: Settings,
+    *,
+    clock: Clock,
+    writes: bool,
+    say: Callable[[str], None],
+    dialer: Dialer | None = None,
+    deadline: Deadline | None = None,
 ) -> Store:
     """The store that the settings name; nothing is sent to it before its first use.
 
     When no Redis is named the embedded one is used: commands that write install it here and start it at the first
     use, and `say` so; commands that read only find it. A server that was stopped, or does not answer, is met at the
-    first use as well: by then `collect` has somewhere else to keep a price.
+    first use as well: by then `collect` has somewhere else to keep a price. Nothing is waited for beyond the deadline.
 
     Raises:
         EmbeddedError: the embedded Redis cannot be installed, or does not run and only a command that writes starts it.
     """
     if settings.redis.url is not None:
         address = _address(settings.redis, dialer or Dialer())
-        pool = ConnectionPool(connection_class=_CLASSES[settings.redis.scheme], **address, **_OPTIONS)
+        kind = _CLASSES[settings.redis.scheme]
+        pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **_OPTIONS)
         return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if writes:
         embedded.prepare(say)
-        return embedded_store(embedded, clock=clock, say=say)
+        return embedded_store(embedded, clock=clock, say=say, deadline=deadline)
     known = embedded.status()
     if known.pid and not known.running:
         raise EmbeddedError(
@@ -58,10 +66,18 @@ def connect(
     return embedded_store(embedded, clock=clock)
 
 
-def embedded_store(embedded: Embedded, *, clock: Clock, say: Callable[[str], None] | None = None) -> Store:
+def embedded_store(
+    embedded: Embedded, *, clock: Clock, say: Callable[[str], None] | None = None, deadline: Deadline | None = None
+) -> Store:
     """The store of an embedded redis-server, which with `say` is started again whenever it is found dead."""
-    revive = (lambda: embedded.ensure(say)) if say else (lambda: None)
-    pool = ConnectionPool(connection_class=_EmbeddedConnection, path=str(embedded.socket), revive=revive, **_OPTIONS)
+    limit = deadline or Deadline()  # which never comes
+    pool = ConnectionPool(
+        connection_class=_EmbeddedConnection,
+        path=str(embedded.socket),
+        revive=(lambda: embedded.ensure(say, within_s=limit.left_s)) if say else (lambda: None),
+        deadline=deadline,
+        **_OPTIONS,
+    )
     return Store(redis.Redis(connection_pool=pool), clock=clock, where=EMBEDDED)
 
 
@@ -106,11 +122,32 @@ def _address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:
     return {**place, "db": named.db, "username": named.username, "password": password}
 
 
-class _EmbeddedConnection(UnixDomainSocketConnection):
+class _Timely:
+    """What a connection inherits from first to wait for nothing beyond a deadline, where there is one."""
+
+    def __init__(self, *, deadline: Deadline | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._deadline = deadline
+
+    def _connect(self) -> Any:
+        if self._deadline is None:
+            return super()._connect()  # type: ignore[misc]
+        self.socket_connect_timeout = self._deadline.limit(CONNECT_TIMEOUT_S)
+        self.socket_timeout = self._deadline.limit(ANSWER_TIMEOUT_S)
+        connection = TimelySocket(super()._connect(), self._deadline)  # type: ignore[misc]
+        connection.settimeout(ANSWER_TIMEOUT_S)
+        return connection
+
+
+class _UnixConnection(_Timely, UnixDomainSocketConnection):
+    """A connection to a server on this machine."""
+
+
+class _EmbeddedConnection(_UnixConnection):
     """A connection to a server that may have been killed, and then lives again."""
 
     def __init__(self, *, revive: Callable[[], object], **options: Any) -> None:
-        super().__init__(**options)  # type: ignore[no-untyped-call]
+        super().__init__(**options)
         self._revive = revive
 
     def connect(self) -> None:
@@ -136,11 +173,15 @@ class _DialedConnection(Connection):
         return connection
 
 
-class _DialedTlsConnection(SSLConnection, _DialedConnection):
-    """The same with TLS, which `SSLConnection` puts upon the connection of the next class."""
+class _PlainConnection(_Timely, _DialedConnection):
+    """A connection without TLS."""
 
 
-_CLASSES = {"redis": _DialedConnection, "rediss": _DialedTlsConnection, "unix": UnixDomainSocketConnection}
+class _TlsConnection(_Timely, SSLConnection, _DialedConnection):
+    """A connection with TLS, which `SSLConnection` puts upon that of the next class."""
+
+
+_CLASSES = {"redis": _PlainConnection, "rediss": _TlsConnection, "unix": _UnixConnection}
 
 _OPTIONS: dict[str, Any] = {
     "protocol": 3,

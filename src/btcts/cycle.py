@@ -77,6 +77,33 @@ class Survey:
         return known is not None and known.answered_ms is not None and known.answered_ms >= known.said_ms
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Until when a cycle does what, by the monotonic clock, in s; it takes `limit_s` at most from when it `began`.
+
+    Late candles are waited for until `patience_s` after that, where the rest leaves time to write them.
+    """
+
+    began: float
+    patience_s: float
+    limit_s: float
+
+    @property
+    def survey(self) -> float:
+        """Until when Redis may say what there is; then there is still time to ask for a price."""
+        return self.began + 0.8 * self.limit_s
+
+    @property
+    def store(self) -> float:
+        """Until when Redis is talked to; then there is still time to spool the price."""
+        return self.began + 0.94 * self.limit_s
+
+    def find_candles(self, surveyed: float) -> float:
+        """Until when candles are waited for, where Redis had said by `surveyed` what there is: writing takes longer."""
+        latest = min(self.began + 0.9 * self.limit_s, self.store - 2 * (surveyed - self.began))
+        return min(self.began + self.patience_s, latest)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a cycle that `began` (by the monotonic clock, in s) has done so far.

@@ -231,6 +231,15 @@ def test_a_lock_held_by_a_process_that_does_not_answer_is_told_with_its_pid(
         hasty.ensure(said.append)
 
 
+def test_who_is_in_a_hurry_waits_for_a_lock_no_longer_than_that(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append).unlink()
+
+    with pytest.raises(EmbeddedError, match=r"does not answer at .* after 0\.02 s"):
+        Embedded(data_dir, redis_server=binaries().server).ensure(said.append, within_s=0.02)
+
+
 def test_a_server_that_somebody_else_is_starting_is_waited_for(
     embedded: Embedded, data_dir: Path, said: list[str]
 ) -> None:

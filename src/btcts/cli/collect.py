@@ -109,16 +109,18 @@ def _collector(
     """A collector on the store and the providers that the settings name, and its clock."""
     from btcts.clock import ServerClock
     from btcts.connect import connect, memory_file, spool_of
+    from btcts.deadline import Deadline
     from btcts.memory import Memory
     from btcts.polling import Poller
     from btcts.providers import Endpoint, open_providers
     from btcts.services.collect import Collector
 
     clock = ServerClock(stop)
+    deadline = Deadline() if cadence_s is None else None
     endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
-        connect(settings, clock=clock, writes=True, say=common.say) as store,
+        connect(settings, clock=clock, writes=True, say=common.say, deadline=deadline) as store,
         open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
         Poller(providers) as poller,
     ):
@@ -131,6 +133,7 @@ def _collector(
             salt=round(_chance(2**32)),
             spool=spool_of(settings),
             memory=Memory(memory_file(settings), now_ms=clock.now_ms()),
+            deadline=deadline or Deadline(),
         )
         yield collector, clock
 

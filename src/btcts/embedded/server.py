@@ -85,10 +85,10 @@ class Embedded:
         if not needless:
             self._ready(say)
 
-    def ensure(self, say: Say) -> Path:
+    def ensure(self, say: Say, *, within_s: float = inf) -> Path:
         """The socket of the running server, which is installed and started if need be, but not after a `stop`."""
         if not answers(self.socket):
-            self._bring_up(say)
+            self._bring_up(say, min(self._patience_s, within_s))
         return self.socket
 
     def start(self, say: Say) -> Status:
@@ -168,12 +168,12 @@ class Embedded:
             self._places.create()
             return self.find() or self.install(say)
 
-    def _bring_up(self, say: Say) -> None:
+    def _bring_up(self, say: Say, limit_s: float) -> None:
         """Start the server, or wait for the one that somebody else is starting."""
         self._refuse_when_stopped()
         binaries, places, begin = self._ready(say), self._places, None
         with self._explained():
-            for _ in self._attempts():
+            for _ in self._attempts(limit_s):
                 if answers(places.socket):
                     if begin is not None:
                         self._note(binaries)
@@ -183,7 +183,7 @@ class Embedded:
                         begin = self._launch(binaries, lock, begin, say)
         raise EmbeddedError(
             f"{self._holder()} has {places.lock} but does not answer at {places.socket} "
-            f"after {self._patience_s:g} s; see {places.log}, then end that process"
+            f"after {limit_s:.3g} s; see {places.log}, then end that process"
         )
 
     def _note(self, binaries: Binaries) -> None:

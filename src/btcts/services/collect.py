@@ -9,12 +9,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from math import inf
 
 from btcts import healing, pacing
 from btcts.agreement import Verdict, agree, ahead_ms, skew_ms
 from btcts.candles import ticks_of
 from btcts.clock import Clock, next_beat
-from btcts.cycle import Cycle, Outcome, Survey, account
+from btcts.cycle import Cycle, Limits, Outcome, Survey, account
+from btcts.deadline import Deadline
 from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError, describe_unforeseen
 from btcts.memory import Memory
 from btcts.model import MINUTE_MS, Candle, Reading, Span, Tick
@@ -26,8 +28,8 @@ from btcts.store import Inspection, Store
 ARRIVAL_S = 5.0
 """How long a cycle waits for prices and candles before it writes what it has."""
 
-ONCE_S = 45.0
-"""How long a single run waits for late candles; it ends within 50 s."""
+ONCE_S = 50.0
+"""How long a single run takes at most."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class Collector:
 
     `cadence_s` is the interval at which it runs, by which readers judge staleness (None: the time since the last
     cycle of any collector); `quorum` the number of providers that must agree; `salt` tells collectors apart; in
-    `spool` prices wait while Redis is away, and without one they are lost; `memory` is what it knows without Redis.
+    `spool` prices wait while Redis is away, and without one they are lost; `memory` is what it knows without Redis;
+    `deadline` is that of the store's connections.
     """
 
     store: Store
@@ -53,14 +56,15 @@ class Collector:
     salt: int = 0
     spool: Spool | None = None
     memory: Memory = field(default_factory=Memory)
+    deadline: Deadline = field(default_factory=Deadline)
     _settling: Settling = field(init=False)
     _doubted: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt)
 
-    def cycle(self, *, patience_s: float = 0.0) -> Cycle:
-        """Do one cycle, and wait for late candles until `patience_s` after its start.
+    def cycle(self, *, patience_s: float = 0.0, limit_s: float = inf) -> Cycle:
+        """Do one cycle within `limit_s`, and wait for late candles until `patience_s` after its start.
 
         Raises:
             ForeignKey: one of our names belongs to somebody else.
@@ -68,7 +72,11 @@ class Collector:
             StoreError: the store holds simulated prices and the providers are real, or the other way round.
         """
         outcome = Outcome()
+        limits = Limits(outcome.began, patience_s, limit_s)
+        self.deadline.set(limits.survey)
         survey = self._survey(outcome)
+        until = limits.find_candles(time.monotonic())
+        self.deadline.set(limits.store)
         self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
         ready, waiting = pacing.split(self.poller.providers, survey.state.providers, survey.now_ms)
         if not self._doubted:
@@ -89,7 +97,7 @@ class Collector:
         if doubt or survey.poisoned:
             self._settling.abandon()
         else:
-            errors += self._deliver(_tick(verdict), survey, outcome, until=outcome.began + patience_s)
+            errors += self._deliver(_tick(verdict), survey, outcome, until=until)
         self._remember(survey, verdict, readings, errors, outcome)
         return account(survey, verdict, outcome, errors, waiting)
 
@@ -227,11 +235,12 @@ class Collector:
         )
         self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
         self.memory.newest = _tick(verdict) or survey.newest
-        with outcome.noting():
-            if outcome.away:
-                self.memory.keep()
-            else:
+        if not outcome.away:
+            with outcome.noting():
                 self.memory.tell(self.store)
+        if outcome.away:
+            with outcome.noting():
+                self.memory.keep()
 
 
 def _phrases(repaired: Inspection) -> tuple[str, ...]:
@@ -268,9 +277,9 @@ def _tick(verdict: Verdict) -> Tick | None:
     return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None
 
 
-def once(collector: Collector) -> Cycle:
-    """One cycle that waits for late candles; ends within 50 s."""
-    return collector.cycle(patience_s=ONCE_S)
+def once(collector: Collector, *, limit_s: float = ONCE_S) -> Cycle:
+    """One cycle that waits for late candles, and ends within the limit."""
+    return collector.cycle(patience_s=limit_s, limit_s=limit_s)
 
 
 def forever(
