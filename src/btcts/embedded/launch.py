@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from btcts.embedded.binaries import Binaries
+from btcts.embedded.children import PASSED_ON, pick_environment
 from btcts.embedded.places import Places
 from btcts.embedded.wire import answers
 from btcts.errors import EmbeddedError
-
-PASSED_ON = ("HOME", "LD_LIBRARY_PATH", "PATH", "TZ")
-"""The server's environment: none of the user's secrets, and no locale, since it ends when that is not installed."""
 
 LOG_LIMIT = 1 << 20
 """A log with more bytes than this becomes `redis.log.1` when a server starts."""
@@ -48,7 +46,8 @@ def launch(binaries: Binaries, places: Places, lock: int) -> int:
     with places.log.open("ab") as log:
         subprocess.run(
             [*_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)],
-            env=_environment(),
+            cwd=places.data_dir,
+            env=pick_environment(PASSED_ON),
             pass_fds=(lock,),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -66,7 +65,13 @@ def rehearse(binaries: Binaries, places: Places, lock: int, attempts: Iterable[N
     with (
         places.log.open("ab") as log,
         subprocess.Popen(
-            command, env=_environment(), pass_fds=(lock,), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command,
+            cwd=places.data_dir,
+            env=pick_environment(PASSED_ON),
+            pass_fds=(lock,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         ) as server,
     ):
         for _ in attempts:
@@ -79,7 +84,8 @@ def rehearse(binaries: Binaries, places: Places, lock: int, attempts: Iterable[N
 def become(binaries: Binaries, places: Places, lock: int) -> NoReturn:
     """Turn this process into the server, which keeps the lock and talks on stdout."""
     os.set_inheritable(lock, True)
-    os.execve(binaries.server, _command(binaries, places), _environment())
+    os.chdir(places.data_dir)
+    os.execve(binaries.server, _command(binaries, places), pick_environment(PASSED_ON))
 
 
 def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
@@ -128,10 +134,6 @@ def _command(binaries: Binaries, places: Places) -> list[str]:
         "maxmemory-policy": "noeviction",
     }
     return [str(binaries.server), *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
-
-
-def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def _prepare(places: Places) -> int:
