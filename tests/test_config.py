@@ -121,7 +121,7 @@ class TestPrecedence:
     def test_a_named_file_must_exist(self, place: Place) -> None:
         message = place.refusal({"BTCTS_CONFIG": "other.toml"})
 
-        assert message == "other.toml: cannot be read (No such file or directory)"
+        assert message == "other.toml: cannot be read (no such file or directory)"
 
 
 class TestDefaults:
@@ -492,7 +492,7 @@ class TestSecrets:
         [
             ("abc\n".encode("utf-16"), "{} is not a text file in UTF-8"),
             ("abc\n".encode("utf-16-le"), "{} is not a text file in UTF-8"),
-            (b"k" * 2_000_000, "cannot read {} (Larger than 1048576 bytes)"),
+            (b"k" * 2_000_000, "cannot read {} (larger than 1048576 bytes)"),
             (b"\xef\xbb\xbf\r\n", "the value is not text, or empty"),
             (b"abc\ndef\n", "the key has a blank or a character that is not ASCII inside"),
         ],
@@ -512,7 +512,7 @@ class TestSecrets:
 
     def test_a_file_without_end_is_refused(self) -> None:
         assert refused({"REDIS_PASSWORD_FILE": "/dev/zero"}) == (
-            "environment REDIS_PASSWORD_FILE: cannot read /dev/zero (Larger than 1048576 bytes)"
+            "environment REDIS_PASSWORD_FILE: cannot read /dev/zero (larger than 1048576 bytes)"
         )
 
     def test_a_file_of_a_secret_must_be_readable_text(self, tmp_path: Path) -> None:
@@ -524,8 +524,8 @@ class TestSecrets:
         messages = [refused({"API_KEY_FILE": str(path)}) for path in (tmp_path / "absent", tmp_path, binary, empty)]
 
         assert messages == [
-            f"environment API_KEY_FILE: cannot read {tmp_path}/absent (No such file or directory)",
-            f"environment API_KEY_FILE: cannot read {tmp_path} (Is a directory)",
+            f"environment API_KEY_FILE: cannot read {tmp_path}/absent (no such file or directory)",
+            f"environment API_KEY_FILE: cannot read {tmp_path} (is a directory)",
             f"environment API_KEY_FILE: {binary} is not a text file in UTF-8",
             "environment API_KEY_FILE: the value is not text, or empty",
         ]
@@ -707,7 +707,7 @@ class TestUnknown:
     def test_a_folder_in_the_place_of_a_file_is_refused(self, place: Place) -> None:
         (place.project / "btcts.toml").mkdir()
 
-        assert place.refusal() == "btcts.toml: cannot be read (Is a directory)"
+        assert place.refusal() == "btcts.toml: cannot be read (is a directory)"
 
     def test_a_byte_order_mark_does_no_harm(self, place: Place) -> None:
         place.project_file("\ufeff[collect]\nquorum = 2")
@@ -769,5 +769,5 @@ class TestSample:
     def test_a_place_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
 
-        with pytest.raises(ConfigError, match=r"cannot write .*/file/config\.toml \((Not a directory|File exists)\)"):
+        with pytest.raises(ConfigError, match=r"cannot write .*/file/config\.toml \((not a directory|file exists)\)"):
             write_file(tmp_path / "file" / "config.toml", "text", overwrite=False)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from btcts.causes import describe
 from btcts.errors import ConfigError
 from btcts.layout import window
 from btcts.model import MINUTE_MS, PRICE_CEILING, Candle, Span, is_price
@@ -132,8 +133,7 @@ def _lines(source: CandleSource) -> Iterator[str]:
 
 
 def _unreadable(name: str, exc: Exception) -> ConfigError:
-    reason = (getattr(exc, "strerror", None) or str(exc)).lower()
-    return ConfigError(f"{name!r} cannot be read ({reason}); name a CSV file of candles, or - for stdin")
+    return ConfigError(f"{name!r} cannot be read ({describe(exc)}); name a CSV file of candles, or - for stdin")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from btcts import durable, pacing
+from btcts.causes import describe
 from btcts.errors import ProviderError, SpoolError
 from btcts.model import ProviderState, Reading, Tick
 from btcts.store import State, Store, state
@@ -90,10 +91,8 @@ class Memory:
         try:
             yield
         except OSError as exc:
-            reason = (exc.strerror or str(exc)).lower()
-            raise SpoolError(
-                f"what the providers said {what} {self._file} ({reason}); repair that folder, or set BTCTS_DATA_DIR"
-            ) from exc
+            problem = f"what the providers said {what} {self._file} ({describe(exc)})"
+            raise SpoolError(f"{problem}; repair that folder, or set BTCTS_DATA_DIR") from exc
 
 
 def _read(file: Path, now_ms: int) -> State:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from btcts import durable
+from btcts.causes import describe
 from btcts.errors import SpoolError
 from btcts.layout import window
 from btcts.model import Tick, is_price
@@ -138,9 +139,8 @@ class Spool:
         try:
             yield
         except OSError as exc:
-            reason = (exc.strerror or str(exc)).lower()
             raise SpoolError(
-                f"{what} in {self._folder} ({reason}); free or repair that folder, or set BTCTS_DATA_DIR"
+                f"{what} in {self._folder} ({describe(exc)}); free or repair that folder, or set BTCTS_DATA_DIR"
             ) from exc
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from btcts.foreign import plain
 from btcts.model import Tick, is_price
 
 Reader = Callable[[Any], Any]
@@ -40,12 +41,12 @@ def excerpt(value: object) -> str:
     """The beginning of a value, in printable ASCII."""
     text = value if isinstance(value, str) else json.dumps(value)
     shown = text[:_SHOWN].encode("ascii", "backslashreplace").decode()
-    return "".join(char if char.isprintable() else "?" for char in shown) + "..." * (len(text) > _SHOWN)
+    return plain(shown) + "..." * (len(text) > _SHOWN)
 
 
 def clean(text: str) -> str:
     """The text as `read_text` takes it: printable, and not too long."""
-    return "".join(char if char.isprintable() else " " for char in text[:LONGEST_TEXT])
+    return plain(text[:LONGEST_TEXT])
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -324,7 +324,7 @@ def test_a_name_that_is_too_long_for_a_folder_is_an_error_that_names_it(
     folder = tmp_path / ("x" * 300)
     embedded = Embedded(folder, redis_server=binaries().server)
 
-    with pytest.raises(EmbeddedError, match=f"cannot use {folder} .*File name too long"):
+    with pytest.raises(EmbeddedError, match=f"cannot use {folder} .*file name too long"):
         getattr(embedded, act)(said.append)
 
 

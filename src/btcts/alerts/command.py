@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from btcts.causes import describe
 from btcts.errors import ConfigError
 
 TIMEOUT_S = 30.0
@@ -42,7 +43,7 @@ class Command:
                 start_new_session=True,
             )
         except OSError as exc:
-            return f"{self.arguments[0]} does not start ({(exc.strerror or str(exc)).lower()})"
+            return f"{self.arguments[0]} does not start ({describe(exc)})"
         with process:
             return self._ended(process, document)
 

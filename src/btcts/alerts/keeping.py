@@ -16,6 +16,7 @@ from typing import Any
 
 from btcts import durable
 from btcts.alerts.judging import Alert, Standing
+from btcts.causes import describe
 from btcts.errors import ConfigError, SpoolError
 
 VERSION = 1
@@ -100,8 +101,7 @@ class Keeper:
         try:
             yield
         except OSError as exc:
-            reason = (exc.strerror or str(exc)).lower()
-            problem = f"the state of alerts cannot be kept in {self._folder} ({reason})"
+            problem = f"the state of alerts cannot be kept in {self._folder} ({describe(exc)})"
             raise SpoolError(f"{problem}; free or repair that folder, or set BTCTS_DATA_DIR") from exc
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 
+from btcts.causes import describe
 from btcts.config.textfile import read_text
 from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.deadlines import deadline
@@ -75,5 +76,5 @@ def _content(path: str) -> str:
     try:
         return read_text(Path(path)).strip()
     except (OSError, ValueError) as exc:
-        reason = (getattr(exc, "strerror", None) or "is no text").lower()
+        reason = describe(exc) if isinstance(exc, OSError) else "is no text"
         raise ConfigError(f"--webhook @{path} cannot be read ({reason}); put the address there") from exc

@@ -13,6 +13,7 @@ from btcts.cli import backfill, collect, config, demo, keys, prune, server, show
 from btcts.cli.completion import lighten_when_completing
 from btcts.cli.help import Command, Group
 from btcts.cli.mistakes import explained
+from btcts.cli.output import complain, report_traceback
 from btcts.errors import BtctsError
 from btcts.version import __version__
 
@@ -103,9 +104,7 @@ def main() -> NoReturn:
             _silence_stdout()
             problem = f"stdout takes no more ({os.strerror(exc.errno).lower()})"
             _fail(f"{problem}; free its disk, or send it elsewhere", UNPRINTABLE)
-        import traceback  # costly, and needed on the worst day only
-
-        traceback.print_exc()
+        report_traceback()
         _fail("this is a bug in btcts; please report it with the lines above", UNEXPECTED)
 
 
@@ -124,5 +123,5 @@ def _silence_stdout() -> None:
 
 def _fail(line: str, code: int) -> NoReturn:
     with suppress(OSError):
-        typer.echo(f"btcts: {line}", err=True)
+        complain(line)
     sys.exit(code)

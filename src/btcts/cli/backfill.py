@@ -11,6 +11,7 @@ import typer
 from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.moments import Moment, hours_ago, moment
+from btcts.cli.output import complain, emit, open_console, tell, tell_page
 from btcts.errors import ConfigError, ProviderError
 
 if TYPE_CHECKING:
@@ -140,8 +141,10 @@ def _foretell(plan: "Plan", format: LineFormat) -> int:
     """Print what would be done; the exit code."""
     from btcts.render import backfill as render
 
-    for line in [render.plan_json(plan)] if format is LineFormat.json else render.plan_lines(plan):
-        typer.echo(line)
+    if format is LineFormat.json:
+        emit(render.plan_json(plan))
+    else:
+        tell_page("\n".join(render.plan_lines(plan)))
     return 0
 
 
@@ -171,18 +174,16 @@ def _shown(plan: "Plan", format: LineFormat, common: Common) -> Iterator[Callabl
     from btcts.render import backfill as render
 
     if format is LineFormat.json:
-        yield lambda chunk: typer.echo(render.chunk_json(chunk))
+        yield lambda chunk: emit(render.chunk_json(chunk))
     elif common.quiet:
         yield lambda chunk: None
     else:
         for line in render.head_lines(plan):
-            typer.echo(line)
+            tell(line)
         if common.verbose or not _on_terminal():
-            yield lambda chunk: typer.echo(render.chunk_line(chunk))
+            yield lambda chunk: tell(render.chunk_line(chunk))
         else:
-            from rich.console import Console
-
-            with render.progress_bar(plan, Console(stderr=True, no_color=common.no_color or None)) as move:
+            with render.progress_bar(plan, open_console(stderr=True, no_color=common.no_color)) as move:
                 yield move
 
 
@@ -196,9 +197,9 @@ def _conclude(plan: "Plan", summary: "Summary", format: LineFormat, common: Comm
     from btcts.render import backfill as render
 
     if format is LineFormat.json:
-        typer.echo(render.summary_json(plan, summary, interrupted=interrupted))
+        emit(render.summary_json(plan, summary, interrupted=interrupted))
         return
     failure = interrupted or summary.in_vain
     if failure or not common.quiet:
         for line in render.summary_lines(plan, summary, interrupted=interrupted):
-            typer.echo(f"btcts: {line}" if failure else line, err=failure)
+            (complain if failure else tell)(line)

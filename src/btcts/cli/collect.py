@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, ProviderOption, echo, with_common_options
+from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell, tell_on
 from btcts.cli.stopping import stopped_by_signals
 from btcts.errors import ConfigError, ProviderError, StoreError
 
@@ -69,7 +70,7 @@ def _once(settings: "Settings", common: Common, format: LineFormat, jitter: floa
         cycle = once(collector)
     wrong = bool(cycle.problem)
     if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
-        typer.echo(_line(cycle, format), err=format is LineFormat.text and wrong)
+        _print(cycle, format, failed=wrong)
     return _exit_code(cycle)
 
 
@@ -91,7 +92,7 @@ def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
         phase_s = _chance(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
-                echo(_line(cycle, format))
+                tell_on(_line(cycle, format))
     return 0
 
 
@@ -136,6 +137,14 @@ def _collector(
             deadline=deadline or Deadline(),
         )
         yield collector, clock
+
+
+def _print(cycle: "Cycle", format: LineFormat, *, failed: bool) -> None:
+    """Print a cycle, the line of one that failed on stderr."""
+    if format is LineFormat.json:
+        emit(_line(cycle, format))
+    else:
+        tell(_line(cycle, format), err=failed)
 
 
 def _line(cycle: "Cycle", format: LineFormat) -> str:

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from btcts.cli.completion import provider_names
+from btcts.cli.output import complain, open_console
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,26 +82,11 @@ class Common(NamedTuple):
     def say(self, line: str) -> None:
         """Talk, on stderr."""
         if not self.quiet:
-            typer.echo(f"btcts: {line}", err=True)
+            complain(line)
 
     def console(self) -> "Console":
-        """Where tables go: without colour when it is unwanted or nobody would see it (NO_COLOR, TERM=dumb, a pipe)."""
-        from rich.console import Console, ConsoleDimensions
-
-        console = Console(no_color=self.no_color or None, highlight=False)
-        if console.is_dumb_terminal:  # which rich takes to have 80 columns
-            console.size = ConsoleDimensions(*shutil.get_terminal_size())
-        return console
-
-
-def echo(line: str) -> None:
-    """Print a line of a command that goes on: a log on a disk that is full does not end it."""
-    try:
-        typer.echo(line)
-    except BrokenPipeError:
-        raise
-    except OSError:
-        return
+        """Where tables go."""
+        return open_console(no_color=self.no_color)
 
 
 _OPTIONS: dict[str, tuple[Any, object]] = {

@@ -10,6 +10,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.help import Command, Group
+from btcts.cli.output import emit, tell
 from btcts.errors import ConfigError
 
 
@@ -58,7 +59,7 @@ def show(
 
     settings = common()
     if format is SettingsFormat.json:
-        typer.echo(settings_json(settings, time.time_ns() // 1_000_000))
+        emit(settings_json(settings, time.time_ns() // 1_000_000))
     else:
         settings_table(settings, common.console())
 
@@ -104,11 +105,13 @@ def path(*, common: Common) -> None:
     from btcts.config import config_files
 
     for file in config_files(os.environ, config_path=common.config):
-        typer.echo(f"{file.path}  {_presence(file.path)}")
+        tell(f"{file.path}  {_presence(file.path)}")
 
 
 def _presence(file: Path) -> str:
     try:
         return "present" if file.exists() else "absent"
     except OSError as exc:
-        return f"not to be read ({(exc.strerror or str(exc)).lower()})"
+        from btcts.causes import describe
+
+        return f"not to be read ({describe(exc)})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from btcts.cli.common import Common, with_common_options
+from btcts.cli.output import emit, tell, tell_page
 from btcts.cli.printer import Form, Printer, put
 from btcts.cli.stopping import ended_by_signals
 from btcts.errors import ConfigError
@@ -65,16 +66,16 @@ def demo(
         Poller(providers) as poller,
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
-        typer.echo(f"collected: {cycle_line(cycle, utc=False)}", err=svg == "-")
+        tell(f"collected: {cycle_line(cycle, utc=False)}", err=svg == "-")
         views = _views(store)
     if svg == "-":
-        typer.echo(_picture(views, common))
+        emit(_picture(views, common))
         return
     _print(views, common)
     if svg is not None:
         put(svg, _picture(views, common))
         common.say(f"the picture is in {svg}")
-    typer.echo(NEXT)
+    tell_page(NEXT)
 
 
 def _refuse_early(svg: str | None, common: Common) -> None:
@@ -100,7 +101,7 @@ def _views(store: "Store") -> list["View"]:
 def _print(views: list["View"], common: Common) -> None:
     """Each view under the command that shows it."""
     for (command, form, _), view in zip(SCREENS, views, strict=True):
-        typer.echo(f"\n$ {command}")
+        tell_page(f"\n$ {command}")
         Printer(form, False, common).print(view, height=CHART_HEIGHT)
 
 

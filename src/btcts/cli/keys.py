@@ -6,6 +6,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell_page
 
 
 @with_common_options
@@ -35,5 +36,7 @@ def init_keys(
 
     with connect(common(), clock=ServerClock(), writes=not dry_run, say=common.say) as store:
         outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
-    printed = keys_json if format is LineFormat.json else keys_text
-    typer.echo(printed(outcome, dry_run=dry_run))
+    if format is LineFormat.json:
+        emit(keys_json(outcome, dry_run=dry_run))
+    else:
+        tell_page(keys_text(outcome, dry_run=dry_run))

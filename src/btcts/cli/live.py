@@ -12,8 +12,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
+from btcts.cli.output import complain, emit
 from btcts.cli.screen import Screen
 from btcts.clock import Clock
 from btcts.errors import StoreError, StoreUnreachable
@@ -41,12 +40,12 @@ def stream(views: Iterator[View | StoreError], text: Callable[[View], str], wher
         before, sight = sight, _after(sight, each)
         if isinstance(each, StoreError):
             if before and not before.away:
-                typer.echo(f"btcts: {each}; trying again", err=True)
+                complain(f"{each}; trying again")
         else:
             if before and before.away:
-                typer.echo(f"btcts: Redis at {where} answers again", err=True)
+                complain(f"Redis at {where} answers again")
             if not before or before.view.newest != each.newest:
-                typer.echo(text(each))
+                emit(text(each))
 
 
 def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, interval_s: float) -> NoReturn:

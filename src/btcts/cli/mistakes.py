@@ -16,7 +16,7 @@ def explained(mistake: Any) -> str:
     line = _unknown_option(mistake) or _wrong_value(mistake) or _lowered(mistake.format_message())
     if "; " not in line:
         line += f"; see {mistake.ctx.command_path if mistake.ctx else 'btcts'} --help"
-    return "".join(each if each.isprintable() else " " for each in line)
+    return line
 
 
 def has_no(ctx: Any, what: str) -> str:

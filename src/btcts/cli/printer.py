@@ -6,9 +6,8 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import typer
-
 from btcts.cli.common import Common
+from btcts.cli.output import emit
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Printer(NamedTuple):
             console = self.console()
             print_page(self.page(view, console, height), console)
         elif self.file in (None, "-"):
-            typer.echo(self.text(view))
+            emit(self.text(view))
         else:
             put(self.file, f"{self.text(view)}\n")
             self.common.say(f"the chart is in {self.file}")
@@ -109,5 +108,6 @@ def put(path: str, text: str) -> None:
         finally:
             draft.unlink(missing_ok=True)
     except OSError as exc:
-        reason = (exc.strerror or str(exc)).lower()
-        raise ConfigError(f"--svg {path} cannot be written ({reason}); name another file") from exc
+        from btcts.causes import describe
+
+        raise ConfigError(f"--svg {path} cannot be written ({describe(exc)}); name another file") from exc

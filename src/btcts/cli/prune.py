@@ -6,6 +6,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell_page
 
 
 @with_common_options
@@ -32,6 +33,6 @@ def prune(
     with connect(common(), clock=ServerClock(), writes=False, say=common.say) as store:
         pruned = service.prune(store, dry_run=dry_run)
     if format is LineFormat.json:
-        typer.echo(prune_json(pruned, dry_run=dry_run))
+        emit(prune_json(pruned, dry_run=dry_run))
     elif not common.quiet:
-        typer.echo(prune_text(pruned, dry_run=dry_run))
+        tell_page(prune_text(pruned, dry_run=dry_run))

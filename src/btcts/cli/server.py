@@ -7,6 +7,7 @@ import typer
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.help import Command, Group
+from btcts.cli.output import emit, tell, tell_page
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def install(*, common: Common) -> None:
       BTCTS_DATA_DIR=/srv/prices btcts server install
     """
     binaries = _embedded(common, runs=True).install(common.say)
-    typer.echo(f"redis-server: {binaries.server}")
-    typer.echo(f"TimeSeries:   {binaries.module}")
+    tell(f"redis-server: {binaries.server}")
+    tell(f"TimeSeries:   {binaries.module}")
 
 
 @app.command(cls=Command)
@@ -105,4 +106,7 @@ def _embedded(common: Common, *, runs: bool) -> "Embedded":
 def _print(status: "Status", format: LineFormat) -> None:
     from btcts.render.server import server_json, server_text
 
-    typer.echo(server_json(status) if format is LineFormat.json else server_text(status))
+    if format is LineFormat.json:
+        emit(server_json(status))
+    else:
+        tell_page(server_text(status))

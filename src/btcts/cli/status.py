@@ -8,6 +8,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell_page
 from btcts.errors import SpoolError
 
 if TYPE_CHECKING:
@@ -49,13 +50,14 @@ def status(
     with connect(settings, clock=ServerClock(), writes=False, say=common.say) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
     if format is LineFormat.json or not (common.quiet and found.healthy):
-        typer.echo(_printed(found, format, utc=utc))
+        _print(found, format, utc=utc)
     raise typer.Exit(0 if found.healthy else 1)
 
 
-def _printed(found: "Status", format: LineFormat, *, utc: bool) -> str:
+def _print(found: "Status", format: LineFormat, *, utc: bool) -> None:
     from btcts.render.status import status_json, status_text
 
     if format is LineFormat.json:
-        return status_json(found)
-    return status_text(found, utc=utc, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+        emit(status_json(found))
+        return
+    tell_page(status_text(found, utc=utc, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None))

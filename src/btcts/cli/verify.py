@@ -9,6 +9,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.output import complain, emit, tell_page
 from btcts.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -53,16 +54,16 @@ def verify(
             common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)
     if format is LineFormat.json:
-        typer.echo(findings.verify_json(verified))
+        emit(findings.verify_json(verified))
     elif verified.left or not common.quiet:
-        typer.echo(findings.verify_text(verified, verbose=common.verbose))
+        tell_page(findings.verify_text(verified, verbose=common.verbose))
     raise typer.Exit(_exit_code(verified))
 
 
 def _exit_code(verified: "Verified") -> int:
     """By what is left; but when nothing could be compared upstream, nothing is known of it."""
     if verified.heard and verified.heard.problem:
-        typer.echo(f"btcts: compared nothing upstream: {verified.heard.problem}", err=True)
+        complain(f"compared nothing upstream: {verified.heard.problem}")
         return ProviderError.exit_code
     return 1 if verified.left else 0
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.common import Common, echo, with_common_options
+from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
+from btcts.cli.output import complain, tell, tell_on
 from btcts.cli.stopping import stopped_by_signals
 from btcts.errors import ConfigError
 
@@ -131,9 +132,9 @@ class Teller(NamedTuple):
 
         for each in told:
             if not isinstance(each, Notice):
-                (typer.echo if self.alone else echo)(self._line(each))
+                (tell if self.alone else tell_on)(self._line(each))
             elif each.failed:
-                typer.echo(f"btcts: {each.text}", err=True)
+                complain(each.text)
             else:
                 self.common.say(each.text)
 

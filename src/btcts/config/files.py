@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from btcts.causes import describe
 from btcts.config.homes import explained
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
@@ -79,7 +80,7 @@ def _text_of(file: ConfigFile) -> str:
     except OSError as exc:
         if isinstance(exc, FileNotFoundError | NotADirectoryError) and not file.required:
             return ""
-        raise ConfigError(f"{file.name}: cannot be read ({exc.strerror})") from exc
+        raise ConfigError(f"{file.name}: cannot be read ({describe(exc)})") from exc
 
 
 def _parsed(text: str, file: ConfigFile) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from btcts import durable
+from btcts.causes import describe
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
 
@@ -37,7 +38,7 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         durable.replace(target, text.encode(errors="backslashreplace"))
     except OSError as exc:
-        raise ConfigError(f"cannot write {path} ({exc.strerror})") from exc
+        raise ConfigError(f"cannot write {path} ({describe(exc)})") from exc
 
 
 def _commented(row: Setting) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from btcts.causes import describe
 from btcts.config.kinds import QUOTES
 from btcts.config.table import Setting
 from btcts.config.textfile import read_text
@@ -116,4 +117,4 @@ def _contents(path: object, base: Path) -> str:
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a text file in UTF-8") from None
     except OSError as exc:
-        raise ValueError(f"cannot read {path} ({exc.strerror})") from exc
+        raise ValueError(f"cannot read {path} ({describe(exc)})") from exc

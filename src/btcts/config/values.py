@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts.foreign import conceal
+
 
 class Secret:
     """A text that nothing prints: only `reveal` gives it away."""
@@ -12,6 +14,7 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        conceal(text)
 
     def reveal(self) -> str:
         """The text itself, for the one place that needs it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from btcts import durable
 from btcts.errors import EmbeddedError
+from btcts.foreign import plain
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""
@@ -141,7 +142,7 @@ def _text(path: Path) -> str:
         text = path.read_text("utf-8", errors="replace").strip()
     except (FileNotFoundError, IsADirectoryError):
         return ""
-    return "".join(each if each.isprintable() else "?" for each in text[:LONGEST_TEXT])
+    return plain(text[:LONGEST_TEXT])
 
 
 def _refuse_unless_private(folder: Path) -> None:

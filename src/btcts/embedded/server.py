@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import NoReturn
 
+from btcts.causes import describe
 from btcts.embedded.binaries import MODULE, Binaries, installed_in, on_path, recorded, remember, with_module
 from btcts.embedded.places import Places, held, in_use
 from btcts.embedded.wire import answers, ask, listens
@@ -236,8 +237,10 @@ class Embedded:
             raise self._unusable(exc) from exc
 
     def _unusable(self, exc: Exception) -> EmbeddedError:
+        file = getattr(exc, "filename", None)
+        reason = f"{describe(exc)}: {file}" if file else describe(exc)
         return EmbeddedError(
-            f"the embedded Redis cannot use {self._data_dir} ({exc}); free or repair that folder, or set REDIS_URL"
+            f"the embedded Redis cannot use {self._data_dir} ({reason}); free or repair that folder, or set REDIS_URL"
         )
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from btcts.errors import ProviderError
+from btcts.foreign import cite, redact
 from btcts.model import Candles, Reading, Span, is_price
 
 GENESIS_MS = 1_231_006_505_000
@@ -39,6 +40,10 @@ SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
+
+_READ = 4096
+"""How much of a text is looked through for secrets, since half a key is half a key."""
+
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
@@ -148,8 +153,7 @@ def read_whole(text: str) -> int:
 
 def quoted(value: object) -> str:
     """A value from an answer in one short line of ASCII, fit for an error message."""
-    text = json.dumps(_cut(value))
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return cite(json.dumps(_cut(value)), _SHOWN)
 
 
 @contextmanager
@@ -165,7 +169,7 @@ def _cut(value: object, depth: int = 3) -> object:
     """As much of a value as is ever shown."""
     match value:
         case str():
-            return value[:_SHOWN]
+            return redact(value[:_READ])[:_SHOWN]
         case list() if depth:
             return [_cut(item, depth - 1) for item in value[: _SHOWN // 4]]
         case dict() if depth:

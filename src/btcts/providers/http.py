@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 
+from btcts.causes import classify, describe
 from btcts.clock import Clock
 from btcts.errors import ProviderError, ProviderLimited
+from btcts.foreign import cite, conceal
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, read_decimal, read_whole
 from btcts.providers.deadlines import deadline
@@ -35,7 +37,10 @@ _WAITS_MS = {429: 60_000, 418: 600_000}
 """How long a limit (429) or a ban (418) lasts where no Retry-After says so."""
 
 _SHOWN = 80
-"""How many bytes of a bad answer an error shows."""
+"""How many characters of a bad answer an error shows."""
+
+_READ = 4096
+"""How many bytes of it are looked through for secrets: many times as many, for a key with escapes is long."""
 
 _DATE_LENGTH = 64
 """No header that is a date has more characters."""
@@ -156,6 +161,8 @@ class Api:
 
     def fetch(self, path: str, query: Mapping[str, str | int], secrets: Mapping[str, str] | None = None) -> Reply:
         """GET `path`, whatever the status, within the timeout; `secrets` are headers that no error may show."""
+        for secret in (secrets or {}).values():
+            conceal(secret)
         url = self._url(path)
         timeout_s = self._endpoint.timeout_s
         until = time.monotonic() + timeout_s
@@ -170,8 +177,6 @@ class Api:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
             raise ProviderError(self.provider, f"no answer from {_where(url)} ({describe_failure(exc)})") from exc
         location = response.headers.get(LOCATION, "").encode()
-        for secret in (secrets or {}).values():
-            body, location = (text.replace(secret.encode(), b"***") for text in (body, location))
         return Reply(_where(url), response.status_code, response.headers, body, _one_line(location))
 
     def _url(self, path: str) -> httpx.URL:
@@ -209,20 +214,17 @@ def describe_failure(exc: Exception) -> str:
             return "a header of the request has characters that none may have"
         case httpx.InvalidURL():
             return "it redirects to what is no address"
-        case httpx.DecodingError():
-            return str(exc)
         case UnicodeError():
             return "that host name cannot be one"
+        case httpx.ConnectError() if classify(exc) == "certificate":
+            return describe(exc)
     return _one_line(ERRNO.sub("", str(exc)).lower().encode()) or "the connection failed"
 
 
 def _one_line(text: bytes) -> str:
-    """The beginning of a text from a server in one line, without markup."""
-    line = "".join(char if char.isprintable() else " " for char in text[:_SHOWN].decode(errors="replace"))
-    line = " ".join(line.split())
-    if line.startswith("<"):
-        return "an HTML page"
-    return line + "..." * (len(text) > _SHOWN) if line else ""
+    """The beginning of a text from a server in one line, without markup and secrets."""
+    line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
+    return "an HTML page" if line.startswith("<") else line
 
 
 def _retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:

@@ -13,6 +13,7 @@ from urllib.request import getproxies
 import httpx
 
 from btcts.errors import ConfigError
+from btcts.foreign import conceal_login
 
 _PROTOCOLS = {"http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5", "socks": "socks5"}
 """By the scheme of a proxy's URL. GNOME writes socks://; every SOCKS5 proxy is left to resolve host names itself."""
@@ -91,6 +92,7 @@ def _read_proxy(variable: str, text: str) -> Proxy:
         url = httpx.URL(text if "://" in text else f"http://{text}")
     except (httpx.InvalidURL, ValueError):  # their text repeats a part of the URL
         raise ConfigError(f"{variable} is malformed; {form}") from None
+    conceal_login(str(url))
     if not url.host or "@" in f"{url.raw_path!r}{url.fragment}" or url.port not in (None, *range(1, 65_536)):
         raise ConfigError(f"{variable} is malformed; {form}")
     protocol = _PROTOCOLS.get(url.scheme)

@@ -12,8 +12,10 @@ import httpcore
 import httpx
 from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBackend, which takes no socket
 
+from btcts.causes import describe
 from btcts.dialing import Dialer
 from btcts.errors import ConfigError
+from btcts.foreign import cite
 from btcts.providers.deadlines import Stream, limit_wait
 from btcts.providers.proxies import Proxy, choose_proxy
 
@@ -44,7 +46,7 @@ class Routes(httpx.BaseTransport):
         try:
             return pool.handle_request(request)
         except httpx.ProxyError as exc:
-            raise httpx.ConnectError(f"{proxy}: {str(exc)[:80]}") from exc
+            raise httpx.ConnectError(f"{proxy}: {cite(str(exc), 80)}") from exc
         except httpx.HTTPError:
             raise
         except Exception as exc:  # what the answers of a SOCKS proxy make httpcore and socksio raise
@@ -94,7 +96,7 @@ def _create_trust() -> ssl.SSLContext:
         return httpx.create_ssl_context()
     except (OSError, ValueError) as exc:
         named = " or ".join(name for name in _TRUST if os.environ.get(name)) or "the list of authorities"
-        reason = (getattr(exc, "strerror", None) or "no certificates in it").lower()
+        reason = describe(exc) if isinstance(exc, OSError) and exc.strerror else "no certificates in it"
         raise ConfigError(f"{named} cannot be used ({reason}); correct or unset it") from exc
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from btcts.backfilling import Plan
 from btcts.cycle import Waiting
+from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.model import MINUTE_MS, Span
 from btcts.render.documents import SCHEMA
@@ -28,7 +29,7 @@ ROOM_FOR_NAMES = 60
 def head_lines(plan: Plan) -> Iterator[str]:
     """What the user should know before: about the file, and what of it is kept."""
     if plan.file:
-        yield _plain(_about_file(plan))
+        yield plain(_about_file(plan))
     if plan.historical or plan.left_out:
         lost = f"{counted(plan.left_out, 'row' if plan.file else 'minute')} before that"
         yield f"kept: {_moment(plan.kept.start_ms)} .. {_moment(plan.kept.end_ms)}" + (
@@ -52,8 +53,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"  and {counted(left, 'more run')}"
     for name, requests in plan.requests.items():
         reach = "its candles do not reach them" if requests is None else counted(requests, "request")
-        yield f"{name}: {reach}"
-    yield from map(_plain, _waiting(plan.waiting))
+        yield plain(f"{name}: {reach}")
+    yield from map(plain, _waiting(plan.waiting))
     yield "nothing was written (--dry-run)"
 
 
@@ -64,7 +65,7 @@ def chunk_line(chunk: Chunk) -> str:
         parts[-1] += f" in place of {counted(chunk.dropped, 'tick')}"
     if chunk.sources:
         parts[-1] += f" ({' '.join(chunk.sources)})"
-    return _plain("  ".join([*parts, *_troubles(chunk.gaps, chunk.failed)]))
+    return plain("  ".join([*parts, *_troubles(chunk.gaps, chunk.failed)]))
 
 
 def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
@@ -83,8 +84,8 @@ def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) ->
         parts.append("what is settled is stored; the same command goes on from here")
     elif plan.historical and summary.settled:
         parts.append("to look at it: btcts show hour --at newest")
-    yield _plain("; ".join(parts))
-    yield from map(_plain, _waiting(plan.waiting))
+    yield plain("; ".join(parts))
+    yield from map(plain, _waiting(plan.waiting))
 
 
 @contextmanager
@@ -183,11 +184,6 @@ def _minutes(span: Span) -> str:
 
 def _moment(time_ms: int) -> str:
     return f"{moment(time_ms, utc=False):%Y-%m-%d %H:%M}"
-
-
-def _plain(text: str) -> str:
-    """The text on one line, whatever is in the words of a provider or the name of a file."""
-    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _about(plan: Plan) -> dict[str, Any]:

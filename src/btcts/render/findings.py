@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from btcts.auditing import Comparison, Finding
+from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import counted
@@ -24,7 +25,7 @@ def verify_text(verified: Verified, *, verbose: bool = False) -> str:
     lines = [*_lines(verified)]
     if verified.heard and verified.comparison:
         lines += _compared(verified.heard, verified.comparison, verbose=verbose)
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))
 
 
 def verify_json(verified: Verified) -> str:

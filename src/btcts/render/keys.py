@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from btcts.foreign import plain
 from btcts.layout import MARKET, Layout
 from btcts.render.documents import SCHEMA
 from btcts.services.init_keys import Outcome
@@ -10,7 +11,7 @@ from btcts.services.init_keys import Outcome
 
 def keys_text(outcome: Outcome, *, dry_run: bool) -> str:
     """A line for each key that was renamed and each difference, and a last one that sums up."""
-    return "\n".join(_lines(outcome, dry_run=dry_run))
+    return "\n".join(map(plain, _lines(outcome, dry_run=dry_run)))
 
 
 def keys_json(outcome: Outcome, *, dry_run: bool) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from btcts.cycle import Cycle
+from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.model import Tick
 from btcts.render.documents import SCHEMA
@@ -13,7 +14,7 @@ from btcts.render.times import iso, moment
 
 def cycle_line(cycle: Cycle, *, utc: bool) -> str:
     """One line, whatever the messages of the providers contain; times are local, or UTC and marked with a Z."""
-    return "".join(each if each.isprintable() else " " for each in "  ".join(_parts(cycle, utc=utc)))
+    return plain("  ".join(_parts(cycle, utc=utc)))
 
 
 def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:

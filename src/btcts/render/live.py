@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from btcts.errors import StoreUnreachable
+from btcts.foreign import plain
 from btcts.render.figures import duration
 from btcts.render.times import moment
 from btcts.services.show import Sight, View
@@ -75,4 +76,4 @@ def _away(sight: Sight, view: View, *, utc: bool) -> Text:
     since = f"{moment(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
     silent = isinstance(sight.away, StoreUnreachable)
     problem = f"Redis does not answer since {since}" if silent else f"{sight.away}, since {since}"
-    return Text(f"{problem}; trying again", style="bold yellow", no_wrap=True)
+    return Text(plain(f"{problem}; trying again"), style="bold yellow", no_wrap=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console, Group
 from rich.text import Text
 
+from btcts.foreign import plain
 from btcts.layout import FUTURE_SLACK_MS, MARKET
 from btcts.render.figures import duration, price
 from btcts.render.prices import places_of
@@ -62,7 +63,7 @@ def agreed(view: View) -> Iterator[Text]:
     """Which providers agreed on the newest price."""
     if view.members and not view.simulated:
         yield Text()
-        yield Text(f"Agreed on the price: {', '.join(view.members)}", style="dim")
+        yield Text(plain(f"Agreed on the price: {', '.join(view.members)}"), style="dim")
 
 
 def notices(view: View) -> Iterator[Text]:

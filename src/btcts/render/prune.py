@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.render.documents import SCHEMA
 from btcts.render.findings import END_OF_CALENDAR_MS
@@ -14,7 +15,7 @@ from btcts.store import Excess
 
 def prune_text(pruned: Pruned, *, dry_run: bool) -> str:
     """A line for each series that holds too much, and for each key that is unknown."""
-    return "\n".join(_lines(pruned, dry_run=dry_run))
+    return "\n".join(map(plain, _lines(pruned, dry_run=dry_run)))
 
 
 def prune_json(pruned: Pruned, *, dry_run: bool) -> str:

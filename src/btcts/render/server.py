@@ -3,12 +3,14 @@
 import json
 
 from btcts.embedded import Status
+from btcts.foreign import plain
 from btcts.render.documents import SCHEMA
 
 
 def server_text(status: Status) -> str:
     """Whether it runs and answers, and where it listens and keeps its data."""
-    return f"state:  {_state(status)}\nsocket: {status.socket}\ndata:   {status.data_dir}"
+    lines = (f"state:  {_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}")
+    return "\n".join(map(plain, lines))
 
 
 def server_json(status: Status) -> str:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from btcts.config import Settings
+from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.render.documents import SCHEMA
 
@@ -24,7 +25,7 @@ def settings_table(settings: Settings, console: Console) -> None:
     table = Table("setting", "value", "origin", box=None, pad_edge=False, header_style="bold")
     for name, origin in settings.origins.items():
         shown = _shown(name, settings.value_of(name))
-        table.add_row(*(Text(each, overflow="fold") for each in (name, shown, origin)))
+        table.add_row(*(Text(plain(text), overflow="fold") for text in (name, shown, origin)))
     console.print(table)
 
 

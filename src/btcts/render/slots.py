@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from btcts.foreign import plain
 from btcts.layout import Resolution
 from btcts.model import MINUTE_MS, Slot
 from btcts.render.columns import Cell, Column, joined
@@ -140,7 +141,7 @@ def _minutes(resolution: Resolution) -> int:
 
 
 def _spoken(reason: str) -> str:
-    return reason.replace("_", " ")
+    return plain(reason.replace("_", " "))
 
 
 def _both(name: str, heading: str, usd: Column, ratio: Column) -> dict[str, Column]:

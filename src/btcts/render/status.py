@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import TextWrapper
 from typing import Any
 
+from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.model import ProviderState
 from btcts.render.columns import GAP, Column
@@ -147,11 +148,11 @@ def _table(*columns: Column) -> list[str]:
 def _fitted(lines: Iterable[str], width: int | None) -> Iterator[str]:
     """The lines without control characters, which the words of a provider may hold, wrapped."""
     for line in lines:
-        plain = "".join(each if each.isprintable() else " " for each in line)
-        if width is None or len(plain) <= width:
-            yield plain
+        shown = plain(line)
+        if width is None or len(shown) <= width:
+            yield shown
         else:
-            yield from TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False).wrap(plain)
+            yield from TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False).wrap(shown)
 
 
 def _head(status: Status) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from redis.exceptions import (
     WatchError,
 )
 
+from btcts.causes import LONGEST, describe
 from btcts.clock import Clock
 from btcts.errors import ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
+from btcts.foreign import cite
 from btcts.layout import Layout
 
 Command = tuple[Any, ...]
@@ -95,8 +97,9 @@ class Link:
         except RedisError as exc:
             raise explain(exc, self.where) from exc
         except (OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
-            reason = getattr(exc, "strerror", None) or exc
-            raise StoreUnreachable(f"no Redis answers at {self.where} ({reason}); start it or pass --redis") from exc
+            raise StoreUnreachable(
+                f"no Redis answers at {self.where} ({describe(exc)}); start it or pass --redis"
+            ) from exc
 
 
 def now_of(reply: Sequence[Any]) -> int:
@@ -137,7 +140,7 @@ def explain(exc: RedisError, where: str) -> StoreError:
     if isinstance(exc, AuthenticationError | AuthorizationError):
         return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
     if not isinstance(exc, ResponseError):
-        return StoreUnreachable(f"no Redis answers at {where} ({_reason(exc)}); start it or pass --redis")
+        return StoreUnreachable(f"no Redis answers at {where} ({describe(exc)}); start it or pass --redis")
     if text.lower().startswith("unknown command 'ts."):
         return NoTimeSeries(
             f"Redis at {where} has no TimeSeries module; use the official image redis:8, the package "
@@ -154,12 +157,4 @@ _SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
 def _words(exc: RedisError) -> str:
     """The server's own words, without the command and the script that redis-py and Redis add to them."""
     text = str(exc).rpartition(" of pipeline caused error: ")[2]
-    return " ".join(_SCRIPT.sub("", text).split()).rstrip(".")
-
-
-def _reason(exc: RedisError) -> str:
-    """Why there is no connection, in the words of the system where it was the one to say so."""
-    cause = exc.__context__
-    if isinstance(cause, OSError):
-        return (cause.strerror or str(cause)).lower()
-    return (_words(exc) or type(exc).__name__).lower()
+    return cite(_SCRIPT.sub("", text), LONGEST).rstrip(".")

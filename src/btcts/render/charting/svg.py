@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from html import escape
 
+from btcts.foreign import plain
+
 NAMESPACE = "http://www.w3.org/2000/svg"
 
 
@@ -38,4 +40,4 @@ def _value(value: str | float) -> str:
 
 
 def _escaped(words: str) -> str:
-    return escape("".join(each if each.isprintable() else " " for each in words))
+    return escape(plain(words))

@@ -1,0 +1,60 @@
+"""The words for a failure of the system or of a library: what it says, never the name of a class."""
+
+import errno
+from collections.abc import Iterator
+
+from btcts.foreign import cite
+
+UNKNOWN = "no reason was given"
+
+LONGEST = 200
+"""Characters of a text that a library made of what a server sent."""
+
+NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+
+
+def describe(exc: BaseException) -> str:
+    """Return why it failed, in lower case: what the system said, else the first text among its causes."""
+    causes = list(_chain(exc))
+    system = filter(None, map(_system_words, causes))
+    texts = (cite(str(cause), LONGEST).lower().rstrip(".") for cause in causes)
+    return next(system, None) or next(filter(None, texts), UNKNOWN)
+
+
+def classify(exc: BaseException) -> str | None:
+    """Return the code of a failure that many servers can share: names, certificate, route, refused; None for others."""
+    import socket  # both are costly, and needed for failures alone
+    import ssl
+
+    for cause in _chain(exc):
+        if isinstance(cause, socket.gaierror | UnicodeError):
+            return "names"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "certificate"
+        if isinstance(cause, ConnectionRefusedError):
+            return "refused"
+        if isinstance(cause, OSError) and cause.errno in NO_ROUTE:
+            return "route"
+    return None
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """The exception and what caused it, the cause of all last."""
+    cause: BaseException | None = exc
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _system_words(exc: BaseException) -> str | None:
+    import ssl
+
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cite(exc.verify_message)}"
+    if isinstance(exc, ssl.SSLError):
+        return f"no TLS with it: {cite(exc.reason or '').replace('_', ' ')}".lower() if exc.reason else None
+    if isinstance(exc, OSError):
+        return exc.strerror.lower() if exc.strerror else None
+    return "not a valid host name" if isinstance(exc, UnicodeError) else None

@@ -1,0 +1,66 @@
+"""Where everything that commands print goes through: text for people without what could harm a terminal, documents."""
+
+import shutil
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def tell(line: str, *, err: bool = False) -> None:
+    """Print a line for people, on stdout or beside it."""
+    from btcts.foreign import mask_logins, plain  # not for commands that say nothing, such as a completion
+
+    typer.echo(plain(mask_logins(line)), err=err)
+
+
+def tell_page(page: str) -> None:
+    """Print lines for people on stdout."""
+    from btcts.foreign import mask_logins, plain_page
+
+    typer.echo(plain_page(mask_logins(page)))
+
+
+def tell_on(line: str) -> None:
+    """Print a line of a command that goes on: a log on a disk that is full does not end it."""
+    try:
+        tell(line)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
+
+
+def complain(line: str) -> None:
+    """Say on stderr, in one line that names us, what went wrong."""
+    tell(f"btcts: {line}", err=True)
+
+
+def emit(document: str) -> None:
+    """Print a document for programs: JSON, in which everything that is not ASCII is escaped, CSV or SVG."""
+    from btcts.foreign import plain_page
+
+    typer.echo(plain_page(document))
+
+
+def report_traceback() -> None:
+    """Print the traceback of the exception that is handled on stderr."""
+    import traceback  # costly, and needed on the worst day only
+
+    from btcts.foreign import plain_page, redact
+
+    typer.echo(plain_page(redact(traceback.format_exc())), err=True, nl=False)
+
+
+def open_console(*, stderr: bool = False, no_color: bool = False) -> "Console":
+    """Where pages go: without colour when it is unwanted or nobody would see it (NO_COLOR, TERM=dumb, a pipe)."""
+    from rich.console import ConsoleDimensions
+
+    from btcts.render.console import PlainConsole
+
+    console = PlainConsole(stderr=stderr, no_color=no_color or None, highlight=False)
+    if console.is_dumb_terminal:  # which rich takes to have 80 columns
+        console.size = ConsoleDimensions(*shutil.get_terminal_size())
+    return console

@@ -1,0 +1,17 @@
+"""A console whose words cannot steer the terminal: rich's own colours and cursor moves alone do."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from btcts.foreign import plain_page
+
+
+class PlainConsole(Console):
+    """A rich console for text that others may have written."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Render it, each character that is not printable a blank; rich strips the bell and the backspace alone."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain_page(segment.text), segment.style)
