@@ -13,7 +13,8 @@ LOW_OFFSET_MS = 20_000
 HIGH_OFFSET_MS = 40_000
 SETTLED_OFFSET_MS = MINUTE_MS - 1
 
-CANDLE_OFFSETS_MS = frozenset({0, LOW_OFFSET_MS, HIGH_OFFSET_MS, SETTLED_OFFSET_MS})
+CANDLE_OFFSETS_MS = (0, LOW_OFFSET_MS, HIGH_OFFSET_MS, SETTLED_OFFSET_MS)
+"""Where in its minute each tick of a candle lies, ascending."""
 
 
 def minute_of(time_ms: int) -> int:

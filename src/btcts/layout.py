@@ -16,6 +16,10 @@ FUTURE_SLACK_MS = 10_000
 """How far ahead of `now` a tick may be stamped; a sample further ahead hides all the others."""
 
 DUPLICATE_POLICY = "last"
+
+IGNORE = (0, 0)
+"""The insertion filter, off: how near the newest sample, in ms and in value, another one is dropped without a word."""
+
 TICK_RETENTION_MS = 26 * HOUR_MS
 TICK_CHUNK_SIZE = 4096
 COMPACTION_CHUNK_SIZE = 128

@@ -3,11 +3,14 @@
 from collections import Counter
 
 import pytest
+import redis
 
 from btcts.model import HOUR_MS, MINUTE_MS, ProviderState, Slot
+from btcts.services.verify import verify
 from btcts.store import State, Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault
+from series import TICK, put, samples
 from services.conftest import EXCHANGES, MakeCollector
 
 CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitstamp": "ohlc", "bitfinex": "candles", "gemini": "candles"}
@@ -39,6 +42,28 @@ def test_after_an_outage_of_hours_the_first_cycle_with_an_answer_heals_all(
 
     assert (healed.settled, healed.unsettled) == (121, 0)
     assert store.gaps() == {}
+
+
+def test_minutes_that_an_insertion_filter_has_thinned_out_are_settled_again(
+    client: redis.Redis, store: Store, clock: FakeClock, make_collector: MakeCollector
+) -> None:
+    make_collector().cycle()
+    whole = samples(client, TICK)
+    del whole[max(whole)]  # the price itself is not to be had again
+    client.flushall()
+    store.rebuild()
+    client.execute_command("TS.ALTER", TICK, "IGNORE", MINUTE_MS, 200)
+    put(client, TICK, whole)
+    left = samples(client, TICK)
+    clock.advance(10_000)
+
+    cycle = make_collector().cycle()
+
+    assert len(left) < len(whole) / 2
+    assert cycle.repaired == ("btc:price:tick: drops samples within 60000 ms and 200 of the newest, not none",)
+    assert cycle.unsettled == 0
+    assert samples(client, TICK).items() >= whole.items()
+    assert verify(store).findings == ()
 
 
 def test_another_process_heals_in_its_first_cycle_as_well(

@@ -142,6 +142,15 @@ def test_a_fault_of_the_layout_is_a_reason(client: redis.Redis, filled: Store) -
     assert status_of(filled).reasons == (f"{problem}; the next collect puts it right, or run btcts init-keys",)
 
 
+def test_a_filter_that_drops_prices_is_a_reason(client: redis.Redis, filled: Store) -> None:
+    client.execute_command("TS.ALTER", TICK, "IGNORE", 60_000, 50)
+
+    found = status_of(filled)
+
+    assert not found.healthy
+    assert "btc:price:tick: drops samples within 60000 ms and 50 of the newest, not none" in found.reasons[0]
+
+
 def test_a_price_of_the_future_is_a_reason(client: redis.Redis, filled: Store) -> None:
     put(client, TICK, {NOW + HOUR: 5.0})
 

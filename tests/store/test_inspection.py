@@ -50,13 +50,15 @@ def test_the_second_time_there_is_nothing_to_do(server: Server, filled: Store) -
 
 
 def test_what_differs_is_said_with_both_values(client: redis.Redis, filled: Store) -> None:
-    client.execute_command("TS.ALTER", "btc:price:hour", "RETENTION", 5, "DUPLICATE_POLICY", "MIN")
+    change = ("RETENTION", 5, "DUPLICATE_POLICY", "MIN", "IGNORE", 60_000, 50)
+    client.execute_command("TS.ALTER", "btc:price:hour", *change)
     client.execute_command("TS.DELETERULE", TICK, "btc:price:5min")
     client.execute_command("TS.CREATERULE", TICK, "btc:price:5min", "AGGREGATION", "avg", 300_000, 60_000)
 
     assert list(map(str, filled.inspect().faults)) == [
         "btc:price:hour: retention is 5 ms, not 82800000",
         "btc:price:hour: duplicate policy is min, not last",
+        "btc:price:hour: drops samples within 60000 ms and 50 of the newest, not none",
         "btc:price:5min: its rule is avg of 300000 ms aligned to 60000, not last of 300000 ms",
     ]
 
@@ -69,6 +71,8 @@ def test_what_differs_is_said_with_both_values(client: redis.Redis, filled: Stor
         ("RETENTION", "172800000"),
         ("CHUNK_SIZE", "256"),
         ("DUPLICATE_POLICY", "MIN"),
+        ("IGNORE", "60000", "50"),
+        ("IGNORE", "0", "0.5"),
         ("LABELS", "app", "btcts", "asset", "gold"),
         ("LABELS",),
     ],

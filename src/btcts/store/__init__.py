@@ -9,7 +9,7 @@ from redis import Redis
 from btcts.candles import off_the_mark
 from btcts.clock import Clock, StoppedClock
 from btcts.errors import ConfigError, ForeignKey, StoreError
-from btcts.layout import DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
+from btcts.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
 from btcts.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
 from btcts.nearest import did_you_mean
 from btcts.store import append, audit, check, expire, facts, gaps, reads, rebuild, state
@@ -233,7 +233,7 @@ class Store:
         labels = (part for label in definition.labels.items() for part in label)
         self._link.ask(
             *("TS.ALTER", key, "RETENTION", definition.retention_ms, "CHUNK_SIZE", definition.chunk_size),
-            *("DUPLICATE_POLICY", DUPLICATE_POLICY, "LABELS", *labels),
+            *("DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS", *labels),
         )
 
     def refuse_foreign(self, inspection: Inspection) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Compaction, Definition, Layout
+from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Compaction, Definition, Layout
 from btcts.model import Gap, Tick
 from btcts.store import carried, gaps, state
 from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
@@ -49,6 +49,7 @@ class Series:
     labels: Mapping[str, str]
     source: str | None
     rules: Mapping[str, Rule]
+    ignore: tuple[int, float] = IGNORE
 
     def guests(self, layout: Layout) -> dict[str, Rule]:
         """The rules into keys that are not of the layout."""
@@ -177,6 +178,7 @@ def series_of(reply: Any) -> Series | None:
         labels=dict(reply["labels"]),
         source=reply["sourceKey"],
         rules=rules,
+        ignore=(int(reply.get("ignoreMaxTimeDiff", 0)), float(reply.get("ignoreMaxValDiff", 0))),  # since 1.12
     )
 
 
@@ -220,6 +222,9 @@ def _series_faults(wanted: Definition, found: Series | None, *, derived: bool) -
     if found.policy != DUPLICATE_POLICY:
         problem = f"duplicate policy is {found.policy or 'not set'}, not {DUPLICATE_POLICY}"
         yield Fault(key, problem, rebuild=False)
+    if found.ignore != IGNORE:
+        near_ms, near = found.ignore
+        yield Fault(key, f"drops samples within {near_ms} ms and {near:g} of the newest, not none", rebuild=False)
     if found.labels != wanted.labels:
         problem = f"labels are {_spell(found.labels)}, not {_spell(wanted.labels)}"
         yield Fault(key, problem, rebuild=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from btcts.candles import minute_of, settled_stamp
+from btcts.candles import CANDLE_OFFSETS_MS, minute_of, settled_stamp
 from btcts.layout import AGGREGATORS, Layout, Resolution
 from btcts.model import MINUTE_MS, Gap, Slot, Span, Tick
 from btcts.store.gaps import parse_gaps
@@ -41,12 +41,15 @@ def ticks(link: Link, span: Span) -> list[Tick]:
 
 
 def settled(link: Link, minutes: Iterable[int]) -> set[int]:
-    """Those of the minutes that are settled and have the open of their candle, which a short retention takes first."""
-    wanted = [minute for minute in minutes if minute >= 0]
-    stamps = [stamp for minute in wanted for stamp in (minute, settled_stamp(minute))]
+    """Those of the minutes that are settled and have their whole candle.
+
+    Retention that was too short takes the open first, an insertion filter takes any part.
+    """
+    wanted = sorted({minute for minute in minutes if minute >= 0})
+    stamps = [minute + offset for minute in wanted for offset in CANDLE_OFFSETS_MS]
     replies = link.ask_all(list(_filtered(link.layout, stamps)))
-    found = {stamp for reply in replies for stamp in _samples(reply)}
-    return {minute for minute in wanted if minute in found and settled_stamp(minute) in found}
+    found = Counter(minute_of(stamp) for reply in replies for stamp in _samples(reply))
+    return {minute for minute in wanted if found[minute] == len(CANDLE_OFFSETS_MS)}
 
 
 def buckets(link: Link, resolutions: Sequence[Resolution]) -> dict[str, dict[str, Samples]]:
@@ -193,9 +196,10 @@ def _settled_queries(layout: Layout, minutes: Iterable[int]) -> Iterator[Command
 
 
 def _filtered(layout: Layout, stamps: Sequence[int]) -> Iterator[Command]:
-    """What asks for the samples at these stamps alone."""
+    """What asks for the samples at these stamps (ascending) alone; Redis looks through no more than lies between."""
     for start in range(0, len(stamps), STAMPS_PER_QUERY):
-        yield ("TS.RANGE", layout.tick, "-", "+", "FILTER_BY_TS", *stamps[start : start + STAMPS_PER_QUERY])
+        wanted = stamps[start : start + STAMPS_PER_QUERY]
+        yield ("TS.RANGE", layout.tick, wanted[0], wanted[-1], "FILTER_BY_TS", *wanted)
 
 
 def _samples(reply: Any) -> Samples:

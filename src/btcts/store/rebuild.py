@@ -14,7 +14,7 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
 
 from btcts.errors import BtctsError, Contended
-from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, Definition, Layout
+from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Definition, Layout
 from btcts.model import Candle, Tick
 from btcts.store import carried
 from btcts.store.carried import CARRIED_FIELD
@@ -159,7 +159,7 @@ def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
 def _create(definition: Definition, retention_ms: int) -> Command:
     return (
         *("TS.CREATE", definition.key, "RETENTION", retention_ms, "ENCODING", definition.encoding.upper()),
-        *("CHUNK_SIZE", definition.chunk_size, "DUPLICATE_POLICY", DUPLICATE_POLICY, "LABELS"),
+        *("CHUNK_SIZE", definition.chunk_size, "DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS"),
         *(part for label in definition.labels.items() for part in label),
     )
 
