@@ -5,7 +5,6 @@ after the last one or as soon as one fails, the first connection wins and the ot
 aiohappyeyeballs do the same, at the price of an event loop for each connection and a pool of threads for look-ups.
 """
 
-import _thread
 import errno
 import os
 import selectors
@@ -13,8 +12,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from itertools import zip_longest
+from threading import Lock
 from typing import Any
+
+from btcts.calls import start_call
 
 Address = tuple[int, Any]
 """An address family and an address in it, as `socket.connect` takes it."""
@@ -54,7 +57,7 @@ class Dialer:
     def __init__(self, resolve: Resolve = resolve) -> None:
         self._resolve = resolve
         self._pending: dict[tuple[str, int], Future[list[Address]]] = {}
-        self._lock = _thread.allocate_lock()
+        self._lock = Lock()
 
     def dial(self, host: str, port: int, timeout_s: float, options: Sequence[Option] = ()) -> socket.socket:
         """Return a connection; set its time-out before use.
@@ -78,26 +81,19 @@ class Dialer:
             raise TimeoutError("the name look-up timed out") from None
 
     def _ask(self, host: str, port: int) -> Future[list[Address]]:
-        answer: Future[list[Address]] = Future()
-        try:  # Thread.start waits for ever where the new thread has no memory to say that it runs
-            _thread.start_new_thread(self._answer, (answer, host, port))
-        except RuntimeError as exc:
+        try:
+            answer = start_call(partial(self._find, host, port))
+        except (RuntimeError, MemoryError) as exc:
             raise OSError(errno.EAGAIN, "no thread for the name look-up") from exc
         self._pending[host, port] = answer
         return answer
 
-    def _answer(self, answer: Future[list[Address]], host: str, port: int) -> None:
-        found: list[Address] | BaseException
+    def _find(self, host: str, port: int) -> list[Address]:
         try:
-            found = list(self._resolve(host, port))
-        except BaseException as exc:  # noqa: BLE001 - those who wait for the answer raise it
-            found = exc
-        with self._lock:
-            del self._pending[host, port]
-        if isinstance(found, BaseException):
-            answer.set_exception(found)
-        else:
-            answer.set_result(found)
+            return list(self._resolve(host, port))
+        finally:
+            with self._lock:
+                del self._pending[host, port]
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:

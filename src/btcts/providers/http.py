@@ -218,7 +218,8 @@ def describe_failure(exc: Exception) -> str:
             return "that host name cannot be one"
         case httpx.ConnectError() if classify(exc) == "certificate":
             return describe(exc)
-    return _one_line(ERRNO.sub("", str(exc)).lower().encode()) or "the connection failed"
+    text = ERRNO.sub("", str(exc))
+    return _one_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"
 
 
 def _one_line(text: bytes) -> str:

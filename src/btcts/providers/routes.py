@@ -1,7 +1,6 @@
 """The way of HTTP requests into the network: over raced connections, directly or through the proxies that are named."""
 
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from btcts.providers.deadlines import Stream, limit_wait
 from btcts.providers.proxies import Proxy, choose_proxy
 
 _LONGEST_S = 60.0
-"""The time limit where none is given."""
+"""The time limit of a connection where none is given."""
 
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 """The variables that `httpx.create_ssl_context` obeys."""
@@ -46,7 +45,7 @@ class Routes(httpx.BaseTransport):
         try:
             return pool.handle_request(request)
         except httpx.ProxyError as exc:
-            raise httpx.ConnectError(f"{proxy}: {cite(str(exc), 80)}") from exc
+            raise httpx.ConnectError(f"{proxy}: {cite(str(exc), 80).lower()}") from exc
         except httpx.HTTPError:
             raise
         except Exception as exc:  # what the answers of a SOCKS proxy make httpcore and socksio raise
@@ -125,30 +124,14 @@ class _Backend(httpcore.SyncBackend):
         """Connect; where it is bound and with which options is not ours to say."""
         try:
             limit_s = limit_wait(timeout, httpcore.ConnectTimeout) or _LONGEST_S
-            return Stream(_Stream(self._dialer.dial(host, port, limit_s), limit_s))
+            return Stream(SyncStream(self._dialer.dial(host, port, limit_s)))
         except TimeoutError as exc:
             raise httpcore.ConnectTimeout(self._explain(exc)) from exc
         except OSError as exc:
             raise httpcore.ConnectError(self._explain(exc)) from exc
 
     def _explain(self, exc: OSError) -> str:
-        return f"{self._proxy}: {exc.strerror or exc}" if self._proxy else str(exc)
-
-
-class _Stream(SyncStream):
-    """A stream that waits for nothing for ever, for httpcore gives its SOCKS handshake no time limit."""
-
-    def __init__(self, sock: socket.socket, limit_s: float) -> None:
-        super().__init__(sock)
-        self._limit_s = limit_s
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what is there."""
-        return super().read(max_bytes, timeout or self._limit_s)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all."""
-        super().write(buffer, timeout or self._limit_s)
+        return f"{self._proxy}: {str(exc.strerror or exc).lower()}" if self._proxy else str(exc)
 
 
 class _SocksTrace:
