@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -187,11 +187,13 @@ class SocksProxy(StreamRequestHandler):
 
 def pass_on(client: socket.socket, target: Place) -> None:
     """Pass bytes between the client and the target until one of them has no more."""
-    with socket.create_connection(target) as server:
+    with suppress(OSError), socket.create_connection(target) as server:
         ways = {client: server, server: client}
         while True:
             for source in select.select(list(ways), [], [])[0]:
                 data = source.recv(65_536)
+                while isinstance(source, ssl.SSLSocket) and source.pending():
+                    data += source.recv(65_536)
                 if not data:
                     return
                 ways[source].sendall(data)

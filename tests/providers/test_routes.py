@@ -138,6 +138,15 @@ def test_a_webhook_over_tls_through_an_http_proxy(login: str | None, client: Ope
         assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
 
 
+def test_a_webhook_through_a_proxy_that_speaks_tls_itself(client: Open, tls: TlsServer) -> None:
+    with Proxy(HttpProxy, tls.place) as proxy, TlsServer(proxy.place) as front:
+        names = {"exchange.test": [front.place]}
+        opened = client(ALL_LOCAL | {"HTTPS_PROXY": "https://me:pw@exchange.test:1"}, names)
+
+        assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+        assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
+
+
 @pytest.mark.parametrize("no_proxy", ["localhost,fd00::/8", "[::1]", "fe80::/10", " , 10.0.0.0/8 ,, "])
 def test_networks_in_no_proxy_stop_no_provider(no_proxy: str, client: Open, exchanges: Exchanges) -> None:
     opened = client({"NO_PROXY": no_proxy}, {"exchange.test": [place_of(exchanges)]})
