@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.alerts.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts
-from btcts.alerts.command import Command, command
+from btcts.alerts.command import SECRETS, Command, command, pass_on
 from btcts.alerts.webhook import Webhook, address
+from btcts.config import table
 from btcts.errors import ConfigError
+from btcts.providers import default_endpoints
 from btcts.providers.http import open_client
 from raw_server import Raw, RawServer
 from series import HOUR, NOW
@@ -42,6 +44,34 @@ def test_a_command_gets_the_document_on_its_stdin_and_values_in_its_environment(
     assert problem is None
     assert (tmp_path / "in").read_text() == '{"price": 1}'
     assert (tmp_path / "env").read_text() == "$(id); a 'b' \"c\"\n" + os.environ.get("HOME", "")
+
+
+def test_a_command_gets_no_secret_of_ours_and_all_else() -> None:
+    login = f"user:{SECRET}@proxy.example:3128"
+    mine = {"PATH": "/bin", "SLACK_TOKEN": "mine", "DATABASE_URL": "postgres://me:mine@db", "NO_PROXY": "localhost"}
+    kept = {
+        **mine,
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
+        "REDIS_PASSWORD_FILE": "/run/secrets/redis",
+        "API_KEY_FILE": "/run/secrets/key",
+        "BTCTS_DATA_DIR": "/var/lib/btcts",
+        "https_proxy": "http://proxy.example:3128",
+    }
+    secret = {
+        "API_KEY": SECRET,
+        "REDIS_PASSWORD": SECRET,
+        "HTTPS_PROXY": f"http://{login}",
+        "http_proxy": login,
+        "ALL_PROXY": f"socks5://{login}",
+        "BTCTS_PROVIDERS_KRAKEN_URL": f"http://{login}",
+    }
+
+    assert pass_on(kept | secret) == kept
+    assert pass_on({"REDIS_URL": f"redis://:{SECRET}@127.0.0.1"}) == {}
+
+
+def test_every_secret_setting_is_kept_from_commands() -> None:
+    assert {setting.variable for setting in table(default_endpoints()).values() if setting.secret} == SECRETS
 
 
 def test_what_a_command_prints_goes_to_our_stderr() -> None:

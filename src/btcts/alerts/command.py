@@ -14,6 +14,9 @@ from btcts.errors import ConfigError
 
 TIMEOUT_S = 30.0
 
+SECRETS = {"API_KEY", "REDIS_PASSWORD"}
+"""The variables of settings that are secret."""
+
 GRACE_S = 2.0
 """How long processes that were asked to end have for it before they are killed."""
 
@@ -39,7 +42,7 @@ class Command:
                 self.arguments,
                 stdin=subprocess.PIPE,
                 stdout=STDERR,
-                env={**os.environ, **variables},
+                env={**pass_on(os.environ), **variables},
                 start_new_session=True,
             )
         except OSError as exc:
@@ -67,6 +70,19 @@ class Command:
             process.wait(self.grace_s)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def pass_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without the secrets of btcts: its keys, passwords, and logins in its URLs and in proxies.
+
+    Others are the user's, and the command may need them. Names of files that hold secrets are none.
+    """
+    return {name: value for name, value in environ.items() if name not in SECRETS and not _has_login(name, value)}
+
+
+def _has_login(name: str, value: str) -> bool:
+    ours = name.startswith(("REDIS_", "BTCTS_")) or name.lower().endswith("_proxy")
+    return ours and "@" in value
 
 
 def command(text: str) -> Command:

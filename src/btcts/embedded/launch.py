@@ -12,6 +12,7 @@ from btcts.embedded.children import PASSED_ON, pick_environment
 from btcts.embedded.places import Places
 from btcts.embedded.wire import answers
 from btcts.errors import EmbeddedError
+from btcts.foreign import cite
 
 LOG_LIMIT = 1 << 20
 """A log with more bytes than this becomes `redis.log.1` when a server starts."""
@@ -110,7 +111,7 @@ def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
 def _reason(story: str) -> str:
     """The line that tells why a server ended: its last warning, or else the last line it wrote."""
     lines = WARNING_LINE.findall(story) or [line for line in story.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
+    return cite(lines[-1]) if lines else "it said nothing"
 
 
 def _command(binaries: Binaries, places: Places) -> list[str]:
