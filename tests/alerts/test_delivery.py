@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.alerts.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts
+from btcts.alerts.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts, Refusal
 from btcts.alerts.command import SECRETS, Command, command, pass_on
 from btcts.alerts.webhook import Webhook, address
 from btcts.config import table
@@ -280,6 +280,57 @@ def test_a_malformed_address_is_refused_without_repeating_it(text: str) -> None:
         address(text)
 
     assert SECRET not in str(refusal.value)
+
+
+# What a refusal means
+
+
+@pytest.mark.parametrize(
+    ("status", "final"),
+    [(400, "correct --webhook"), (401, "the token"), (403, "the token"), (404, "make a new one"), (410, "make a new")],
+)
+def test_a_refusal_that_would_come_again_is_final(hook: Hook, post: Post, status: int, final: str) -> None:
+    hook.status = status
+
+    problem = post(hook.url)
+
+    assert isinstance(problem, Refusal)
+    assert final in problem.final
+
+
+DAYS = "Fri, 31 Dec 2999 23:59:59 GMT"
+
+
+@pytest.mark.parametrize("status", [429, 503, 408, 500])
+@pytest.mark.parametrize(
+    ("asked", "wait_ms"), [(None, 0), ("7", 7000), ("999999", HOUR), (DAYS, HOUR), ("0", 0), ("-5", 0), ("soon", 0)]
+)
+def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked: str | None, wait_ms: int) -> None:
+    hook.status = status
+    hook.headers = {"Retry-After": asked} if asked else {}
+
+    problem = post(hook.url)
+
+    assert isinstance(problem, Refusal)
+    assert (problem.final, problem.wait_ms) == ("", wait_ms)
+
+
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [
+        ("https://discord.com/api/webhooks/1/token", "content"),
+        ("https://ptb.discord.com./api/webhooks/1/token", "content"),
+        ("https://discordapp.com/api/webhooks/1/token", "content"),
+        ("https://discord.com/api/webhooks/1/token/slack", "text"),
+        ("https://hooks.slack.com/services/T/B/x", "text"),
+        ("https://hooks.example.com/discord.com", None),
+        ("https://notdiscord.com/", None),
+        ("https://discord.com.example.com/", None),
+    ],
+)
+def test_services_are_known_by_their_host(url: str, field: str | None) -> None:
+    with open_client() as client:
+        assert Webhook(address(url), client).text_field == field
 
 
 # The next try

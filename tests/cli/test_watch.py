@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -125,6 +126,98 @@ def test_a_delivery_that_fails_is_1_and_made_by_the_next_run(
     assert SECRET not in failed.out + failed.err
     assert made == Done(0, "", "")
     assert len(bodies) == 1
+
+
+FIELDS = {"discord.com": "content", "hooks.slack.com": "text"}
+
+
+@pytest.fixture
+def services() -> Iterator[tuple[str, list[tuple[str, object]]]]:
+    """A proxy to services that answer as documented, and what they took: the host and the message.
+
+    Discord ignores other fields, and answers 204; Slack takes none that it does not know, and answers ok. Both answer
+    400 where the message is missing.
+    """
+    taken: list[tuple[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            host = urlsplit(self.path).hostname or ""
+            document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            message = document.get(FIELDS[host])
+            refused = not message or (host == "hooks.slack.com" and set(document) != {"text"})
+            if not refused:
+                taken.append((host, message))
+            self.send_response(400 if refused else 200 if host == "hooks.slack.com" else 204)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", taken
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("host", FIELDS)
+def test_discord_and_slack_take_the_message(
+    watch: Watch, come: Come, services: tuple[str, list[tuple[str, object]]], host: str
+) -> None:
+    proxy, taken = services
+    come(61_000.0)
+
+    done = watch("--once", "--above", "60000", "--webhook", f"http://{host}/{SECRET}", http_proxy=proxy, no_proxy="")
+
+    assert (done.code, done.err) == (0, "")
+    assert taken == [(host, "BTC-USD is at 61,000.00, already at or above 60,000.00")]
+
+
+def test_a_delivery_that_is_given_up_is_1_and_not_made_again(watch: Watch, come: Come, refusing: str) -> None:
+    come(61_000.0)
+
+    failed, again = (watch("--once", "--above", "60000", "--webhook", f"{refusing}/{SECRET}") for _ in range(2))
+
+    assert failed.code == 1
+    assert failed.err == (
+        "btcts: the alert 'above 60000' was not delivered by webhook (HTTP 404 from 127.0.0.1); "
+        "it is given up: there is no such webhook any more, make a new one\n"
+    )
+    assert again == Done(0, "", "")
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """A server that has no webhook."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_command_of_an_alert_gets_no_secret_of_ours(watch: Watch, come: Come, tmp_path: Path) -> None:
+    come(61_000.0)
+    secrets = {"API_KEY": SECRET, "REDIS_PASSWORD": SECRET, "HTTPS_PROXY": f"http://me:{SECRET}@127.0.0.1:9"}
+
+    done = watch("--once", "--above", "60000", "--exec", f"sh -c 'env > {tmp_path}/env'", **secrets)
+
+    handed = (tmp_path / "env").read_text()
+    assert (done.code, done.err) == (0, "")
+    assert "BTCTS_ALERT_MESSAGE=BTC-USD is at 61,000.00" in handed
+    assert SECRET not in handed
 
 
 def test_a_stale_feed_is_said_on_stderr_and_with_stale_as_an_alert(watch: Watch) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.alerts.attempts import Refusal
 from btcts.alerts.judging import Alert
-from btcts.alerts.keeping import Keeper
+from btcts.alerts.keeping import Keeper, Kept
 from btcts.alerts.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told
 from btcts.alerts.rules import Level, Move, Rule
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
@@ -446,6 +447,58 @@ def test_what_is_not_delivered_goes_on_waiting_across_runs_and_is_printed_once(
 
     assert printed == [[("above", 61_000.0)], [], []]
     assert [run.outbox.waiting for run in (*runs, last)] == [1, 1, 1, 0]
+    assert len(way.delivered) == 1
+
+
+def test_a_delivery_that_would_be_refused_again_is_given_up_at_once(
+    store: Store, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    way = Way(Refusal("HTTP 404 from there", final="make a new one"))
+    see(store, clock, 61_000.0)
+    watch = make_watch(ABOVE, max_age_s=7200, hook=way)
+
+    said = notices(once(watch))
+    clock.advance(HOUR)
+    later = notices(once(make_watch(ABOVE, max_age_s=7200, hook=way)))
+
+    given_up = "it is given up: make a new one"
+    assert said == [f"the alert 'above 60000' was not delivered by hook (HTTP 404 from there); {given_up}"]
+    assert later == []
+    assert (len(way.tried), watch.outbox.waiting, watch.outbox.lost) == (1, 0, 1)
+
+
+def test_a_receiver_that_asks_for_time_gets_it_in_later_runs_and_for_all_alerts(
+    store: Store, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    way = Way(Refusal("HTTP 429 from there", wait_ms=600_000))
+    see(store, clock, 61_000.0)
+    notices(once(make_watch(ABOVE, BELOW, max_age_s=7200, hook=way)))
+    way.problem = None
+    see(store, clock, 49_000.0)
+
+    clock.advance(589_000)
+    early = notices(once(make_watch(ABOVE, BELOW, max_age_s=7200, hook=way)))
+    tried = len(way.tried)
+    clock.advance(2000)
+    due = make_watch(ABOVE, BELOW, max_age_s=7200, hook=way)
+
+    assert (early, tried) == ([], 1)
+    assert notices(once(due)) == []
+    assert [alert.kind for alert in way.delivered] == ["above", "below"]
+    assert due.outbox.waiting == 0
+
+
+def test_a_clock_that_was_set_back_holds_no_receiver_for_ever(
+    store: Store, clock: FakeClock, make_watch: MakeWatch, tmp_path: Path
+) -> None:
+    way = Way()
+    see(store, clock, 61_000.0)
+    keeper = Keeper(tmp_path / "alerts", "test")
+    watch = make_watch(ABOVE, max_age_s=7200, hook=way)
+    keeper.keep(ABOVE.name, Kept(held={"hook": clock.now_ms() + 2 * HOUR}))
+
+    notices(once(watch))
+
     assert len(way.delivered) == 1
 
 

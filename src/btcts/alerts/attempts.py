@@ -2,10 +2,32 @@
 
 from dataclasses import dataclass
 
-from btcts.model import MINUTE_MS
+from btcts.model import HOUR_MS, MINUTE_MS
 
 FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 5 * MINUTE_MS
+
+LONGEST_ASKED_MS = HOUR_MS
+"""How long a receiver may ask to be left alone: as long as an alert is tried."""
+
+
+class Refusal(str):
+    """The words for a delivery that the receiver refused.
+
+    `final` says why another try is of no use, and is empty where it may be of use. Then `wait_ms` is for how long the
+    receiver asks to be left alone, 0 where it does not say.
+    """
+
+    __slots__ = ("final", "wait_ms")
+
+    final: str
+    wait_ms: int
+
+    def __new__(cls, words: str, *, final: str = "", wait_ms: int = 0) -> "Refusal":
+        refusal = super().__new__(cls, words)
+        refusal.final = final
+        refusal.wait_ms = min(max(0, wait_ms), LONGEST_ASKED_MS)
+        return refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ rule each would find and deliver what the other one does.
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -33,10 +33,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a rule; `damaged` when there was a file that cannot be read as one."""
+    """What is known of a rule; `damaged` when there was a file that cannot be read as one.
+
+    `held` says of ways of delivery until when (ms) the receiver asked to be left alone.
+    """
 
     standing: Standing = field(default_factory=Standing)
     waiting: tuple[Waiting, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
     damaged: bool = False
 
 
@@ -107,6 +111,7 @@ class Keeper:
 
 def _content(kept: Kept, name: dict[str, str]) -> bytes:
     known = {"version": VERSION, **name, **asdict(kept.standing), "waiting": [asdict(each) for each in kept.waiting]}
+    known |= {"held": dict(kept.held)} if kept.held else {}
     return json.dumps({"crc32": _checksum(known), "known": known}).encode()
 
 
@@ -124,7 +129,8 @@ def _parsed(content: bytes, name: dict[str, str]) -> Kept | None:
 
 def _kept(known: dict[str, Any]) -> Kept:
     waiting = (Waiting(Alert(**each["alert"]), tuple(each["ways"])) for each in known["waiting"])
-    return Kept(Standing(known["armed"], known["since_ms"]), tuple(waiting))
+    held = {str(way): int(until_ms) for way, until_ms in known.get("held", {}).items()}
+    return Kept(Standing(known["armed"], known["since_ms"]), tuple(waiting), held)
 
 
 def _checksum(known: object) -> int:

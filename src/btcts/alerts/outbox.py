@@ -4,9 +4,9 @@ So an alert is delivered once, or again where the process was killed in between,
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 
-from btcts.alerts.attempts import Attempts
+from btcts.alerts.attempts import LONGEST_ASKED_MS, Attempts, Refusal
 from btcts.alerts.judging import Alert, Standing
 from btcts.alerts.keeping import Keeper, Kept, Waiting
 from btcts.clock import Clock
@@ -41,7 +41,8 @@ Deliver = Callable[[Alert], str | None]
 class Outbox:
     """Where the rules called `names` stand and which of their alerts are still to be delivered, here and on the disk.
 
-    `ways` are the ways of delivery beside printing, by name; `chance` gives numbers from 0 to 1.
+    `ways` are the ways of delivery beside printing, by name; `chance` gives numbers from 0 to 1. `lost` counts the
+    deliveries that were given up.
     """
 
     keeper: Keeper
@@ -49,6 +50,7 @@ class Outbox:
     _: KW_ONLY
     ways: Mapping[str, Deliver]
     chance: Callable[[], float]
+    lost: int = field(default=0, init=False)
     _kept: dict[str, Kept] = field(default_factory=dict, init=False)
     _recorded: dict[str, Kept] = field(default_factory=dict, init=False)
     _attempts: dict[tuple[str, str], Attempts] = field(default_factory=dict, init=False)
@@ -70,7 +72,7 @@ class Outbox:
             if kept.damaged:
                 yield Notice(f"what was kept of {name!r} is damaged; the rule begins anew", failed=True)
             known = _still(kept.waiting, lambda _, way: way in (PRINTED, *self.ways))
-            self._kept[name] = Kept(kept.standing, known)
+            self._kept[name] = Kept(kept.standing, known, held=kept.held)
             self._recorded[name] = kept
 
     def standing(self, name: str) -> Standing:
@@ -80,7 +82,8 @@ class Outbox:
     def learn(self, name: str, standing: Standing, alerts: Sequence[Alert]) -> None:
         """Take in where the rule stands now, and its alerts; of one that is not in `names` nothing is recorded."""
         new = (Waiting(alert, (PRINTED, *self.ways)) for alert in alerts)
-        self._kept[name] = Kept(standing, (*self._kept.get(name, Kept()).waiting, *new))
+        kept = self._kept.get(name, Kept())
+        self._kept[name] = replace(kept, standing=standing, waiting=(*kept.waiting, *new))
 
     def record(self, lag_ms: int = RECORDED_MS) -> Iterator[Notice]:
         """Record on the disk what has changed; judged ticks alone only when there are more than `lag_ms` of them.
@@ -108,32 +111,52 @@ class Outbox:
             for way in each.ways:
                 if way == PRINTED:
                     yield each.alert
-                elif stopped() or not (yield from self._over(each.alert, way, clock)):
+                elif stopped() or not (yield from self._over(name, each.alert, way, clock)):
                     continue
                 self._cross_off(name, each.alert, way)
                 yield from self.record()
 
-    def _over(self, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
+    def _over(self, name: str, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
         """Try to deliver when it is due; whether this way of the alert is at its end."""
         so_far = self._attempts.get((alert.id, way), Attempts())
-        if not so_far.due(clock.now_ms()):
+        if self._is_held(way, clock.now_ms()) or not so_far.due(clock.now_ms()):
             return False
         problem = self.ways[way](alert)
         if problem is None:
             return True
         now_ms = clock.now_ms()
-        given_up = now_ms - alert.found_ms > GIVEN_UP_MS
-        fate = "it is too old now and is given up" if given_up else "it is tried again"
+        fate, given_up = _decide(alert, problem, now_ms)
         yield Notice(f"the alert {alert.rule!r} was not delivered by {way} ({problem}); {fate}", failed=True)
+        self.lost += given_up
         if not given_up:
             self._attempts[alert.id, way] = so_far.after_failure(now_ms, self.chance())
+            self._hold(name, way, problem, now_ms)
         return given_up
+
+    def _hold(self, name: str, way: str, problem: str, now_ms: int) -> None:
+        """Leave the receiver alone for as long as it asked, in later runs too."""
+        if isinstance(problem, Refusal) and problem.wait_ms:
+            kept = self._kept[name]
+            self._kept[name] = replace(kept, held={**kept.held, way: now_ms + problem.wait_ms})
+
+    def _is_held(self, way: str, now_ms: int) -> bool:
+        until_ms = max(kept.held.get(way, 0) for kept in self._kept.values())
+        return 0 < until_ms - now_ms <= LONGEST_ASKED_MS
 
     def _cross_off(self, name: str, alert: Alert, way: str) -> None:
         self._attempts.pop((alert.id, way), None)
         kept = self._kept[name]
         left = _still(kept.waiting, lambda waits, by: waits != alert or by != way)
-        self._kept[name] = Kept(kept.standing, left)
+        self._kept[name] = replace(kept, waiting=left)
+
+
+def _decide(alert: Alert, problem: str, now_ms: int) -> tuple[str, bool]:
+    """What becomes of an alert that was not delivered, in words, and whether that is its end."""
+    if isinstance(problem, Refusal) and problem.final:
+        return f"it is given up: {problem.final}", True
+    if now_ms - alert.found_ms > GIVEN_UP_MS:
+        return "it is too old now and is given up", True
+    return "it is tried again", False
 
 
 def _still(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
@@ -145,7 +168,7 @@ def _still(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> 
 def _alike(kept: Kept, recorded: Kept, lag_ms: int) -> bool:
     """Whether the record will do."""
     now, then = kept.standing, recorded.standing
-    if kept.waiting != recorded.waiting or now.armed != then.armed:
+    if (kept.waiting, kept.held) != (recorded.waiting, recorded.held) or now.armed != then.armed:
         return False
     if now.since_ms is None or then.since_ms is None:
         return now.since_ms == then.since_ms

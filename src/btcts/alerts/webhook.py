@@ -6,17 +6,40 @@ from pathlib import Path
 
 import httpx
 
+from btcts.alerts.attempts import Refusal
 from btcts.causes import describe
 from btcts.config.textfile import read_text
 from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.deadlines import deadline
-from btcts.providers.http import describe_failure
+from btcts.providers.http import describe_failure, read_retry_after
 
 TIMEOUT_S = 10.0
 """From the name look-up to the status of the answer."""
 
 PORTS = range(1, 65_536)
 """Of a greater number the system takes the last 16 bits."""
+
+TEXT_FIELDS = {
+    "discord.com": "content",
+    "discordapp.com": "content",
+    "hooks.slack.com": "text",
+    "hooks.slack-gov.com": "text",
+}
+"""By host, the field of services that take no other document.
+
+https://docs.discord.com/developers/resources/webhook#execute-webhook
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+TEMPORARY = {407, 408, 409, 421, 423, 425, 429}
+"""The refusals among 4xx after which the same request may be taken; after others it never is."""
+
+REFUSED = "it does not take what we send, correct --webhook"
+FORBIDDEN = "it does not accept the token in the address, correct --webhook"
+GONE = "there is no such webhook any more, make a new one"
+
+FINAL = {401: FORBIDDEN, 403: FORBIDDEN, 404: GONE, 410: GONE}
+"""What the refusals mean after which nothing is tried again; the others mean `REFUSED`."""
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +52,19 @@ class Webhook:
         self._client = client
         self._timeout_s = timeout_s
 
+    @property
+    def text_field(self) -> str | None:
+        """The field that the service wants its message in; None for an address that takes the document of an alert."""
+        host = self._url.host.rstrip(".")
+        if host.endswith("discord.com") and self._url.path.endswith("/slack"):
+            return "text"
+        return next((field for name, field in TEXT_FIELDS.items() if f".{host}".endswith(f".{name}")), None)
+
     def post(self, document: str) -> str | None:
         """Post the JSON document; why it was not taken, None when it was."""
         host = self._url.host
         try:
-            status = self._send(document)
+            return self._judge(*self._send(document))
         except httpx.TimeoutException:
             return f"no answer from {host} within {self._timeout_s:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
@@ -41,12 +72,20 @@ class Webhook:
         except Exception as exc:
             log.debug("a delivery failed", exc_info=exc)
             return f"nothing can be sent to {host} ({describe_unforeseen(exc)})"
-        if 300 <= status < 400:
-            return f"HTTP {status} from {host}; redirects are not followed"
-        return None if 200 <= status < 300 else f"HTTP {status} from {host}"
 
-    def _send(self, document: str) -> int:
-        """The status of the answer, whose body is not read."""
+    def _judge(self, status: int, wait_ms: int) -> str | None:
+        """What an answer means: None where the document was taken."""
+        said = f"HTTP {status} from {self._url.host}"
+        if 200 <= status < 300:
+            return None
+        if 300 <= status < 400:
+            return f"{said}; redirects are not followed"
+        if 400 <= status < 500 and status not in TEMPORARY:
+            return Refusal(said, final=FINAL.get(status, REFUSED))
+        return Refusal(said, wait_ms=wait_ms)
+
+    def _send(self, document: str) -> tuple[int, int]:
+        """The status of the answer, whose body is not read, and how long it asks to wait."""
         headers = {"Content-Type": "application/json"}
         with (
             deadline(time.monotonic() + self._timeout_s),
@@ -54,7 +93,8 @@ class Webhook:
                 "POST", self._url, content=document, headers=headers, timeout=self._timeout_s, follow_redirects=False
             ) as response,
         ):
-            return response.status_code
+            now_ms = time.time_ns() // 1_000_000
+            return response.status_code, read_retry_after(response.headers, now_ms) or 0
 
 
 def address(text: str) -> httpx.URL:

@@ -87,7 +87,8 @@ def watch(
 
     What is so at the first look is said at once; what happened while Redis or the watch was away is found later. An
     alert comes again when the price has retreated, or a fifth of a move is gone by. A delivery that fails is tried
-    again for an hour, across restarts too. --once exits with 0 done, 1 a delivery has failed, 3 no Redis.
+    again for an hour, across restarts too, but not one that the webhook refuses (HTTP 4xx). Discord and Slack get the
+    message alone. --once exits with 0 done, 1 a delivery has failed, 3 no Redis.
     """
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} is for a watch that goes on; --once looks once")
@@ -151,7 +152,7 @@ def _once(wanted: Wanted, teller: Teller) -> int:
         teller.tell(once(watch))
         if watch.away is not None:
             return watch.away.exit_code
-        return 1 if watch.outbox.waiting else 0
+        return 1 if watch.outbox.waiting or watch.outbox.lost else 0
 
 
 def _forever(wanted: Wanted, teller: Teller, interval_s: float) -> int:
@@ -191,7 +192,7 @@ def _watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["W
 @contextmanager
 def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
     """The ways of delivery that are wanted, by name."""
-    from btcts.render.alerts import alert_json, alert_variables
+    from btcts.render.alerts import alert_body, alert_json, alert_variables
 
     ways: dict[str, Deliver] = {}
     with ExitStack() as stack:
@@ -206,7 +207,7 @@ def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
 
             url = address(wanted.webhook)
             hook = Webhook(url, stack.enter_context(open_client(url)))
-            ways["webhook"] = lambda alert: hook.post(alert_json(alert))
+            ways["webhook"] = lambda alert: hook.post(alert_body(alert, hook.text_field))
         yield ways
 
 

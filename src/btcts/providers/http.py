@@ -156,7 +156,7 @@ class Api:
 
     def asked_wait_ms(self, reply: Reply) -> int | None:
         """How long the headers of a reply tell us to wait: a second at least, a day at most; None where they do not."""
-        asked_ms = _retry_after_ms(reply.headers, reply.date_ms or self.clock.now_ms())
+        asked_ms = read_retry_after(reply.headers, reply.date_ms or self.clock.now_ms())
         return None if asked_ms is None else min(max(asked_ms, 1000), DAY_MS)
 
     def fetch(self, path: str, query: Mapping[str, str | int], secrets: Mapping[str, str] | None = None) -> Reply:
@@ -228,7 +228,7 @@ def _one_line(text: bytes) -> str:
     return "an HTML page" if line.startswith("<") else line
 
 
-def _retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
+def read_retry_after(headers: Mapping[str, str], now_ms: int) -> int | None:
     value = headers.get("Retry-After", "")
     if value.isdecimal():
         return int(value[:9]) * 1000

@@ -29,6 +29,11 @@ def alert_json(alert: Alert) -> str:
     return json.dumps(_document(alert), allow_nan=False)
 
 
+def alert_body(alert: Alert, text_field: str | None) -> str:
+    """What is posted: the document, or for a service that wants the message in a field of its own, that alone."""
+    return alert_json(alert) if text_field is None else json.dumps({text_field: alert_message(alert)})
+
+
 def alert_variables(alert: Alert) -> dict[str, str]:
     """The fields of the JSON object as environment variables, such as `BTCTS_ALERT_PRICE`; null is empty."""
     return {f"{VARIABLE_PREFIX}{name.upper()}": _text(value) for name, value in _document(alert).items()}
