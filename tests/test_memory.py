@@ -105,3 +105,18 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(SpoolError, match=r"what the providers said cannot be kept in .*/data/providers"):
         Memory(tmp_path / "data" / "providers.json").keep()
+
+
+def test_what_others_could_have_left_is_not_believed(memory: Memory, tmp_path: Path) -> None:
+    file = tmp_path / "data" / "providers.json"
+    left = Memory(file)
+    left.learn(memory.recall(), [], [ProviderLimited("kraken", "rate limit", until_ms=NOW + 90_000)], KEYS)
+    left.keep()
+    believed = Memory(file).recall()
+
+    file.parent.chmod(0o777)
+
+    assert believed.providers["kraken"].not_before_ms == NOW + 90_000
+    assert Memory(file).recall() == State()
+    with pytest.raises(SpoolError, match=rf"\(others can change {file.parent} .*mode 0777"):
+        left.keep()

@@ -320,3 +320,20 @@ def test_a_full_disk_is_said_costs_nothing_that_was_kept_and_may_get_room_again(
     assert count > 20
     assert (whole, torn) == (True, 0)
     assert after == [[NOW, 1.5]]
+
+
+@pytest.mark.parametrize("opened", ["spool", "."])
+def test_a_folder_that_others_can_change_is_neither_written_nor_believed(
+    opened: str, spool: Spool, folder: Path
+) -> None:
+    spool.keep(some(1)[0])
+    exposed = (folder.parent / opened).resolve()
+    exposed.chmod(0o777)
+
+    with pytest.raises(SpoolError, match=rf"cannot be kept in {folder} \(others can change {exposed} .*mode 0777"):
+        spool.keep(some(2)[1])
+    with pytest.raises(SpoolError, match=rf"cannot be read in {folder} \(others can change {exposed} .*mode 0777"):
+        spool.read(NOW)
+
+    exposed.chmod(0o700)
+    assert emptied(spool).ticks == tuple(some(1))

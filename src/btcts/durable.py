@@ -6,9 +6,16 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from btcts.ownership import require_private
+
 
 def make(folder: Path) -> None:
-    """Make the folder and those above it, for nobody but us, and lasting."""
+    """Make the folder and those above it, for nobody but us, and lasting.
+
+    Raises:
+        OSError: it cannot be made, or others can change it.
+    """
+    require_private(folder)
     for each in reversed((folder, *folder.parents)):
         if not each.exists():
             each.mkdir(mode=0o700, exist_ok=True)
@@ -37,8 +44,9 @@ def read(path: Path, limit: int) -> bytes:
     """The content of a file that has at most `limit` bytes; a pipe or a device in its place is not waited for.
 
     Raises:
-        OSError: it cannot be read, is larger or is no file at all.
+        OSError: it cannot be read, is larger or is no file at all, or others can change its folder.
     """
+    require_private(path.parent)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         known = os.fstat(descriptor)
@@ -82,9 +90,14 @@ def sync(folder: Path) -> None:
 
 
 def lock(path: Path) -> int | None:
-    """The descriptor that holds the lock, until it is closed or the process ends; None when another one holds it."""
+    """The descriptor that holds the lock, until it is closed or the process ends; None when another one holds it.
+
+    Raises:
+        OSError: it cannot be made, or others can change its folder.
+    """
     import fcntl  # absent on Windows
 
+    require_private(path.parent)
     descriptor = _above_streams(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

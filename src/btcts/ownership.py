@@ -47,6 +47,11 @@ def find_exposed(path: Path) -> Exposed | None:
     return next(filter(None, way), None) or _judge(_resolve(path), passed_through=False)
 
 
+def find_exposed_itself(path: Path) -> Exposed | None:
+    """Return the path if others can change it, by its own owner and mode alone, or None."""
+    return _judge(path, passed_through=False) if hasattr(os, "geteuid") else None
+
+
 def find_exposed_file(file: Path) -> Exposed | None:
     """Return which of a file, the folder it lies in, and those behind a link others can change, or None."""
     if not hasattr(os, "geteuid"):  # Windows

@@ -270,15 +270,82 @@ def test_a_server_that_was_told_to_end_while_it_came_up_may_be_started_again(
     assert said == []
 
 
+@pytest.fixture
+def on_network(data_dir: Path, tmp_path: Path) -> Embedded:
+    """The embedded Redis of the same data directory, which lies on a network file system by the table of mounts."""
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"2 1 0:9 / {data_dir.parent} rw shared:3 - nfs4 server:/export rw\n"
+        f"3 1 8:2 / {data_dir.parent}-like rw - ext4 /dev/sdb1 rw\n"
+    )
+    return Embedded(data_dir, redis_server=binaries().server, mounts=mounts)
+
+
 def test_a_data_directory_in_use_by_another_host_is_refused(
+    on_network: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    on_network.ensure(said.append)
+    kill(data_dir)
+    (data_dir / "lock").write_text("atlantis\n")
+
+    with pytest.raises(EmbeddedError, match=f"of host atlantis, and this is {os.uname().nodename}"):
+        on_network.ensure(said.append)
+
+
+def rename_host(data_dir: Path) -> None:
+    """Let the files of a killed server say that the host was called otherwise when it was started."""
+    for name in ("lock", "machine"):
+        file = data_dir / name
+        file.write_text(file.read_text().replace(os.uname().nodename, "atlantis"))
+
+
+def test_a_host_that_changed_its_name_after_a_crash_starts_its_server_again(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append)
+    kill(data_dir)
+    rename_host(data_dir)
+
+    embedded.ensure(said.append)
+
+    assert embedded.status().running
+    assert (data_dir / "lock").read_text() == f"{os.uname().nodename}\n"
+
+
+def test_the_name_alone_is_no_obstacle_where_only_this_machine_has_the_files(
     embedded: Embedded, data_dir: Path, said: list[str]
 ) -> None:
     embedded.ensure(said.append)
     kill(data_dir)
     (data_dir / "lock").write_text("atlantis\n")
+    (data_dir / "machine").unlink()
 
-    with pytest.raises(EmbeddedError, match=f"of host atlantis, and this is {os.uname().nodename}"):
-        embedded.ensure(said.append)
+    embedded.ensure(said.append)
+
+    assert embedded.status().running
+
+
+def test_a_machine_that_is_known_by_its_ids_may_change_its_name_on_a_network_file_system(
+    on_network: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    on_network.ensure(said.append)
+    kill(data_dir)
+    rename_host(data_dir)
+
+    on_network.ensure(said.append)
+
+    assert on_network.status().running
+
+
+def test_ids_that_a_third_host_left_behind_are_no_proof(on_network: Embedded, data_dir: Path, said: list[str]) -> None:
+    on_network.ensure(said.append)
+    kill(data_dir)
+    rename_host(data_dir)
+    (data_dir / "lock").write_text("lemuria\n")
+
+    with pytest.raises(EmbeddedError, match="of host lemuria"):
+        on_network.ensure(said.append)
 
 
 def test_a_data_directory_that_another_host_left_in_good_order_is_taken_over(
@@ -304,14 +371,14 @@ def test_bytes_that_are_no_text_in_the_lock_are_no_obstacle(
 
 
 def test_a_damaged_lock_of_a_server_that_was_killed_is_told_in_one_printable_line(
-    embedded: Embedded, data_dir: Path, said: list[str]
+    on_network: Embedded, data_dir: Path, said: list[str]
 ) -> None:
-    embedded.ensure(said.append)
+    on_network.ensure(said.append)
     kill(data_dir)
     (data_dir / "lock").write_bytes(b"\xff\n\x1b[31m" * 1000)
 
     with pytest.raises(EmbeddedError, match="belongs to the embedded Redis of host") as refused:
-        embedded.ensure(said.append)
+        on_network.ensure(said.append)
 
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 600

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,14 +112,47 @@ def test_a_hung_server_that_lost_its_lock_is_not_taken_for_stopped(
 
 
 def test_the_server_of_another_host_is_not_taken_for_stopped(
-    embedded: Embedded, data_dir: Path, said: list[str]
+    embedded: Embedded, data_dir: Path, said: list[str], tmp_path: Path
 ) -> None:
     embedded.ensure(said.append)
     kill(data_dir)
     (data_dir / "lock").write_text("atlantis\n")
+    (tmp_path / "mountinfo").write_text("1 0 0:9 / / rw - nfs server:/ rw\n")
 
     with pytest.raises(EmbeddedError, match="of host atlantis"):
-        embedded.stop()
+        Embedded(data_dir, mounts=tmp_path / "mountinfo").stop()
+
+
+@pytest.mark.parametrize("lost", ["the socket", "its folder"])
+def test_a_server_whose_socket_was_removed_is_stopped_too(lost: str, deep_dir: Path, said: list[str]) -> None:
+    embedded = Embedded(deep_dir, redis_server=binaries().server)
+    socket = embedded.ensure(said.append)
+    pid = embedded.status().pid
+    socket.unlink()
+    if lost == "its folder":
+        socket.parent.rmdir()
+
+    status = embedded.stop()
+
+    assert pid
+    assert (status.running, status.pid) == (False, None)
+    assert "User requested shutdown" in (deep_dir / "redis.log").read_text()
+
+
+def test_a_stranger_that_has_the_number_of_the_server_is_left_alone(
+    embedded: Embedded, data_dir: Path, said: list[str]
+) -> None:
+    embedded.ensure(said.append).unlink()
+    server = (data_dir / "redis.pid").read_text()
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (data_dir / "redis.pid").write_text(f"{stranger.pid}\n")
+
+        with pytest.raises(EmbeddedError, match=r"has not ended after 0\.5 s"):
+            Embedded(data_dir, patience_s=0.5).stop()
+
+        assert stranger.poll() is None
+        stranger.kill()
+    (data_dir / "redis.pid").write_text(server)
 
 
 def test_status_creates_nothing(embedded: Embedded, data_dir: Path) -> None:

