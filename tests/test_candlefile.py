@@ -20,14 +20,14 @@ HEADER = "timestamp,open,high,low,close,volume"
 EVER = Span(0, 4_102_444_800_000)
 
 
-def read(text: str | bytes, asked: Span = EVER, *, closed_ms: int = EVER.end_ms) -> CandleFile:
+def read(text: str | bytes, asked: Span = EVER, *, closed_ms: int = EVER.end_ms, minutes: bool = False) -> CandleFile:
     content = text.encode() if isinstance(text, str) else text
-    return read_candles(CandleSource("day.csv", io.BytesIO(content)), asked, closed_ms=closed_ms)
+    return read_candles(CandleSource("day.csv", io.BytesIO(content)), asked, closed_ms=closed_ms, minutes=minutes)
 
 
-def refusal(text: str | bytes) -> str:
+def refusal(text: str | bytes, *, minutes: bool = False) -> str:
     with pytest.raises(ConfigError) as refused:
-        read(text)
+        read(text, minutes=minutes)
     line = str(refused.value)
     assert "\n" not in line
     return line
@@ -64,28 +64,73 @@ def test_columns_go_by_their_names(header: str) -> None:
     values = {"open": 100, "high": 101, "low": 99, "close": 100.5}
     names = [each.strip().lower() for each in header.split(",")]
 
-    found = read(file_of(",".join(str(values.get(each, MIDNIGHT // 1000)) for each in names), header=header))
+    found = read(file_of(",".join(str(values.get(each, MIDNIGHT // 1000 + 60)) for each in names), header=header))
 
-    assert found.candles == (Candle(MIDNIGHT, **values),)
+    assert found.candles == (Candle(MIDNIGHT + MINUTE, **values),)
 
 
 @pytest.mark.parametrize(
     ("unit", "time"),
     [
-        ("seconds", "1767225600"),
-        ("seconds", " 1767225600.000 "),
-        ("milliseconds", "1767225600000"),
-        ("microseconds", "1767225600000000"),
-        ("nanoseconds", "1767225600000000000"),
-        ("ISO 8601", "2026-01-01T00:00:00Z"),
-        ("ISO 8601", "2026-01-01 01:00:00+01:00"),
-        ("ISO 8601", "2026-01-01"),
+        ("seconds", "1767225660"),
+        ("seconds", " 1767225660.000 "),
+        ("milliseconds", "1767225660000"),
+        ("microseconds", "1767225660000000"),
+        ("nanoseconds", "1767225660000000000"),
+        *(
+            ("ISO 8601", time)
+            for time in (
+                "2026-01-01T00:01:00Z",
+                "2026-01-01T00:01Z",
+                "2026-01-01 00:01",
+                "2026-01-01 00:01:00 UTC",
+                "2026-01-01 00:01 utc",
+                "2026-01-01 00:01:00.000 Z",
+                "2026-01-01T00:01:00 GMT",
+                "2026-01-01 01:01:00+01:00",
+                "2026-01-01 05:46:00 +0545",
+                "2025-12-31 19:01:00 -05",
+                "20260101T0001",
+            )
+        ),
     ],
 )
 def test_the_unit_of_time_is_known_by_its_magnitude(unit: str, time: str) -> None:
     found = read(file_of(f"{time},100,101,99,100.5,1"))
 
-    assert (found.unit, found.candles[0].start_ms) == (unit, MIDNIGHT)
+    assert (found.unit, found.candles[0].start_ms) == (unit, MIDNIGHT + MINUTE)
+
+
+@pytest.mark.parametrize("minutes", [False, True])
+@pytest.mark.parametrize("date", ["2026-01-01", " 2026-01-01 ", "20260101"])
+def test_a_date_without_a_time_is_a_day_whatever_is_said(date: str, minutes: bool) -> None:
+    line = refusal(file_of(f"{date},100,101,99,100.5,1"), minutes=minutes)
+
+    assert line.startswith(f'day.csv line 2: "{date}" is a date without a time')
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-01-01T00",
+        "2026-01-01 13",
+        "2026-01-01 01-PM",
+        "2026-01-01 01-05",
+        "2026-01-01 01:05 PM",
+        "2026-01-01 01:05:00 AM",
+        "01.02.2026 00:01",
+        "01/02/2026 00:01",
+        "2026/01/02 00:01",
+        "2026-W01",
+        "2026-W01-1",
+        "2026-01",
+        "2026-01-01 00:01 EST",
+        "2026-01-01 24:01",
+        "2026-01-01 00:01 +25:00",
+    ],
+)
+def test_a_time_that_needs_a_guess_is_refused(time: str) -> None:
+    assert f'line 3: "{time}" is no time' in refusal(file_of("2026-01-01 00:02,1,1,1,1,1", f"{time},1,1,1,1,1"))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -122,8 +167,24 @@ def test_rows_without_trades_and_minutes_that_are_not_over_are_left_out_and_coun
     assert (minutes(found), found.quiet, found.unfinished) == ([0, 2], 1, 1)
 
 
-def test_a_row_without_trades_needs_no_prices() -> None:
-    assert read(file_of(row(0), f"{MIDNIGHT // 1000 + 60},,,,,0.0")).quiet == 1
+@pytest.mark.parametrize(
+    "rest", [",,,,0.0", ",,,,", "nan,nan,nan,nan,0", "NaN,NaN,NaN,NaN,NaN", "null,NULL,None,N/A, na", " , ,nan,,0"]
+)
+def test_a_row_without_trades_needs_no_prices(rest: str) -> None:
+    found = read(file_of(row(1), f"{MIDNIGHT // 1000 + 120},{rest}", row(3)))
+
+    assert (minutes(found), found.quiet, found.rows) == ([1, 3], 1, 3)
+
+
+def test_a_row_without_prices_had_no_trades_in_a_file_without_volumes_too() -> None:
+    found = read(file_of("1767225660,100,101,99,100", "1767225720,,,,", header="timestamp,open,high,low,close"))
+
+    assert (minutes(found), found.quiet) == ([1], 1)
+
+
+@pytest.mark.parametrize("rest", [",,,,1", ",,,,lots", "nan,nan,nan,nan,-1", ",101,99,100,0.5", "nan,101,99,100,1"])
+def test_a_row_that_lacks_some_of_it_is_refused(rest: str) -> None:
+    assert "day.csv line 3: the " in refusal(file_of(row(1), f"{MIDNIGHT // 1000 + 120},{rest}"))
 
 
 def test_only_minutes_that_lie_wholly_in_what_is_asked_for_are_taken() -> None:
@@ -246,9 +307,12 @@ def spread(step: int, count: int) -> str:
     return file_of(*map(row, range(0, count * step, step)))
 
 
-@pytest.mark.parametrize(("step", "count"), [(60, 20), (60, 3), (1440, 3), (15, 4), (5, 5), (2, 8)])
-def test_candles_of_more_than_a_minute_are_refused(step: int, count: int) -> None:
-    assert refusal(spread(step, count)) == f"day.csv: the rows are {step} min apart; candles of one minute are needed"
+@pytest.mark.parametrize("minutes", [False, True])
+@pytest.mark.parametrize(("step", "count"), [(60, 20), (60, 3), (1440, 3), (10080, 4), (15, 4), (5, 6), (2, 14)])
+def test_candles_of_more_than_a_minute_are_refused_whatever_is_said(step: int, count: int, minutes: bool) -> None:
+    line = refusal(spread(step, count), minutes=minutes)
+
+    assert line == f"day.csv: the rows are {step} min apart; candles of one minute are needed"
 
 
 def test_candles_of_an_hour_with_a_hole_are_refused_in_any_order() -> None:
@@ -257,17 +321,59 @@ def test_candles_of_an_hour_with_a_hole_are_refused_in_any_order() -> None:
     assert "the rows are 60 min apart" in refusal(file_of(*(row(60 * each) for each in hours)))
 
 
-@pytest.mark.parametrize(("step", "count"), [(60, 2), (1440, 2), (15, 3), (5, 4), (2, 7)])
-def test_few_rows_may_lie_apart(step: int, count: int) -> None:
-    assert read(spread(step, count)).rows == count
+@pytest.mark.parametrize(("step", "count"), [(60, 2), (1440, 2), (10080, 2), (15, 2), (15, 3), (5, 2), (5, 5), (2, 5)])
+def test_few_rows_that_lie_like_longer_candles_count_when_it_is_said(step: int, count: int) -> None:
+    line = refusal(spread(step, count))
+
+    assert line == (
+        f"day.csv: the rows are {step} min apart; candles of one minute are needed, or say --minutes if they are"
+    )
+    assert read(spread(step, count), minutes=True).rows == count
+
+
+@pytest.mark.parametrize(("minute", "length"), [(0, 60), (60, 60), (1440, 60), (90, 30)])
+def test_one_row_that_may_be_an_hour_or_a_day_counts_when_it_is_said(minute: int, length: int) -> None:
+    line = refusal(file_of(row(minute)))
+
+    assert line == (
+        f"day.csv: its only row is at minute {minute % 60}, where candles of {length} min begin; "
+        "candles of one minute are needed, or say --minutes if they are"
+    )
+    assert minutes(read(file_of(row(minute)), minutes=True)) == [minute]
+
+
+@pytest.mark.parametrize("found", [[1], [59], [20], [0, 1], [7, 9], [7, 19, 200], [7, 600], [61, 60, 0, 1]])
+def test_few_rows_anywhere_are_minutes(found: list[int]) -> None:
+    assert minutes(read(file_of(*map(row, found)))) == sorted(found)
+
+
+@pytest.mark.parametrize("time", ["2026-01-01 00:00:00+05:30", "2026-01-01 00:00 +05:45", "2026-01-01T00:00:00-03:30"])
+def test_a_full_hour_elsewhere_is_one_too(time: str) -> None:
+    assert "its only row is at minute 0" in refusal(file_of(f"{time},100,101,99,100.5,1"))
+
+
+def test_hours_that_begin_elsewhere_are_refused() -> None:
+    assert "the rows are 60 min apart" in refusal(file_of(*(row(60 * each + 45) for each in range(4))))
+
+
+@pytest.mark.parametrize("odd", [31, 47, 1199])
+def test_an_odd_row_among_hours_does_not_make_them_minutes(odd: int) -> None:
+    assert "the rows are 60 min apart" in refusal(file_of(*(row(60 * each) for each in range(20)), row(odd)))
+
+
+@pytest.mark.parametrize("rest", [",,,,", ",,,,0", "nan,nan,nan,nan,0.0"])
+def test_hours_that_were_filled_up_with_rows_of_nothing_are_refused(rest: str) -> None:
+    rows = (f"{MIDNIGHT // 1000 + 60 * minute},{rest}" if minute % 60 else row(minute) for minute in range(600))
+
+    assert "the rows are 60 min apart" in refusal(file_of(*rows))
 
 
 def test_rows_that_say_the_same_tell_no_more_than_one() -> None:
-    assert minutes(read(file_of(row(0), row(60), *[row(0)] * 20))) == [0, 60]
+    assert minutes(read(file_of(row(7), *[row(31)] * 20))) == [7, 31]
 
 
 def test_one_minute_between_them_shows_that_hours_are_holes() -> None:
-    found = read(file_of(*(row(60 * each) for each in range(20)), row(61)))
+    found = read(file_of(*(row(60 * each) for each in range(20)), row(1141)))
 
     assert len(found.candles) == 21
 
@@ -287,21 +393,21 @@ def test_holes_never_spoil_a_file_with_two_minutes_in_a_row(found: set[int], fir
 
 def test_a_file_is_opened_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
-    path.write_text(file_of(row(0)))
+    path.write_text(file_of(row(1)))
 
     with opened(str(path), io.BytesIO()) as source:
         found = read_candles(source, EVER, closed_ms=EVER.end_ms)
 
-    assert (found.name, minutes(found)) == (str(path), [0])
+    assert (found.name, minutes(found)) == (str(path), [1])
 
 
 def test_a_dash_is_stdin_which_stays_open() -> None:
-    stdin = io.BytesIO(file_of(row(0)).encode())
+    stdin = io.BytesIO(file_of(row(1)).encode())
 
     with opened("-", stdin) as source:
         found = read_candles(source, EVER, closed_ms=EVER.end_ms)
 
-    assert (found.name, minutes(found), stdin.closed) == ("stdin", [0], False)
+    assert (found.name, minutes(found), stdin.closed) == ("stdin", [1], False)
 
 
 @pytest.mark.parametrize(("name", "reason"), [("none.csv", "no such file"), (".", "is a directory"), ("a\0b", "null")])

@@ -32,12 +32,14 @@ LONGEST = 25 * 60
 class Wish:
     """What is asked for: the minutes from `since_ms` to `until_ms` (None: from the first that is kept, and to now).
 
-    With `overwrite` settled ones too, and all the ticks of a minute give way to its candle.
+    With `overwrite` settled ones too, and all the ticks of a minute give way to its candle. `minutes` says that the
+    rows of a file are about one minute each, however far apart they lie.
     """
 
     since_ms: int | None = None
     until_ms: int | None = None
     overwrite: bool = False
+    minutes: bool = False
 
     def span(self, now_ms: int) -> Span:
         """From one to the other.
@@ -123,7 +125,8 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
         StoreError: the store cannot take candles of real prices.
     """
     ground = _survey(store, simulated=False)
-    file = read_candles(source, wish.span(ground.now_ms), closed_ms=ground.now_ms - CLOSED_FOR_MS)
+    span, closed_ms = wish.span(ground.now_ms), ground.now_ms - CLOSED_FOR_MS
+    file = read_candles(source, span, closed_ms=closed_ms, minutes=wish.minutes)
     if not file.candles:
         raise ConfigError(_without_use(file))
     end_ms = file.candles[-1].start_ms + MINUTE_MS

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -18,17 +17,14 @@ from btcts.causes import describe
 from btcts.errors import ConfigError
 from btcts.layout import window
 from btcts.model import MINUTE_MS, PRICE_CEILING, Candle, Span, is_price
-from btcts.providers.base import END_MS, GENESIS_MS, quoted
+from btcts.providers.base import END_MS, quoted
+from btcts.rowtimes import MS_NS, describe_misfit, parse_time
+from btcts.spacing import Spacing
 
 TIMES = ("timestamp", "time", "date")
 PRICES = ("open", "high", "low", "close")
 VOLUME = "volume"
 HEADER = ",".join((TIMES[0], *PRICES, VOLUME))
-
-UNITS = {"seconds": 1_000_000_000, "milliseconds": 1_000_000, "microseconds": 1000, "nanoseconds": 1}
-"""What times may be counted in, in ns. Of a number at most one of them makes a time at which there was bitcoin."""
-
-ISO = "ISO 8601"
 
 LONGEST_LINE = 10_000
 """Bytes; what is longer is no row, and must not be read to its end."""
@@ -36,12 +32,10 @@ LONGEST_LINE = 10_000
 SPARE = 5000
 """How many candles are held before those that are too old are let go."""
 
-CHANCE = 50
-"""Rows are about more than a minute each where holes would make them lie so regularly less than once in so often."""
+UNTRADED = frozenset({"", "nan", "null", "none", "na", "n/a"})
+"""How tables spell a price that there is not, in lower case."""
 
 _BOM = b"\xef\xbb\xbf"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +86,17 @@ def opened(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
         yield CandleSource(path, file)
 
 
-def read_candles(source: CandleSource, asked: Span, *, closed_ms: int) -> CandleFile:
+def read_candles(source: CandleSource, asked: Span, *, closed_ms: int, minutes: bool = False) -> CandleFile:
     """The candles of the minutes that lie wholly in `asked` and were over at `closed_ms`.
 
     Columns go by their names in the first line, in any order and case. Times are counted in one unit, known by
     their magnitude, or written in ISO 8601, and then in UTC where they name no zone. Of two rows about one minute
-    both must say the same, as long as that minute is held.
+    both must say the same, as long as that minute is held. A row whose four prices are empty or NaN had no trades.
+    `minutes` says that each row is about one minute, however far apart they lie.
 
     Raises:
-        ConfigError: a row is wrong, the first one that is, with its line and its value; or there is none, or they are
-            about more than a minute each.
+        ConfigError: a row is wrong, the first one that is, with its line and its value; or there is none, or they seem
+            to be about more than a minute each.
     """
     reader = _Reader(source.name, asked, closed_ms)
     rows = csv.reader(_lines(source), strict=True)
@@ -112,7 +107,10 @@ def read_candles(source: CandleSource, asked: Span, *, closed_ms: int) -> Candle
                 reader.take(rows.line_num, *columns.of(rows.line_num, row))
     except csv.Error as exc:
         raise ConfigError(f"{source.name} line {rows.line_num}: {exc}; write it as CSV: {HEADER}") from exc
-    return reader.result()
+    found = reader.result()
+    if found.candles:
+        reader.spacing.check(source.name, minutes=minutes)
+    return found
 
 
 def _lines(source: CandleSource) -> Iterator[str]:
@@ -146,14 +144,14 @@ class _Columns:
     prices: tuple[int, ...]
     volume: int | None
 
-    def of(self, line: int, row: Sequence[str]) -> tuple[str, list[str], str]:
-        """The texts of a row: time, prices, and volume (1 where the file has none)."""
+    def of(self, line: int, row: Sequence[str]) -> tuple[str, list[str], str | None]:
+        """The texts of a row: time, prices, and volume (None where the file has none)."""
         if len(row) != self.count:
             raise ConfigError(
                 f"{self.name} line {line}: a {'short' if len(row) < self.count else 'long'} row, {len(row)} columns "
                 f"where the first line has {self.count} ({quoted(','.join(row))}); complete it or take it out"
             )
-        return row[self.time], [row[each] for each in self.prices], "1" if self.volume is None else row[self.volume]
+        return row[self.time], [row[each] for each in self.prices], None if self.volume is None else row[self.volume]
 
 
 def _columns(name: str, header: Sequence[str]) -> _Columns:
@@ -171,10 +169,7 @@ def _columns(name: str, header: Sequence[str]) -> _Columns:
 
 @dataclass(slots=True)
 class _Reader:
-    """The rows so far; `held` has the prices of the minutes that may matter.
-
-    `apart_ms` is the longest time of which the minutes of all rows are multiples, counted from any of them.
-    """
+    """The rows so far; `held` has the prices of the minutes that may matter."""
 
     name: str
     asked: Span
@@ -183,19 +178,21 @@ class _Reader:
     rows: int = 0
     first_ms: int = END_MS
     last_ms: int = 0
-    apart_ms: int = 0
     oldest_ms: int = 0
+    spacing: Spacing = field(default_factory=Spacing)
     held: dict[int, list[float]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def take(self, line: int, time: str, prices: list[str], volume: str) -> None:
+    def take(self, line: int, time: str, prices: list[str], volume: str | None) -> None:
         """Check a row, and hold it where it may matter."""
-        minute = self._minute(line, time)
-        if self.rows:
-            self.apart_ms = math.gcd(self.apart_ms, minute - self.first_ms)
+        minute, written = self._minute(line, time)
         self.rows += 1
         self.first_ms, self.last_ms = min(minute, self.first_ms), max(minute, self.last_ms)
-        if not self._volume(line, volume):
+        if _is_untraded(prices, volume):  # hours filled up to minutes have such rows: they say nothing of the spacing
+            self.counts["quiet"] += 1
+            return
+        self.spacing.add(minute, written)
+        if volume is not None and not self._volume(line, volume):
             self.counts["quiet"] += 1
             return
         values = self._prices(line, prices)
@@ -212,16 +209,9 @@ class _Reader:
         """What came of it."""
         if not self.rows:
             raise ConfigError(f"{self.name} has no rows below the names of its columns; name a file of candles")
-        self._check_length()
         self._let_go()
         candles = tuple(Candle(minute, *self.held[minute]) for minute in sorted(self.held))
         return CandleFile(self.name, self.unit, self.rows, self.first_ms, self.last_ms, candles, **self.counts)
-
-    def _check_length(self) -> None:
-        """Refuse rows about more than a minute each; any two lie apart, three may show that they are hours."""
-        apart, more = max(1, self.apart_ms // MINUTE_MS), self.rows - self.counts["repeated"] - 2
-        if more * math.log(apart) > math.log(CHANCE):
-            raise ConfigError(f"{self.name}: the rows are {apart} min apart; candles of one minute are needed")
 
     def _hold(self, line: int, minute: int, values: list[float]) -> None:
         known = self.held.setdefault(minute, values)
@@ -240,17 +230,18 @@ class _Reader:
             self.counts["older"] += len(self.held) - len(kept)
             self.held = kept
 
-    def _minute(self, line: int, text: str) -> int:
-        unit, time_ns = _time(text.strip())
+    def _minute(self, line: int, text: str) -> tuple[int, int]:
+        """The minute that a row is about, and which of the hour it is as written."""
+        unit, time_ns, written = parse_time(text.strip())
         if not unit:
-            self._refuse(line, f"{quoted(text)} is no time from 2009-01-03 to 2099; write seconds since 1970 (UTC)")
+            self._refuse(line, describe_misfit(text))
         if unit != (self.unit or unit):
             self._refuse(line, f"the time {quoted(text)} is in {unit}, those above in {self.unit}; use one unit")
         self.unit = unit
-        minute, rest = divmod(time_ns, MINUTE_MS * _MS_NS)
+        minute, rest = divmod(time_ns, MINUTE_MS * MS_NS)
         if rest:
             self._refuse(line, f"the time {quoted(text)} is off the minute; make candles of one minute of the file")
-        return minute * MINUTE_MS
+        return minute * MINUTE_MS, written
 
     def _volume(self, line: int, text: str) -> float:
         volume = _number(text)
@@ -275,20 +266,10 @@ class _Reader:
         raise ConfigError(f"{self.name} line {line}: {problem}")
 
 
-def _time(text: str) -> tuple[str, int]:
-    """What a time is counted in, empty for what is none, and the time in ns since the epoch."""
-    whole, _, fraction = text.partition(".")
-    try:
-        if whole.isdecimal() and not fraction.strip("0"):
-            units, number = UNITS, int(whole)
-        else:
-            then = datetime.fromisoformat(text)
-            since = (then if then.tzinfo else then.replace(tzinfo=UTC)) - _EPOCH
-            units, number = {ISO: 1000}, since // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
-        return "", 0
-    times = ((unit, number * size) for unit, size in units.items())
-    return next((each for each in times if GENESIS_MS * _MS_NS <= each[1] < END_MS * _MS_NS), ("", 0))
+def _is_untraded(prices: Sequence[str], volume: str | None) -> bool:
+    """Whether a row says that it has no prices, and no volume but 0."""
+    texts = [text.strip().lower() for text in (*prices, volume or "")]
+    return UNTRADED.issuperset(texts[:-1]) and (texts[-1] in UNTRADED or _number(texts[-1]) == 0)
 
 
 def _number(text: str) -> float:

@@ -282,6 +282,46 @@ def test_candles_of_an_hour_are_refused_and_nothing_is_written(
     assert client.keys() == []
 
 
+@pytest.mark.parametrize("step", [60, 1440])
+def test_one_or_two_rows_on_full_hours_are_written_only_when_they_are_said_to_be_minutes(
+    btcts: Btcts, client: redis.Redis, tmp_path: Path, step: int
+) -> None:
+    for count in (1, 2):
+        file = tmp_path / f"{count}.csv"
+        file.write_text(rows(range(DAY + 1440 * MINUTE, DAY + (1440 + step * count) * MINUTE, step * MINUTE)))
+
+        refused = btcts("backfill", "--file", str(file), "--overwrite")
+        untouched = client.keys() == []
+        taken = btcts("backfill", "--file", str(file), "--overwrite", "--minutes")
+
+        assert (refused.code, refused.out, untouched) == (2, "", True)
+        assert refused.err.endswith("candles of one minute are needed, or say --minutes if they are\n")
+        assert (taken.code, taken.err) == (0, "")
+        assert DAY + (1440 + step * (count - 1)) * MINUTE in samples(client, TICK)
+        client.flushall()
+
+
+def test_candles_of_a_day_are_refused_even_when_they_are_said_to_be_minutes(
+    btcts: Btcts, client: redis.Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "day.csv"
+    file.write_text("Date,Open,High,Low,Close,Volume\n2026-01-01,50000,99000,10000,51000,1234\n")
+
+    done = btcts("backfill", "--file", str(file), "--overwrite", "--minutes")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f'btcts: {file} line 2: "2026-01-01" is a date without a time')
+    assert len(done.err.splitlines()) == 1
+    assert client.keys() == []
+
+
+def test_minutes_are_said_of_a_file(btcts: Btcts) -> None:
+    done = btcts("backfill", "--hours", "1", "--minutes")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "btcts: --minutes says what the rows of a file are about; name it by --file\n"
+
+
 def test_an_old_file_is_refused_beside_fresher_prices(btcts: Btcts, client: redis.Redis, old: Path) -> None:
     btcts("backfill", "--hours", "1")
     before = samples(client, TICK)

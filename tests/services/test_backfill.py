@@ -276,7 +276,7 @@ def test_telling_how_providers_fare_leaves_what_a_collector_says_meanwhile(
 
 
 def test_a_file_leaves_what_a_collector_says_meanwhile(store: Store, shared: Shared) -> None:
-    stored(shared, csv_of(some([FIRST_OF_WINDOW])))
+    stored(shared, csv_of(some([FIRST_OF_WINDOW + MINUTE_MS])))
 
     found = store.state()
     assert (found.pending, found.problem, found.simulated) == (shared.said.pending, shared.said.problem, False)
@@ -500,7 +500,7 @@ def test_nothing_old_is_stored_beside_fresher_prices(store: Store, asked: Asked)
 
 
 def test_a_price_of_today_that_comes_meanwhile_ends_a_backfill_of_the_past(store: Store, client: redis.Redis) -> None:
-    plan = plan_of_file(store, csv_of(some([DAY])), Wish())
+    plan = plan_of_file(store, csv_of(some([DAY + MINUTE_MS])), Wish())
     store.write([Tick(NOW, 60_000.0)])
 
     with pytest.raises(StoreError, match="was given a price of a later time meanwhile"):

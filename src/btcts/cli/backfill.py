@@ -42,6 +42,9 @@ def backfill(
         str | None,
         typer.Option(metavar="CSV", help="Take candles of one minute from this file, or - for stdin; ask nobody."),
     ] = None,
+    minutes: Annotated[
+        bool, typer.Option("--minutes", help="Each row of the file is about one minute, however far apart they lie.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace all ticks of the minutes, settled or not: removes a bad price.")
     ] = False,
@@ -58,19 +61,23 @@ def backfill(
       btcts backfill --file 2018.csv --until 2018-04-05T12:00Z
 
     Each part is stored at once: interrupted and repeated it goes on where it was. A file has the columns
-    timestamp,open,high,low,close and perhaps volume, its times in UTC. Where a store has old prices alone, the day up
-    to the last of them is kept: btcts show hour --at newest.
+    timestamp,open,high,low,close and perhaps volume, its times to the minute, in UTC unless they say otherwise. A few
+    rows on full hours may be candles of an hour or a day: say --minutes if they are not. Where a store has old prices
+    alone, the day up to the last of them is kept: btcts show hour --at newest.
     """
     if hours is not None and not (since is None and until is None):
         raise ConfigError(f"--hours {hours} does not go with --since and --until; say one or the other")
     if file is not None and provider:
         raise ConfigError(f"--file {file} does not go with --provider {provider[0]}; say one or the other")
+    if minutes and file is None:
+        raise ConfigError("--minutes says what the rows of a file are about; name it by --file")
     if overwrite and (hours, since, file) == (None, None, None):
         raise ConfigError("--overwrite replaces what is stored: say of when, by --hours, --since or --file")
     asked = _Asked(
         since=moment("--since", since) if hours is None else hours_ago(hours),
         until=moment("--until", until),
         overwrite=overwrite,
+        minutes=minutes,
         dry_run=dry_run,
     )
     if file is None:
@@ -86,6 +93,7 @@ class _Asked(NamedTuple):
     since: Moment | None
     until: Moment | None
     overwrite: bool
+    minutes: bool
     dry_run: bool
 
     def of(self, store: "Store") -> "Wish":
@@ -96,6 +104,7 @@ class _Asked(NamedTuple):
             since_ms=self.since.of(store) if self.since else None,
             until_ms=self.until.of(store) if self.until else None,
             overwrite=self.overwrite,
+            minutes=self.minutes,
         )
 
 
