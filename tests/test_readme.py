@@ -99,3 +99,11 @@ if __name__ == "__main__":
     for name, make in TABLES.items():
         text = text.replace(f"<!-- {name} -->\n{between(name, text)}".rstrip() + "\n", f"<!-- {name} -->\n{make()}\n")
     README.write_text(text)
+
+
+def test_the_readme_promises_a_typical_exchange_not_the_furthest_price_of_any() -> None:
+    text = " ".join(README.read_text().split())
+
+    assert "the median of their lows and of their highs: a single one may have gone further" in text
+    assert "collectors that ask the same providers come to the same" in text
+    assert "any two collectors" not in text

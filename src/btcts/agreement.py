@@ -1,8 +1,8 @@
 """What several providers come to: readings become one price, candles become one candle (pure).
 
 The plain median of all that passed is what makes fewer than half of the providers powerless; removing outliers
-before or after it would hand that power back. Candles are judged without history, so that any two collectors
-come to the same ones.
+before or after it would hand that power back. Candles are judged without history, so that collectors
+that ask the same providers come to the same ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

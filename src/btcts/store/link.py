@@ -52,8 +52,8 @@ class Link:
     def rules_look_back(self) -> bool:
         """Whether compaction rules reach the data that lies behind the newest tick.
 
-        They do in database 0 alone. Elsewhere RedisTimeSeries (seen in 1.12.2) looks for the series of that name in
-        database 0 when it recomputes a bucket or reads LATEST: it writes there, or drops the rule.
+        They do in database 0 alone. Elsewhere RedisTimeSeries (1.12.2, 8.6.2 and 8.10.0) looks for the series of that
+        name in database 0 when it recomputes a bucket or reads LATEST: it writes there, or drops the rule.
         """
         database: int = self.client.get_connection_kwargs().get("db", 0)
         return database == 0
