@@ -49,9 +49,9 @@ def clean(text: str) -> str:
     return plain(text[:LONGEST_TEXT])
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, longest: int = LONGEST_JSON) -> Any:
     """The value that the text spells, whatever it is."""
-    if len(text) > LONGEST_JSON:
+    if len(text) > longest:
         raise Unreadable(f"has {len(text)} characters")
     try:
         return json.loads(text)
@@ -118,6 +118,13 @@ def read_list(value: Any, read: Reader, most: int = MOST_NAMES) -> tuple[Any, ..
 def read_names(value: Any) -> tuple[str, ...]:
     """Providers' names."""
     return read_list(value, read_name)
+
+
+def read_map(value: Any, read: Reader, most: int = MOST_NAMES) -> dict[str, Any]:
+    """Values by the names of providers, each read by `read`."""
+    if not isinstance(value, dict) or len(value) > most:
+        raise Unreadable(f"{excerpt(value)} is not an object of at most {most} names")
+    return {read_name(name): read(item) for name, item in value.items()}
 
 
 def read_tick(value: Any, until_ms: int = END_MS) -> Tick:

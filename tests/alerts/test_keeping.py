@@ -1,39 +1,45 @@
 """What a watch must not forget, on the disk."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from btcts.alerts.judging import KINDS, Alert, Standing
-from btcts.alerts.keeping import Keeper, Kept, Waiting
+from btcts.alerts.keeping import LARGEST, Keeper, Kept, Waiting
 from btcts.errors import ConfigError, SpoolError
 from btcts.model import PRICE_CEILING
-from series import NOW
+from btcts.render.alerts import alert_json, alert_line, alert_variables
+from btcts.untrusted import END_MS, NAME
+from series import HOUR, NOW
 
 RULE = "above 100000"
 
-prices = st.none() | st.floats(0, PRICE_CEILING)
-times = st.integers(0, 2**53)
+prices = st.none() | st.floats(0, PRICE_CEILING, exclude_min=True)
+times = st.integers(0, END_MS)
 alerts = st.builds(
     Alert,
-    rule=st.text(max_size=20),
+    rule=st.text(st.characters(categories=["L", "N", "P"]), max_size=20),
     kind=st.sampled_from(KINDS),
     time_ms=times,
     found_ms=times,
     price=prices,
     reference=prices,
     reference_ms=st.none() | times,
-    span_ms=st.none() | times,
+    span_ms=st.none() | st.integers(1, 24 * HOUR),
     already=st.booleans(),
     simulated=st.booleans(),
 )
-waiting = st.builds(Waiting, alerts, st.lists(st.text(max_size=8), max_size=3).map(tuple))
+waiting = st.builds(Waiting, alerts, st.lists(st.from_regex(NAME, fullmatch=True), max_size=3).map(tuple))
 states = st.builds(
     Kept, st.builds(Standing, st.booleans(), st.none() | times), st.lists(waiting, max_size=3).map(tuple)
 )
@@ -69,6 +75,93 @@ def test_what_is_kept_comes_back(keeper: Keeper, kept: Kept) -> None:
         keeper.keep(RULE, kept)
 
     assert keeper.read(RULE) == kept
+    for each in kept.waiting:
+        assert alert_line(each.alert, utc=True)
+        assert json.loads(alert_json(each.alert))
+        assert alert_variables(each.alert)
+
+
+HOSTILE = {
+    "armed": [None, 1, "yes", []],
+    "since_ms": [-1, 9e15, 1e400, "now", True, 9_000_000_000_000_000, []],
+    "waiting": [None, 5, {}, [5], [{}], [[]], "x", [{"alert": {}, "ways": []}], [{"alert": 5, "ways": []}]],
+    "held": [None, 5, [], {"exec": None}, {"exec": 1e400}, {"\x1b[2J": 5}, {"exec": 9_000_000_000_000_000}],
+}
+HOSTILE_ALERT = {
+    "rule": [None, 5, "\x1b[2J", "x" * 100_000],
+    "kind": [None, "boom", []],
+    "time_ms": [None, "now", 9e15, 9_000_000_000_000_000, -1, True],
+    "found_ms": [None, 1e400, 9_000_000_000_000_000],
+    "price": ["1", 1e400, -5, 0, True, []],
+    "reference": ["x", float("nan"), 1e9],
+    "reference_ms": ["x", 0.5, 9_000_000_000_000_000],
+    "span_ms": ["1h", -5, 0, 9_000_000_000_000_000],
+    "already": [None, 1],
+    "simulated": ["no", 0],
+}
+
+
+def rewrite(path: Path, change: Callable[[Any], object]) -> None:
+    """Change what a file says, with a checksum that is right."""
+    known = json.loads(path.read_bytes())["known"]
+    change(known)
+    checksum = zlib.crc32(json.dumps(known, sort_keys=True).encode())
+    path.write_text(json.dumps({"crc32": checksum, "known": known}))
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in HOSTILE.items() for value in values])
+def test_a_field_out_of_bounds_makes_the_file_a_damaged_one(
+    keeper: Keeper, folder: Path, name: str, value: object
+) -> None:
+    with keeper.held([RULE]):
+        keeper.keep(RULE, SOME)
+
+    rewrite(file_of(folder), lambda known: known.update({name: value}))
+
+    assert keeper.read(RULE) == Kept(damaged=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in HOSTILE_ALERT.items() for value in values]
+)
+def test_an_alert_out_of_bounds_makes_the_file_a_damaged_one(
+    keeper: Keeper, folder: Path, name: str, value: object
+) -> None:
+    with keeper.held([RULE]):
+        keeper.keep(RULE, SOME)
+
+    rewrite(file_of(folder), lambda known: known["waiting"][0]["alert"].update({name: value}))
+
+    assert keeper.read(RULE) == Kept(damaged=True)
+
+
+def test_what_a_later_version_adds_is_left_out(keeper: Keeper, folder: Path) -> None:
+    with keeper.held([RULE]):
+        keeper.keep(RULE, SOME)
+
+    rewrite(file_of(folder), lambda known: known["waiting"][0]["alert"].update(invented=5))
+
+    assert keeper.read(RULE) == SOME
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b" " * (LARGEST + 1), b'{"crc32": 5, "known": ' + b"9" * 5000])
+def test_a_file_beyond_measure_is_a_damaged_one(keeper: Keeper, folder: Path, content: bytes) -> None:
+    with keeper.held([RULE]):
+        keeper.keep(RULE, SOME)
+    file_of(folder).write_bytes(content)
+
+    assert keeper.read(RULE) == Kept(damaged=True)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(keeper: Keeper, folder: Path) -> None:
+    with keeper.held([RULE]):
+        keeper.keep(RULE, SOME)
+    path = file_of(folder)
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(SpoolError, match=r"json is not a file"):
+        keeper.read(RULE)
 
 
 def test_nothing_is_known_of_a_rule_at_first_and_reading_creates_nothing(keeper: Keeper, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from btcts.alerts.attempts import Refusal
-from btcts.alerts.judging import Alert
-from btcts.alerts.keeping import Keeper, Kept
+from btcts.alerts.judging import Alert, Standing
+from btcts.alerts.keeping import Keeper, Kept, Waiting
 from btcts.alerts.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told
 from btcts.alerts.rules import Level, Move, Rule
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
@@ -519,6 +519,22 @@ def test_a_failing_delivery_is_tried_less_and_less_often_until_the_alert_is_too_
         "it is too old now and is given up",
     ]
     assert GIVEN_UP_MS < clock.now_ms() - begin_ms < GIVEN_UP_MS + 6 * MINUTE
+
+
+def test_an_alert_that_says_it_was_found_in_the_future_is_not_tried_until_then(
+    store: Store, clock: FakeClock, make_watch: MakeWatch, tmp_path: Path
+) -> None:
+    see(store, clock, 55_000.0)
+    found_ms = clock.now_ms() + 2 * HOUR
+    waiting = Waiting(Alert(rule=ABOVE.name, kind="above", time_ms=NOW, found_ms=found_ms, price=61_000.0), ("hook",))
+    keeper = Keeper(tmp_path / "alerts", "test")
+    watch = make_watch(ABOVE, hook=Way("closed"))
+    keeper.keep(ABOVE.name, Kept(Standing(True, clock.now_ms()), (waiting,)))
+
+    said = notices(once(watch))
+
+    assert [text.rpartition("; ")[2] for text in said] == ["it is too old now and is given up"]
+    assert keeper.read(ABOVE.name).waiting == ()
 
 
 def test_an_alert_that_was_found_late_is_not_too_old_to_be_tried_again(

@@ -10,14 +10,37 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from errno import EFBIG
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from btcts import durable
-from btcts.alerts.judging import Alert, Standing
+from btcts.alerts.judging import KINDS, Alert, Standing
 from btcts.causes import describe
 from btcts.errors import ConfigError, SpoolError
+from btcts.untrusted import (
+    DAY_MS,
+    Reader,
+    Unreadable,
+    parse_json,
+    read_choice,
+    read_fields,
+    read_flag,
+    read_int,
+    read_list,
+    read_map,
+    read_names,
+    read_optional,
+    read_price,
+    read_text,
+)
+
+LARGEST = 8 << 20
+"""A file with more bytes is none of ours."""
+
+MOST_WAITING = 10_000
 
 VERSION = 1
 """Of the files; one of another version counts as damaged."""
@@ -79,9 +102,13 @@ class Keeper:
         """
         with self._translated():
             try:
-                content = self._path(rule, "json").read_bytes()
+                content = durable.read(self._path(rule, "json"), LARGEST)
             except FileNotFoundError:
                 return Kept()
+            except OSError as exc:
+                if exc.errno == EFBIG:
+                    return Kept(damaged=True)
+                raise
         return _parsed(content, self._name(rule)) or Kept(damaged=True)
 
     def keep(self, rule: str, kept: Kept) -> None:
@@ -118,19 +145,44 @@ def _content(kept: Kept, name: dict[str, str]) -> bytes:
 def _parsed(content: bytes, name: dict[str, str]) -> Kept | None:
     """What the file says, None when it is damaged."""
     try:
-        document = json.loads(content)
+        document = parse_json(content, LARGEST)
         known = document["known"]
         expected = {"crc32": _checksum(known), "version": VERSION, **name}
         found = {"crc32": document["crc32"], **{each: known[each] for each in ("version", *name)}}
-        return _kept(known) if found == expected else None
-    except (ValueError, LookupError, TypeError, AttributeError):
+        return _read_kept(known) if found == expected else None
+    except (LookupError, TypeError, RecursionError, Unreadable):
         return None
 
 
-def _kept(known: dict[str, Any]) -> Kept:
-    waiting = (Waiting(Alert(**each["alert"]), tuple(each["ways"])) for each in known["waiting"])
-    held = {str(way): int(until_ms) for way, until_ms in known.get("held", {}).items()}
-    return Kept(Standing(known["armed"], known["since_ms"]), tuple(waiting), held)
+def _read_kept(known: Any) -> Kept:
+    fields = read_fields(known, _KNOWN)
+    return Kept(Standing(fields["armed"], fields["since_ms"]), fields["waiting"], fields.get("held", {}))
+
+
+def _read_waiting(value: Any) -> Waiting:
+    fields = read_fields(value, {"alert": partial(read_fields, readers=_ALERT), "ways": read_names})
+    return Waiting(Alert(**fields["alert"]), fields["ways"])
+
+
+_KNOWN: dict[str, Reader] = {
+    "armed": read_flag,
+    "since_ms": partial(read_optional, read=read_int),
+    "waiting": partial(read_list, read=_read_waiting, most=MOST_WAITING),
+    "held": partial(read_map, read=read_int),
+}
+
+_ALERT: dict[str, Reader] = {
+    "rule": read_text,
+    "kind": partial(read_choice, choices=KINDS),
+    "time_ms": read_int,
+    "found_ms": read_int,
+    "price": partial(read_optional, read=read_price),
+    "reference": partial(read_optional, read=read_price),
+    "reference_ms": partial(read_optional, read=read_int),
+    "span_ms": partial(read_optional, read=partial(read_int, least=1, most=DAY_MS)),
+    "already": read_flag,
+    "simulated": read_flag,
+}
 
 
 def _checksum(known: object) -> int:

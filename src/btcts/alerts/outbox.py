@@ -154,7 +154,7 @@ def _decide(alert: Alert, problem: str, now_ms: int) -> tuple[str, bool]:
     """What becomes of an alert that was not delivered, in words, and whether that is its end."""
     if isinstance(problem, Refusal) and problem.final:
         return f"it is given up: {problem.final}", True
-    if now_ms - alert.found_ms > GIVEN_UP_MS:
+    if abs(now_ms - alert.found_ms) > GIVEN_UP_MS:  # found in the future: the file or a clock was wrong
         return "it is too old now and is given up", True
     return "it is tried again", False
 
