@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lies.kinds import KINDS
 from lies.market import find_markets
-from lies.venues import NAMES
+from lies.venues import AGGREGATOR, NAMES
 
 PRESENCES = ("start", "middle", "back")
 """A lie is there from the start of a fresh store, for 90 s in the middle, or first back after an outage."""
@@ -18,11 +18,13 @@ SPEEDS = ("level", "honest late", "liars late")
 
 
 class Family(NamedTuple):
-    """So many of so many venues lie; `sample` is how many choices of kinds there are at most (None: all)."""
+    """So many of so many venues lie, perhaps beside an honest aggregator that has prices alone; `sample` is how many
+    choices of kinds are played (None: all)."""
 
     liars: int
     venues: int
     sample: int | None = None
+    aggregator: bool = False
 
 
 FAMILIES = {
@@ -31,6 +33,7 @@ FAMILIES = {
     "two of four": Family(2, 4),
     "three of six": Family(3, 6, 20),
     "one of four": Family(1, 4),
+    "beside an aggregator": Family(2, 5, 10, aggregator=True),
 }
 
 
@@ -50,13 +53,17 @@ class Scenario:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All venues."""
-        return NAMES[: FAMILIES[self.family].venues]
+        """All providers."""
+        return (*self._venues, AGGREGATOR) if FAMILIES[self.family].aggregator else self._venues
 
     @property
     def liars(self) -> tuple[str, ...]:
         """The venues that lie, in the order of the kinds."""
-        return tuple(self._rng("liars").sample(self.names, len(self.kinds)))
+        return tuple(self._rng("liars").sample(self._venues, len(self.kinds)))
+
+    @property
+    def _venues(self) -> tuple[str, ...]:
+        return NAMES[: FAMILIES[self.family].venues]
 
     @property
     def market(self) -> str:

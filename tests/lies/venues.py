@@ -54,7 +54,7 @@ class Venue:
 
     def _candle(self, minute_ms: int) -> Candle | None:
         """The candle of a minute, None where nobody traded."""
-        if self._chance(minute_ms, 1) < self.traits.quiet:
+        if not self.traits.reach_ms or self._chance(minute_ms, 1) < self.traits.quiet:
             return None
         row, spread = self.market.row(minute_ms), 1 + self._spread(minute_ms)
         return Candle(
