@@ -10,6 +10,16 @@ UNKNOWN = "no reason was given"
 LONGEST = 200
 """Characters of a text that a library made of what a server sent."""
 
+_NAME = "name it as its certificate does"
+
+_CERTIFICATE_STEPS = {
+    9: "set the clock right",
+    10: "renew it, or set the clock right",
+    62: _NAME,
+    64: _NAME,
+}
+"""By the X509_V_ERR codes of OpenSSL: not yet valid, expired, another host name, another address."""
+
 NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 
 
@@ -35,6 +45,17 @@ def classify(exc: BaseException) -> str | None:
             return "refused"
         if isinstance(cause, OSError) and cause.errno in NO_ROUTE:
             return "route"
+    return None
+
+
+def find_certificate_fault(exc: BaseException) -> str | None:
+    """Return what is wrong with the certificate that was refused, with the next step; None where none was."""
+    import ssl
+
+    for cause in _chain(exc):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            step = _CERTIFICATE_STEPS.get(cause.verify_code, "put the certificate of its authority into SSL_CERT_FILE")
+            return f"is not trusted ({cite(cause.verify_message).rstrip('.').lower()}); {step}"
     return None
 
 

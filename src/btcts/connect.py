@@ -26,6 +26,9 @@ CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
 """A rebuild, the longest command, takes about 0.1 s; a server that swaps or forks may need longer."""
 
+READER_TIMEOUT_S = 4.0
+"""The same for commands that only read: whoever looks wants to know of a Redis that hangs before 10 s are over."""
+
 
 def connect(
     settings: Settings,
@@ -48,7 +51,8 @@ def connect(
     if settings.redis.url is not None:
         address = _address(settings.redis, dialer or Dialer())
         kind = _CLASSES[settings.redis.scheme]
-        pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **_OPTIONS)
+        options = _OPTIONS | ({} if writes else {"socket_timeout": READER_TIMEOUT_S})
+        pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **options)
         return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if writes:
@@ -76,7 +80,7 @@ def embedded_store(
         path=str(embedded.socket),
         revive=(lambda: embedded.ensure(say, within_s=limit.left_s)) if say else (lambda: None),
         deadline=deadline,
-        **_OPTIONS,
+        **_OPTIONS | ({} if say else {"socket_timeout": READER_TIMEOUT_S}),
     )
     return Store(redis.Redis(connection_pool=pool), clock=clock, where=EMBEDDED)
 

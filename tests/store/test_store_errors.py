@@ -15,7 +15,7 @@ from btcts.embedded import Embedded
 from btcts.errors import BtctsError, ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
 from btcts.model import Gap, Span, Tick
 from btcts.store import EMBEDDED, State, Store
-from btcts.store.link import explain
+from btcts.store.explain import explain
 from clocks import FakeClock
 from series import HOUR, NOW, TICK, samples
 from servers import Server, StartServer, connect

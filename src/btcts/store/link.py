@@ -1,6 +1,5 @@
 """One connection to Redis: commands go out, redis errors stop here."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,20 +7,12 @@ from typing import Any
 
 import redis
 from redis.client import Pipeline
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-    WatchError,
-)
+from redis.connection import SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import RedisError, ResponseError, WatchError
 
-from btcts.causes import LONGEST, describe
 from btcts.clock import Clock
-from btcts.errors import ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
-from btcts.foreign import cite
 from btcts.layout import Layout
+from btcts.store.explain import TCP, TLS, UNIX, explain, lacks_command
 
 Command = tuple[Any, ...]
 
@@ -94,12 +85,24 @@ class Link:
             yield
         except WatchError:
             raise  # no failure: the transaction has to begin again
-        except RedisError as exc:
-            raise explain(exc, self.where) from exc
-        except (OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
-            raise StoreUnreachable(
-                f"no Redis answers at {self.where} ({describe(exc)}); start it or pass --redis"
-            ) from exc
+        except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
+            mode = self._ask_mode() if lacks_command(exc) else ""
+            raise explain(exc, self.where, transport=self._transport, mode=mode) from exc
+
+    def _ask_mode(self) -> str:
+        """What the server says that it is: standalone, sentinel or cluster; empty where it does not say."""
+        try:
+            reply = self.client.execute_command("HELLO")
+            return str(reply.get("mode", "")) if isinstance(reply, dict) else ""
+        except (RedisError, OSError):
+            return ""
+
+    @property
+    def _transport(self) -> str:
+        kind = self.client.connection_pool.connection_class
+        if issubclass(kind, SSLConnection):
+            return TLS
+        return UNIX if issubclass(kind, UnixDomainSocketConnection) else TCP
 
 
 def now_of(reply: Sequence[Any]) -> int:
@@ -116,45 +119,3 @@ def is_missing(reply: object) -> bool:
 def is_wrong_type(reply: object) -> bool:
     """Whether the reply says that the key holds something else than a series."""
     return isinstance(reply, ResponseError) and (str(reply).startswith("WRONGTYPE") or "not a TSDB key" in str(reply))
-
-
-_REFUSALS: dict[str, tuple[type[StoreError], str]] = {
-    "LOADING": (StoreUnreachable, "is still loading its data; try again in a moment"),
-    "MASTERDOWN": (StoreUnreachable, "is a replica that has lost its primary; name the primary"),
-    "READONLY": (StoreError, "is a read-only replica; name its primary"),
-    "NOREPLICAS": (StoreError, "has too few replicas and takes no writes; start them or lower min-replicas-to-write"),
-    "OOM": (StoreError, "is out of memory; raise maxmemory"),
-    "MISCONF": (StoreError, "cannot write its data to disk and takes no writes; see its log, make room on its disk"),
-    "WRONGTYPE": (ForeignKey, "has another type of value under one of our names; btcts init-keys tells which"),
-}
-"""By the code of a reply, what is wrong and the next step."""
-
-
-def explain(exc: RedisError, where: str) -> StoreError:
-    """The redis error in one line: what, where, and the next step."""
-    text = _words(exc)
-    for code in (exc.status_code or "", text.partition(" ")[0]):
-        if code in _REFUSALS:
-            kind, sentence = _REFUSALS[code]
-            return kind(f"Redis at {where} {sentence}")
-    if isinstance(exc, AuthenticationError | AuthorizationError):
-        return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
-    if not isinstance(exc, ResponseError):
-        return StoreUnreachable(f"no Redis answers at {where} ({describe(exc)}); start it or pass --redis")
-    if text.lower().startswith("unknown command 'ts."):
-        return NoTimeSeries(
-            f"Redis at {where} has no TimeSeries module; use the official image redis:8, the package "
-            "redis-stack-server, or no --redis at all for the embedded server"
-        )
-    if isinstance(exc, NoPermissionError) or text.startswith("ACL failure"):
-        return StoreError(f"Redis at {where} does not allow this user the command ({text}); extend its ACL")
-    return StoreError(f"Redis at {where} refused a command: {text}")
-
-
-_SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
-
-
-def _words(exc: RedisError) -> str:
-    """The server's own words, without the command and the script that redis-py and Redis add to them."""
-    text = str(exc).rpartition(" of pipeline caused error: ")[2]
-    return cite(_SCRIPT.sub("", text), LONGEST).rstrip(".")

@@ -20,8 +20,9 @@ from btcts.store import carried
 from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import Rule, series_of
 from btcts.store.expire import swept
+from btcts.store.explain import explain
 from btcts.store.gaps import parse_gaps
-from btcts.store.link import Command, Link, explain, is_missing, now_of
+from btcts.store.link import Command, Link, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
 from btcts.untrusted import Unreadable
 

@@ -1,0 +1,131 @@
+"""What a failure of Redis means, in one line: what it is, where, and the next step.
+
+Who answers is never told to be started. Foreign words pass `cite`, for they may repeat a password.
+"""
+
+import re
+from collections.abc import Iterator
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    InvalidResponse,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from btcts.causes import LONGEST, describe, find_certificate_fault
+from btcts.errors import ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
+from btcts.foreign import cite
+
+TCP, TLS, UNIX = "tcp", "tls", "unix"
+"""The transports: what to do about a silence depends on them."""
+
+SENTINEL = "sentinel"
+"""The mode, as HELLO tells it, of a server that knows where another one is."""
+
+_CLUSTER = "is a node of a Redis Cluster, which btcts cannot use yet; name a Redis outside of one"
+
+_ANOTHER = "set REDIS_URL or --redis to that of a redis-server with TimeSeries"
+
+_BY_CODE: dict[str, tuple[type[StoreError], str]] = {
+    "ASK": (StoreError, _CLUSTER),
+    "BUSY": (StoreUnreachable, "is busy with somebody's script; wait for it, or end it by SCRIPT KILL"),
+    "CLUSTERDOWN": (StoreError, _CLUSTER),
+    "CROSSSLOT": (StoreError, _CLUSTER),
+    "DENIED": (StoreError, "is in protected mode and takes connections of its own machine alone; give it a password"),
+    "LOADING": (StoreUnreachable, "is still loading its data; try again in a moment"),
+    "MASTERDOWN": (StoreUnreachable, "is a replica that has lost its primary; name the primary"),
+    "MISCONF": (StoreError, "cannot write its data to disk and takes no writes; see its log, make room on its disk"),
+    "MOVED": (StoreError, _CLUSTER),
+    "NOPROTO": (StoreError, "is older than Redis 6; use the official image redis:8"),
+    "NOREPLICAS": (StoreError, "has too few replicas and takes no writes; start them or lower min-replicas-to-write"),
+    "OOM": (StoreError, "is out of memory; raise maxmemory"),
+    "READONLY": (StoreError, "is a read-only replica; name its primary"),
+    "TRYAGAIN": (StoreError, _CLUSTER),
+    "WRONGTYPE": (ForeignKey, "has another type of value under one of our names; btcts init-keys tells which"),
+}
+"""By the code of a reply, what is wrong and the next step."""
+
+_BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
+    "max number of clients reached": (StoreUnreachable, "has no connection left; raise its maxclients, or end clients"),
+    "DB index is out of range": (StoreError, "has no database of that number; correct REDIS_DB (or the URL)"),
+    "not allowed in cluster mode": (StoreError, _CLUSTER),
+    "nknown command 'ts.": (
+        NoTimeSeries,
+        "has no TimeSeries module; use the official image redis:8, the package redis-stack-server, "
+        "or no --redis at all for the embedded server",
+    ),
+    "nknown command 'hello'": (StoreError, "is older than Redis 6; use the official image redis:8"),
+    "nknown command": (StoreError, f"lacks a command that any Redis has: a Sentinel or a proxy perhaps; {_ANOTHER}"),
+}
+"""By words of a reply that has no code of its own; the first that fits counts."""
+
+_SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
+
+_SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|unexpected eof", re.IGNORECASE)
+"""How it reads when a server ends a connection without a word."""
+
+
+def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "") -> StoreError:
+    """Return the failure in one line; `mode` is what the server says that it is, where it was asked."""
+    text = _words_of(exc)
+    if mode == SENTINEL:
+        return StoreError(f"Redis at {where} is a Sentinel, which has no data; name the server that it watches over")
+    for kind, sentence in _known(exc, text):
+        return kind(f"Redis at {where} {sentence}")
+    if isinstance(exc, AuthenticationError | AuthorizationError):
+        return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
+    if isinstance(exc, InvalidResponse):
+        return StoreUnreachable(f"what answers at {where} is no Redis; correct the host and the port")
+    if not isinstance(exc, ResponseError):
+        return StoreUnreachable(_explain_silence(exc, where, transport))
+    if isinstance(exc, NoPermissionError) or text.startswith("ACL failure"):
+        return StoreError(f"Redis at {where} does not allow this user the command ({text}); extend its ACL")
+    return StoreError(f"Redis at {where} refused a command: {text}")
+
+
+def lacks_command(exc: Exception) -> bool:
+    """Return whether the server does not know a command, so that it is worth asking what it is."""
+    return isinstance(exc, ResponseError) and "nknown command" in str(exc)
+
+
+def _known(exc: Exception, text: str) -> Iterator[tuple[type[StoreError], str]]:
+    for code in (getattr(exc, "status_code", None), text.partition(" ")[0]):
+        if code in _BY_CODE:
+            yield _BY_CODE[code]
+    if isinstance(exc, RedisError):
+        lowered = text.replace("`", "'").lower()
+        yield from (meaning for words, meaning in _BY_WORDS.items() if words.lower() in lowered)
+
+
+def _explain_silence(exc: Exception, where: str, transport: str) -> str:
+    """What it means that there is no connection, or that it ended."""
+    if fault := find_certificate_fault(exc):
+        return f"the certificate of Redis at {where} {fault}"
+    reason = describe(exc)
+    if "wrong version number" in reason or "record layer failure" in reason:
+        return f"Redis at {where} answers without TLS; write redis:// instead of rediss://"
+    if "certificate required" in reason or (transport == TLS and _SHUT.search(reason)):
+        return (
+            f"Redis at {where} ends TLS connections ({reason}): it may want a certificate of its clients, "
+            "which btcts has not; set its tls-auth-clients to optional"
+        )
+    if _SHUT.search(reason):
+        hint = "its log says why" if transport == UNIX else "for a port with TLS write rediss://, else see its log"
+        return f"no Redis answers at {where} ({reason}); {hint}"
+    if isinstance(exc, TimeoutError) and "connecting" not in reason:
+        return f"no Redis answers at {where} ({reason}), though it takes connections; see its log, or restart it"
+    if transport == TLS and isinstance(exc, TimeoutError):
+        return f"no Redis answers at {where} ({reason}); for a port without TLS write redis://, else start it"
+    if "permission denied" in reason:
+        return f"no Redis answers at {where} ({reason}); let this user use its socket (unixsocketperm)"
+    return f"no Redis answers at {where} ({reason}); start it or pass --redis"
+
+
+def _words_of(exc: Exception) -> str:
+    """The server's own words, without the command and the script that redis-py and Redis add to them."""
+    text = str(exc).rpartition(" of pipeline caused error: ")[2]
+    return cite(_SCRIPT.sub("", text), LONGEST).rstrip(".")

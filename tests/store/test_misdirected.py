@@ -1,0 +1,365 @@
+"""What is said where a URL leads to something else than a Redis that btcts can use: what it is, and what to write."""
+
+import ssl
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from socket import create_connection, create_server
+
+import pytest
+import redis
+
+from btcts.clock import ServerClock
+from btcts.config import load
+from btcts.connect import CONNECT_TIMEOUT_S, connect
+from btcts.errors import StoreError, StoreUnreachable
+from btcts.providers import default_endpoints
+from btcts.store import Store
+from btcts.store.explain import TCP, TLS, explain
+from redis_binaries import binaries
+from servers import StartServer, free_port
+
+CERTIFICATES = Path(__file__).parents[1] / "certificates"
+"""`server.pem` is for 127.0.0.1, all are signed by `authority.pem`."""
+
+SECRET = "correct horse"
+
+Open = Callable[..., Store]
+
+
+@pytest.fixture
+def open_url(tmp_path: Path) -> Iterator[Open]:
+    """Open the store at a URL as a command that reads does."""
+    with ExitStack() as stack:
+
+        def opened(url: str, **environ: str) -> Store:
+            settings = load(
+                endpoints=default_endpoints(),
+                environ={"BTCTS_DATA_DIR": str(tmp_path), "REDIS_URL": url, **environ},
+                cwd=tmp_path,
+            )
+            return stack.enter_context(connect(settings, clock=ServerClock(), writes=False, say=print))
+
+        yield opened
+
+
+@pytest.fixture
+def start_on_port(start_server: StartServer) -> Callable[..., int]:
+    """Start a redis-server on a port of loopback."""
+
+    def start(*options: str) -> int:
+        port = free_port()
+        start_server("--port", str(port), "--bind", "127.0.0.1", *options)
+        return port
+
+    return start
+
+
+@pytest.fixture
+def start_with_tls(start_server: StartServer) -> Callable[..., int]:
+    """Start a redis-server on a port with TLS, with that certificate."""
+
+    def start(name: str, *options: str) -> int:
+        port, file = free_port(), str(CERTIFICATES / f"{name}.pem")
+        files = ("--tls-cert-file", file, "--tls-key-file", file, "--tls-ca-cert-file", str(AUTHORITY))
+        start_server("--tls-port", str(port), "--bind", "127.0.0.1", *files, *options)
+        return port
+
+    return start
+
+
+AUTHORITY = CERTIFICATES / "authority.pem"
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust the authority of the tests."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
+
+
+def said_of(store: Store, use: Callable[[Store], object] = Store.snapshot) -> str:
+    """The one line about the failure; nobody who answers is to be started."""
+    with pytest.raises(StoreError) as caught:
+        use(store)
+    said = str(caught.value)
+    assert said.isprintable()
+    assert "start it" not in said
+    assert SECRET not in said
+    return said
+
+
+# Servers of another kind
+
+
+@pytest.fixture
+def cluster_node(start_on_port: Callable[..., int]) -> int:
+    """A node of a cluster that has no slots yet."""
+    return start_on_port("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+
+
+def wait_for_slots(node: redis.Redis) -> None:
+    """Wait until the node has taken its slots."""
+    while b"cluster_state:ok" not in node.execute_command("CLUSTER", "INFO"):
+        pass
+
+
+CLUSTER = " is a node of a Redis Cluster, which btcts cannot use yet; name a Redis outside of one"
+
+
+def test_a_node_of_a_cluster_that_is_down(cluster_node: int, open_url: Open) -> None:
+    assert said_of(open_url(f"redis://127.0.0.1:{cluster_node}")).endswith(f"127.0.0.1:{cluster_node}{CLUSTER}")
+
+
+def test_a_node_that_has_other_slots(cluster_node: int, open_url: Open) -> None:
+    with redis.Redis(port=cluster_node) as node:
+        node.execute_command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+        taken = node.execute_command("CLUSTER", "KEYSLOT", "btc:price:tick")
+        node.execute_command("CLUSTER", "ADDSLOTSRANGE", *((0, taken - 1) if taken else (1, 16_383)))
+        wait_for_slots(node)
+
+    assert said_of(open_url(f"redis://127.0.0.1:{cluster_node}"), Store.latest).endswith(CLUSTER)
+
+
+def test_a_node_that_has_all_slots_keeps_no_keys_together(cluster_node: int, open_url: Open) -> None:
+    with redis.Redis(port=cluster_node) as node:
+        node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        wait_for_slots(node)
+
+    assert said_of(open_url(f"redis://127.0.0.1:{cluster_node}"), Store.rebuild).endswith(CLUSTER)
+
+
+def test_a_database_that_a_cluster_has_not(cluster_node: int, open_url: Open) -> None:
+    assert said_of(open_url(f"redis://127.0.0.1:{cluster_node}/3")).endswith(CLUSTER)
+
+
+@pytest.fixture
+def sentinel() -> Iterator[int]:
+    """A Sentinel that watches over nothing."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder:
+        Path(folder, "sentinel.conf").write_text(f"port {port}\nbind 127.0.0.1\n")
+        command = [str(binaries().server), "sentinel.conf", "--sentinel"]
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert any("Sentinel ID is" in line for line in process.stdout)
+            yield port
+            process.kill()
+
+
+@pytest.mark.parametrize("use", [Store.snapshot, Store.latest, Store.inspect, Store.rebuild, Store.state])
+def test_a_sentinel(sentinel: int, open_url: Open, use: Callable[[Store], object]) -> None:
+    store = open_url(f"redis://127.0.0.1:{sentinel}")
+
+    assert said_of(store, use) == (
+        f"Redis at 127.0.0.1:{sentinel} is a Sentinel, which has no data; name the server that it watches over"
+    )
+
+
+def test_a_server_whose_clients_are_too_many(start_on_port: Callable[..., int], open_url: Open) -> None:
+    port = start_on_port("--maxclients", "1")
+    with create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"PING\r\n")
+        assert client.recv(7) == b"+PONG\r\n"
+
+        said = said_of(open_url(f"redis://127.0.0.1:{port}"))
+
+    assert said == f"Redis at 127.0.0.1:{port} has no connection left; raise its maxclients, or end clients"
+
+
+def test_a_database_beyond_the_last(start_on_port: Callable[..., int], open_url: Open) -> None:
+    port = start_on_port()
+
+    assert said_of(open_url(f"redis://127.0.0.1:{port}/99")).endswith(
+        " has no database of that number; correct REDIS_DB (or the URL)"
+    )
+
+
+@pytest.mark.parametrize("login", ["", f":{SECRET}@".replace(" ", "%20"), f"bob:{SECRET}@".replace(" ", "%20")])
+def test_a_login_that_is_missing_or_wrong(start_on_port: Callable[..., int], open_url: Open, login: str) -> None:
+    port = start_on_port("--requirepass", "battery staple")
+
+    assert said_of(open_url(f"redis://{login}127.0.0.1:{port}")).endswith(
+        "refuses the login; check REDIS_PASSWORD (or the URL)"
+    )
+
+
+# TLS
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_server_with_tls_that_is_right(start_with_tls: Callable[..., int], open_url: Open) -> None:
+    port = start_with_tls("server", "--tls-auth-clients", "no")
+
+    assert open_url(f"rediss://127.0.0.1:{port}").snapshot().newest is None
+
+
+def test_an_authority_that_is_not_known(start_with_tls: Callable[..., int], open_url: Open) -> None:
+    port = start_with_tls("server", "--tls-auth-clients", "no")
+
+    said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
+
+    assert said.startswith(f"the certificate of Redis at 127.0.0.1:{port} is not trusted (")
+    assert said.endswith("; put the certificate of its authority into SSL_CERT_FILE")
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("elsewhere", "; name it as its certificate does"), ("expired", "; renew it, or set the clock right")],
+)
+def test_a_certificate_that_does_not_hold(
+    start_with_tls: Callable[..., int], open_url: Open, name: str, fault: str
+) -> None:
+    port = start_with_tls(name, "--tls-auth-clients", "no")
+
+    assert said_of(open_url(f"rediss://127.0.0.1:{port}")).endswith(fault)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_server_that_wants_a_certificate_of_its_clients(start_with_tls: Callable[..., int], open_url: Open) -> None:
+    port = start_with_tls("server")
+
+    said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
+
+    assert "it may want a certificate of its clients" in said
+    assert said.endswith("; set its tls-auth-clients to optional")
+
+
+def test_no_tls_where_there_should_be(start_with_tls: Callable[..., int], open_url: Open) -> None:
+    port = start_with_tls("server", "--tls-auth-clients", "no")
+
+    assert said_of(open_url(f"redis://127.0.0.1:{port}")).endswith(
+        "; for a port with TLS write rediss://, else see its log"
+    )
+
+
+# What cannot be made of a real server
+
+
+class Canned:
+    """Says `greeting` to who connects, and `reply` to whatever it is sent; None for silence."""
+
+    def __init__(self, reply: bytes | None, greeting: bytes = b"") -> None:
+        self._reply = reply
+        self._greeting = greeting
+        self._listener = create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _serve(self) -> None:
+        kept = []
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return
+            kept.append(connection)
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: ssl.socket) -> None:
+        with connection:
+            try:
+                connection.sendall(self._greeting)
+                while connection.recv(65_536):
+                    if self._reply is not None:
+                        connection.sendall(self._reply)
+            except OSError:
+                return
+
+
+@pytest.fixture
+def can() -> Iterator[Callable[..., int]]:
+    """Start a server with canned replies; its port."""
+    with ExitStack() as stack:
+
+        def start(reply: bytes | None, greeting: bytes = b"") -> int:
+            canned = Canned(reply, greeting)
+            stack.callback(canned.close)
+            return canned.port
+
+        yield start
+
+
+REPLIES = {
+    "protected mode": (
+        b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set\r\n",
+        "is in protected mode and takes connections of its own machine alone; give it a password",
+    ),
+    "loading": (b"-LOADING Redis is loading the dataset in memory\r\n", "is still loading its data; try again"),
+    "busy": (b"-BUSY Redis is busy running a script.\r\n", "is busy with somebody's script; wait for it"),
+    "moved": (b"-MOVED 14993 127.0.0.1:17402\r\n", "is a node of a Redis Cluster"),
+    "asking": (b"-ASK 14993 127.0.0.1:17402\r\n", "is a node of a Redis Cluster"),
+    "disk": (b"-MISCONF Errors writing to the AOF file: No space left on device\r\n", "cannot write its data to disk"),
+    "memory": (b"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "is out of memory"),
+    "replica": (b"-READONLY You can't write against a read only replica.\r\n", "is a read-only replica"),
+    "rights": (b"-NOPERM User bob has no permissions to run the 'hello' command\r\n", "does not allow this user"),
+    "old": (
+        f"-ERR unknown command `HELLO`, with args beginning with: `3` `AUTH` `default` `{SECRET}`\r\n".encode(),
+        "is older than Redis 6",
+    ),
+    "a web server": (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "is no Redis; correct the host and the"),
+    "words of harm": (b"-ERR \x1b[31mall is well\xe2\x80\xae\r\n", "refused a command:"),
+    "a password": (
+        f"-ERR no such \\u0063orrect%20hors\\u0065 as CORRECT HORSE or {SECRET}\r\n".encode(),
+        "refused a command: no such *** as *** or ***",
+    ),
+}
+
+
+@pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
+def test_what_a_server_replies(can: Callable[..., int], open_url: Open, reply: bytes, expected: str) -> None:
+    said = said_of(open_url(f"redis://127.0.0.1:{can(reply)}", REDIS_PASSWORD=SECRET))
+
+    assert expected in said
+
+
+def test_a_server_of_another_protocol_that_speaks_first(can: Callable[..., int], open_url: Open) -> None:
+    said = said_of(open_url(f"redis://127.0.0.1:{can(None, b'SSH-2.0-OpenSSH_9.2' + bytes([13, 10]))}"))
+
+    assert said.endswith(" is no Redis; correct the host and the port")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "failure", "expected"),
+    [
+        ("redis", "Timeout reading from socket", ", though it takes connections; see its log, or restart it"),
+        ("rediss", "Timeout connecting to server", "; for a port without TLS write redis://, else start it"),
+        ("redis", "Timeout connecting to server", "; start it or pass --redis"),
+    ],
+)
+def test_who_says_nothing(scheme: str, failure: str, expected: str) -> None:
+    transport = TLS if scheme == "rediss" else TCP
+
+    said = explain(redis.TimeoutError(failure), "redis.example:6379", transport=transport)
+
+    assert type(said) is StoreUnreachable
+    assert str(said) == f"no Redis answers at redis.example:6379 ({failure.lower()}){expected}"
+
+
+def test_a_reader_waits_for_less_than_ten_seconds(open_url: Open, can: Callable[..., int]) -> None:
+    answers_s = open_url(f"redis://127.0.0.1:{can(None)}")._link.client.get_connection_kwargs()["socket_timeout"]
+
+    assert CONNECT_TIMEOUT_S + answers_s < 8
+
+
+def test_a_socket_that_is_for_others() -> None:
+    failure = redis.ConnectionError("Error 13 connecting to /run/redis.sock. Permission denied.")
+
+    assert str(explain(failure, "unix socket /run/redis.sock")).endswith(
+        "; let this user use its socket (unixsocketperm)"
+    )
+
+
+def test_tls_to_who_answers_without_it(can: Callable[..., int], open_url: Open) -> None:
+    port = can(b"-ERR unknown command\r\n")
+
+    assert said_of(open_url(f"rediss://127.0.0.1:{port}")) == (
+        f"Redis at 127.0.0.1:{port} answers without TLS; write redis:// instead of rediss://"
+    )
