@@ -27,7 +27,7 @@ def init_keys(
       btcts init-keys
       btcts init-keys --redis redis://192.0.2.7:6379/0
 
-    No tick is lost, and a second run changes nothing. `collect` does it by itself.
+    No bucket changes, and a second run changes nothing. `collect` does it by itself.
     """
     from btcts.clock import ServerClock
     from btcts.connect import connect

@@ -93,7 +93,10 @@ class Store:
         return reads.latest(self._link)
 
     def ticks(self, span: Span) -> list[Tick]:
-        """The ticks of the span, ascending; those older than 26 h before the newest are gone."""
+        """The ticks of the span, ascending; those older than 26 h before the newest are gone.
+
+        Of more than 20 000 a rebuild keeps in old minutes only those that the buckets need.
+        """
         return reads.ticks(self._link, span)
 
     def buckets(self, *resolutions: str) -> dict[str, dict[str, Samples]]:

@@ -22,9 +22,9 @@ def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple
     """Add live ticks (off the mark) and candles in one atomic step; `now`, and whether that was done.
 
     Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
-    rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist
-    and when its newest sample lies in the future; in other databases than 0 also for any tick behind the newest one.
-    What an insertion filter dropped is left to a rebuild, too.
+    rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist,
+    when its newest sample lies in the future and when it would hold Redis for long; in other databases than 0 also for
+    any tick behind the newest one. What an insertion filter dropped is left to a rebuild, too.
 
     Raises:
         StoreError: a candle's minute is not over yet, or Redis refused a sample.

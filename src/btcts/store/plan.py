@@ -12,6 +12,7 @@ from btcts.candles import combine, settled_stamp
 from btcts.errors import StoreError
 from btcts.layout import FUTURE_SLACK_MS, HOUR, TICK_RETENTION_MS, Compaction, Layout, window
 from btcts.model import Candle, Span, Tick, is_price
+from btcts.store.condense import condense
 
 UNFINISHED = "the candle of a minute that is not over was refused; check the clocks"
 
@@ -62,7 +63,8 @@ def plan(
     if any(settled_stamp(candle.start_ms) >= found.now_ms for candle in timely):
         raise StoreError(UNFINISHED)
     stored = {time_ms: price for time_ms, price in found.ticks.items() if is_price(price) and time_ms not in dropped}
-    ticks = _from_whole_hour(combine(stored, [tick for tick in live if tick.time_ms in span], timely))
+    combined = combine(stored, [tick for tick in live if tick.time_ms in span], timely)
+    ticks = condense(_from_whole_hour(combined), found.now_ms)
     carried = {each.key: _carried(each, found, ticks) for each in layout.compactions}
     ends = (start + each.resolution.bucket_ms for each in layout.compactions for start in carried[each.key])
     return Plan(ticks, carried, max(ends, default=0))

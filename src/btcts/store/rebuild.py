@@ -26,6 +26,9 @@ from btcts.store.link import Command, Link, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
 from btcts.untrusted import Unreadable
 
+READ_AT_ONCE = 20_000
+"""Samples in one answer, so that reading holds nobody up."""
+
 ATTEMPTS = 30
 """How often a rebuild starts again when another writer was faster; each attempt takes about 0.1 s."""
 
@@ -48,7 +51,7 @@ def rebuild(
     """Write the layout anew with the stored ticks and these, and let Redis derive every compaction again.
 
     Ticks before the window or more than 10 s ahead are left out; no stored price of the window is lost but those at
-    the `dropped` stamps.
+    the `dropped` stamps, and where there are very many ticks those that no bucket needs.
 
     Raises:
         Contended: other writers were faster `ATTEMPTS` times in a row; nothing was changed.
@@ -120,12 +123,16 @@ def _find(link: Link, pipe: Pipeline) -> Found:
 
 
 def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
+    samples: dict[int, float] = {}
     try:
-        return dict(pipe.execute_command("TS.RANGE", key, "-", until_ms))
+        while more := pipe.execute_command("TS.RANGE", key, max(samples, default=0), until_ms, "COUNT", READ_AT_ONCE):
+            samples.update(more)
+            if len(more) < READ_AT_ONCE:
+                break
     except ResponseError as exc:
-        if is_missing(exc):
-            return {}
-        raise
+        if not is_missing(exc):
+            raise
+    return samples
 
 
 def carries(link: Link) -> bool:
