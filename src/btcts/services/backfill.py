@@ -209,6 +209,7 @@ class _Writer:
         Raises:
             StoreError: a tick is there that was not there before, and next to which nothing may be written.
         """
+        self._store.wait_for_rebuild()
         inspection = self._store.inspect()
         if inspection.poisoned:
             raise StoreError(

@@ -119,6 +119,7 @@ class Collector:
 
     def _inspect(self, *, trusted: bool) -> Survey:
         """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
+        self.store.wait_for_rebuild()
         inspection = found = self.store.inspect()
         repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
         if repaired:

@@ -12,7 +12,7 @@ from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
 from btcts.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
 from btcts.nearest import did_you_mean
-from btcts.store import append, audit, check, expire, facts, gaps, reads, rebuild, state
+from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
 from btcts.store.expire import Excess
@@ -123,6 +123,13 @@ class Store:
     def inspect(self) -> Inspection:
         """Compare what Redis holds under our names with the layout."""
         return check.inspect(self._link)
+
+    def wait_for_rebuild(self) -> None:
+        """Let a rebuild of another process end first, for a second at most.
+
+        An inspection in its midst would see what is not to last, and make it begin again: TS.INFO ends a WATCH.
+        """
+        lease.wait(self._link)
 
     def write(self, live: Sequence[Tick], candles: Sequence[Candle] = ()) -> Written:
         """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.

@@ -3,10 +3,10 @@
 --
 -- KEYS  the tick series, the state hash
 -- ARGV  now in ms ('' for the server's TIME), slack ahead of now, the length of the kept closed hours, the hour,
---       1 when the rules look back, else 0,
+--       1 when the rules look back, else 0, how long the lease of a rebuild may hold ('' to go ahead beside it),
 --       the ticks (stamp, price, ...), those of the candles among them, and the candles (minute, low, high, ...),
 --       both ascending and packed as little-endian doubles
--- Reply now and the status: 'written', 'merge', 'missing', 'poisoned' or 'early'
+-- Reply now and the status: 'written', 'merge', 'missing', 'poisoned', 'early' or 'busy'
 local tick, state = KEYS[1], KEYS[2]
 local slack, kept, hour = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local MINUTE, LOW, HIGH, SETTLED = 60000, 20000, 40000, 59999
@@ -33,17 +33,20 @@ local function of_candle(offset) return offset == 0 or offset == LOW or offset =
 
 local function clamped(price, low, high) return math.min(math.max(price, low), high) end
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
+local time = redis.call('TIME')
+local server = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = tonumber(ARGV[1]) or server
+local lease, longest = redis.call('HGET', state, 'rebuild_until_ms'), tonumber(ARGV[6])
+if lease and longest then
+  local left = (tonumber(string.match(lease, '^%d+')) or 0) - server
+  if left > 0 and left <= longest then return {now, 'busy'} end
 end
 if redis.call('EXISTS', tick) == 0 then return {now, 'missing'} end
 local newest = redis.call('TS.GET', tick)[1] or 0
 if newest > now + slack then return {now, 'poisoned'} end
 
-if #ARGV[6] / BYTES_PER_TICK * WORK_PER_TICK > MOST_WORK then return {now, 'merge'} end
-local ticks, candles = doubles(ARGV[6]), doubles(ARGV[7])
+if #ARGV[7] / BYTES_PER_TICK * WORK_PER_TICK > MOST_WORK then return {now, 'merge'} end
+local ticks, candles = doubles(ARGV[7]), doubles(ARGV[8])
 if #candles > 0 and candles[#candles - 2] + MINUTE > now then return {now, 'early'} end
 
 local oldest = now - now % hour - kept

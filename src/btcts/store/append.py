@@ -14,6 +14,7 @@ from btcts.candles import combine
 from btcts.errors import StoreError
 from btcts.layout import FUTURE_SLACK_MS, HOUR
 from btcts.model import Candle, Tick
+from btcts.store import lease
 from btcts.store.link import Link
 from btcts.store.plan import UNFINISHED
 
@@ -31,23 +32,27 @@ def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple
     """
     by_minute = {candle.start_ms: candle for candle in candles}
     ordered = [by_minute[minute] for minute in sorted(by_minute)]
-    now_ms, status = _call(
-        link,
-        "" if link.clock.follows_server else link.clock.now_ms(),
-        FUTURE_SLACK_MS,
-        HOUR.entries * HOUR.bucket_ms,
-        HOUR.bucket_ms,
-        int(link.rules_look_back),
-        _doubles(list(chain.from_iterable(combine({}, live, ordered).items()))),
-        _doubles([value for each in ordered for value in (each.start_ms, each.low, each.high)]),
-    )
+    ticks = _doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
+    bounds = _doubles([value for each in ordered for value in (each.start_ms, each.low, each.high)])
+    for _ in range(lease.APPEND_PAUSES):
+        now_ms, status = _call(link, lease.LEASE_MS, ticks, bounds)
+        if status != "busy":
+            break
+        link.clock.sleep(lease.PAUSE_S)
+    else:
+        now_ms, status = _call(link, "", ticks, bounds)
     if status == "early":
         raise StoreError(UNFINISHED)
     return link.clock.observe(now_ms), status == "written"
 
 
-def _call(link: Link, *arguments: Any) -> list[Any]:
+def _call(link: Link, longest_lease_ms: int | str, ticks: bytes, bounds: bytes) -> list[Any]:
     keys = (link.layout.tick, link.layout.state)
+    arguments = (
+        *("" if link.clock.follows_server else link.clock.now_ms(), FUTURE_SLACK_MS),
+        *(HOUR.entries * HOUR.bucket_ms, HOUR.bucket_ms, int(link.rules_look_back)),
+        *(longest_lease_ms, ticks, bounds),
+    )
     with link.translated():
         try:
             reply = link.client.evalsha(_digest(), len(keys), *keys, *arguments)

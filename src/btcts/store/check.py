@@ -6,7 +6,7 @@ from typing import Any
 
 from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Compaction, Definition, Layout
 from btcts.model import Gap, Tick
-from btcts.store import carried, gaps, state
+from btcts.store import carried, gaps, lease, state
 from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Link, is_missing, is_wrong_type, now_of
@@ -121,6 +121,7 @@ def inspect(link: Link) -> Inspection:
         faults=(
             *_faults(layout, series, unusable),
             *_marking_faults(layout, told, now_ms),
+            *_lease_faults(layout, told, now_of(time)),
             *_field_faults(layout.state, unreadable),
             *_field_faults(layout.gaps, unreadable_gaps),
         ),
@@ -153,6 +154,16 @@ def _marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Ite
         return
     if (until := told.get(CARRIED_UNTIL_FIELD, "0")) != str(end_ms):
         yield Fault(layout.state, f"{CARRIED_UNTIL_FIELD} is {excerpt(until)}, not {end_ms}", rebuild=True)
+
+
+def _lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) -> Iterator[Fault]:
+    """A lease that no rebuild has taken; nobody heeds it."""
+    try:
+        if (text := told.get(lease.LEASE_FIELD)) is not None:
+            lease.parse(text, server_ms)
+    except Unreadable as exc:
+        problem = f"{lease.LEASE_FIELD} cannot be read ({exc})"
+        yield Fault(layout.state, problem, rebuild=False, fields=(lease.LEASE_FIELD,))
 
 
 def _sweeping_faults(layout: Layout, swept: str | None, now_ms: int) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ retention lifted, which the next check puts back.
 """
 
 import random
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from redis.exceptions import ResponseError, WatchError
 from btcts.errors import BtctsError, Contended
 from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Definition, Layout
 from btcts.model import Candle, Tick
-from btcts.store import carried
+from btcts.store import carried, lease
 from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import Rule, series_of
 from btcts.store.expire import swept
@@ -26,11 +27,14 @@ from btcts.store.link import Command, Link, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
 from btcts.untrusted import Unreadable
 
+ATTEMPTS = 30
+"""How often a rebuild starts again when another writer was faster, which its lease makes rare."""
+
+PAUSE_S = 0.05
+"""The longest pause before it starts again."""
+
 READ_AT_ONCE = 20_000
 """Samples in one answer, so that reading holds nobody up."""
-
-ATTEMPTS = 30
-"""How often a rebuild starts again when another writer was faster; each attempt takes about 0.1 s."""
 
 SLICE = 1000
 """Ticks in one TS.MADD."""
@@ -57,30 +61,33 @@ def rebuild(
         Contended: other writers were faster `ATTEMPTS` times in a row; nothing was changed.
         StoreError: a candle's minute is not over yet, or Redis refused a command.
     """
-    with _retention_put_back(link):
-        for attempt in range(ATTEMPTS):
+    holder = secrets.token_hex(8)
+    with _put_back_on_failure(link):
+        for _ in range(ATTEMPTS):
+            lease.take(link, holder)
             try:
                 return _attempt(link, live, candles, dropped)
             except WatchError:
-                link.clock.sleep(random.uniform(0, 0.05 * min(attempt + 1, 6)))
+                link.clock.sleep(random.uniform(0, PAUSE_S))
         raise Contended(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
 
 
 @contextmanager
-def _retention_put_back(link: Link) -> Iterator[None]:
-    """Put the retention back when a rebuild fails; when it succeeds it has made the series anew."""
+def _put_back_on_failure(link: Link) -> Iterator[None]:
+    """Put the retention and the lease back when a rebuild fails; when it succeeds it has made all of it anew."""
     try:
         yield
     except BaseException:
         with suppress(BtctsError):  # out of reach now: the check of the next cycle puts it back
-            link.ask_all([_alter_retention(each.key, each.retention_ms) for each in link.layout.definitions])
+            altered = [_alter_retention(each.key, each.retention_ms) for each in link.layout.definitions]
+            link.ask_all([*altered, ("HDEL", link.layout.state, lease.LEASE_FIELD)])
         raise
 
 
 def _attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
     with link.translated(), link.transaction() as pipe:
         guests = _lift_retention(link)
-        pipe.watch(*link.layout.series, link.layout.state)
+        pipe.watch(*link.layout.series)
         found = _find(link, pipe)
         planned = plan(link.layout, found, live, candles, dropped)
         commands = list(_commands(link.layout, planned, found.now_ms))
@@ -161,6 +168,7 @@ def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
         yield ("TS.DEL", each.key, 0, each.resolution.closed(now_ms).start_ms - 1)
         if carrying:
             yield _alter_retention(each.key, each.resolution.retention_ms)
+    yield ("HDEL", layout.state, lease.LEASE_FIELD)
     yield carried.remember(layout, planned.carried)
 
 
