@@ -1,5 +1,7 @@
 """What a collector knows by itself, beside what Redis holds."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from btcts.errors import ProviderLimited, SpoolError
 from btcts.memory import Memory
 from btcts.model import ProviderState, Reading, Tick
 from btcts.store import State, Store
+from btcts.store.state import LONGEST_WAIT_MS
+from btcts.untrusted import LONGEST_JSON
 from series import NOW
 
 KEYS = {"kraken": "", "gemini": ""}
@@ -92,12 +96,37 @@ def test_what_redis_was_told_is_not_kept_any_longer(tmp_path: Path, store: Store
     assert store.state().providers["kraken"].not_before_ms == NOW + 90_000
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"provider:kraken"', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"[]", b"{", b'{"provider:kraken"', b"\xff\xfe", b"[" * 100_000, b"9" * 5000, b"null"),
+        b'{"provider:kraken": 5, "cadence_s": null, "pending": [], "simulated": true}',
+        b'{"last_cycle_ms": "9e15", "pending": "[1]", "members": "5", "provider:": "{}"}',
+        b" " * (LONGEST_JSON + 1),
+    ],
+)
 def test_a_damaged_file_counts_as_none(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "providers.json"
     file.write_bytes(content)
 
     assert Memory(file).amend(State(), None) == (State(), None)
+
+
+def test_no_file_bans_a_provider_for_longer_than_a_month(tmp_path: Path) -> None:
+    file = tmp_path / "providers.json"
+    waits = {"kraken": NOW + LONGEST_WAIT_MS, "gemini": NOW + LONGEST_WAIT_MS + 1, "bitstamp": 9_000_000_000_000_000}
+    told = {f"provider:{name}": json.dumps({"not_before_ms": until, "said_ms": NOW}) for name, until in waits.items()}
+    file.write_text(json.dumps(told))
+
+    known = Memory(file, now_ms=NOW).recall().providers
+
+    assert [name for name in waits if known[name].not_before_ms] == ["kraken"]
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "providers.json")
+
+    assert Memory(tmp_path / "providers.json").recall() == State()
 
 
 def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:

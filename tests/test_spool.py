@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,81 @@ def test_a_lock_that_is_not_to_be_had_is_said_in_time(folder: Path) -> None:
             hurried.keep(Tick(NOW + 1, 2.0))
 
     assert hurried.read(NOW).ticks == (Tick(NOW, 1.0),)
+
+
+def test_what_waits_under_a_former_name_is_found_and_taken_out(tmp_path: Path) -> None:
+    first, second, third = some(3)
+    former = [tmp_path / "old", tmp_path / "older"]
+    Spool(former[0]).keep(first)
+    Spool(former[1]).keep(second)
+    spool = Spool(tmp_path / "spool", former=former)
+    spool.keep(third)
+
+    assert spool.count() == 3
+    assert emptied(spool).ticks == (first, second, third)
+    assert [Spool(folder).count() for folder in (*former, tmp_path / "spool")] == [0, 0, 0]
+
+
+def test_looking_for_former_names_creates_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", former=[tmp_path / "old"])
+
+    assert (spool.read(NOW), spool.count()) == (Held(), 0)
+    spool.drop(Held(lines=frozenset({b"x"})))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("obstacle", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_under_a_former_name_keeps_nobody_from_going_on(
+    tmp_path: Path, obstacle: Callable[[Path], object]
+) -> None:
+    (tmp_path / "old").mkdir()
+    obstacle(tmp_path / "old" / "ticks")
+    spool = Spool(tmp_path / "spool", former=[tmp_path / "old"])
+    (tick,) = some(1)
+    spool.keep(tick)
+
+    assert spool.count() == 1
+    assert spool.read(NOW).ticks == (tick,)
+
+
+@pytest.mark.parametrize("obstacle", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_said_in_one_line_and_not_waited_for(
+    spool: Spool, folder: Path, obstacle: Callable[[Path], object]
+) -> None:
+    folder.mkdir(parents=True)
+    obstacle(folder / "ticks")
+
+    for act in (lambda: spool.keep(Tick(NOW, 1.0)), lambda: spool.read(NOW), spool.count):
+        with pytest.raises(SpoolError, match=r"^the prices? [^\n]* in .*; free or repair that folder"):
+            act()
+
+
+def test_a_file_of_any_size_and_content_is_read_by_its_end_alone_and_shrinks(spool: Spool, folder: Path) -> None:
+    first, second = some(2)
+    spool.keep(first)
+    line = (folder / "ticks").read_bytes()
+    with (folder / "ticks").open("wb") as file:
+        file.write(b"\0\xff" * 500)
+        file.truncate(1 << 33)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + line)
+
+    held = spool.read(NOW)
+    spool.keep(second)
+
+    assert held.ticks == (first,)
+    assert emptied(spool).ticks == (first, second)
+    assert not (folder / "ticks").exists()
+
+
+def test_a_line_beyond_measure_is_a_damaged_one(spool: Spool, folder: Path) -> None:
+    spool.keep(Tick(NOW, 1.0))
+    text = b"9" * 5000 + b" 1.0"
+    with (folder / "ticks").open("ab") as file:
+        file.write(b"%b %08x\n" % (text, zlib.crc32(text)))
+
+    assert emptied(spool).torn == 1
 
 
 def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:

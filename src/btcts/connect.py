@@ -1,7 +1,10 @@
 """From the settings to a store: a Redis that is named, or the embedded one."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha256
+from os.path import realpath
 from pathlib import Path
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, socket
 from typing import Any
@@ -22,6 +25,8 @@ from btcts.spool import Spool
 from btcts.store import EMBEDDED, Store
 
 CONNECT_TIMEOUT_S = 3.0
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 ANSWER_TIMEOUT_S = 10.0
 """A rebuild, the longest command, takes about 0.1 s; a server that swaps or forks may need longer."""
@@ -99,8 +104,26 @@ def open_store(url: str | None = None) -> Store:
 
 
 def spool_of(settings: Settings) -> Spool:
-    """Where prices wait for this store alone; simulated ones in a place of their own: they never meet real ones."""
-    return Spool(settings.embedded.data_dir / f"spool{_kind(settings)}{_store(settings.redis)}")
+    """Where prices wait for this store alone; simulated ones in a place of their own: they never meet real ones.
+
+    What waits under another spelling of the same address is found too. So is what an earlier version left in the place
+    of the embedded Redis, where there is none.
+    """
+    data_dir, kind = settings.embedded.data_dir, _kind(settings)
+    names = {f"spool{kind}{_store(each)}": None for each in _spellings(settings.redis)}
+    if not os.access(data_dir / "db", os.F_OK):
+        names[f"spool{kind}"] = None
+    folder, *former = (data_dir / name for name in names)
+    return Spool(folder, former=former)
+
+
+def _spellings(named: RedisSettings) -> Iterator[RedisSettings]:
+    """The address as it is named, and other ways to write it."""
+    yield named
+    if named.scheme == "unix":
+        yield replace(named, path=realpath(named.path))
+    for host in (named.host.lower(), *(LOOPBACK if named.host.lower() in LOOPBACK else ())):
+        yield replace(named, host=host)
 
 
 def memory_file(settings: Settings) -> Path:

@@ -3,8 +3,10 @@
 import errno
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from btcts.ownership import require_private
 
@@ -46,18 +48,38 @@ def read(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, is larger or is no file at all, or others can change its folder.
     """
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"{path.name} is larger than {limit} bytes")
+        return file.read(limit)
+
+
+def read_end(path: Path, limit: int) -> bytes:
+    """The last `limit` bytes of a file, all of one that has no more.
+
+    Raises:
+        OSError: as `read`.
+    """
+    with _opened(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+        return file.read(limit)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     require_private(path.parent)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        known = os.fstat(descriptor)
-        if not stat.S_ISREG(known.st_mode):
-            raise OSError(errno.EINVAL, f"{path.name} is not a file")
-        if known.st_size > limit:
-            raise OSError(errno.EFBIG, f"{path.name} is larger than {limit} bytes")
+        _require_file(descriptor, path)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(limit)
+            yield file
     finally:
         os.close(descriptor)
+
+
+def _require_file(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, f"{path.name} is not a file")
 
 
 def append(path: Path, lines: bytes) -> None:
@@ -65,8 +87,9 @@ def append(path: Path, lines: bytes) -> None:
 
     After a crash in the middle of a line the next one begins on a line of its own.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
     try:
+        _require_file(descriptor, path)
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         try:

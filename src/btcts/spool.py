@@ -8,8 +8,8 @@ for what they say, not for where they stand: another process may have dropped th
 import os
 import time
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,9 @@ LIMIT_BYTES = 8 << 20
 
 NEWEST = 100_000
 """How many ticks those are: more than one a second through the whole window, in about half of the limit."""
+
+LONGEST_LINE = 100
+"""A line with more bytes is damaged."""
 
 LOCK_RETRY_S = 0.01
 
@@ -41,16 +44,14 @@ class Held:
 
 
 class Spool:
-    """The prices that wait in `folder`, which is made for the first one.
+    """The prices that wait in `folder`, which is made for the first one, and in `former` ones of other names.
 
-    A line is `<time_ms> <price> <CRC-32 of both in hex>`. Methods wait for the lock up to `patience_s`.
+    A line is `<time_ms> <price> <CRC-32 of both in hex>`. Methods wait for a lock up to `patience_s`.
     """
 
-    def __init__(self, folder: Path, *, patience_s: float = 2.0) -> None:
-        self._folder = folder
-        self._ticks = folder / "ticks"
-        self._lock = folder / "lock"
-        self._patience_s = patience_s
+    def __init__(self, folder: Path, *, former: Sequence[Path] = (), patience_s: float = 2.0) -> None:
+        self._file = _File(folder, patience_s)
+        self._former = tuple(_File(each, patience_s) for each in former)
 
     def keep(self, tick: Tick) -> None:
         """Add a price; it is on the disk when this returns.
@@ -58,12 +59,8 @@ class Spool:
         Raises:
             SpoolError: it is not, because the disk is full or failing or the lock is not to be had.
         """
-        with self._translated("the price cannot be kept"):
-            durable.make(self._folder)
-            with self._locked():
-                self._shorten()
-                durable.append(self._ticks, _line(tick) + b"\n")
-                durable.sync(self._folder)
+        with self._file.translated("the price cannot be kept"):
+            self._file.append(tick)
 
     def read(self, now_ms: int) -> Held:
         """What waits; creates nothing.
@@ -71,11 +68,11 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read, or the lock is not to be had.
         """
-        with self._translated("the prices that wait cannot be read"):
-            if not self._ticks.exists():
-                return Held()
-            with self._locked():
-                lines = self._lines()
+        with self._file.translated("the prices that wait cannot be read"):
+            lines = self._file.read()
+        for file in self._former:
+            with suppress(OSError, SpoolError):  # by another name it keeps nobody from going on
+                lines += file.read()
         found = [_parsed(line) for line in lines]
         oldest_ms = window(now_ms).start_ms
         prices = {tick.time_ms: tick.price for tick in found if tick and tick.time_ms >= oldest_ms}
@@ -89,8 +86,9 @@ class Spool:
             SpoolError: that failed; all of it still waits, and writing it to Redis once more does no harm.
         """
         if held.lines:
-            with self._translated("the prices that were written cannot be taken out"), self._locked():
-                self._replace([line for line in self._lines() if line not in held.lines])
+            for file in (self._file, *self._former):
+                with file.translated("the prices that were written cannot be taken out"):
+                    file.drop(held.lines)
 
     def count(self) -> int:
         """How many prices wait; creates nothing.
@@ -98,19 +96,56 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read.
         """
-        with self._translated("the prices that wait cannot be read"):
-            return sum(_parsed(line) is not None for line in self._lines())
+        with self._file.translated("the prices that wait cannot be read"):
+            lines = self._file.find_lines()
+        for file in self._former:
+            with suppress(OSError):
+                lines += file.find_lines()
+        return sum(_parsed(line) is not None for line in lines)
 
-    def _lines(self) -> list[bytes]:
+
+class _File:
+    """The file of one folder, and the lock beside it."""
+
+    def __init__(self, folder: Path, patience_s: float) -> None:
+        self._folder = folder
+        self._ticks = folder / "ticks"
+        self._lock = folder / "lock"
+        self._patience_s = patience_s
+
+    def append(self, tick: Tick) -> None:
+        """Add a price, which lasts, and make room for it where the file is too large."""
+        durable.make(self._folder)
+        with self._locked():
+            self._shorten()
+            durable.append(self._ticks, _line(tick) + b"\n")
+            durable.sync(self._folder)
+
+    def read(self) -> list[bytes]:
+        """The lines, as no other process is changing them."""
+        if not self._ticks.exists():
+            return []
+        with self._locked():
+            return self.find_lines()
+
+    def drop(self, lines: Container[bytes]) -> None:
+        """Take out these lines."""
+        if self._ticks.exists():
+            with self._locked():
+                self._replace([line for line in self.find_lines() if line not in lines])
+
+    def find_lines(self) -> list[bytes]:
+        """The lines as they are; of a file that is far too large, the last ones."""
         try:
-            return [line for line in self._ticks.read_bytes().split(b"\n") if line]
+            content = durable.read_end(self._ticks, 2 * LIMIT_BYTES)
         except FileNotFoundError:
             return []
+        return [line for line in content.split(b"\n") if line]
 
     def _shorten(self) -> None:
         """Let the newest ticks alone stay when the file is too large."""
         if self._ticks.exists() and self._ticks.stat().st_size > LIMIT_BYTES:
-            ticks = sorted(tick for line in self._lines() if (tick := _parsed(line)))
+            ticks = sorted(tick for line in self.find_lines() if (tick := _parsed(line)))
             self._replace(_line(tick) for tick in ticks[-NEWEST:])
 
     def _replace(self, lines: Iterable[bytes]) -> None:
@@ -135,7 +170,8 @@ class Spool:
             os.close(descriptor)
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def translated(self, what: str) -> Iterator[None]:
+        """Say what failed, and in which folder."""
         try:
             yield
         except OSError as exc:
@@ -151,6 +187,8 @@ def _line(tick: Tick) -> bytes:
 
 def _parsed(line: bytes) -> Tick | None:
     """The tick of a line, None for a damaged one."""
+    if len(line) > LONGEST_LINE:
+        return None
     text, _, checksum = line.rpartition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
