@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="btcts" \
 RUN python -m compileall -q -x '/(site-packages|dist-packages|test|tests|idle_test)/' \
         "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
     && useradd --uid 10001 --no-log-init --no-create-home --home-dir /var/lib/btcts btcts \
-    && install --directory --mode 0700 --owner btcts --group btcts /var/lib/btcts
+    && install --directory --owner btcts --group btcts /var/lib/btcts
 COPY --from=build /opt/btcts /opt/btcts
 
 # The Redis is another container, never the embedded one. Unsent prices are kept in the data directory: mount a

@@ -26,6 +26,7 @@ TRACKER = SERVICES["price_tracker"]
 ENV_NAMES = {"API_KEY", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"}
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DOCS = (ROOT / "docs/docker.md").read_text()
 RUNTIME = "requirements/runtime.txt"
 
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -263,6 +264,41 @@ def test_the_image_has_a_python_that_the_package_supports() -> None:
 
     assert version
     assert f"Programming Language :: Python :: {version[1]}" in project["classifiers"]
+
+
+def test_the_docs_name_symptoms_by_the_words_that_are_printed() -> None:
+    _, _, *rows = [line for line in DOCS.splitlines() if line.startswith("|")]
+    quoted = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows))
+    files = [*(ROOT / "src").rglob("*.py"), ROOT / "start-redis.sh", ROOT / "docker-compose.yml"]
+    printed = "\n".join(file.read_text() for file in files)
+
+    phrases = {phrase for text in quoted for phrase in text.removesuffix(" 0").split(": ")}
+
+    assert len(rows) > 10
+    assert {phrase for phrase in phrases if phrase.rstrip(":") not in printed} == set()
+
+
+@pytest.mark.parametrize("text", [(ROOT / "README.md").read_text(), DOCS], ids=["readme", "docs"])
+def test_what_is_documented_of_compose_names_its_services(text: str) -> None:
+    named = re.findall(r"docker compose (?:exec|restart|logs(?: -\w| --tail \d+)*) (\w+)", text)
+
+    assert named
+    assert set(named) <= SERVICES.keys()
+
+
+def test_the_docs_give_each_volume_back_to_the_user_of_its_service() -> None:
+    given = re.findall(r"(\w+) (?:chown )?-R (\d+:\d+) (\S+)$", DOCS, re.MULTILINE)
+    user = re.search(r"^USER (\S+)$", stage(""), re.MULTILINE)
+
+    assert user
+    assert given == [("redis", REDIS["user"], "/data"), ("price_tracker", user[1], "/var/lib/btcts")]
+
+
+def test_env_is_made_for_its_owner_alone_wherever_its_making_is_told() -> None:
+    told = [ROOT / name for name in ("README.md", "docker-compose.yml", ".env.example", "docs/docker.md")]
+
+    assert [file.name for file in told if "install -m 600 .env.example .env" not in file.read_text()] == []
+    assert [file.name for file in told if "cp .env.example" in file.read_text()] == []
 
 
 def test_ci_runs_the_tests_as_the_readme_says() -> None:

@@ -1,5 +1,6 @@
 """The Compose file on a real engine: `pytest -m deploy -n 0`."""
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from deploy.deployment import Deployment, do, explain_no_engine
+from deploy.deployment import ROOT, Deployment, do, explain_no_engine
 
 pytestmark = pytest.mark.deploy
 
@@ -167,6 +168,26 @@ def test_prices_wait_in_the_spool_while_redis_is_away(running: Deployment) -> No
 
     assert running.compose("up", "--wait").code == 0
     assert running.execute("price_tracker", "btcts", "verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("service", "folder", "user"), [("redis", "/data", "999:999"), ("price_tracker", "/var/lib/btcts", "10001:10001")]
+)
+def test_a_volume_of_another_user_is_given_back_as_the_docs_say(
+    running: Deployment, service: str, folder: str, user: str
+) -> None:
+    docs = (ROOT / "docs/docker.md").read_text()
+    lines = re.findall(r"^docker compose (run .*)$", docs, re.MULTILINE)
+    (giving,) = [line.split() for line in lines if line.endswith(f" {user} {folder}")]
+    taking = [word.replace(user, "4242:4242") for word in giving]
+
+    taken = running.compose(*taking)
+    given = running.compose(*giving)
+
+    assert (taken.code, given.code) == (0, 0), taken.err + given.err
+    assert running.compose("up", "--wait", "--force-recreate").code == 0
+    uid = running.execute(service, "stat", "-c", "%u:%g", folder).out.strip()
+    assert uid == user
 
 
 def test_the_collector_stops_in_time_and_by_itself(running: Deployment) -> None:
