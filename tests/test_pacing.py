@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
 from btcts.model import HOUR_MS, Candles, ProviderState, Reading, Span
-from btcts.pacing import answered, failed, split
+from btcts.pacing import LONGEST_WAIT_MS, answered, failed, split
 
 NOON = 1_700_006_400_000
 
@@ -79,3 +79,26 @@ def test_a_provider_that_wants_something_changed_rests_for_a_day() -> None:
     state = failed(ProviderStopped("coinmarketcap", "the key is invalid"), ProviderState(), "old", NOON)
 
     assert (state.not_before_ms, state.key) == (NOON + 24 * HOUR_MS, "old")
+
+
+def test_no_wait_is_longer_than_32_days_whatever_was_said() -> None:
+    century = NOON + 100 * 365 * 24 * HOUR_MS
+    limited = failed(ProviderLimited("kraken", "HTTP 429", until_ms=century), ProviderState(), "", NOON)
+    spent = answered(Reading("coinmarketcap", 60_000.0, NOON, not_before_ms=century), "", NOON)
+
+    assert limited.not_before_ms == spent.not_before_ms == NOON + LONGEST_WAIT_MS == NOON + 32 * 24 * HOUR_MS
+
+
+def test_a_wait_that_others_wrote_for_a_century_does_not_hold() -> None:
+    kraken = Named("kraken")
+
+    assert split([kraken], {"kraken": ProviderState(not_before_ms=NOON + LONGEST_WAIT_MS + 1)}, NOON)[0] == [kraken]
+
+
+def test_a_provider_that_waits_for_weeks_is_asked_once_a_day() -> None:
+    waits = Named("coinmarketcap")
+    state = failed(ProviderLimited("coinmarketcap", "", until_ms=NOON + LONGEST_WAIT_MS), ProviderState(), "", NOON)
+    states = {"coinmarketcap": state}
+
+    assert split([waits], states, NOON + 24 * HOUR_MS - 1)[0] == []
+    assert split([waits], states, NOON + 24 * HOUR_MS)[0] == [waits]

@@ -206,3 +206,14 @@ def test_without_a_thread_only_the_providers_without_one_fail_and_are_asked_agai
     assert [reading.provider for reading in first] == ["b"]
     assert [error.provider for error in errors] == ["a"]
     assert [reading.provider for reading in second] == ["a", "b"]
+
+
+def test_a_thread_that_ended_without_a_word_is_a_failure_of_its_provider(scripted: Callable[..., Scripted]) -> None:
+    silent = scripted("silent")
+
+    with Poller([silent], start=lambda run: None) as poller:
+        _, errors = poller.latest([silent], within_s=0)
+        asked = poller.candles([silent], [NOON], [SPAN])
+
+    assert asked.complete
+    assert [str(error) for error in (*errors, *asked.errors)] == ["silent: there is no memory left"] * 2

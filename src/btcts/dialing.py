@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from functools import partial
 from itertools import zip_longest
 from threading import Lock
 from typing import Any
@@ -74,7 +73,9 @@ class Dialer:
         except socket.gaierror:
             pass  # a name
         with self._lock:
-            answer = self._pending.get((host, port)) or self._ask(host, port)
+            answer = self._pending.get((host, port))
+            if answer is None or answer.done():
+                answer = self._pending[host, port] = self._ask(host, port)
         try:
             return answer.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
@@ -82,18 +83,9 @@ class Dialer:
 
     def _ask(self, host: str, port: int) -> Future[list[Address]]:
         try:
-            answer = start_call(partial(self._find, host, port))
+            return start_call(lambda: list(self._resolve(host, port)))
         except (RuntimeError, MemoryError) as exc:
             raise OSError(errno.EAGAIN, "no thread for the name look-up") from exc
-        self._pending[host, port] = answer
-        return answer
-
-    def _find(self, host: str, port: int) -> list[Address]:
-        try:
-            return list(self._resolve(host, port))
-        finally:
-            with self._lock:
-                del self._pending[host, port]
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STUCK_S = 900.0
-"""A call that has not ended by then never will: its thread may have had no memory to say so."""
-
 log = logging.getLogger(__name__)
 
 
@@ -102,7 +99,7 @@ class Poller:
     def __init__(self, providers: Sequence["Provider"], *, start: StartThread = start_thread) -> None:
         self.providers = providers
         self._start = start
-        self._asked: dict[str, tuple[Future[Reading], float]] = {}
+        self._asked: dict[str, Future[Reading]] = {}
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
@@ -113,13 +110,13 @@ class Poller:
 
     def latest(self, providers: Sequence["Provider"], *, within_s: float) -> tuple[list[Reading], list[ProviderError]]:
         """The prices that arrive in time, and why the others did not."""
-        began = time.monotonic()
+        until = time.monotonic() + within_s
         for provider in providers:
-            job, asked = self._asked.get(provider.name, (None, began))
-            if job is None or job.done() or began > asked + STUCK_S:
-                self._asked[provider.name] = self._begin(provider, provider.latest), began
-        jobs = {provider.name: self._asked[provider.name][0] for provider in providers}
-        wait(jobs.values(), timeout=max(0.0, began + within_s - time.monotonic()))
+            job = self._asked.get(provider.name)
+            if job is None or job.done():
+                self._asked[provider.name] = self._begin(provider, provider.latest)
+        jobs = {provider.name: self._asked[provider.name] for provider in providers}
+        wait(jobs.values(), timeout=max(0.0, until - time.monotonic()))
         readings: list[Reading] = []
         errors: list[ProviderError] = []
         for name, job in jobs.items():
@@ -155,8 +152,9 @@ class Poller:
             except Exception as exc:
                 raise _blame(provider, exc) from exc
 
+        lost = ProviderError(provider.name, describe_unforeseen(MemoryError()))
         try:
-            return start_call(call, start=self._start)
+            return start_call(call, start=self._start, lost=lost)
         except (RuntimeError, MemoryError) as exc:
             failed: Future[T] = Future()
             failed.set_exception(_blame(provider, exc))

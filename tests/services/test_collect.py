@@ -1,10 +1,13 @@
 """Cycles of `collect` against the local exchanges and a real Redis."""
 
+import errno
+from dataclasses import dataclass
 from itertools import islice
 
 import pytest
 import redis
 
+from btcts.cycle import Cycle
 from btcts.errors import ForeignKey, StoreError
 from btcts.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.services.collect import forever, once
@@ -254,6 +257,32 @@ def test_a_failing_redis_does_not_end_the_loop(
 
     assert "out of memory" in (failed.problem or "")
     assert after.stored
+
+
+@dataclass
+class Failing:
+    """A collector whose cycles fail so, the last of them excepted."""
+
+    failures: list[Exception]
+    clock: FakeClock
+
+    def cycle(self) -> Cycle:
+        if self.failures:
+            raise self.failures.pop(0)
+        return Cycle(self.clock.now_ms())
+
+
+def test_neither_a_shortage_of_the_machine_nor_a_bug_ends_the_loop(clock: FakeClock) -> None:
+    failures = [MemoryError(), OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
+    collector = Failing([*failures, ZeroDivisionError()], clock)
+
+    cycles = list(islice(forever(collector, clock, interval_s=10, phase_s=0, stopped=lambda: False), 5))  # type: ignore[arg-type]
+
+    problems = [cycle.problem for cycle in cycles]
+    assert problems[:2] == ["there is no memory left", "too many open files"]
+    assert problems[2].startswith("no thread can be started")
+    assert problems[3].startswith("a bug in btcts, at services/collect.py:")
+    assert problems[4] is None
 
 
 def test_a_foreign_key_ends_the_loop(client: redis.Redis, clock: FakeClock, make_collector: MakeCollector) -> None:

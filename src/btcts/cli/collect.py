@@ -4,7 +4,7 @@ import gc
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -83,6 +83,7 @@ def _exit_code(cycle: "Cycle") -> int:
 
 
 def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
+    from btcts.render.lines import cycle_line  # noqa: F401 - for it may be too late when the machine is short of something
     from btcts.services.collect import forever
 
     gc.enable()
@@ -92,7 +93,8 @@ def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
         phase_s = _chance(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
-                tell_on(_line(cycle, format))
+                with suppress(MemoryError):
+                    tell_on(_line(cycle, format))
     return 0
 
 

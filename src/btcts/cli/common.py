@@ -89,6 +89,14 @@ class Common(NamedTuple):
         return open_console(no_color=self.no_color)
 
 
+def _show_tracebacks() -> None:
+    """Print on stderr the tracebacks of what goes wrong in the threads and the rounds of a command that goes on."""
+    import logging
+
+    logging.basicConfig(format="btcts: %(message)s")
+    logging.getLogger("btcts").setLevel(logging.DEBUG)
+
+
 _OPTIONS: dict[str, tuple[Any, object]] = {
     "redis": (RedisOption, None),
     "config": (ConfigOption, None),
@@ -111,6 +119,8 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         shared = Common(**{name: arguments.pop(name) for name in _OPTIONS})
         if shared.quiet and shared.verbose:
             raise ConfigError("--quiet and --verbose contradict each other; say one or the other")
+        if shared.verbose:
+            _show_tracebacks()
         command(common=shared, **arguments)
 
     own = [

@@ -24,12 +24,12 @@ def tell_page(page: str) -> None:
 
 
 def tell_on(line: str) -> None:
-    """Print a line of a command that goes on: a log on a disk that is full does not end it."""
+    """Print a line of a command that goes on: neither a full disk of its log nor a lack of memory ends it."""
     try:
         tell(line)
     except BrokenPipeError:
         raise
-    except OSError:
+    except (OSError, MemoryError):
         return
 
 

@@ -135,10 +135,10 @@ def iso(time_ms: int) -> str:
 def read_decimal(text: str) -> Decimal:
     """The number that JSON spells with a fraction or an exponent.
 
-    Raises: ValueError for one beyond measure: to make an `int` of 1e300000000 would take hours.
+    Raises: ValueError, ArithmeticError for one beyond measure: to make an `int` of 1e300000000 takes hours.
     """
-    number = _number(text)
-    if number is None:
+    number = Decimal(_within_measure(text))
+    if abs(number.adjusted()) > MOST_EXPONENT:
         raise ValueError("a number beyond measure")
     return number
 
@@ -148,7 +148,13 @@ def read_whole(text: str) -> int:
 
     Raises: ValueError for one beyond measure.
     """
-    return int(read_decimal(text))
+    return int(_within_measure(text))
+
+
+def _within_measure(text: str) -> str:
+    if len(text) > MOST_DIGITS:
+        raise ValueError("a number beyond measure")
+    return text
 
 
 def quoted(value: object) -> str:

@@ -183,7 +183,7 @@ class CoinMarketCap:
 def _status_of(reply: Reply) -> tuple[int | None, object]:
     """The error code (None where the reply has none) and its message."""
     try:
-        status = reply.json()["status"]
+        status = reply.payload["status"]
         code, message = status["error_code"], status.get("error_message")
         return read_whole(str(code) if isinstance(code, int | str) else ""), message
     except (ValueError, KeyError, TypeError, AttributeError):

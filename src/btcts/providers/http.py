@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -63,7 +64,7 @@ def open_client(*urls: str | httpx.URL) -> httpx.Client:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """What a server sent back, whatever its status.
 
@@ -81,8 +82,9 @@ class Reply:
         """The Date header."""
         return _http_date_ms(self.headers.get("Date", ""))
 
-    def json(self) -> Any:
-        """The body; a number with a fraction becomes a Decimal, NaN and Infinity their text.
+    @cached_property
+    def payload(self) -> Any:
+        """The JSON of the body; a number with a fraction becomes a Decimal, NaN and Infinity their text.
 
         Raises: ValueError when it is not JSON.
         """
@@ -135,7 +137,7 @@ class Api:
         if reply.date_ms is not None:
             self._behind_ms = max(0, received_ms - reply.date_ms - DATE_STEP_MS)
         try:
-            return Answer(reply.json(), received_ms, reply.date_ms)
+            return Answer(reply.payload, received_ms, reply.date_ms)
         except ValueError as exc:
             raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.excerpt()})") from exc
 

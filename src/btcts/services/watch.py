@@ -5,6 +5,7 @@ the candles that healed the gap. What is stored behind the newest judged tick, s
 live prices were judged, fires nothing any more; it counts as the past of a move alone.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,13 +14,16 @@ from btcts.alerts.judging import STALE, Alert, Standing, judge, judge_feed
 from btcts.alerts.outbox import Notice, Outbox, Told
 from btcts.alerts.rules import Rule
 from btcts.clock import Clock, next_beat
-from btcts.errors import NoTimeSeries, StoreError
+from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
 from btcts.layout import FUTURE_SLACK_MS
 from btcts.model import Span, Tick, is_price
 from btcts.store import State
 
 if TYPE_CHECKING:
     from btcts.store import Snapshot, Store
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -157,8 +161,19 @@ def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> 
     interval_ms = round(interval_s * 1000)
     yield from watch.outbox.recall()
     while not stopped():
-        yield from watch.look(stopped)
+        yield from _try_look(watch, stopped)
         beat_ms = next_beat(clock.now_ms(), interval_ms, 0)
         while not stopped() and clock.now_ms() < beat_ms:
             clock.sleep((beat_ms - clock.now_ms()) / 1000)
     yield from watch.outbox.record(lag_ms=0)
+
+
+def _try_look(watch: Watch, stopped: Callable[[], bool]) -> Iterator[Told]:
+    """A look, or what it failed with, unless no waiting mends that."""
+    try:
+        yield from watch.look(stopped)
+    except BtctsError:
+        raise
+    except Exception as exc:
+        log.debug("a look failed", exc_info=exc)
+        yield Notice(f"looking failed: {describe_unforeseen(exc)}", failed=True)
