@@ -159,5 +159,6 @@ class Deployment:
 
     def remove(self) -> None:
         """Leave no container, volume, network or image of this project."""
-        self.compose("down", "--volumes", "--rmi", "local", "--timeout", "5")
-        run("docker", "image", "rm", "--force", f"{self.name}-exchanges")
+        self.compose("down", "--volumes", "--timeout", "5")
+        services = ("redis", "price_tracker", "exchanges")
+        run("docker", "image", "rm", "--force", *(f"{self.name}-{service}" for service in services))
