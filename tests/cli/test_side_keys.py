@@ -36,6 +36,7 @@ VALUES: dict[str, list[Any]] = {
     "carried": ["abc", DEEP, 5, {"btc:price:hour": 5}, {"btc:price:hour": ["x"]}, {"btc:price:hour": [1e400]}],
     "carried_until_ms": [*ANYWHERE, LATE, -1, "inf", {}],
     "swept_ms": ["abc", LONG, LATE, -1, "²"],
+    "rebuild_until_ms": ["abc", LONG, "9000000000000 me", ESCAPE],
     "provider:kraken": [
         *ANYWHERE,
         *(None, [], "x", 5),
@@ -140,6 +141,19 @@ def test_no_side_key_stops_a_command_or_a_provider(client: redis.Redis, run: Run
 
     assert run("status")[0] == 0
     assert "matches" in run("init-keys --dry-run")[1]
+
+
+def test_verify_takes_out_what_it_names(client: redis.Redis, run: Run) -> None:
+    run("collect --once")
+    client.hset(STATE, mapping={"cadence_s": "abc", "carried": DEEP, "swept_ms": LONG})
+    client.hset(GAPS, "abc", "[]")
+
+    named, repaired = run("verify"), run("verify --repair")
+
+    assert named[0] == 1
+    assert all(name in named[1] for name in ("cadence_s", "carried", "swept_ms", "abc"))
+    assert repaired[0] == 0
+    assert run("verify")[0] == 0
 
 
 @pytest.mark.parametrize("kind", ["string", "list", "set", "sorted set", "stream"])

@@ -100,6 +100,18 @@ def test_what_a_later_version_adds_is_left_alone(client: redis.Redis, full: Stor
     assert full.gaps() == {THIS_MINUTE: Gap("disagree", 2, NOW, ("kraken",))}
 
 
+def test_very_many_fields_that_nobody_reads_are_taken_out(client: redis.Redis, full: Store) -> None:
+    full.remember(State(problem="no price"))
+    client.hset(STATE, mapping={f"x{number}": "5" for number in range(5000)})
+
+    found = full.inspect()
+    full.repair(found)
+
+    assert [str(fault) for fault in found.faults] == [f"{STATE}: has 5000 fields that nobody reads"]
+    assert {"problem", "swept_ms"} <= set(client.hkeys(STATE))
+    assert client.hlen(STATE) < 30
+
+
 def test_of_very_many_providers_those_heard_last_count(client: redis.Redis, full: Store) -> None:
     full.tell({"kraken": ProviderState(said_ms=NOW)})
     client.hset(STATE, mapping={f"provider:p{number}": "{}" for number in range(1000)})

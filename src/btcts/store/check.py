@@ -17,6 +17,11 @@ Rule = tuple[int, str, int]
 """The bucket in ms, the aggregator, and the alignment in ms of a compaction rule."""
 
 
+MARKS = (SWEPT_FIELD, CARRIED_FIELD, CARRIED_UNTIL_FIELD, lease.LEASE_FIELD)
+"""The fields of the state that are no part of `State`."""
+
+MOST_UNKNOWN = 100
+
 MOST_NAMED = 20
 """How many fields of one hash that cannot be read are faults of their own."""
 
@@ -123,6 +128,7 @@ def inspect(link: Link) -> Inspection:
             *_marking_faults(layout, told, now_ms),
             *_lease_faults(layout, told, now_of(time)),
             *_field_faults(layout.state, unreadable),
+            *_surplus_faults(layout, told),
             *_field_faults(layout.gaps, unreadable_gaps),
         ),
         guests=source.guests(layout) if source else {},
@@ -139,6 +145,13 @@ def _field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Fault]:
         yield Fault(key, problem, rebuild=False, fields=(name,))
     if rest := tuple(names[MOST_NAMED:]):
         yield Fault(key, f"{len(rest)} more fields cannot be read", rebuild=False, fields=rest)
+
+
+def _surplus_faults(layout: Layout, told: Mapping[str, str]) -> Iterator[Fault]:
+    """Fields of the state that nobody reads; a few may be those of a later version."""
+    unknown = tuple(name for name in told if not state.is_known(name) and name not in MARKS)
+    if len(unknown) > MOST_UNKNOWN:
+        yield Fault(layout.state, f"has {len(unknown)} fields that nobody reads", rebuild=False, fields=unknown)
 
 
 def _marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Iterator[Fault]:

@@ -103,6 +103,11 @@ def _provider_readers(now_ms: int) -> dict[str, Reader]:
     }
 
 
+def is_known(name: str) -> bool:
+    """Whether `State` has the field."""
+    return name in _readers(now_ms=0) or name.startswith(PROVIDER_PREFIX)
+
+
 def read(link: Link) -> State:
     """The state as stored."""
     return parse(link.ask("HGETALL", link.layout.state), link.told_ms)
