@@ -35,6 +35,18 @@ def put_aside(data_dir: Path) -> list[Path]:
     return list(data_dir.glob("broken-*"))
 
 
+def test_data_of_a_newer_redis_stay_where_they_are(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
+    filled(embedded)
+    snapshot = data_dir / AOF / "appendonly.aof.1.base.rdb"
+    snapshot.write_bytes(b"REDIS0099" + snapshot.read_bytes()[9:])
+
+    with pytest.raises(EmbeddedError, match=rf"the data in {data_dir}/db are of a newer .*; set BTCTS_REDIS_SERVER to"):
+        embedded.start(said.append)
+
+    assert put_aside(data_dir) == []
+    assert said == []
+
+
 @pytest.mark.parametrize(
     ("file", "damage"),
     [

@@ -33,6 +33,9 @@ REFUSED_DATA = re.compile(
 A disk that fails or a file that may not be opened is none of these: there the data may be whole.
 """
 
+NEWER_DATA = re.compile("Can't handle RDB format version")
+"""How a server refuses data that are whole, and that another one can read."""
+
 CAME_UP = re.compile("Ready to accept connections|Redis is now ready to exit|Received shutdown signal")
 
 WARNING_LINE = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ # (?!WARNING)(.+)$", re.MULTILINE)
@@ -99,6 +102,11 @@ def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
     with places.log.open("rb") as log:
         log.seek(begin)
         story = log.read().decode(errors="replace")
+    if NEWER_DATA.search(story):
+        raise EmbeddedError(
+            f"the data in {places.db} are of a newer redis-server than this one; "
+            "set BTCTS_REDIS_SERVER to that one, or rename the folder to start afresh"
+        )
     if REFUSED_DATA.search(story):
         broken = places.data_dir / time.strftime("broken-%Y%m%dT%H%M%SZ", time.gmtime())
         places.db.rename(broken)
