@@ -58,6 +58,29 @@ class SpoolError(BtctsError):
     exit_code = 3
 
 
+class Problem(str):
+    """The words for a failure that other providers may share.
+
+    `cause` is its code: names, route, refused, certificate, proxy or slow, empty for one that they cannot share; `why`
+    are the words without the address.
+    """
+
+    __slots__ = ("cause", "why")
+
+    cause: str
+    why: str
+
+    def __new__(cls, words: str, cause: str = "", why: str = "") -> "Problem":
+        problem = super().__new__(cls, words)
+        problem.cause = cause
+        problem.why = why
+        return problem
+
+
+NOT_SENT = {"names", "route", "refused", "certificate", "proxy"}
+"""The causes after which a request never left."""
+
+
 class ProviderError(BtctsError):
     """A price API gave no usable answer."""
 

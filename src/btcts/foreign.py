@@ -5,6 +5,7 @@ message, and everything for people passes `plain` once more where it is printed.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 
 SHORTEST_SECRET = 4
@@ -18,6 +19,8 @@ HIDDEN = "***"
 _secrets: set[str] = set()
 
 _patterns: dict[str, re.Pattern[str]] = {}
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 _USERINFO = re.compile(r"://(?!/)\S*@")
 
@@ -81,8 +84,6 @@ def _compile(secret: str) -> re.Pattern[str]:
 
 def _spellings(character: str) -> str:
     """The pattern of a character: as it is, behind backslashes, or as an escape of Python, JSON, HTML or a URL."""
-    from html import escape
-
     code = ord(character)
     units = character.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
     octets = character.encode(errors="surrogatepass").hex(" ").split()
@@ -92,15 +93,13 @@ def _spellings(character: str) -> str:
         "".join(rf"\\+x{octet}" for octet in octets),
         "".join(f"%(?:25)*{octet}" for octet in octets),
         f"&#(?:x0*{code:x}|0*{code});",
-        re.escape(escape(character)),
+        re.escape(_ENTITIES.get(character, character)),
     )
     return f"(?:{'|'.join(ways)})"
 
 
 def _base64_cores(secret: bytes) -> Iterator[str]:
     """The characters of base64 that the secret alone decides, for each of its three places within a group."""
-    from base64 import b64encode
-
     for before in range(3):
         known = (before + len(secret)) * 8 // 6
         core = b64encode(bytes(before) + secret).decode()[-(-before * 8 // 6) : known]

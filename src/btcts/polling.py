@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from btcts.agreement import AgreedCandles, agree_candles
 from btcts.calls import StartThread, start_call, start_thread
-from btcts.errors import ProviderError, describe_unforeseen
+from btcts.errors import Problem, ProviderError, describe_unforeseen
 from btcts.model import Candles, Reading, Span
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ class Poller:
         errors: list[ProviderError] = []
         for name, job in jobs.items():
             if not job.done():
-                errors.append(ProviderError(name, f"no answer within {within_s:g} s"))
+                late = f"no answer within {within_s:g} s"
+                errors.append(ProviderError(name, Problem(late, "slow", late)))
                 continue
             try:
                 readings.append(job.result())

@@ -14,7 +14,7 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.clock import ServerClock
-from btcts.model import HOUR_MS, MINUTE_MS
+from btcts.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
 from series import TICK, wave
@@ -58,6 +58,37 @@ def test_the_documents_of_an_empty_store_follow_their_schemas(btcts: Btcts) -> N
     overview = validated(btcts("show", "--format", "json").out, "overview")
 
     assert (one["price"], overview["low_24h"], overview["change"]["24h"]) == (None, None, None)
+
+
+OUTAGE = {f"BTCTS_PROVIDERS_{name}_URL": "http://127.0.0.1:9" for name in ("COINBASE", "KRAKEN")}
+
+
+@pytest.mark.parametrize("arguments", [[], ["minute"], ["hour", "--chart"]], ids=" ".join)
+def test_an_empty_store_beside_a_collector_that_gets_no_price(btcts: Btcts, arguments: list[str]) -> None:
+    btcts("collect", "--once", "--provider", "coinbase", "--provider", "kraken", **OUTAGE)
+
+    done = btcts("show", *arguments)
+
+    assert done.code == 0
+    assert "Nothing is stored yet. A collector runs; to see what it lacks: btcts status\n" in done.out
+    assert done.out.endswith("Its last cycle stored no price: usable prices: 0, needed: 1\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["minute"], ["hour", "--chart"]], ids=" ".join)
+def test_a_stale_price_beside_a_collector_that_gets_none(
+    btcts: Btcts, client: redis.Redis, arguments: list[str]
+) -> None:
+    seconds = int(client.time()[0])
+    Store(client, clock=ServerClock(), where="test").write([Tick(1000 * (seconds - 3600), 64_000.0)])
+    btcts("collect", "--once", "--provider", "coinbase", "--provider", "kraken", **OUTAGE)
+
+    done = btcts("show", *arguments)
+
+    assert "Stale: the newest price is " in done.out
+    assert done.out.endswith(
+        "A collector runs; to see what it lacks: btcts status\n"
+        "Its last cycle stored no price: usable prices: 0, needed: 1\n"
+    )
 
 
 @pytest.mark.usefixtures("day")

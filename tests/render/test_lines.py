@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.cycle import Cycle
+from btcts.errors import Problem
 from btcts.model import Tick
 from btcts.render.lines import cycle_json, cycle_line
 from render.views import NOW_MS
@@ -106,6 +107,50 @@ def test_a_cycle_in_which_nobody_is_due_says_when_the_next_is() -> None:
     line = cycle_line(cycle, utc=True)
 
     assert line == "16:22:10Z  no provider is due  waiting: coinmarketcap until 2026-01-15 02:22:10Z  (3 ms)"
+
+
+def unreachable(provider: str, cause: str, why: str) -> tuple[str, str]:
+    return provider, Problem(f"no answer from https://{provider}.example/ticker ({why})", cause, why)
+
+
+UNRESOLVED = (
+    "bitstamp, kraken: their names are not resolved (name or service not known); "
+    "check the network and its name servers (-v names each)"
+)
+
+
+def test_what_several_providers_fail_with_is_said_once_with_the_next_step() -> None:
+    refused = [unreachable(name, "names", "name or service not known") for name in ("bitstamp", "kraken")]
+    cycle = Cycle(NOW_MS, problem="usable prices: 0, needed: 1", refused=(*refused, ("gemini", "HTTP 500")))
+
+    line, verbose = (cycle_line(cycle, utc=True, verbose=wanted) for wanted in (False, True))
+
+    assert line == f"16:22:10Z  no price: usable prices: 0, needed: 1; {UNRESOLVED}; gemini: HTTP 500  (0 ms)"
+    assert "https://bitstamp.example" in verbose
+    assert "https://kraken.example" in verbose
+
+
+def test_a_cause_that_a_price_had_to_do_without_is_said_once_too() -> None:
+    refused = tuple(unreachable(name, "proxy", "the proxy h:1 of HTTPS_PROXY: timed out") for name in ("a", "b"))
+
+    line = cycle_line(stored(refused=refused), utc=True)
+
+    assert "refused: a, b (the proxy h:1 of HTTPS_PROXY: timed out; correct or unset that variable (-v names" in line
+
+
+@pytest.mark.parametrize("cause", ["names", "route", "refused", "certificate", "proxy", "slow"])
+def test_one_failure_is_said_in_its_own_words(cause: str) -> None:
+    provider, why = unreachable("kraken", cause, "whatever")
+
+    assert f"; kraken: {why}  (" in cycle_line(Cycle(NOW_MS, problem="x", refused=((provider, why),)), utc=True)
+
+
+def test_a_document_has_each_reason_in_full() -> None:
+    refused = tuple(unreachable(name, "names", "whatever") for name in ("a", "b"))
+
+    document = json.loads(cycle_json(Cycle(NOW_MS, problem="x", refused=refused)))
+
+    assert [entry["reason"] for entry in document["refused"]] == [why for _, why in refused]
 
 
 def test_line_breaks_and_escapes_in_a_message_do_not_reach_the_terminal() -> None:

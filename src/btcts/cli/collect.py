@@ -70,7 +70,7 @@ def _once(settings: "Settings", common: Common, format: LineFormat, jitter: floa
         cycle = once(collector)
     wrong = bool(cycle.problem)
     if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
-        _print(cycle, format, failed=wrong)
+        _print(cycle, format, failed=wrong, verbose=common.verbose)
     return _exit_code(cycle)
 
 
@@ -94,7 +94,7 @@ def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
-                    tell_on(_line(cycle, format))
+                    tell_on(_line(cycle, format, verbose=common.verbose))
     return 0
 
 
@@ -141,15 +141,15 @@ def _collector(
         yield collector, clock
 
 
-def _print(cycle: "Cycle", format: LineFormat, *, failed: bool) -> None:
+def _print(cycle: "Cycle", format: LineFormat, *, failed: bool, verbose: bool) -> None:
     """Print a cycle, the line of one that failed on stderr."""
     if format is LineFormat.json:
-        emit(_line(cycle, format))
+        emit(_line(cycle, format, verbose=verbose))
     else:
-        tell(_line(cycle, format), err=failed)
+        tell(_line(cycle, format, verbose=verbose), err=failed)
 
 
-def _line(cycle: "Cycle", format: LineFormat) -> str:
+def _line(cycle: "Cycle", format: LineFormat, *, verbose: bool) -> str:
     from btcts.render.lines import cycle_json, cycle_line
 
-    return cycle_json(cycle) if format is LineFormat.json else cycle_line(cycle, utc=False)
+    return cycle_json(cycle) if format is LineFormat.json else cycle_line(cycle, utc=False, verbose=verbose)

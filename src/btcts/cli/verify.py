@@ -57,13 +57,15 @@ def verify(
         emit(findings.verify_json(verified))
     elif verified.left or not common.quiet:
         tell_page(findings.verify_text(verified, verbose=common.verbose))
-    raise typer.Exit(_exit_code(verified))
+    raise typer.Exit(_exit_code(verified, verbose=common.verbose))
 
 
-def _exit_code(verified: "Verified") -> int:
+def _exit_code(verified: "Verified", *, verbose: bool) -> int:
     """By what is left; but when nothing could be compared upstream, nothing is known of it."""
     if verified.heard and verified.heard.problem:
-        complain(f"compared nothing upstream: {verified.heard.problem}")
+        from btcts.render.findings import uncompared_line
+
+        complain(uncompared_line(verified.heard, verbose=verbose))
         return ProviderError.exit_code
     return 1 if verified.left else 0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.providers.base import (
     LONGEST_WAIT_MS,
@@ -101,7 +101,10 @@ class CoinMarketCap:
             price, time_ms, spent = self._quote(answer.payload)
         except (ProviderLimited, ProviderStopped):
             raise
-        except ProviderError as exc:  # an answer that cannot be used may have cost a credit all the same
+        except ProviderError as exc:
+            if isinstance(exc.problem, Problem) and exc.problem.cause in NOT_SENT:
+                raise
+            # An answer that cannot be used may have cost a credit all the same.
             raise ProviderLimited(self.name, exc.problem, until_ms=self._next_ms(self._api.clock.now_ms())) from exc
         if self._budget:
             self._budget = replace(self._budget, credits_left=max(0, self._budget.credits_left - spent))

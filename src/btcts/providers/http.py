@@ -14,11 +14,12 @@ import httpx
 
 from btcts.causes import classify, describe
 from btcts.clock import Clock
-from btcts.errors import ProviderError, ProviderLimited
+from btcts.errors import Problem, ProviderError, ProviderLimited
 from btcts.foreign import cite, conceal
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, read_decimal, read_whole
 from btcts.providers.deadlines import deadline
+from btcts.providers.proxies import choose_proxy
 from btcts.providers.routes import open_routes
 from btcts.providers.transport import LOCATION, Guarded, NoCookies
 from btcts.version import __version__
@@ -177,7 +178,9 @@ class Api:
         except httpx.TimeoutException as exc:
             raise self._late(url) from exc
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
-            raise ProviderError(self.provider, f"no answer from {_where(url)} ({describe_failure(exc)})") from exc
+            why = describe_failure(exc)
+            problem = Problem(f"no answer from {_where(url)} ({why})", _classify(exc, url), why)
+            raise ProviderError(self.provider, problem) from exc
         location = response.headers.get(LOCATION, "").encode()
         return Reply(_where(url), response.status_code, response.headers, body, _one_line(location))
 
@@ -198,11 +201,20 @@ class Api:
         return bytes(body)
 
     def _late(self, url: httpx.URL) -> ProviderError:
-        return ProviderError(self.provider, f"no whole answer from {_where(url)} within {self._endpoint.timeout_s:g} s")
+        within = f"within {self._endpoint.timeout_s:g} s"
+        problem = Problem(f"no whole answer from {_where(url)} {within}", "slow", f"no whole answer {within}")
+        return ProviderError(self.provider, problem)
 
 
 def _where(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
+
+
+def _classify(exc: Exception, url: httpx.URL) -> str:
+    """The code of a failure to connect that other addresses may share; empty for others."""
+    if not isinstance(exc, httpx.ConnectError | UnicodeError):
+        return ""
+    return "proxy" if choose_proxy(url) else classify(exc) or ""
 
 
 def describe_failure(exc: Exception) -> str:

@@ -13,6 +13,7 @@ from btcts.layout import MARKET
 from btcts.model import MINUTE_MS, Span
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import counted
+from btcts.render.reasons import list_reasons
 from btcts.render.times import iso, moment
 from btcts.services.backfill import Chunk, Summary
 
@@ -155,7 +156,7 @@ def _troubles(gaps: Mapping[str, int], failed: Mapping[str, str]) -> Iterator[st
     if gaps:
         yield "left: " + ", ".join(f"{reason} {count}" for reason, count in gaps.items())
     if failed:
-        yield "failed: " + ", ".join(f"{name} ({why})" for name, why in failed.items())
+        yield "failed: " + list_reasons(failed)
 
 
 def _waiting(waiting: Waiting) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What `verify` found: a line for each thing that is wrong, or a JSON document as `schemas/verify.json` says."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from btcts.foreign import plain
 from btcts.layout import MARKET
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import counted
+from btcts.render.reasons import group_reasons
 from btcts.render.times import iso
 from btcts.services.verify import Heard, Verified
 
@@ -65,7 +66,7 @@ def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterato
     damaged = _minutes_of(comparison.findings) or "none"
     compared = counted(comparison.compared, "settled minute")
     yield f"compared {compared} with {names} in {counted(requests, 'request')}; damaged: {damaged}"
-    yield from (f"without {each.provider}: {each.silence}" for each in heard.witnesses if each.silence)
+    yield from _silences({each.provider: each.silence for each in heard.witnesses if each.silence}, verbose=verbose)
     hint = "" if verbose else "; -v names them"
     notes = {
         "settled by other providers than answer now": comparison.partial,
@@ -76,6 +77,21 @@ def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterato
     }
     yield from (f"{counted(count, 'minute')} {note}" for note, count in notes.items() if count)
     yield from map(_line, comparison.doubts if verbose else ())
+
+
+def uncompared_line(heard: Heard, *, verbose: bool) -> str:
+    """Why nothing was compared with the providers."""
+    silences = {witness.provider: witness.silence or "" for witness in heard.witnesses}
+    reasons = group_reasons(silences, verbose=verbose)
+    if heard.skew_ms is not None or len(reasons) == len(silences):
+        return f"compared nothing upstream: {heard.problem}"
+    said = (f"{providers}: {why}" for providers, why in reasons.items())
+    return f"compared nothing upstream: {'; '.join(['no provider answered', *said])}"
+
+
+def _silences(silences: Mapping[str, str], *, verbose: bool) -> Iterator[str]:
+    for providers, why in group_reasons(silences, verbose=verbose).items():
+        yield f"without {providers}: {why}"
 
 
 def _minutes_of(findings: Sequence[Finding]) -> int:

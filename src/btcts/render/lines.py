@@ -9,22 +9,26 @@ from btcts.layout import MARKET
 from btcts.model import Tick
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import decimals, percent, price
+from btcts.render.reasons import group_reasons, list_reasons
 from btcts.render.times import iso, moment
 
 
-def cycle_line(cycle: Cycle, *, utc: bool) -> str:
-    """One line, whatever the messages of the providers contain; times are local, or UTC and marked with a Z."""
-    return plain("  ".join(_parts(cycle, utc=utc)))
+def cycle_line(cycle: Cycle, *, utc: bool, verbose: bool = False) -> str:
+    """One line, whatever the messages of the providers contain; times are local, or UTC and marked with a Z.
+
+    What all providers fail with is said once, unless it is to be said of each.
+    """
+    return plain("  ".join(_parts(cycle, utc=utc, verbose=verbose)))
 
 
-def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
+def _parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
     yield _clock(cycle.time_ms, cycle.time_ms, utc=utc)
     if agreed := cycle.stored or cycle.spooled:
-        yield from _price(cycle, agreed)
+        yield from _price(cycle, agreed, verbose=verbose)
         if cycle.problem:
             yield ("waits in the spool: " if cycle.spooled else "problem: ") + cycle.problem
     else:
-        yield _no_price(cycle)
+        yield _no_price(cycle, verbose=verbose)
     if cycle.waiting:
         spells = (
             f"{provider} until {_clock(until_ms, cycle.time_ms, utc=utc)}" + (f" ({why})" if why else "")
@@ -46,20 +50,21 @@ def _parts(cycle: Cycle, *, utc: bool) -> Iterator[str]:
     yield f"({cycle.took_ms} ms)"
 
 
-def _price(cycle: Cycle, agreed: Tick) -> Iterator[str]:
+def _price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
     yield price(agreed.price, decimals(agreed.price))
     yield f"{cycle.flag or f'{len(cycle.members)} agree'}: " + " ".join(cycle.members)
     if cycle.deviating:
         yield "deviating: " + ", ".join(f"{provider} {percent(share)}" for provider, share in cycle.deviating)
     if cycle.refused:
-        yield "refused: " + ", ".join(f"{provider} ({why})" for provider, why in cycle.refused)
+        yield "refused: " + list_reasons(dict(cycle.refused), verbose=verbose)
 
 
-def _no_price(cycle: Cycle) -> str:
+def _no_price(cycle: Cycle, *, verbose: bool) -> str:
     if cycle.idle:
         return "no provider is due"
     head = f"no price: {cycle.problem}" if cycle.problem else "no price"
-    return "; ".join([head, *(f"{provider}: {why}" for provider, why in cycle.refused)])
+    reasons = group_reasons(dict(cycle.refused), verbose=verbose)
+    return "; ".join([head, *(f"{providers}: {why}" for providers, why in reasons.items())])
 
 
 def _clock(time_ms: int, now_ms: int, *, utc: bool) -> str:

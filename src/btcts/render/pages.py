@@ -14,9 +14,11 @@ from btcts.render.times import iso
 from btcts.services.show import View
 
 COLLECT = "To fetch one: btcts collect --once"
+STATUS = "A collector runs; to see what it lacks: btcts status"
 REPAIR = "To remove it: btcts verify --repair"
 PRUNE = "To remove it: btcts prune"
 
+FETCH = "To fetch prices: btcts collect --once"
 
 NONE_CLOSED = "No slot of that time is closed yet."
 
@@ -45,7 +47,8 @@ def empty_page(view: View) -> Iterator[Text]:
     elif view.newest is not None:
         yield Text(NONE_CLOSED)
     else:
-        yield Text("Nothing is stored yet. To fetch prices: btcts collect --once")
+        yield Text(f"Nothing is stored yet. {STATUS if view.collected else FETCH}")
+        yield from _last_cycle(view)
 
 
 def title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
@@ -86,8 +89,17 @@ def _staleness(view: View) -> Iterator[Text]:
     """Why there is no fresh price, and the next step where there is one."""
     why, step = _lack(view)
     yield Text(f"Stale: {why}.", style="bold yellow")
-    if step:
+    if step == COLLECT and view.collected:
+        yield Text(STATUS)
+        yield from _last_cycle(view)
+    elif step:
         yield Text(step)
+
+
+def _last_cycle(view: View) -> Iterator[Text]:
+    """What the last cycle of a collector that runs says of the price."""
+    if view.collected and view.problem:
+        yield Text(plain(f"Its last cycle stored no price: {view.problem}"))
 
 
 def _lack(view: View) -> tuple[str, str]:

@@ -35,6 +35,8 @@ class View:
 
     A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then.
     Where none is kept of the time that was asked for, `oldest_ms` is when the oldest one was observed.
+
+    A collector last ran at `last_cycle_ms`, and `problem` says why it stored no price then.
     """
 
     now_ms: int
@@ -46,6 +48,13 @@ class View:
     silent_ms: int = 0
     refused: Tick | None = None
     oldest_ms: int | None = None
+    last_cycle_ms: int | None = None
+    problem: str | None = None
+
+    @property
+    def collected(self) -> bool:
+        """Whether a collector runs, as far as can be told: its last cycle is no older than a fresh price."""
+        return self.last_cycle_ms is not None and 0 <= self.now_ms - self.last_cycle_ms <= 1000 * self.max_age_s
 
     @property
     def age_s(self) -> float | None:
@@ -111,6 +120,8 @@ def show(
         members=state.members if believed and not past else (),
         refused=None if believed else newest,
         oldest_ms=_oldest_ms(store, stored) if stored and newest is None else None,
+        last_cycle_ms=state.last_cycle_ms,
+        problem=state.problem,
     )
 
 
