@@ -99,7 +99,7 @@ class _Run:
     def lie_from_the_start(self) -> None:
         """A fresh store meets liars."""
         self._lie()
-        self._cycle(12)
+        self._cycle(8)
         self._check()
 
     def lie_for_a_while(self) -> None:
@@ -120,14 +120,14 @@ class _Run:
         self._cycle(1)
         self._check()
         _turn(self._honest, down=False)
-        self._cycle(10)
+        self._cycle(6)
         self._check()
 
     def come_right(self) -> None:
-        """The lie is over: twenty cycles, and a few after each of the next two quarters of an hour."""
+        """The lie is over: ten cycles, and a few after each of the next two quarters of an hour."""
         for liar in self._liars:
             liar.lie = None
-        self._cycle(20)
+        self._cycle(10)
         for _ in range(2):
             now_ms = self._world.clock.now_ms()
             self._world.wait_until(now_ms // QUARTER * QUARTER + QUARTER + 7000)
