@@ -217,3 +217,15 @@ def test_a_thread_that_ended_without_a_word_is_a_failure_of_its_provider(scripte
 
     assert asked.complete
     assert [str(error) for error in (*errors, *asked.errors)] == ["silent: there is no memory left"] * 2
+
+
+def test_a_failure_holds_on_to_nothing_of_the_answer(scripted: Callable[..., Scripted]) -> None:
+    failure = ProviderError("bad", "no JSON")
+    failure.__cause__ = ValueError()
+    bad = scripted("bad", failure=failure)
+
+    with Poller([bad]) as poller:
+        _, (error,) = poller.latest([bad], within_s=5)
+
+    assert error.__cause__ is None
+    assert error.__context__ is None

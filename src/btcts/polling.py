@@ -148,8 +148,9 @@ class Poller:
         def call() -> T:
             try:
                 return work()
-            except ProviderError:
-                raise
+            except ProviderError as exc:
+                exc.__cause__ = exc.__context__ = None  # frames that hold on to the answer, which may be large
+                raise exc.with_traceback(None) from None
             except Exception as exc:
                 raise _blame(provider, exc) from exc
 

@@ -16,7 +16,7 @@ import pytest
 from btcts.errors import ProviderError, ProviderLimited
 from btcts.model import HOUR_MS, Candles, Reading, Span
 from btcts.providers import Endpoint
-from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted
+from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
 from btcts.providers.http import MAX_BODY, open_client
 from clocks import FakeClock
 from exchanges import Exchanges, Fault
@@ -174,6 +174,17 @@ def test_credits_beyond_measure_leave_the_price(left: str) -> None:
         assert provider.latest().credits_left == (6 if "7" in left else None)
 
 
+@pytest.mark.parametrize("spelt", ["0.0", "-0.00", "0e5", "0.0e-300000000", "1e-9", "0.00000000000000001", "1.5E+3"])
+def test_a_small_number_and_zero_are_read_as_they_are(spelt: str) -> None:
+    assert read_float(spelt) == float(spelt)
+
+
+@pytest.mark.parametrize("spelt", ["1e-400", "0.0001e-999", "-5E-324000", "1e400", "-1e999999999999999999"])
+def test_a_number_that_would_become_zero_or_infinite_is_refused(spelt: str) -> None:
+    with pytest.raises(ValueError, match="beyond measure"):
+        read_float(spelt)
+
+
 # Bodies
 
 
@@ -192,6 +203,7 @@ PACKED_ZEROS = gzip.compress(b"0" * 50_000_000)
         ("zstd", b"\x28\xb5\x2f\xfd"),
         ("gzip", PACKED_ZEROS[:30_000]),
         ("gzip", gzip.compress(b"{}") + b"0" * 2_000_000),
+        ("gzip", gzip.compress(b"0" * 90_000) + b"0"),
         ("gzip", b"no gzip"),
         ("identity", b"0" * 2_000_000),
         ("", b"0" * 2_000_000),

@@ -44,6 +44,7 @@ _SHOWN = 60
 _READ = 4096
 """How much of a text is looked through for secrets, since half a key is half a key."""
 
+_ZERO = re.compile(r"-?0(\.0+)?([eE].*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
@@ -132,13 +133,13 @@ def iso(time_ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_decimal(text: str) -> Decimal:
+def read_float(text: str) -> float:
     """The number that JSON spells with a fraction or an exponent.
 
-    Raises: ValueError, ArithmeticError for one beyond measure: to make an `int` of 1e300000000 takes hours.
+    Raises: ValueError for one beyond measure, which would become infinite or 0.
     """
-    number = Decimal(_within_measure(text))
-    if abs(number.adjusted()) > MOST_EXPONENT:
+    number = float(_within_measure(text))
+    if number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text):
         raise ValueError("a number beyond measure")
     return number
 
@@ -197,8 +198,10 @@ def _number(value: object) -> Decimal | None:
             return None
         case int() if value.bit_length() < 4 * MOST_DIGITS:
             number = Decimal(value)
-        case float() | Decimal():
-            number = Decimal(value)
+        case float():
+            number = Decimal(repr(value))
+        case Decimal():
+            number = value
         case str() if len(value) <= MOST_DIGITS and _NUMBER.fullmatch(value):
             number = Decimal(value)
         case _:

@@ -17,7 +17,7 @@ from btcts.clock import Clock
 from btcts.errors import Problem, ProviderError, ProviderLimited
 from btcts.foreign import cite, conceal
 from btcts.providers import Endpoint
-from btcts.providers.base import LONGEST_WAIT_MS, read_decimal, read_whole
+from btcts.providers.base import LONGEST_WAIT_MS, read_float, read_whole
 from btcts.providers.deadlines import deadline
 from btcts.providers.proxies import choose_proxy
 from btcts.providers.routes import open_routes
@@ -85,14 +85,14 @@ class Reply:
 
     @cached_property
     def payload(self) -> Any:
-        """The JSON of the body; a number with a fraction becomes a Decimal, NaN and Infinity their text.
+        """The JSON of the body; NaN and Infinity become their text.
 
         Raises: ValueError when it is not JSON.
         """
         try:
-            return json.loads(self.body, parse_float=read_decimal, parse_int=read_whole, parse_constant=str)
-        except (ArithmeticError, RecursionError) as exc:
-            raise ValueError("numbers or nesting beyond measure") from exc
+            return json.loads(self.body, parse_float=read_float, parse_int=read_whole, parse_constant=str)
+        except RecursionError as exc:
+            raise ValueError("nesting beyond measure") from exc
 
     def excerpt(self) -> str:
         """The beginning of the body in one line, without markup."""

@@ -65,14 +65,14 @@ class _Body(httpx.SyncByteStream):
 def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)  # with the header of gzip
     for chunk in chunks:
-        if unpacker.eof:
+        while chunk and not unpacker.eof:
+            try:
+                yield unpacker.decompress(chunk, PIECE)
+            except zlib.error:
+                raise httpx.DecodingError("its body is no gzip") from None
+            chunk = unpacker.unconsumed_tail
+        if unpacker.unused_data or chunk:
             raise httpx.DecodingError("its body goes on behind its end")
-        try:
-            yield unpacker.decompress(chunk, PIECE)
-            while unpacker.unconsumed_tail:
-                yield unpacker.decompress(unpacker.unconsumed_tail, PIECE)
-        except zlib.error:
-            raise httpx.DecodingError("its body is no gzip") from None
     if not unpacker.eof:
         raise httpx.DecodingError("its body ends too early")
 
