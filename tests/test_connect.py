@@ -210,9 +210,12 @@ def test_a_writer_starts_it_at_its_first_use_and_says_so(embedded: Embedded) -> 
     assert [each.partition(" (")[0] for each in said] == ["starting the embedded Redis"]
 
 
-def test_a_named_redis_is_used_with_its_password_and_database(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server("--requirepass", "two words")
-    named = settings(tmp_path, REDIS_URL=f"unix://{server.socket}", REDIS_PASSWORD="two words", REDIS_DB="3")
+@pytest.mark.parametrize("password", ["two words", "schlüssel", '"quoted"'])
+def test_a_named_redis_is_used_with_its_password_and_database(
+    password: str, start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--requirepass", password)
+    named = settings(tmp_path, REDIS_URL=f"unix://{server.socket}", REDIS_PASSWORD=password, REDIS_DB="3")
 
     with connect(named, clock=ServerClock(), writes=True, say=print) as store:
         store.rebuild()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from btcts.config import Secret
-from btcts.foreign import cite, conceal_login, mask_logins, plain, plain_page, redact
+from btcts.foreign import cite, conceal, conceal_login, mask_logins, plain, plain_page, redact
 from btcts.render.console import PlainConsole
 
 KEY = "7c1f2d3e-4Ab5-46c7-98d9-0e1f2a3b4c5d"
@@ -121,3 +121,9 @@ def test_a_console_shows_colours_of_ours_alone(harm: str) -> None:
     words = screen.getvalue().replace("\x1b[32m", "").replace("\x1b[0m", "").replace("\n", "")
     assert words.isprintable()
     assert words.startswith("[red]a")
+
+
+def test_a_secret_of_bytes_that_are_no_text_is_hidden_too() -> None:
+    conceal("h\udce9\udcffpass")
+
+    assert redact("of h\udce9\udcffpass and others") == "of *** and others"

@@ -77,5 +77,5 @@ def _system_words(exc: BaseException) -> str | None:
     if isinstance(exc, ssl.SSLError):
         return f"no TLS with it: {cite(exc.reason or '').replace('_', ' ')}".lower() if exc.reason else None
     if isinstance(exc, OSError):
-        return exc.strerror.lower() if exc.strerror else None
+        return exc.strerror[:1].lower() + exc.strerror[1:] if exc.strerror else None
     return "not a valid host name" if isinstance(exc, UnicodeError) else None

@@ -139,7 +139,7 @@ def _store(named: RedisSettings) -> str:
     """Tells a store that is named from others; the embedded one has its data directory to itself."""
     if named.url is None:
         return ""
-    return "-" + sha256(f"{named.where}, database {named.db}".encode()).hexdigest()[:16]
+    return "-" + sha256(f"{named.where}, database {named.db}".encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:

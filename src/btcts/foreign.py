@@ -78,7 +78,8 @@ def cite(text: str, limit: int | None = None) -> str:
 
 
 def _compile(secret: str) -> re.Pattern[str]:
-    texts = (secret, secret.encode().hex(), *_base64_cores(secret.encode()))
+    octets = secret.encode(errors="surrogatepass")
+    texts = (secret, octets.hex(), *_base64_cores(octets))
     return re.compile("|".join("".join(map(_spellings, text)) for text in texts), re.IGNORECASE)
 
 

@@ -1,7 +1,10 @@
 """The help of every command: what a reader sees first, and that the examples in it are true."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,3 +130,18 @@ def test_all_help_names_every_command_with_its_summary() -> None:
     for path in PATHS:
         if len(path) == 1:
             assert f"{path[0]} {at(path).get_short_help_str()}" in text
+
+
+def test_the_help_of_every_command_is_whole_without_docstrings() -> None:
+    pages = "import sys; from typer.testing import CliRunner; from btcts import cli\n" + "\n".join(
+        f"sys.stdout.write(CliRunner().invoke(cli.app, {[*path, '--help']!r}, prog_name='btcts').stdout)"
+        for path in PATHS
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONOPTIMIZE"} | {"COLUMNS": "80"}
+
+    whole, stripped = (
+        subprocess.run([sys.executable, *options, "-c", pages], env=environ, capture_output=True, text=True, check=True)
+        for options in ([], ["-OO"])
+    )
+
+    assert stripped.stdout == whole.stdout

@@ -35,6 +35,14 @@ def test_people_are_told_local_time_and_its_zone(zone: str, text: str, set_zone:
     assert stamp(NOON_MS, utc=False) == text
 
 
+@pytest.mark.parametrize("zone", ["UTC+24", "UTC-24", "XXX+24:59:59"])
+def test_people_are_told_utc_where_the_zone_is_a_day_off(zone: str, set_zone: Callable[[str], None]) -> None:
+    set_zone(zone)
+
+    assert stamp(NOON_MS, utc=False) == "2026-01-14 12:00:00 UTC"
+    assert slot_starts([NOON_MS], utc=False) == ("Start UTC", ["12:00"])
+
+
 def test_people_are_told_utc_on_request(set_zone: Callable[[str], None]) -> None:
     set_zone("Asia/Kathmandu")
 

@@ -124,7 +124,7 @@ class Keeper:
         return {"store": self._where, "rule": rule}
 
     def _path(self, rule: str, kind: str) -> Path:
-        digest = sha256(f"{self._where}\n{rule}".encode()).hexdigest()[:16]
+        digest = sha256(f"{self._where}\n{rule}".encode(errors="surrogatepass")).hexdigest()[:16]
         return self._folder / f"{digest}.{kind}"
 
     @contextmanager

@@ -7,6 +7,7 @@ import inspect
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
@@ -75,8 +76,21 @@ def _write_help(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any, pa
 
 
 def _paragraphs(command: Any) -> list[str]:
-    summary, *others = inspect.cleandoc(command.help or "").split("\n\n")
+    summary, *others = inspect.cleandoc(command.help or _read_docstring(command.callback)).split("\n\n")
     return [" ".join(summary.split()), *others]
+
+
+def _read_docstring(function: Any) -> str:
+    """The docstring of the function as its source has it: Python drops it with -OO or PYTHONOPTIMIZE=2."""
+    import ast  # costly, and needed then alone
+
+    code = inspect.unwrap(function).__code__
+    try:
+        tree = ast.parse(Path(code.co_filename).read_text("utf-8"))
+    except OSError:
+        return ""
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == code.co_name)
+    return next((ast.get_docstring(node) or "" for node in functions), "")
 
 
 def _examples_first(paragraphs: list[str]) -> Iterable[str]:

@@ -5,9 +5,15 @@ from datetime import UTC, datetime
 
 
 def moment(time_ms: int, *, utc: bool) -> datetime:
-    """The instant in the zone in which it is to be shown: UTC or that of the system."""
+    """The instant in the zone in which it is to be shown: UTC or that of the system.
+
+    Python knows no zone that is a day or more off, as TZ=UTC+24 is, which POSIX allows; then UTC is shown.
+    """
     instant = datetime.fromtimestamp(time_ms / 1000, tz=UTC)
-    return instant if utc else instant.astimezone()
+    try:
+        return instant if utc else instant.astimezone()
+    except ValueError:
+        return instant
 
 
 def iso(time_ms: int) -> str:
