@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -232,6 +233,16 @@ class Fuzzer(RawServer):
         super().__init__(self._answer)
         self._exchanges = Exchanges(SimulatedMarket(), now_ms=lambda: NOW_MS)
         self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._exchanges.__enter__()
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, exc, trace)
+        self._exchanges.__exit__(kind, exc, trace)
 
     def _answer(self, head: bytes) -> Raw:
         self.requests.clear()
