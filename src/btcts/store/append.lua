@@ -24,10 +24,13 @@ end
 
 local function range(from, to, ...) return redis.call('TS.RANGE', tick, from, to, ...) end
 
-local function price_at(stamp)
-  local sample = range(stamp, stamp)[1]
-  return sample and tonumber(sample[2].ok)
+-- NaN, which Redis takes since 8.6, is no price.
+local function price_of(sample)
+  local price = sample and tonumber(sample[2].ok)
+  return price == price and price or nil
 end
+
+local function price_at(stamp) return price_of(range(stamp, stamp)[1]) end
 
 local function of_candle(offset) return offset == 0 or offset == LOW or offset == HIGH or offset == SETTLED end
 
@@ -92,8 +95,8 @@ for i = 1, #candles, 3 do
   settling[minute] = true
   if minute >= oldest and minute <= newest then
     for _, sample in ipairs(range(minute, minute + SETTLED)) do
-      local stamp, price = sample[1], tonumber(sample[2].ok)
-      local moved = clamped(price, low, high)
+      local stamp, price = sample[1], price_of(sample)
+      local moved = clamped(price or low, low, high)
       if moved ~= price and not of_candle(stamp - minute) then
         if is_too_much(stamp) then return {now, 'merge'} end
         add(stamp, moved)
