@@ -84,6 +84,7 @@ def test_a_secret_that_is_cut_is_hidden_first() -> None:
         ("'https://token@h/path' is", "'https://***@h/path' is"),
         ("rediss://u:p/w@rd@h", "rediss://***@h"),
         ("unix:///home/me@corp/redis.sock", "unix:///home/me@corp/redis.sock"),
+        ("redis:/me:pw@h", "redis:/***@h"),
         ("https://example.com/a", "https://example.com/a"),
         ("mail me@example.com", "mail me@example.com"),
     ],

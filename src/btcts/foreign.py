@@ -22,7 +22,8 @@ _patterns: dict[str, re.Pattern[str]] = {}
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
-_USERINFO = re.compile(r"://(?!/)\S*@")
+_USERINFO = re.compile(r"(:/{1,2})(?!/)\S*@")
+"""A path makes one slash of the two behind a scheme."""
 
 
 def plain(text: str) -> str:
@@ -68,7 +69,7 @@ def redact(text: str) -> str:
 
 def mask_logins(text: str) -> str:
     """Return the text with what stands before the @ of its URLs hidden."""
-    return _USERINFO.sub(f"://{HIDDEN}@", text) if "@" in text else text
+    return _USERINFO.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
 
 
 def cite(text: str, limit: int | None = None) -> str:

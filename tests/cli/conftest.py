@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from exchanges import Exchanges, SimulatedMarket
+from leaks import find_leaks, list_secrets
 from servers import Server
 
 BTCTS = (sys.executable, "-m", "btcts")
@@ -54,13 +55,17 @@ def environ(tmp_path: Path, server: Server, client: object, exchanges: Exchanges
 
 @pytest.fixture
 def btcts(environ: dict[str, str], tmp_path: Path) -> Btcts:
-    """Run `btcts` with arguments; keywords change the environment, None takes a variable out."""
+    """Run `btcts` with arguments; keywords change the environment, None takes a variable out.
+
+    It never prints a secret of its environment.
+    """
 
     def run(*arguments: str, **changes: str | None) -> Done:
         changed = {name: value for name, value in {**environ, **changes}.items() if value is not None}
         done = subprocess.run(
             [*BTCTS, *arguments], env=changed, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
+        assert find_leaks(done.stdout + done.stderr, list_secrets(changed)) == []
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run

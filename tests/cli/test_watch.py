@@ -40,6 +40,7 @@ def watch(environ: dict[str, str], tmp_path: Path) -> Watch:
             timeout=60,
             check=False,
         )
+        assert SECRET not in done.stdout + done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
