@@ -1,6 +1,8 @@
 """No command prints, logs, stores or hands on a secret, however others throw it back."""
 
 import json
+import subprocess
+import sys
 import threading
 import urllib.parse
 from base64 import b64encode
@@ -50,6 +52,17 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing."""
+
+
+def test_the_log_of_verbose_commands_is_guarded() -> None:
+    run = (
+        "import logging; from btcts.cli.output import show_log; from btcts.config import Secret; "
+        f"Secret({KEY!r}); show_log(); logging.getLogger('btcts.x').debug('\x1b[31m%s', 'http://me:pw@h {KEY.upper()}')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, timeout=30, check=True)
+
+    assert (done.stdout, done.stderr) == ("", "btcts:  [31mhttp://***@h ***\n")
 
 
 ANSWERS = {
@@ -195,7 +208,7 @@ def test_a_url_in_the_wrong_place_is_not_repeated(btcts: Btcts, arguments: tuple
     assert find_leaks(done.out + done.err, [PASSWORD, "someone"]) == []
 
 
-HARM = "\x1b[31mred\x1b[0m\nbtcts: all is well\u202e[bold]x[/bold]\x9b"
+HARM = "\x1b[31mred\x1b[0m\nbtcts: all is well\u202e[bold]x[/bold]\x9b\x7f"
 
 
 def test_names_of_keys_and_labels_do_not_reach_the_terminal(btcts: Btcts, client: redis.Redis) -> None:
@@ -207,12 +220,14 @@ def test_names_of_keys_and_labels_do_not_reach_the_terminal(btcts: Btcts, client
     )
     client.hset("btc:price:state", "members", json.dumps([HARM]))
 
+    unknown = json.loads(btcts("prune", "--format", "json").out)["unknown"]
     ended = [btcts(*command) for command in (["prune"], ["verify"], ["status"], ["init-keys", "--dry-run"], ["show"])]
 
     printed = "".join(done.out + done.err for done in ended)
     assert not [line for line in printed.splitlines() if not line.isprintable()]
     assert "\nbtcts: all is well" not in printed
     assert "[bold]x[/bold]" in printed
+    assert unknown == [f"btc:price:{HARM}"]
 
 
 @pytest.mark.parametrize(

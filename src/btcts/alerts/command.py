@@ -93,7 +93,7 @@ def command(text: str) -> Command:
     try:
         arguments = tuple(shlex.split(text))
     except ValueError as exc:
-        raise ConfigError(f"--exec cannot be split into words ({str(exc).lower()}); close what you quote") from exc
+        raise ConfigError(f"--exec cannot be split into words ({describe(exc)}); close what you quote") from exc
     if not arguments:
         raise ConfigError("--exec names no command; write it like --exec 'notify-send Bitcoin'")
     if shutil.which(arguments[0]) is None:

@@ -10,6 +10,7 @@ from btcts.alerts.attempts import Refusal
 from btcts.causes import describe
 from btcts.config.textfile import read_text
 from btcts.errors import ConfigError, describe_unforeseen
+from btcts.foreign import conceal, conceal_login
 from btcts.providers.deadlines import deadline
 from btcts.providers.http import describe_failure, read_retry_after
 
@@ -109,6 +110,8 @@ def address(text: str) -> httpx.URL:
         raise ConfigError(wrong) from None
     if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port in PORTS):
         raise ConfigError(wrong)
+    conceal_login(str(url))
+    conceal(url.raw_path.decode("ascii"))
     return url
 
 

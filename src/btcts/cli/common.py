@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from btcts.cli.completion import provider_names
-from btcts.cli.output import complain, open_console
+from btcts.cli.output import complain, open_console, show_log
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,14 +89,6 @@ class Common(NamedTuple):
         return open_console(no_color=self.no_color)
 
 
-def _show_tracebacks() -> None:
-    """Print on stderr the tracebacks of what goes wrong in the threads and the rounds of a command that goes on."""
-    import logging
-
-    logging.basicConfig(format="btcts: %(message)s")
-    logging.getLogger("btcts").setLevel(logging.DEBUG)
-
-
 _OPTIONS: dict[str, tuple[Any, object]] = {
     "redis": (RedisOption, None),
     "config": (ConfigOption, None),
@@ -120,7 +112,7 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         if shared.quiet and shared.verbose:
             raise ConfigError("--quiet and --verbose contradict each other; say one or the other")
         if shared.verbose:
-            _show_tracebacks()
+            show_log()
         command(common=shared, **arguments)
 
     own = [

@@ -42,16 +42,35 @@ def emit(document: str) -> None:
     """Print a document for programs: JSON, in which everything that is not ASCII is escaped, CSV or SVG."""
     from btcts.foreign import plain_page
 
-    typer.echo(plain_page(document))
+    typer.echo(plain_page(document.replace("\x7f", "\\u007f")))  # the one control character that JSON leaves as it is
 
 
 def report_traceback() -> None:
     """Print the traceback of the exception that is handled on stderr."""
     import traceback  # costly, and needed on the worst day only
 
+    typer.echo(_guard(traceback.format_exc()), err=True, nl=False)
+
+
+def show_log() -> None:
+    """Print on stderr the tracebacks of what goes wrong in the threads and the rounds of a command that goes on."""
+    import logging
+
+    class Guarded(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return _guard(super().format(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Guarded("btcts: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("btcts").setLevel(logging.DEBUG)
+
+
+def _guard(report: str) -> str:
+    """The report of a failure without what others may have put into it."""
     from btcts.foreign import plain_page, redact
 
-    typer.echo(plain_page(redact(traceback.format_exc())), err=True, nl=False)
+    return plain_page(redact(report))
 
 
 def open_console(*, stderr: bool = False, no_color: bool = False) -> "Console":

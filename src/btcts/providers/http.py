@@ -230,7 +230,7 @@ def describe_failure(exc: Exception) -> str:
             return "it redirects to what is no address"
         case UnicodeError():
             return "that host name cannot be one"
-        case httpx.ConnectError() if classify(exc) == "certificate":
+        case httpx.ConnectError() if "[SSL" in str(exc):
             return describe(exc)
     text = ERRNO.sub("", str(exc))
     return _one_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"

@@ -131,7 +131,7 @@ class _Backend(httpcore.SyncBackend):
             raise httpcore.ConnectError(self._explain(exc)) from exc
 
     def _explain(self, exc: OSError) -> str:
-        return f"{self._proxy}: {str(exc.strerror or exc).lower()}" if self._proxy else str(exc)
+        return f"{self._proxy}: {describe(exc)}" if self._proxy else str(exc)
 
 
 class _SocksTrace:
