@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import resource
 import time
 import tracemalloc
 import zlib
@@ -188,16 +189,16 @@ def test_a_number_that_would_become_zero_or_infinite_is_refused(spelt: str) -> N
 # Bodies
 
 
-PACKED_ZEROS = gzip.compress(b"0" * 50_000_000)
+PACKED_ZEROS = gzip.compress(b"0" * 50_000_000, mtime=0)
 
 
 @pytest.mark.parametrize(
     ("packing", "body"),
     [
         ("gzip", PACKED_ZEROS),
-        ("gzip, gzip", gzip.compress(PACKED_ZEROS)),
-        ("gzip\r\nContent-Encoding: gzip", gzip.compress(PACKED_ZEROS)),
-        ("GZIP , gzip", gzip.compress(PACKED_ZEROS)),
+        ("gzip, gzip", gzip.compress(PACKED_ZEROS, mtime=0)),
+        ("gzip\r\nContent-Encoding: gzip", gzip.compress(PACKED_ZEROS, mtime=0)),
+        ("GZIP , gzip", gzip.compress(PACKED_ZEROS, mtime=0)),
         ("deflate", zlib.compress(b"0" * 50_000_000)),
         ("br", b"\x8b\x00\x80"),
         ("zstd", b"\x28\xb5\x2f\xfd"),
@@ -238,6 +239,17 @@ def test_a_large_body_of_nonsense_is_refused_quickly_and_shown_in_part(name: str
 
     assert time.process_time() - began < 3
     assert "bytes" not in line
+
+
+@pytest.mark.parametrize("head", [b"X: " + b"y" * 90_000, b"X: y\r\n" * 15_000, b"A" * 90_000 + b": y"], ids=len)
+def test_a_large_head_is_refused_with_little_memory(head: bytes) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with RawServer(lambda _: Raw(OK + head + b"\r\nContent-Length: 2\r\n\r\n{}")) as server, open_client() as client:
+        provider = provider_at(Endpoint(server.url, 5.0), "kraken", client, FakeClock(NOW_MS))
+        with pytest.raises(ProviderError, match="its answer is no HTTP"):
+            provider.latest()
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # kB
 
 
 def test_the_largest_page_that_is_asked_for_is_read() -> None:

@@ -27,6 +27,9 @@ from btcts.version import __version__
 MAX_BODY = 1_000_000
 """No answer that we ask for comes near this many bytes; a day of candles is about 100 kB."""
 
+MOST_VALUES, MOST_ROWS = 100_000, 20_000
+"""No answer has more commas, or more lists and objects: a page of 10 000 candles has 60 000 and 10 000."""
+
 DAY_MS = 86_400_000
 
 DATE_STEP_MS = 1000
@@ -89,6 +92,8 @@ class Reply:
 
         Raises: ValueError when it is not JSON.
         """
+        if self.body.count(b",") > MOST_VALUES or self.body.count(b"[") + self.body.count(b"{") > MOST_ROWS:
+            raise ValueError("more values than any answer has")
         try:
             return json.loads(self.body, parse_float=read_float, parse_int=read_whole, parse_constant=str)
         except RecursionError as exc:
