@@ -188,6 +188,15 @@ def test_a_bug_is_a_failure_of_its_provider_and_says_its_place(scripted: Callabl
     assert all(re.fullmatch(r"broken: a bug in btcts, at polling\.py:\d+; please .*", line) for line in problems)
 
 
+def test_the_traceback_of_a_bug_is_there_for_whoever_asks_for_more(
+    scripted: Callable[..., Scripted], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG", "btcts"):
+        fail_as_a_bug(scripted, ZeroDivisionError())
+
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
+
+
 def test_without_a_thread_only_the_providers_without_one_fail_and_are_asked_again(
     scripted: Callable[..., Scripted],
 ) -> None:

@@ -92,10 +92,10 @@ def test_a_proxy_of_the_environment_is_used(exchanges: Exchanges, monkeypatch: p
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("ALL_PROXY", "gopher://user:hunter2@127.0.0.1:70"),
-        ("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:port"),
-        ("HTTPS_PROXY", "http://user:hunter2/x@proxy:8080"),
-        ("ALL_PROXY", "http://user:hunter2#x@proxy:8080"),
+        ("ALL_PROXY", "gopher://me:hunter2@127.0.0.1:70"),
+        ("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:port"),
+        ("HTTPS_PROXY", "http://me:hunter2/x@proxy:8080"),
+        ("ALL_PROXY", "http://me:hunter2#x@proxy:8080"),
         ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
     ],
 )
