@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.model import HOUR_MS, Candles, Reading, Span
+from btcts.model import HOUR_MS, Candles, ProviderState, Reading, Span
+from btcts.pacing import failed, split
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
 from btcts.providers.http import MAX_BODY, open_client
@@ -351,3 +352,19 @@ def test_a_budget_that_was_reset_in_the_past_is_not_asked_for_all_the_time() -> 
         provider.latest()
 
     assert raised.value.until_ms >= NOW_MS + 60_000
+
+
+def test_credits_that_come_back_early_are_found_within_a_day() -> None:
+    table = {KEY_INFO: key_info(0, "2099-01-01T00:00:00.000Z"), QUOTES: quotes()}
+    answers = Answers(table)
+    provider = with_key(answers)
+    with pytest.raises(ProviderLimited) as raised:
+        provider.latest()
+    states = {provider.name: failed(raised.value, ProviderState(), provider.key_id, NOW_MS)}
+
+    table[KEY_INFO] = key_info(100)
+    answers.clock.advance(DAY_MS)
+
+    assert split([provider], states, NOW_MS + DAY_MS - 1)[0] == []
+    assert split([provider], states, NOW_MS + DAY_MS) == ([provider], ())
+    assert provider.latest().credits_left == 99
