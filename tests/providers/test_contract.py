@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btcts import __version__
+from btcts.errors import ProviderLimited
 from btcts.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.providers import open_providers
 from btcts.providers.base import Provider
@@ -256,3 +258,54 @@ def test_a_minute_that_is_not_over_by_the_providers_own_clock_is_left_out(
     assert candles.covered
     assert CLOSED_MS - 3 * MINUTE_MS <= candles.covered.end_ms <= CLOSED_MS - MINUTE_MS
     assert all(each.start_ms in candles.covered for each in candles.candles)
+
+
+def cached(age_s: int) -> Fault:
+    """A reply that a cache has kept for so long."""
+    return Fault(headers={"Age": str(age_s)}, skew_ms=-age_s * 1000)
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_reply_out_of_a_cache_tells_the_time_of_now_and_a_price_of_then(
+    name: str, opened: Opened, exchanges: Exchanges
+) -> None:
+    fresh = opened(name).latest()
+    exchanges.fault(name, cached(40))
+
+    kept = opened(name).latest()
+
+    assert kept.date_ms == fresh.date_ms
+    assert kept.observed_ms == fresh.observed_ms - 40_000
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_candles_out_of_a_cache_are_final_as_far_as_they_were_when_it_took_them(
+    name: str, opened: Opened, exchanges: Exchanges
+) -> None:
+    span = Span(NOW_MS - 10 * MINUTE_MS, NOW_MS)
+    fresh = opened(name).candles(span)
+    exchanges.fault(name, cached(3 * 60))
+
+    kept = opened(name).candles(span)
+
+    assert fresh.covered
+    assert kept.covered
+    assert kept.covered.end_ms == fresh.covered.end_ms - 3 * MINUTE_MS
+
+
+def test_a_date_to_wait_for_in_a_reply_out_of_a_cache_counts_from_now(opened: Opened, exchanges: Exchanges) -> None:
+    until = formatdate((NOW_MS + MINUTE_MS) // 1000, usegmt=True)
+    exchanges.fault("kraken", Fault(status=429, headers={"Retry-After": until, "Age": "30"}, skew_ms=-30_000))
+
+    with pytest.raises(ProviderLimited) as caught:
+        opened("kraken").latest()
+
+    assert NOW_MS + MINUTE_MS - 1000 <= caught.value.until_ms <= NOW_MS + MINUTE_MS + 1000
+
+
+@pytest.mark.parametrize("age", ["-5", "1.5", "5, 7", "", "9" * 30])
+def test_what_is_no_age_counts_for_nothing(age: str, opened: Opened, exchanges: Exchanges) -> None:
+    fresh = opened("kraken").latest()
+    exchanges.fault("kraken", Fault(headers={"Age": age}))
+
+    assert opened("kraken").latest() == fresh

@@ -36,7 +36,7 @@ class Bitfinex:
         with shape_of(self.name, answer.payload) as trades:
             price = parse_price(self.name, trades[0][3])
             traded_ms = parse_ms(self.name, trades[0][1])
-        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+        return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; one request for 25 hours."""

@@ -39,7 +39,7 @@ class Bitstamp:
         with shape_of(self.name, answer.payload) as ticker:
             price = parse_price(self.name, ticker["last"])
             traded_ms = parse_ms(self.name, ticker["timestamp"], unit_ms=1000)
-        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+        return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; two requests for 25 hours."""

@@ -37,7 +37,7 @@ class Coinbase:
         with shape_of(self.name, answer.payload) as ticker:
             price = parse_price(self.name, ticker["price"])
             traded_ms = parse_iso_ms(self.name, ticker["time"])
-        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+        return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; six requests for 25 hours."""

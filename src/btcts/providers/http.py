@@ -47,6 +47,9 @@ _SHOWN = 80
 _READ = 4096
 """How many bytes of it are looked through for secrets: many times as many, for a key with escapes is long."""
 
+_AGE_LENGTH = 9
+"""No Age header has more digits."""
+
 _DATE_LENGTH = 64
 """No header that is a date has more characters."""
 
@@ -82,9 +85,20 @@ class Reply:
     location: str = ""
 
     @property
-    def date_ms(self) -> int | None:
-        """The Date header."""
+    def made_ms(self) -> int | None:
+        """When the provider made it, by its Date header."""
         return _http_date_ms(self.headers.get("Date", ""))
+
+    @property
+    def age_ms(self) -> int:
+        """How long a cache has kept it, by the Age header (RFC 9111, section 5.1); 0 for one that comes fresh."""
+        age = self.headers.get("Age", "").strip()
+        return int(age) * 1000 if age.isdecimal() and len(age) <= _AGE_LENGTH else 0
+
+    @property
+    def date_ms(self) -> int | None:
+        """The provider's time when it arrived."""
+        return None if self.made_ms is None else self.made_ms + self.age_ms
 
     @cached_property
     def payload(self) -> Any:
@@ -106,10 +120,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: its JSON, when it arrived by our clock, and its Date header."""
+    """A good answer: its JSON, when it arrived by our clock, when what it says was so, and the provider's time."""
 
     payload: Any
     received_ms: int
+    observed_ms: int
     date_ms: int | None
 
 
@@ -125,7 +140,7 @@ class Api:
 
     @property
     def source_ms(self) -> int:
-        """The present by the Date header of the last good answer where that is behind our clock, else by ours."""
+        """When the last good answer was made, by its Date header where that is behind our clock, carried on by ours."""
         return self.clock.now_ms() - self._behind_ms
 
     def fetch_json(self, path: str, query: Mapping[str, str | int] | None = None) -> Answer:
@@ -140,10 +155,10 @@ class Api:
         if reply.status != 200:
             raise self.refusal(reply, reply.excerpt())
         received_ms = self.clock.now_ms()
-        if reply.date_ms is not None:
-            self._behind_ms = max(0, received_ms - reply.date_ms - DATE_STEP_MS)
+        if reply.made_ms is not None:
+            self._behind_ms = max(0, received_ms - reply.made_ms - DATE_STEP_MS)
         try:
-            return Answer(reply.payload, received_ms, reply.date_ms)
+            return Answer(reply.payload, received_ms, received_ms - reply.age_ms, reply.date_ms)
         except ValueError as exc:
             raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.excerpt()})") from exc
 

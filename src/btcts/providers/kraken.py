@@ -47,7 +47,7 @@ class Kraken:
         with shape_of(self.name, trades):
             price = parse_price(self.name, trades[-1][0])
             traded_ms = parse_ms(self.name, trades[-1][2], unit_ms=1000)
-        return Reading(self.name, price, answer.received_ms, traded_ms, answer.date_ms)
+        return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of the part of `span` that lies in the last twelve hours; one request."""
