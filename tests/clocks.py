@@ -7,6 +7,7 @@ class FakeClock:
     """Authoritative: the server's time does not move it, sleeping does."""
 
     follows_server = False
+    source = "the Redis server"
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms

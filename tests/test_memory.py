@@ -8,7 +8,7 @@ import pytest
 
 from btcts.errors import ProviderLimited, SpoolError
 from btcts.memory import Memory
-from btcts.model import ProviderState, Reading, Tick
+from btcts.model import Pending, ProviderState, Reading, Tick
 from btcts.store import State, Store
 from btcts.store.state import LONGEST_WAIT_MS
 from btcts.untrusted import LONGEST_JSON
@@ -22,7 +22,7 @@ def memory() -> Memory:
     """A memory of a cycle in which Kraken asked to wait for 90 s and Gemini answered; Redis has not been told."""
     memory = Memory()
     memory.newest = Tick(NOW, 60_000.5)
-    state = State(last_cycle_ms=NOW, pending=Tick(NOW, 80_000.5), providers={"bitstamp": ProviderState(error="503")})
+    state = State(last_cycle_ms=NOW, pending=Pending(NOW, 80_000.5), providers={"bitstamp": ProviderState(error="503")})
     limited = ProviderLimited("kraken", "rate limit", until_ms=NOW + 90_000)
     memory.learn(state, [Reading("gemini", 60_000.5, NOW)], [limited], KEYS)
     return memory
@@ -42,7 +42,7 @@ def test_what_redis_could_not_be_told_amends_what_it_holds(memory: Memory) -> No
     state, newest = memory.amend(stored, Tick(NOW - 60_000, 59_000.5))
 
     assert set(state.providers) == {"bitfinex", "kraken", "gemini"}
-    assert (state.cadence_s, state.pending, newest) == (10.0, Tick(NOW, 80_000.5), Tick(NOW, 60_000.5))
+    assert (state.cadence_s, state.pending, newest) == (10.0, Pending(NOW, 80_000.5), Tick(NOW, 60_000.5))
 
 
 def test_of_two_collectors_that_know_a_provider_the_one_that_was_told_to_wait_longer_is_right(memory: Memory) -> None:
@@ -67,7 +67,7 @@ def test_once_redis_was_told_it_alone_is_believed(memory: Memory, store: Store) 
 
     told = store.state()
     assert set(told.providers) == {"kraken", "gemini"}
-    assert told.pending == Tick(NOW, 80_000.5)
+    assert told.pending == Pending(NOW, 80_000.5)
     assert memory.amend(State(), None) == (State(), None)
 
 

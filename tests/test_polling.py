@@ -12,20 +12,21 @@ from btcts.calls import start_thread
 from btcts.errors import ProviderError
 from btcts.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.polling import Poller
+from btcts.rounds import Question
 
 NOON = 1_700_006_400_000
 SPAN = Span(NOON, NOON + MINUTE_MS)
+QUESTION = Question(frozenset({NOON}))
 
 
 @dataclass
 class Scripted:
-    """A provider that answers when `gate` opens, or fails; one that does not reach a span has nothing of it."""
+    """A provider that answers when `gate` opens, or fails;"""
 
     name: str
     gate: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
     key_id: str = ""
-    reaches: bool = True
     reach_ms: int = MINUTE_MS
     page_minutes: int = 1
     calls: int = 0
@@ -36,8 +37,6 @@ class Scripted:
 
     def candles(self, span: Span) -> Candles:
         self._answer()
-        if not self.reaches:
-            return Candles(self.name, None, ())
         return Candles(self.name, span, (Candle(span.start_ms, 1.0, 2.0, 1.0, 2.0),))
 
     def _answer(self) -> None:
@@ -88,55 +87,37 @@ def test_a_slow_provider_is_left_behind_and_not_asked_twice(scripted: Callable[.
     assert asked_so_far == 1
 
 
-def test_a_round_is_usable_when_all_have_answered(scripted: Callable[..., Scripted]) -> None:
+def test_a_round_is_complete_when_all_have_answered_or_failed(scripted: Callable[..., Scripted]) -> None:
     providers = [scripted("a"), scripted("b", failure=ProviderError("b", "HTTP 503"))]
 
     with Poller(providers) as poller:
-        asked = poller.candles(providers, [NOON], [SPAN])
+        asked = poller.candles(providers, QUESTION, [SPAN])
         asked.wait(5)
 
-    assert asked.complete
-    assert asked.usable == {NOON}
-    assert [each.provider for each in asked.answers] == ["a"]
-    assert [each.problem for each in asked.errors] == ["HTTP 503"]
+    heard = asked.listen()
+    assert heard.complete
+    assert [answer.provider for answer in heard.answers] == ["a"]
+    assert [error.problem for error in heard.errors] == ["HTTP 503"]
 
 
-def test_a_round_waits_for_more_than_two_answers_or_for_all(scripted: Callable[..., Scripted]) -> None:
-    fast = [scripted(name) for name in "abc"]
-    slow = scripted("slow", opened=False)
+def test_a_round_that_is_closed_counts_those_that_answered(scripted: Callable[..., Scripted]) -> None:
+    providers = [scripted("a"), scripted("slow", opened=False)]
 
-    with Poller([*fast, slow]) as poller:
-        two = poller.candles([*fast[:2], slow], [NOON], [SPAN])
-        three = poller.candles([*fast, slow], [NOON], [SPAN])
-        two.wait(0.2)
-        three.wait(0.2)
-
-        assert (two.complete, two.usable) == (False, frozenset())
-        assert (three.complete, three.usable) == (False, {NOON})
-        slow.gate.set()
-
-
-def test_those_that_do_not_reach_a_minute_do_not_count_for_it(scripted: Callable[..., Scripted]) -> None:
-    fast = [scripted(name) for name in "abc"]
-    slow = scripted("slow", opened=False)
-    fast[1].reaches = fast[2].reaches = False
-
-    with Poller([*fast, slow]) as poller:
-        asked = poller.candles([*fast, slow], [NOON], [SPAN])
+    with Poller(providers) as poller:
+        asked = poller.candles(providers, QUESTION, [SPAN])
         asked.wait(0.2)
-        early = asked.usable
-        slow.gate.set()
-        asked.wait(5)
+        before = asked.listen()
+        asked.close()
 
-    assert early == frozenset()
-    assert asked.usable == {NOON}
+    assert (before.complete, asked.complete) == (False, True)
+    assert asked.agree(asked.listen()).candles.keys() == {NOON}
 
 
 def test_at_the_end_nothing_more_is_asked(scripted: Callable[..., Scripted]) -> None:
     slow = scripted("slow", opened=False)
 
     with Poller([slow]) as poller:
-        asked = poller.candles([slow], [NOON], [SPAN, SPAN])
+        asked = poller.candles([slow], QUESTION, [SPAN, SPAN])
     slow.gate.set()
     asked.wait(5)
 
@@ -146,7 +127,7 @@ def test_at_the_end_nothing_more_is_asked(scripted: Callable[..., Scripted]) -> 
 
 def test_a_round_of_nobody_is_complete_at_once() -> None:
     with Poller([]) as poller:
-        asked = poller.candles([], [NOON], [SPAN])
+        asked = poller.candles([], QUESTION, [SPAN])
 
     assert asked.complete
     assert asked.answers == []
@@ -158,7 +139,7 @@ def fail_as_a_bug(scripted: Callable[..., Scripted], failure: Exception) -> list
 
     with Poller([broken]) as poller:
         _, errors = poller.latest([broken], within_s=5)
-        asked = poller.candles([broken], [NOON], [SPAN])
+        asked = poller.candles([broken], QUESTION, [SPAN])
         asked.wait(5)
 
     return [str(error) for error in (*errors, *asked.errors)]

@@ -68,6 +68,7 @@ class WrongClock:
     """The clock of the Redis server, which may be wrong by so much."""
 
     follows_server = False
+    source = "the Redis server"
 
     def __init__(self, true: FakeClock) -> None:
         self.true = true

@@ -1,16 +1,18 @@
 """What is stored, compared with what the ticks make of every bucket and with the candles of the providers (pure).
 
-A settled minute may rest on other providers than answer for it now: any three settle it, and not all of them reach
-back to it for long. What they can have agreed on among themselves is no damage.
+A settled minute may rest on other providers than answer for it now, and not all of them reach back to it for long.
+What they can have agreed on among themselves is no damage, unless a majority of three or more is far from it: then one
+that explains it is wrong itself.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Literal
 
-from btcts.agreement import NEAR, agree_candles
+from btcts.agreement import NEAR, is_near
+from btcts.candle_agreement import AgreedCandles, Reach, agree_candles
 from btcts.candles import HIGH_OFFSET_MS, LOW_OFFSET_MS, SETTLED_OFFSET_MS, minute_of, ticks_of
 from btcts.layout import FUTURE_SLACK_MS, RESOLUTIONS, Compaction, Resolution, window
 from btcts.model import MINUTE_MS, Candle, Candles, Tick, is_price
@@ -48,7 +50,9 @@ class Finding:
 class Answers:
     """What the providers answered for `minutes`, of which those from `recent_ms` on may still be corrected.
 
-    `providers` are all that have candles, those that did not answer included; `quorum` is that of collectors.
+    `providers` are all that have candles, those that did not answer included; `quorum` is that of collectors. `reach`
+    has the providers asked now and by collectors, whose list is `another` one than ours; `thin` are the minutes that
+    rest on few of theirs.
     """
 
     minutes: range
@@ -56,6 +60,9 @@ class Answers:
     providers: frozenset[str]
     candles: tuple[Candles, ...]
     quorum: int = 1
+    reach: Reach = field(default_factory=lambda: Reach({}))
+    another: bool = False
+    thin: frozenset[int] = frozenset()
 
     def silent(self, minute_ms: int) -> list[str]:
         """The providers that did not answer for the minute, by name."""
@@ -105,7 +112,7 @@ def compare(audit: "Audit", answers: Answers) -> Comparison:
     told = old & agreed.candles.keys()
     untraded = {minute for minute in old & agreed.no_trades if not answers.silent(minute)}
     differing = {minute: stored[minute] for minute in sorted(told) if stored[minute] != _prices(agreed.candles[minute])}
-    verdicts = _verdicts(differing, answers)
+    verdicts = _verdicts(differing, answers, agreed, audit.now_ms)
     found: dict[Verdict, list[Finding]] = {"partial": [], "doubtful": [], "damaged": []}
     for minute, verdict in verdicts.items():
         found[verdict] += _differences(audit.layout.tick, differing[minute], agreed.candles[minute], verdict)
@@ -247,15 +254,30 @@ def _prices(candle: Candle) -> Prices:
     return tuple(tick.price for tick in ticks_of(candle))
 
 
-def _verdicts(differing: Mapping[int, Prices], answers: Answers) -> dict[int, Verdict]:
+def _verdicts(
+    differing: Mapping[int, Prices], answers: Answers, agreed: AgreedCandles, now_ms: int
+) -> dict[int, Verdict]:
     held: dict[int, list[Candles]] = {minute: [] for minute in differing}
-    for provider, candle in ((each.provider, candle) for each in answers.candles for candle in each.candles):
+    for provider, candle in ((answer.provider, candle) for answer in answers.candles for candle in answer.candles):
         if candle.start_ms in held:
             held[candle.start_ms].append(Candles(provider, None, (candle,)))
-    return {
-        minute: _verdict(prices, held[minute], silent=len(answers.silent(minute)))
-        for minute, prices in differing.items()
-    }
+
+    def judge(minute: int, prices: Prices) -> Verdict:
+        silent = len(answers.silent(minute))
+        majority = answers.reach.has_majority(agreed.backing[minute].near, minute, now_ms)
+        if majority and len(held[minute]) > 2 and not _are_near(prices, _prices(agreed.candles[minute])):
+            return "damaged"
+        verdict = _verdict(prices, held[minute], silent=silent)
+        hedged = answers.another or minute in answers.thin or (silent > 0 and not majority)
+        return "doubtful" if verdict == "damaged" and hedged else verdict
+
+    return {minute: judge(minute, prices) for minute, prices in differing.items()}
+
+
+def _are_near(prices: Prices, reference: Prices) -> bool:
+    """Tell whether each of the prices of a candle is there and near its reference."""
+    pairs = zip(prices, reference, strict=True)
+    return all(price is not None and expected is not None and is_near(price, expected) for price, expected in pairs)
 
 
 def _verdict(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict:
@@ -265,9 +287,9 @@ def _verdict(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict
     of what is held. Elsewhere the silent ones may have made it, and are taken to have been near the others.
     """
     some_of_them = chain.from_iterable(combinations(held, size) for size in range(1, len(held)))
-    if any(prices == _prices(each) for some in some_of_them for each in agree_candles(some).candles.values()):
+    if any(prices == _prices(candle) for some in some_of_them for candle in agree_candles(some).candles.values()):
         return "partial"
-    values = zip(*(_prices(each.candles[0]) for each in held), strict=True)
+    values = zip(*(_prices(answer.candles[0]) for answer in held), strict=True)
     beyond = max(map(_outside, prices, values))
     if not silent or beyond > NEAR:
         return "damaged"

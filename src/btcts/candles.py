@@ -6,6 +6,7 @@ settled minute may lie outside its candle, or two collectors that polled at othe
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from btcts.model import MINUTE_MS, Candle, Tick
 
@@ -36,6 +37,22 @@ def ticks_of(candle: Candle) -> tuple[Tick, Tick, Tick, Tick]:
         Tick(start + HIGH_OFFSET_MS, candle.high),
         Tick(start + SETTLED_OFFSET_MS, candle.close),
     )
+
+
+def candles_of(ticks: Iterable[Tick]) -> dict[int, Candle]:
+    """The candles of the settled minutes among the ticks, by minute; one that has lost a part of it is left out."""
+    prices = {time_ms: price for time_ms, price in ticks if time_ms % MINUTE_MS in CANDLE_OFFSETS_MS}
+    found: dict[int, Candle] = {}
+    for minute in (stamp - SETTLED_OFFSET_MS for stamp in prices if stamp % MINUTE_MS == SETTLED_OFFSET_MS):
+        with suppress(KeyError, ValueError):
+            found[minute] = Candle(
+                minute,
+                prices[minute],
+                prices[minute + HIGH_OFFSET_MS],
+                prices[minute + LOW_OFFSET_MS],
+                prices[settled_stamp(minute)],
+            )
+    return found
 
 
 def off_the_mark(tick: Tick) -> Tick:

@@ -14,6 +14,11 @@ class Clock(Protocol):
     follows_server: bool
     """Whether `now` is the Redis server's TIME; a clock that does not is authoritative itself."""
 
+    @property
+    def source(self) -> str:
+        """Whose time it is, in the words of a message."""
+        ...
+
     def now_ms(self) -> int:
         """The present in ms since the epoch."""
         ...
@@ -38,6 +43,12 @@ class ServerClock:
     def __init__(self, stop: threading.Event | None = None) -> None:
         self._stop = stop or threading.Event()
         self._offset_ms = time.time() * 1000 - _elapsed_ms()
+        self._observed = False
+
+    @property
+    def source(self) -> str:
+        """The machine whose time it is: this one until the server has told its own."""
+        return "the Redis server" if self._observed else "this machine"
 
     def now_ms(self) -> int:
         """The server's time in ms since the epoch."""
@@ -46,6 +57,7 @@ class ServerClock:
     def observe(self, server_ms: int) -> int:
         """Follow the server's TIME, read just now."""
         self._offset_ms = server_ms - _elapsed_ms()
+        self._observed = True
         return server_ms
 
     def sleep(self, seconds: float) -> None:
@@ -57,6 +69,7 @@ class StoppedClock:
     """A moment of the past that is taken for the present, by which old prices are stored and looked at."""
 
     follows_server = False
+    source = "this machine"
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from btcts.agreement import Verdict
+from btcts.candle_agreement import Reach
 from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, ProviderError, SpoolError, StoreError
 from btcts.model import Gap, Tick
 
@@ -21,15 +22,19 @@ Waiting = tuple[tuple[str, int, str], ...]
 class Cycle:
     """The account of one cycle.
 
-    The live price was either `stored`, or `spooled`: it waits for Redis on the disk. `members` are the providers
-    that agreed on it; `flag` is "single" or "disputed" where fewer than three did. `deviating` has the relative
+    The live price was either `stored`, or `spooled`: it waits for Redis on the disk. `members` are the providers near
+    it; `flag` is "single" where one answered alone, "disputed" where no majority agreed. `deviating` has the relative
     deviation of providers from the agreed price, `refused` says of each provider what was not taken or what failed,
-    `waiting` until when (ms) a provider is not asked, and why. `settled` counts the minutes settled in this cycle,
-    `corrected` those whose candle the providers have changed since, `unsettled` the closed minutes of the window that
-    remain (0 where Redis does not answer); `repaired` has one
-    phrase for each thing that the check of keys and rules put right. `unspooled` counts the prices of the spool that
-    were stored, `torn` the damaged lines that were dropped from it. `problem` says why no price was agreed, and what
-    Redis or the spool refused.
+    `waiting` until when (ms) a provider is not asked, and why.
+
+    `settled` counts the minutes settled in this cycle, `corrected` those whose candle the providers have changed since,
+    `reopened` those that lost it, because more providers were heard and do not agree. `unsettled` are the closed
+    minutes of the window that remain (0 where Redis does not answer), `thin` the settled ones that rest on few.
+
+    `repaired` has one phrase for each thing that the check of keys and rules put right. `unspooled` counts the prices
+    of the spool that were stored, `torn` the damaged lines that were dropped from it. `others` are the providers that
+    the other collectors of this store ask where that is another list; this one then only adds. `problem` says why no
+    price was agreed, and what Redis or the spool refused.
     """
 
     time_ms: int
@@ -42,10 +47,13 @@ class Cycle:
     waiting: Waiting = ()
     settled: int = 0
     corrected: int = 0
+    reopened: int = 0
     unsettled: int = 0
+    thin: int = 0
     repaired: tuple[str, ...] = ()
     unspooled: int = 0
     torn: int = 0
+    others: tuple[str, ...] = ()
     problem: str | None = None
     took_ms: int = 0
 
@@ -60,7 +68,8 @@ class Survey:
     """What a cycle finds before it asks anybody; `unsettled` are the closed minutes of the window.
 
     While Redis is away it is what the collector knows by itself. `poisoned` is set while a sample from the future hides
-    the others: whether it is wrong or the clock, the providers have to say.
+    the others: whether it is wrong or the clock, the providers have to say. `reach` has the providers that the
+    collectors of this store ask; a `guest` has another list, and changes nothing that is settled.
     """
 
     now_ms: int
@@ -70,11 +79,18 @@ class Survey:
     unsettled: frozenset[int] = frozenset()
     repaired: tuple[str, ...] = ()
     poisoned: bool = False
+    reach: Reach = field(default_factory=lambda: Reach({}))
+    guest: bool = False
 
-    def answers(self, provider: str) -> bool:
-        """Whether the provider answered when it was last asked for a price."""
+    def is_answering(self, provider: str) -> bool:
+        """Tell whether the provider answered when it was last asked for a price."""
         known = self.state.providers.get(provider)
         return known is not None and known.answered_ms is not None and known.answered_ms >= known.said_ms
+
+    def find_answered_ms(self, provider: str) -> int | None:
+        """When the provider answered for a price last."""
+        known = self.state.providers.get(provider)
+        return known.answered_ms if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +124,18 @@ class Limits:
 class Outcome:
     """What a cycle that `began` (by the monotonic clock, in s) has done so far.
 
-    `away` is set once Redis has not answered, or taken what it was given; `problems` are in the words of the errors.
+    `entered` are the entries of the ledger about settled minutes. `away` is set once Redis has not answered, or taken
+    what it was given; `problems` are in the words of the errors.
     """
 
     began: float = field(default_factory=time.monotonic)
     stored: Tick | None = None
     spooled: Tick | None = None
     settled: set[int] = field(default_factory=set)
+    entered: dict[int, Gap] = field(default_factory=dict)
     corrected: int = 0
+    reopened: int = 0
+    thin: int = 0
     reread_ms: int | None = None
     ahead_ms: int | None = None
     unspooled: int = 0
@@ -155,10 +175,13 @@ def account(
         waiting=waiting,
         settled=len(outcome.settled),
         corrected=outcome.corrected,
+        reopened=outcome.reopened,
         unsettled=len(survey.unsettled - outcome.settled),
+        thin=outcome.thin,
         repaired=survey.repaired,
         unspooled=outcome.unspooled,
         torn=outcome.torn,
+        others=tuple(survey.reach.providers) if survey.guest else (),
         problem="; ".join(outcome.problems) or None,
         took_ms=round((time.monotonic() - outcome.began) * 1000),
     )

@@ -43,8 +43,15 @@ class Memory:
         if self._untold:
             known = stored.providers
             amended = {name: _careful(known.get(name, own), own) for name, own in self._untold.items()}
-            stored = replace(stored, pending=self._state.pending, providers={**known, **amended})
-            newest = max(filter(None, (newest, self.newest)), default=None)
+            stored = replace(
+                stored,
+                pending=self._state.pending,
+                lean=self._state.lean,
+                accepted=_find_newest(stored.accepted, self._state.accepted),
+                anchor=_find_newest(stored.anchor, self._state.anchor),
+                providers={**known, **amended},
+            )
+            newest = _find_newest(newest, self.newest)
         return stored, newest
 
     def learn(
@@ -107,3 +114,7 @@ def _read(file: Path, now_ms: int) -> State:
 
 def _careful(stored: ProviderState, own: ProviderState) -> ProviderState:
     return stored if stored.not_before_ms > own.not_before_ms else own
+
+
+def _find_newest(*ticks: Tick | None) -> Tick | None:
+    return max(filter(None, ticks), default=None)

@@ -52,6 +52,25 @@ class Tick(NamedTuple):
     price: float
 
 
+class Pending(NamedTuple):
+    """A price that waits for confirmation: observed last at `time_ms`, and said by so many polls in a row."""
+
+    time_ms: int
+    price: float
+    polls: int = 1
+
+
+class Lean(NamedTuple):
+    """A stretch, seen from `since_ms` to `seen_ms`, in which no more than half of the price providers could be heard.
+
+    `members` are those that agreed all that time.
+    """
+
+    since_ms: int
+    seen_ms: int
+    members: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Candle:
     """What the price did in the minute that starts at `start_ms`; low <= open, close <= high."""
@@ -149,15 +168,29 @@ REASONS = ("no_trades", "not_reached", "disagree", "providers_down", "polls_only
 """Why a minute is not settled: it had no trades, no provider that answers reaches back to it, too few agree on it, no
 provider answers, or none that is configured has candles."""
 
+THIN = "thin"
+CORRECTED = "corrected"
+
+LOOKS = (THIN, CORRECTED)
+"""Why a settled minute is looked at again: its candle has no majority of the providers behind it, or it was changed by
+more than exchanges usually change theirs."""
+
+
+MOST_CHANGES = 3
+"""How often the candle of a minute may change for good."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A minute that is not settled, for one of `REASONS`: `tries` requests were in vain, the last at `tried_ms`.
+    """An entry of the ledger: a minute that is not settled for one of `REASONS`, or that is settled and in `LOOKS`.
 
-    `heard` are the providers that answered for it then, ascending; others may still serve it.
+    `tries` requests were in vain, the last at `tried_ms`; a minute that was corrected was so at that time, and `tries`
+    is the number of the next look. `heard` are the providers that answered for it then, ascending; others may still
+    serve it. `changes` counts how often its candle was changed for good.
     """
 
     reason: str
     tries: int
     tried_ms: int
     heard: tuple[str, ...] = ()
+    changes: int = 0

@@ -10,6 +10,9 @@ from btcts.model import HOUR_MS, ProviderState, Reading
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
+BUDGET = "budget"
+"""Why a provider waits that has answered and counts its credits."""
+
 STOPPED_FOR_MS = 24 * HOUR_MS
 """When a provider that wants something changed is asked again all the same; a new API key ends the wait at once."""
 
@@ -49,7 +52,7 @@ def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
     budget = reading.not_before_ms is not None
     return ProviderState(
         not_before_ms=min(reading.not_before_ms or 0, now_ms + LONGEST_WAIT_MS),
-        why="budget" if budget else "",
+        why=BUDGET if budget else "",
         answered_ms=now_ms,
         credits_left=reading.credits_left,
         key=key_id,

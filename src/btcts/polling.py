@@ -3,16 +3,14 @@
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from itertools import chain
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from btcts.agreement import AgreedCandles, agree_candles
 from btcts.calls import StartThread, start_call, start_thread
 from btcts.errors import Problem, ProviderError, describe_unforeseen
 from btcts.model import Candles, Reading, Span
+from btcts.rounds import Question, Round
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -20,74 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class Round:
-    """The same spans asked of several providers; answers come in while the caller does other things.
-
-    `minutes` are those that the caller wants, `settled` those of them that it has written already, `reread` others that
-    it looks at once more, up to `reread_ms` (None: it does not); `enough` answers make a good median.
-    """
-
-    enough = 3
-
-    def __init__(self, minutes: Sequence[int], jobs: dict[str, Future[list[Candles]]]) -> None:
-        self.minutes = frozenset(minutes)
-        self.reread: frozenset[int] = frozenset()
-        self.reread_ms: int | None = None
-        self.settled: set[int] = set()
-        self._jobs = jobs
-        self._agreed: tuple[int, AgreedCandles] | None = None
-        self._told = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether every provider has answered or failed."""
-        return all(job.done() for job in self._jobs.values())
-
-    @property
-    def usable(self) -> frozenset[int]:
-        """The minutes that the answers so far may settle: those that enough reach, and all of them once all are in."""
-        if self.complete:
-            return self.minutes
-        heard = Counter(chain.from_iterable(each.covered.minutes() for each in self.answers if each.covered))
-        return frozenset(minute for minute in self.minutes if heard[minute] >= self.enough)
-
-    @property
-    def answers(self) -> list[Candles]:
-        """The answers so far."""
-        done = [job for job in self._jobs.values() if job.done() and job.exception() is None]
-        return [answer for job in done for answer in job.result()]
-
-    @property
-    def errors(self) -> list[ProviderError]:
-        """The failures so far; anything but a `ProviderError` is raised."""
-        found = []
-        for job in self._jobs.values():
-            exc = job.exception() if job.done() else None
-            if isinstance(exc, ProviderError):
-                found.append(exc)
-            elif exc is not None:
-                raise exc
-        return found
-
-    def failures(self) -> list[ProviderError]:
-        """The failures of a complete round, told once."""
-        if self._told or not self.complete:
-            return []
-        self._told = True
-        return self.errors
-
-    def agreed(self, quorum: int) -> AgreedCandles:
-        """What the answers so far come to; worked out once for the same answers."""
-        answers = self.answers
-        if self._agreed is None or self._agreed[0] != len(answers):
-            self._agreed = len(answers), agree_candles(answers, quorum=quorum)
-        return self._agreed[1]
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the round is complete, at most so long."""
-        wait(self._jobs.values(), timeout=max(0.0, seconds))
 
 
 class Poller:
@@ -130,13 +60,13 @@ class Poller:
                 errors.append(exc)
         return readings, errors
 
-    def candles(self, providers: Sequence["Provider"], minutes: Sequence[int], spans: Sequence[Span]) -> Round:
-        """Ask the providers for the candles of the spans."""
+    def candles(self, providers: Sequence["Provider"], question: Question, spans: Sequence[Span]) -> Round:
+        """Ask the providers for the candles of the spans, which hold the minutes of the question."""
 
         def ask(provider: "Provider") -> Future[list[Candles]]:
             return self._begin(provider, lambda: [provider.candles(span) for span in self._until_the_end(spans)])
 
-        return Round(minutes, {provider.name: ask(provider) for provider in providers})
+        return Round(question, {provider.name: ask(provider) for provider in providers})
 
     def _until_the_end(self, spans: Sequence[Span]) -> Iterator[Span]:
         """The first span, and the others as long as the `with` block goes on."""

@@ -1,36 +1,64 @@
 """Minutes on their way to being settled: the rounds of candle requests under way, and what comes of them.
 
-A round may outlast the cycle that began it. One that ends well also brings the candles of minutes that were settled
-a little earlier, for an exchange may have corrected them since.
+A round may outlast the cycle that began it. While it is under way only minutes on which a majority agrees are settled;
+the others wait until everybody has answered or failed. It also looks again at minutes that were settled a little
+earlier, that rest on few providers, or that a provider missed which is back.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from btcts import healing
+from btcts.candle_agreement import AgreedCandles, Reach, find_stray, group_live_ticks
+from btcts.candles import candles_of, minute_of
 from btcts.cycle import Survey
 from btcts.errors import ProviderError
-from btcts.model import Candle, Gap
-from btcts.polling import Poller, Round
+from btcts.healing import Able
+from btcts.model import MINUTE_MS, THIN, Candle, Gap, Span, Tick
+from btcts.polling import Poller
+from btcts.revision import Reviser, Revision
+from btcts.rounds import Heard, Question, Round
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
+
+ReadTicks = Callable[[Span], Iterable[Tick]]
+
+BESIDE_MS = 15 * MINUTE_MS
+"""How far from a minute that few providers have its neighbours are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settleable:
+    """Candles of minutes that can be settled now, and of those that are thin the entries of the ledger."""
+
+    candles: tuple[Candle, ...] = ()
+    entries: Mapping[int, Gap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """What rounds leave behind that have come to their end.
 
-    `gaps` are the minutes that stay unsettled, `settled` those that were settled, `reread` the candles of minutes that
-    were looked at once more, up to `reread_ms` (None: none were).
+    `gaps` are the minutes that stay unsettled, `revision` is what the looks at settled ones led to; minutes before
+    `reread_ms` (None: none) need none of these any more.
     """
 
-    gaps: Mapping[int, Gap]
-    settled: frozenset[int]
-    reread: tuple[Candle, ...]
-    reread_ms: int | None
+    gaps: Mapping[int, Gap] = field(default_factory=dict)
+    revision: Revision = field(default_factory=Revision)
+    reread_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What answers are judged beside: who reaches how far, the time, which minutes are settled, and the ticks."""
+
+    reach: Reach
+    now_ms: int
+    settled: Collection[int]
+    read_ticks: ReadTicks
 
 
 class Settling:
@@ -42,102 +70,198 @@ class Settling:
         self._salt = salt
         self._rounds: list[Round] = []
         self._failures: list[ProviderError] = []
+        self._failing: dict[str, int] = {}
+        self._returned: dict[str, int | None] = {}
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
         """Ask for the minutes that are due, unless an earlier round is still under way.
 
         One that is complete waits for Redis to take its candles; they are not asked for again.
         """
-        if not all(each.complete for each in self._rounds):
+        for name, known in survey.state.providers.items():
+            if known.error and survey.is_answering(name):  # with the price; its candles failed in an earlier run
+                self._failing.setdefault(name, known.said_ms)
+        if not all(round_.complete for round_ in self._rounds):
             return
-        self._rounds = [each for each in self._rounds if each.agreed(self._quorum).candles]
-        able = {each.name: survey.answers(each.name) for each in ready if each.reach_ms}
+        self._rounds = [round_ for round_ in self._rounds if self._agree(round_, round_.listen()).candles]
+        able = _find_able(survey, ready)
         unasked = survey.unsettled - self._asked
-        minutes = healing.due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
-        if minutes:
-            if len(able) < sum(each.reach_ms > 0 for each in self._poller.providers):
-                self._ask(ready, minutes)  # alone, those that may be asked could come to other candles than all did
-                return
-            self._ask(ready, minutes, healing.rereads(survey.unsettled, survey.state.reread_ms, survey.now_ms))
-            self._rounds[-1].reread_ms = healing.reread_until(survey.now_ms)
+        minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
+        returned = {name: since_ms for name, since_ms in self._returned.items() if name in able}
+        missed = healing.find_missed(survey.gaps, survey.now_ms, back=returned, able=able)
+        if minutes or missed:
+            looks = healing.find_rereads(survey.state.reread_ms, survey.now_ms)
+            looks += healing.find_looks(survey.gaps, survey.now_ms, able=able)
+            self._ask(survey, ready, minutes, {*looks, *missed}, healing.find_reread_end(survey.now_ms))
+            self._returned = {}
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
-        """Ask again at once for what providers could not be asked for that failed before and have `answered` now."""
-        able = {each.name for each in ready if each.reach_ms}
-        back = {name for name in answered if name in able and not survey.answers(name)}
-        if minutes := healing.revived(survey.unsettled - self._asked, survey.gaps, back):
-            self._ask(ready, minutes)
+        """Ask again at once for what providers missed that failed before and have `answered` now."""
+        able = _find_able(survey, ready)
+        back = [name for name in answered if name in able and not able[name].answers]
+        minutes = healing.find_revived(survey.unsettled - self._asked, survey.gaps, back)
+        since = {name: survey.find_answered_ms(name) for name in back}
+        looks = healing.find_missed(survey.gaps, survey.now_ms, back=since, able=able)
+        if minutes or (looks and not survey.guest):
+            self._ask(survey, ready, minutes, looks)
 
     def wait(self, seconds: float) -> None:
         """Wait until all rounds are complete, at most so long."""
         until = time.monotonic() + seconds
-        for each in self._rounds:
-            each.wait(until - time.monotonic())
+        for round_ in self._rounds:
+            round_.wait(until - time.monotonic())
 
-    def candles(self, survey: Survey) -> list[Candle]:
+    def close(self) -> None:
+        """Wait for no further answer: those that are there are all that count."""
+        for round_ in self._rounds:
+            round_.close()
+
+    def find_settleable(self, survey: Survey, read_ticks: ReadTicks) -> Settleable:
         """The agreed candles of minutes that are not settled yet."""
         found: dict[int, Candle] = {}
-        for each in self._rounds:
-            usable = each.usable  # before what is agreed: an answer may come in between
-            agreed = each.agreed(self._quorum).candles
-            minutes = (usable & survey.unsettled & agreed.keys()) - each.settled
-            found |= {minute: agreed[minute] for minute in minutes}
-        return list(found.values())
+        entries: dict[int, Gap] = {}
+        for round_ in self._rounds:
+            heard = round_.listen()
+            agreed = self._judge(round_, heard, survey, read_ticks)
+            for minute in (round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled:
+                backing = agreed.backing[minute]
+                if not heard.complete and not survey.reach.has_majority(backing.near, minute, survey.now_ms):
+                    continue
+                found[minute] = agreed.candles[minute]
+            entries |= find_thin(found, agreed, survey.reach, survey.now_ms)
+        return Settleable(tuple(found.values()), entries)
 
-    def written(self, candles: Sequence[Candle]) -> None:
+    def note_written(self, candles: Iterable[Candle]) -> None:
         """Take note that these were stored."""
-        for each in self._rounds:
-            each.settled |= each.minutes & {candle.start_ms for candle in candles}
+        written = {candle.start_ms for candle in candles}
+        for round_ in self._rounds:
+            round_.settled |= round_.question.minutes & written
 
-    def end(self, survey: Survey) -> Ended:
+    def end(self, survey: Survey, read_ticks: ReadTicks) -> Ended:
         """Take leave of the rounds that are complete."""
-        ended = [each for each in self._rounds if each.complete]
-        self._failures += [error for each in ended for error in each.failures()]
-        self._rounds = [each for each in self._rounds if each not in ended]
+        ended = [(round_, round_.listen()) for round_ in self._rounds if round_.complete]
+        self._rounds = [round_ for round_ in self._rounds if not round_.complete]
         gaps: dict[int, Gap] = {}
-        for each in ended:
-            gaps |= self._gaps(each, survey)
-        clean = [each for each in ended if each.answers and not each.errors]
-        candles = [each.agreed(self._quorum).candles for each in clean]
-        return Ended(
-            gaps=healing.again(gaps, survey.gaps),
-            settled=frozenset(minute for each in ended for minute in each.settled),
-            reread=tuple(
-                found[minute]
-                for each, found in zip(clean, candles, strict=True)
-                for minute in sorted(each.reread & found.keys())
-            ),
-            reread_ms=max((each.reread_ms for each in clean if each.reread_ms), default=None),
-        )
+        revision = Revision()
+        reread_ms: int | None = None
+        for round_, heard in ended:
+            self._failures += heard.errors
+            self._note_returns(heard, survey)
+            agreed = self._judge(round_, heard, survey, read_ticks)
+            gaps |= self._find_gaps(round_, heard, agreed, survey)
+            looked = _revise(round_.question, agreed, survey, read_ticks)
+            revision.absorb(looked)
+            if heard.answers and round_.question.reread_ms is not None:
+                reread_ms = min({round_.question.reread_ms} | looked.inconclusive)
+        return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
 
-    def failures(self) -> list[ProviderError]:
-        """Why providers failed in rounds that are complete; each failure is told once."""
-        new = [*self._failures, *(error for each in self._rounds for error in each.failures())]
-        self._failures = []
-        return new
+    def take_failures(self) -> list[ProviderError]:
+        """Why providers failed in rounds that have come to their end; each failure is told once."""
+        failures, self._failures = self._failures, []
+        return failures
 
     def abandon(self) -> None:
         """Believe none of the answers."""
         self._rounds = []
 
     @property
+    def has_returns(self) -> bool:
+        """Whether a provider has candles again whose candles failed before."""
+        return bool(self._returned)
+
+    @property
     def _asked(self) -> set[int]:
         """The minutes that are asked for, or whose candles wait to be written."""
         return {
             minute
-            for each in self._rounds
-            for minute in (each.agreed(self._quorum).candles if each.complete else each.minutes)
+            for round_ in self._rounds
+            for minute in (self._agree(round_, round_.listen()).candles if round_.complete else round_.question.minutes)
         }
 
-    def _ask(self, ready: Sequence["Provider"], minutes: Sequence[int], reread: Sequence[int] = ()) -> None:
-        able = [each for each in ready if each.reach_ms]
-        spans = healing.spans_to_ask(sorted({*minutes, *reread}))
-        begun = self._poller.candles(able, minutes, spans)
-        begun.reread = frozenset(reread)
-        self._rounds.append(begun)
+    def _ask(
+        self,
+        survey: Survey,
+        ready: Sequence["Provider"],
+        minutes: Iterable[int],
+        looks: Iterable[int],
+        reread_ms: int | None = None,
+    ) -> None:
+        settled = frozenset() if survey.guest else frozenset(looks) - survey.unsettled
+        question = Question(frozenset(minutes), settled, reread_ms)
+        spans = healing.spans_to_ask(sorted(question.minutes | settled))
+        able = [provider for provider in ready if provider.reach_ms]
+        self._rounds.append(self._poller.candles(able, question, spans))
 
-    def _gaps(self, ended: Round, survey: Survey) -> dict[int, Gap]:
-        left = (ended.minutes & survey.unsettled) - ended.settled
-        offered = any(each.reach_ms for each in self._poller.providers)
-        agreed = ended.agreed(self._quorum)
-        return healing.unserved(left, ended.answers, agreed, now_ms=survey.now_ms, offered=offered)
+    def _agree(self, round_: Round, heard: Heard) -> AgreedCandles:
+        return round_.agree(heard, quorum=self._quorum)
+
+    def _judge(self, round_: Round, heard: Heard, survey: Survey, read_ticks: ReadTicks) -> AgreedCandles:
+        if not heard.complete:
+            return self._agree(round_, heard)
+        settled = round_.question.looks | round_.settled
+        return judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
+
+    def _find_gaps(self, round_: Round, heard: Heard, agreed: AgreedCandles, survey: Survey) -> dict[int, Gap]:
+        left = (round_.question.minutes & survey.unsettled) - round_.settled
+        offered = any(provider.reach_ms for provider in self._poller.providers)
+        return healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
+
+    def _note_returns(self, heard: Heard, survey: Survey) -> None:
+        """Note whose candles fail, and who has candles again."""
+        for error in heard.errors:
+            self._failing.setdefault(error.provider, survey.now_ms)
+        for name in heard.find_covering() & self._failing.keys():
+            self._returned[name] = self._failing.pop(name)
+
+
+def judge(round_: Round, heard: Heard, ground: Ground, *, quorum: int) -> AgreedCandles:
+    """What the answers of a complete round come to beside what is stored.
+
+    A minute that few have is judged by its stored neighbours, too. A candle without a majority is disputed where a live
+    tick contradicts it.
+    """
+    agreed = round_.agree(heard, quorum=quorum)
+    if agreed.rare:
+        span = Span(min(agreed.rare) - BESIDE_MS, max(agreed.rare) + BESIDE_MS)
+        agreed = round_.agree(heard, quorum=quorum, settled=_read_candles(ground.read_ticks(span), agreed.backing))
+    weak = {
+        minute
+        for minute in agreed.candles.keys() & (round_.question.minutes | round_.question.looks)
+        if not ground.reach.has_majority(agreed.backing[minute].near, minute, ground.now_ms)
+    }
+    if not weak:
+        return agreed
+    live = group_live_ticks(ground.read_ticks(Span(min(weak), max(weak) + MINUTE_MS)), ground.settled)
+    return agreed.reject({minute for minute in weak if find_stray(agreed.candles[minute], live.get(minute, ()))})
+
+
+def find_thin(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_ms: int) -> dict[int, Gap]:
+    """The entries of the ledger for those of the minutes whose agreed candle rests on few providers."""
+    return {
+        minute: Gap(THIN, 1, now_ms, tuple(sorted(agreed.backing[minute].heard)))
+        for minute in minutes
+        if minute in agreed.candles and reach.is_thin(agreed.backing[minute], minute, now_ms)
+    }
+
+
+def _find_able(survey: Survey, ready: Iterable["Provider"]) -> dict[str, Able]:
+    return {
+        provider.name: Able(provider.reach_ms, survey.is_answering(provider.name))
+        for provider in ready
+        if provider.reach_ms
+    }
+
+
+def _revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks: ReadTicks) -> Revision:
+    looks = question.looks - survey.unsettled
+    if not looks:
+        return Revision()
+    ticks = read_ticks(Span(min(looks), max(looks) + MINUTE_MS))
+    candles = candles_of(tick for tick in ticks if minute_of(tick.time_ms) in looks)
+    stored = {minute: candles.get(minute) for minute in looks}
+    return Reviser(agreed, stored, survey.gaps, survey.reach, survey.now_ms).revise(looks)
+
+
+def _read_candles(ticks: Iterable[Tick], without: Container[int]) -> dict[int, Candle]:
+    """The candles of settled minutes, less those that are in question themselves."""
+    return {minute: candle for minute, candle in candles_of(ticks).items() if minute not in without}

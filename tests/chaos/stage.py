@@ -38,6 +38,7 @@ class SetClock:
     """Goes with the true time, `wrong_ms` ahead of it."""
 
     follows_server = False
+    source = "the Redis server"
 
     def __init__(self, true: FakeClock) -> None:
         self._true = true

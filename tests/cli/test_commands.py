@@ -36,6 +36,16 @@ def test_verbose_says_one_line_about_the_cycle(btcts: Btcts) -> None:
     assert "5 agree" in done.out
 
 
+@pytest.mark.parametrize(("quorum", "warned"), [(3, False), (4, True)])
+def test_a_quorum_that_too_few_providers_reach_far_back_for_is_warned_of(
+    btcts: Btcts, quorum: int, *, warned: bool
+) -> None:
+    done = btcts("collect", "--once", "-v", BTCTS_COLLECT_QUORUM=str(quorum))
+
+    assert done.code == 0
+    assert done.err.startswith(f"btcts: collect.quorum = {quorum}") == warned
+
+
 def test_a_run_with_every_provider_down_exits_4_with_one_line_that_names_each_reason(btcts: Btcts) -> None:
     down = {f"BTCTS_PROVIDERS_{name}_URL": DOWN for name in ("COINBASE", "KRAKEN")}
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from btcts.errors import ProviderError
 from btcts.model import Candles, Reading, Span
-from btcts.polling import Poller, Round
+from btcts.polling import Poller
 from btcts.providers.base import Provider
+from btcts.rounds import Question, Round
 from clocks import FakeClock
 from lies.venues import Teller
 
@@ -87,10 +88,10 @@ class SteppedPoller(Poller):
                 errors.append(exc)
         return readings, errors
 
-    def candles(self, providers: Sequence[Provider], minutes: Sequence[int], spans: Sequence[Span]) -> Round:
-        """Ask the providers for the candles of the spans."""
+    def candles(self, providers: Sequence[Provider], question: Question, spans: Sequence[Span]) -> Round:
+        """Ask the providers for the candles of the spans, which hold the minutes of the question."""
         jobs = {provider.name: self._ask(provider, spans) for provider in providers}
-        begun = SteppedRound(minutes, jobs)
+        begun = SteppedRound(question, jobs)
         begun.replies = self.replies
         return begun
 

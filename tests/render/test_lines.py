@@ -182,10 +182,13 @@ def test_json_says_everything_the_cycle_knows() -> None:
         waiting=(("coinmarketcap", NOW_MS + MINUTE_MS, "budget"),),
         settled=2,
         corrected=3,
+        reopened=4,
         unsettled=1,
+        thin=5,
         repaired=("added 10 rules",),
         unspooled=7,
         torn=1,
+        others=("kraken",),
     )
 
     assert json.loads(cycle_json(cycle)) == {
@@ -202,10 +205,13 @@ def test_json_says_everything_the_cycle_knows() -> None:
         "waiting": [{"provider": "coinmarketcap", "not_before_ms": NOW_MS + MINUTE_MS, "reason": "budget"}],
         "settled": 2,
         "corrected": 3,
+        "reopened": 4,
         "unsettled": 1,
+        "thin": 5,
         "repaired": ["added 10 rules"],
         "unspooled": 7,
         "torn": 1,
+        "others": ["kraken"],
         "problem": None,
         "took_ms": 412,
     }

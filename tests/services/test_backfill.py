@@ -19,7 +19,7 @@ from btcts.candlefile import CandleSource
 from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.healing import closed_minutes
 from btcts.layout import window
-from btcts.model import HOUR_MS, MINUTE_MS, Candle, ProviderState, Tick
+from btcts.model import HOUR_MS, MINUTE_MS, Candle, Pending, ProviderState, Tick
 from btcts.polling import Poller
 from btcts.providers import open_providers
 from btcts.services.backfill import Chunk, Summary, from_file, from_providers, summed
@@ -249,12 +249,12 @@ def test_a_provider_that_says_wait_is_not_asked_again_and_others_are_told(
 class Shared(Store):
     """A store to which a collector writes something new right after each look at its state."""
 
-    said = State(pending=Tick(NOW, 60_000.0), problem="no price")
+    said = State(pending=Pending(NOW, 60_000.0), problem="no price")
 
     def state(self) -> State:
         """As it was before."""
         found = super().state()
-        self.said = replace(self.said, pending=Tick(NOW, (self.said.pending or Tick(0, 0)).price + 1))
+        self.said = replace(self.said, pending=Pending(NOW, (self.said.pending or Pending(0, 0)).price + 1))
         self.remember(self.said)
         return found
 

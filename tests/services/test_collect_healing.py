@@ -157,17 +157,35 @@ def test_a_candle_that_the_providers_correct_within_minutes_is_corrected_here(
     assert traded
     assert before.close == round(traded.close * 1.001, 8)
     assert (after.close, after.min, after.max) == (traded.close, traded.low, traded.high)
-    assert corrections == [0, 1, 0, 0]
+    assert corrections == [5, 0, 0, 0]
 
 
-def test_a_corrected_candle_counts_only_when_no_provider_failed(
+@pytest.mark.parametrize("away", [(), ("kraken",), ("kraken", "gemini")])
+def test_a_majority_corrects_a_candle_whoever_fails_meanwhile(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector, away: tuple[str, ...]
+) -> None:
+    collector = make_collector()
+    collector.cycle()
+    closed = clock.now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    for name, path in CANDLES.items():
+        exchanges.fault(name, Fault(path=path, status=503) if name in away else Fault(path=path, factor=1.001))
+    clock.advance(MINUTE_MS)
+
+    corrected = collector.cycle().corrected
+
+    traded = exchanges.market.candle(closed)
+    assert traded
+    assert (corrected, minute(store, closed).close) == (5, round(traded.close * 1.001, 8))
+
+
+def test_a_minority_corrects_nothing_that_a_majority_agreed_on(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
 ) -> None:
     collector = make_collector()
     collector.cycle()
-    exchanges.fault("kraken", Fault(path="OHLC", status=503))
-    for name in ("coinbase", "bitstamp", "bitfinex", "gemini"):
-        exchanges.fault(name, Fault(path=CANDLES[name], factor=1.001))
+    for name, path in CANDLES.items():
+        fault = Fault(path=path, factor=1.001) if name in ("coinbase", "bitstamp") else Fault(path=path, status=503)
+        exchanges.fault(name, fault)
 
     corrections = []
     for _ in range(5):
@@ -175,6 +193,47 @@ def test_a_corrected_candle_counts_only_when_no_provider_failed(
         corrections.append(collector.cycle().corrected)
 
     assert corrections == [0] * 5
+
+
+@pytest.mark.parametrize("after_s", [70, 130, 190])
+def test_a_candle_that_is_final_only_minutes_later_is_corrected(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector, after_s: int
+) -> None:
+    collector = make_collector()
+    collector.cycle()
+    clock.advance(MINUTE_MS)
+    for name, path in CANDLES.items():
+        exchanges.fault(name, Fault(path=path, factor=1.001))
+    collector.cycle()
+    closed = clock.now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    for _ in range(after_s // 10):
+        clock.advance(10_000)
+        collector.cycle()
+    fault_all(exchanges, None)
+    for _ in range(7):
+        clock.advance(10_000)
+        collector.cycle()
+
+    traded = exchanges.market.candle(closed)
+    assert traded
+    assert minute(store, closed).close == traded.close
+
+
+def test_the_last_minutes_before_a_pause_are_corrected_after_it(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    make_collector().cycle()
+    closed = clock.now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    for name, path in CANDLES.items():
+        exchanges.fault(name, Fault(path=path, factor=1.001))
+    clock.advance(40 * MINUTE_MS)
+
+    cycle = make_collector().cycle()
+
+    traded = exchanges.market.candle(closed)
+    assert traded
+    assert cycle.corrected >= 5
+    assert minute(store, closed).close == round(traded.close * 1.001, 8)
 
 
 def test_a_corrected_candle_counts_only_when_every_provider_may_be_asked(

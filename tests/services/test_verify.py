@@ -15,7 +15,7 @@ from btcts.polling import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect import Collector, forever, once
 from btcts.services.verify import Verified, verify
-from btcts.store import Store
+from btcts.store import Inspection, Store
 from clocks import FakeClock
 from oracle import KEPT
 from series import COMPACTIONS, DAY, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave
@@ -434,3 +434,35 @@ def test_in_another_database_closed_buckets_are_compared_and_the_open_one_is_not
 
     assert sound.findings == ()
     assert named(found) == {("btc:price:15min:max", slot)}
+
+
+class Rebuilding(Store):
+    """A store that another process rebuilds at the first look: all retention is lifted for that moment."""
+
+    looks = 0
+
+    def inspect(self) -> Inspection:
+        """What there is, and at the second look as it is meant to be."""
+        self.looks += 1
+        client = self._link.client
+        for definition in self.layout.definitions:
+            retention_ms = 0 if self.looks == 1 else definition.retention_ms
+            client.execute_command("TS.ALTER", definition.key, "RETENTION", retention_ms)
+        return super().inspect()
+
+
+def test_what_another_process_is_just_rebuilding_is_no_finding(
+    client: redis.Redis, store: Store, clock: FakeClock
+) -> None:
+    store.rebuild(live=[Tick(clock.now_ms(), 60_000.0)])
+    busy = Rebuilding(client, clock=clock, where="test")
+
+    assert verify(busy).findings == ()
+    assert busy.looks == 2
+
+
+def test_a_retention_that_a_dead_rebuild_left_lifted_is_a_finding(client: redis.Redis, store: Store) -> None:
+    store.rebuild()
+    client.execute_command("TS.ALTER", TICK, "RETENTION", 0)
+
+    assert [finding.problem for finding in verify(store).findings] == ["retention is 0 ms, not 93600000"]

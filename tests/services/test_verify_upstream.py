@@ -105,8 +105,8 @@ def oldest(clock: FakeClock) -> int:
 
 
 def newest(clock: FakeClock) -> int:
-    """The last minute that a collector has looked at a second time."""
-    return clock.now_ms() // MINUTE * MINUTE - 3 * MINUTE
+    """The last minute that a collector does not look at any more by itself."""
+    return clock.now_ms() // MINUTE * MINUTE - 6 * MINUTE
 
 
 def named(verified: Verified) -> list[tuple[int | None, str | None, float | None, float | None]]:
@@ -134,7 +134,7 @@ def test_a_sound_store_is_compared_whole_and_nothing_is_written(
     assert found.heard
     assert (found.findings, found.comparison.doubts, found.heard.problem) == ((), (), None)
     assert found.comparison.compared == (newest(clock) - oldest(clock)) // MINUTE + 1
-    assert (found.comparison.partial, found.comparison.recent, found.comparison.unsettled) == (0, 2, 0)
+    assert (found.comparison.partial, found.comparison.recent, found.comparison.unsettled) == (0, 5, 0)
     assert everything(client) == before
 
 
@@ -268,7 +268,7 @@ def test_what_a_provider_agreed_on_that_is_not_set_any_more_is_no_finding(
     collect(store, ask(("coinbase", "bitfinex", "kraken")))
 
     found = verify(store, upstream=ask(FAR_REACHING))
-    client.hdel("btc:price:state", "provider:kraken")
+    client.hdel("btc:price:state", "provider:kraken", "configured")
     unknown = verify(store, upstream=ask(FAR_REACHING))
 
     assert found.findings == ()
@@ -303,13 +303,16 @@ def test_a_minute_that_collectors_have_yet_to_look_at_again_is_left_out(
     at_once = verify(store, upstream=upstream)
     clock.advance(15 * MINUTE)
     later = verify(store, upstream=upstream)
+    client.hdel("btc:price:state", "reread_ms")
+    unwatched = verify(store, upstream=upstream)
 
     assert at_once.comparison
     assert later.comparison
-    assert (named(at_once), at_once.comparison.recent) == ([], 2)
-    assert [minute for minute, *_ in named(later)] == [newest(clock) - 14 * MINUTE]
-    assert later.comparison.recent == 0
-    assert later.comparison.unsettled == 15
+    assert unwatched.comparison
+    assert (named(at_once), at_once.comparison.recent) == ([], 5)
+    assert (named(later), later.comparison.recent, later.comparison.unsettled) == ([], 5, 15)
+    assert [minute for minute, *_ in named(unwatched)] == [newest(clock) - 14 * MINUTE]
+    assert unwatched.comparison.recent == 0
 
 
 def test_a_minute_that_nobody_traded_in_is_named_and_loses_its_candle(
@@ -503,3 +506,31 @@ def test_an_empty_store_has_nothing_to_compare(store: Store, ask: Ask) -> None:
     assert found.comparison
     assert (found.comparison.compared, named(found)) == (0, [])
     assert found.comparison.unsettled > 1400
+
+
+def test_what_a_liar_alone_has_settled_is_damage_while_it_still_lies(
+    store: Store, exchanges: Exchanges, ask_by_http: Ask
+) -> None:
+    exchanges.fault("kraken", Fault(factor=100))
+    collect(store, ask_by_http(("kraken",)))
+
+    found = verify(store, upstream=ask_by_http())
+
+    assert found.comparison
+    assert len({finding.start_ms for finding in found.comparison.findings}) > 700
+
+
+def test_two_liars_of_three_that_answer_call_nothing_damaged_that_five_agreed_on(
+    store: Store, clock: FakeClock, exchanges: Exchanges, ask_by_http: Ask
+) -> None:
+    collect(store, ask_by_http())
+    for name in ("coinbase", "bitstamp"):
+        exchanges.fault(name, Fault(factor=1.5))
+    for name in ("gemini", "bitfinex"):
+        exchanges.fault(name, Fault(status=503))
+
+    found = verify(store, upstream=ask_by_http())
+
+    assert found.comparison
+    three_reach = clock.now_ms() - 24 * HOUR  # of which two are no minority
+    assert {finding.start_ms for finding in found.findings if (finding.start_ms or 0) >= three_reach} == set()

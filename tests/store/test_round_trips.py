@@ -83,6 +83,7 @@ class WrongClock(FakeClock):
     """This machine's clock, hours away from the server's until the server has told its time."""
 
     follows_server = True
+    source = "the Redis server"
 
     def __init__(self, wrong_ms: int, server_ms: int) -> None:
         super().__init__(wrong_ms)

@@ -5,7 +5,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.model import REASONS, Gap, ProviderState, Tick
+from btcts.model import REASONS, Gap, Lean, Pending, ProviderState, Tick
 from btcts.store import State, Store
 from btcts.untrusted import GENESIS_MS, LONGEST_TEXT
 from series import MINUTE, NOW
@@ -16,13 +16,21 @@ GAPS = "btc:price:gaps"
 
 texts = st.text(st.characters(categories=["L", "N", "P"]), max_size=LONGEST_TEXT)
 times = st.integers(GENESIS_MS, NOW)
+names = st.sampled_from(["kraken", "gemini", "coinmarketcap"])
 
 states = st.builds(
     State,
     cadence_s=st.none() | st.floats(1, 3600),
     last_cycle_ms=st.none() | times,
     problem=st.none() | texts,
-    pending=st.none() | st.builds(Tick, times, st.floats(1, 1e6)),
+    pending=st.none() | st.builds(Pending, times, st.floats(1, 1e6), st.integers(1, 9)),
+    flag=st.sampled_from([None, "single", "disputed"]),
+    deviating=st.dictionaries(names, st.floats(-1, 100), max_size=3),
+    accepted=st.none() | st.builds(Tick, times, st.floats(1, 1e6)),
+    anchor=st.none() | st.builds(Tick, times, st.floats(1, 1e6)),
+    lean=st.none() | st.builds(Lean, times, times, st.lists(names, max_size=3).map(tuple)),
+    configured=st.none() | st.dictionaries(names, st.integers(0, 10**11), max_size=3),
+    configured_ms=st.none() | times,
     simulated=st.none() | st.booleans(),
     providers=st.dictionaries(
         st.sampled_from(["kraken", "gemini", "coinmarketcap"]),
@@ -55,7 +63,7 @@ def test_what_a_state_leaves_open_stays_as_another_collector_set_it(store: Store
 
 
 def test_a_pending_price_is_forgotten_when_there_is_none_any_more(store: Store) -> None:
-    store.remember(State(pending=Tick(NOW, 60_000.5)))
+    store.remember(State(pending=Pending(NOW, 60_000.5)))
 
     store.remember(State())
 
@@ -80,7 +88,7 @@ def test_a_number_without_end_is_no_time(client: redis.Redis, store: Store, text
 def test_telling_how_providers_fare_touches_nothing_else(client: redis.Redis, store: Store) -> None:
     collector = State(
         cadence_s=10.0,
-        pending=Tick(NOW, 60_000.5),
+        pending=Pending(NOW, 60_000.5),
         problem="no price",
         simulated=False,
         providers={"kraken": ProviderState(error="down"), "gemini": ProviderState(why="waits")},

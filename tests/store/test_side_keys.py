@@ -93,7 +93,7 @@ def test_a_value_of_another_type_or_beyond_its_bounds_is_named(
 def test_what_a_later_version_adds_is_left_alone(client: redis.Redis, full: Store) -> None:
     client.hset(STATE, "of a later version", DEEP)
     client.hset(STATE, "provider:kraken", json.dumps({"error": "down", "invented": DEEP}))
-    client.hset(GAPS, str(THIS_MINUTE), json.dumps(["disagree", 2, NOW, ["kraken"], {"invented": 5}]))
+    client.hset(GAPS, str(THIS_MINUTE), json.dumps(["disagree", 2, NOW, ["kraken"], 0, {"invented": 5}]))
 
     assert full.inspect().faults == ()
     assert full.state().providers == {"kraken": ProviderState(error="down")}

@@ -3,7 +3,7 @@
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from btcts.clock import ServerClock
     from btcts.config import Settings
     from btcts.cycle import Cycle
+    from btcts.providers.base import Provider
     from btcts.services.collect import Collector
 
 
@@ -127,6 +128,8 @@ def _collector(
         open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
         Poller(providers) as poller,
     ):
+        if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
+            _warn_of_quorum(settings.collect.quorum, providers, common)
         collector = Collector(
             store,
             poller,
@@ -139,6 +142,19 @@ def _collector(
             deadline=deadline or Deadline(),
         )
         yield collector, clock
+
+
+def _warn_of_quorum(quorum: int, providers: "Sequence[Provider]", common: Common) -> None:
+    """Say where a quorum is more than the providers whose candles reach back through the whole window."""
+    from btcts.services.collect import find_full_reach
+
+    reaching = find_full_reach(providers)
+    if quorum > len(reaching) and any(provider.reach_ms for provider in providers):
+        names = ", ".join(reaching) or "none"
+        common.say(
+            f"collect.quorum = {quorum}, but the candles of only {len(reaching)} providers reach back 25 hours "
+            f"({names}): older minutes stay unsettled; lower it, or add providers"
+        )
 
 
 def _print(cycle: "Cycle", format: LineFormat, *, failed: bool, verbose: bool) -> None:

@@ -61,6 +61,8 @@ def _head(view: View) -> dict[str, Any]:
         "age_s": view.age_s,
         "stale": view.stale,
         "members": view.members,
+        "flag": view.flag,
+        "deviating": [{"provider": provider, "deviation": ratio} for provider, ratio in view.deviating],
     }
 
 

@@ -35,19 +35,24 @@ def _parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
             for provider, until_ms, why in cycle.waiting
         )
         yield "waiting: " + ", ".join(spells)
-    if cycle.unspooled:
-        yield f"from the spool {cycle.unspooled}"
-    if cycle.torn:
-        yield f"damaged lines dropped from the spool {cycle.torn}"
-    if cycle.settled:
-        yield f"settled {cycle.settled}"
-    if cycle.corrected:
-        yield f"corrected {cycle.corrected}"
-    if cycle.unsettled:
-        yield f"unsettled {cycle.unsettled}"
+    yield from (f"{words} {count}" for words, count in _counts(cycle) if count)
     if cycle.repaired:
         yield "repaired: " + ", ".join(cycle.repaired)
+    if cycle.others:
+        yield f"only adds prices and unsettled minutes, for other collectors ask {' '.join(cycle.others)}"
     yield f"({cycle.took_ms} ms)"
+
+
+def _counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
+    return (
+        ("from the spool", cycle.unspooled),
+        ("damaged lines dropped from the spool", cycle.torn),
+        ("settled", cycle.settled),
+        ("corrected", cycle.corrected),
+        ("reopened", cycle.reopened),
+        ("resting on few providers", cycle.thin),
+        ("unsettled", cycle.unsettled),
+    )
 
 
 def _price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
@@ -94,10 +99,13 @@ def cycle_json(cycle: Cycle) -> str:
             ],
             "settled": cycle.settled,
             "corrected": cycle.corrected,
+            "reopened": cycle.reopened,
             "unsettled": cycle.unsettled,
+            "thin": cycle.thin,
             "repaired": cycle.repaired,
             "unspooled": cycle.unspooled,
             "torn": cycle.torn,
+            "others": cycle.others,
             "problem": cycle.problem,
             "took_ms": cycle.took_ms,
         },

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from btcts.foreign import plain
 from btcts.layout import FUTURE_SLACK_MS, MARKET
-from btcts.render.figures import duration, price
+from btcts.render.figures import duration, percent, price
 from btcts.render.prices import places_of
 from btcts.render.slots import gaps
 from btcts.render.times import iso
@@ -63,10 +63,17 @@ def title(view: View, about: str, *, width: int, console: Console) -> Iterator[T
 
 
 def agreed(view: View) -> Iterator[Text]:
-    """Which providers agreed on the newest price."""
-    if view.members and not view.simulated:
-        yield Text()
-        yield Text(plain(f"Agreed on the price: {', '.join(view.members)}"), style="dim")
+    """The providers that agreed on the newest price, and those that are far from it; nobody where it is old."""
+    if not view.members or view.simulated or view.stale:
+        return
+    heads = {"disputed": "Disputed, nearest to the price of before", "single": "The price of one provider alone"}
+    yield Text()
+    yield Text(
+        f"{heads.get(view.flag or '', 'Agreed on the price')}: {', '.join(map(plain, view.members))}", style="dim"
+    )
+    if view.deviating:
+        far = ", ".join(f"{plain(provider)} {percent(ratio)}" for provider, ratio in view.deviating)
+        yield Text(f"Far from the price: {far}", style="yellow")
 
 
 def notices(view: View) -> Iterator[Text]:

@@ -182,6 +182,10 @@ def _prices(status: Status) -> dict[str, Any]:
         "spooled": status.spooled,
         "resolutions": {name: _completeness_json(each) for name, each in status.completeness.items()},
         "minutes": _completeness_json(status.minutes),
+        "thin_minutes": status.thin.minutes,
+        "members": state.members,
+        "flag": state.flag,
+        "deviating": [{"provider": name, "deviation": ratio} for name, ratio in sorted(state.deviating.items())],
         "providers": {name: _provider_json(each) for name, each in state.providers.items()},
     }
 

@@ -10,12 +10,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from btcts import healing, pacing
-from btcts.agreement import AgreedCandles, skew_ms
 from btcts.backfilling import Minutes, Plan, is_simulated, ticks_of
+from btcts.candle_agreement import AgreedCandles, Reach
 from btcts.clock import Clock
 from btcts.errors import ProviderError, StoreError
-from btcts.model import MINUTE_MS, Candle, Candles, Reading, Span
-from btcts.polling import Poller, Round
+from btcts.model import MINUTE_MS, Candle, Candles, Gap, Reading, Span
+from btcts.polling import Poller
+from btcts.rounds import Heard, Question, Round
+from btcts.settling import Ground, find_thin, judge
+from btcts.skew import find_skew
 from btcts.store import Store
 
 if TYPE_CHECKING:
@@ -94,13 +97,14 @@ def from_providers(plan: Plan, store: Store, poller: Poller, clock: Clock, *, qu
     panel.compare_clocks()
     writer = _Writer(plan, store)
     for minutes in plan.chunks:
-        asked = panel.ask(minutes)
-        agreed = asked.agreed(quorum)
+        asked, heard = panel.ask(minutes)
+        agreed = writer.judge(asked, heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
+        writer.enter_thin(minutes, agreed, panel.reach, now_ms=clock.now_ms())
         chunk = writer.write(minutes, [agreed.candles[each] for each in minutes if each in agreed.candles])
         yield replace(
             chunk,
-            sources=tuple(dict.fromkeys(each.provider for each in asked.answers if each.covered)),
-            gaps=writer.enter_gaps(minutes, asked.answers, agreed, now_ms=clock.now_ms()),
+            sources=tuple(dict.fromkeys(answer.provider for answer in heard.answers if answer.covered)),
+            gaps=writer.enter_gaps(minutes, heard.answers, agreed, now_ms=clock.now_ms()),
             failed=panel.failures(),
         )
         if not panel.ready():
@@ -130,7 +134,9 @@ class _Panel:
         self._store = store
         self._poller = poller
         self._clock = clock
-        self._states = dict(store.state().providers)
+        state = store.state()
+        self.reach = Reach(state.configured or {provider.name: provider.reach_ms for provider in poller.providers})
+        self._states = dict(state.providers)
         self._failures: dict[str, str] = {}
 
     def ready(self) -> list["Provider"]:
@@ -142,19 +148,23 @@ class _Panel:
         """Ask each for its price once, and raise `StoreError` when their dates say that Redis' clock is wrong."""
         readings, errors = self._poller.latest(self.ready(), within_s=PRICE_S)
         self._note(errors, readings)
-        skew = skew_ms([each.date_ms for each in readings if each.date_ms is not None], self._clock.now_ms())
+        dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
+        skew = find_skew(dates, self._clock.now_ms())
         if skew is not None:
             raise StoreError(
                 f"the providers' clocks are {skew / 1000:+.0f} s from that of {self._store.where}; "
                 "set it right, nothing was written"
             )
 
-    def ask(self, minutes: Minutes) -> Round:
+    def ask(self, minutes: Minutes) -> tuple[Round, Heard]:
         """What those that may be asked say about the minutes."""
-        asked = self._poller.candles(self.ready(), minutes, [Span(minutes[0], minutes[-1] + MINUTE_MS)])
+        span = Span(minutes[0], minutes[-1] + MINUTE_MS)
+        asked = self._poller.candles(self.ready(), Question(frozenset(minutes)), [span])
         asked.wait(PATIENCE_S)
-        self._note(asked.errors)
-        return asked
+        asked.close()
+        heard = asked.listen()
+        self._note(heard.errors)
+        return asked, heard
 
     def failures(self) -> dict[str, str]:
         """Who failed since this was last asked, and why."""
@@ -176,6 +186,7 @@ class _Writer:
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan = plan
         self._store = store.as_of(plan.kept.end_ms) if plan.historical else store
+        self._thin: Mapping[int, Gap] = {}
 
     def write(self, minutes: Minutes, candles: Sequence[Candle]) -> Chunk:
         """Store the candles of these minutes."""
@@ -188,15 +199,30 @@ class _Writer:
             self._store.write([], candles)
         return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
 
+    def judge(self, asked: Round, heard: Heard, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
+        """What the answers come to, beside the stored ticks where these are to stay."""
+        if self._plan.overwrite:
+            return asked.agree(heard, quorum=quorum)
+        minutes = asked.question.minutes
+        settled = self._store.settled(minutes)
+        return judge(asked, heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
+
+    def enter_thin(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
+        """Enter into the ledger, before they are written, which minutes will rest on few providers."""
+        if not self._plan.historical:
+            self._thin = find_thin(minutes, agreed, reach, now_ms)
+            self._store.record_gaps(self._thin)
+
     def enter_gaps(
         self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int
     ) -> Mapping[str, int]:
         """Enter into the ledger which of the minutes are not settled after all; how many, by reason."""
         left = set(minutes) - self._store.settled(minutes)
-        found = healing.unserved(left, answers, agreed, now_ms=now_ms, offered=True)
+        found = healing.find_unserved(left, answers, agreed, now_ms=now_ms, offered=True)
         if not self._plan.historical:
             known = self._store.gaps()
-            self._store.record_gaps(healing.again(found, known), forget=known.keys() & set(minutes) - left)
+            forgotten = known.keys() & set(minutes) - left - self._thin.keys()
+            self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
         return Counter(each.reason for each in found.values())
 
     def forget_gaps(self, minutes: Minutes) -> None:

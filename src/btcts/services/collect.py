@@ -10,20 +10,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from math import inf
+from typing import TYPE_CHECKING
 
 from btcts import healing, pacing
-from btcts.agreement import Verdict, agree, ahead_ms, skew_ms
-from btcts.candles import ticks_of
+from btcts.agreement import Past, Verdict, agree
+from btcts.candle_agreement import Reach
+from btcts.candles import CANDLE_OFFSETS_MS
 from btcts.clock import Clock, next_beat
-from btcts.cycle import Cycle, Limits, Outcome, Survey, account
+from btcts.cycle import Cycle, Limits, Outcome, Survey, Waiting, account
 from btcts.deadline import Deadline
 from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError, describe_unforeseen
+from btcts.layout import HOUR, window
 from btcts.memory import Memory
-from btcts.model import MINUTE_MS, Candle, Reading, Span, Tick
+from btcts.model import LOOKS, THIN, Gap, Reading, Tick
 from btcts.polling import Poller
 from btcts.settling import Ended, Settling
+from btcts.skew import find_skew, measure_skew
 from btcts.spool import Held, Spool
-from btcts.store import Inspection, Store
+from btcts.store import Inspection, State, Store
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
 
 ARRIVAL_S = 5.0
 """How long a cycle waits for prices and candles before it writes what it has."""
@@ -82,7 +89,7 @@ class Collector:
         if not self._doubted:
             self._settling.begin(survey, ready)
         readings, errors = self.poller.latest(ready, within_s=self._within_s)
-        outcome.ahead_ms = ahead_ms(_dates(readings), self.clock.now_ms())
+        outcome.ahead_ms = measure_skew(_dates(readings), self.clock.now_ms())
         doubt = self._doubt(readings, survey)
         if self._doubted and not doubt:
             self._settling.begin(survey, ready)
@@ -91,13 +98,14 @@ class Collector:
         self._settling.wait(outcome.began + self._within_s - time.monotonic())
         if survey.poisoned and readings and not doubt:
             survey = self._survey(outcome, trusted=True)
-        verdict = Verdict(pending=survey.state.pending, problem=doubt) if doubt else self._agree(readings, survey)
+        past = _past(survey)
+        verdict = Verdict(problem=doubt, past=past) if doubt else self._agree(readings, past, waiting)
         if verdict.problem and (ready or not waiting):
             outcome.problems.append(verdict.problem)
         if doubt or survey.poisoned:
             self._settling.abandon()
         else:
-            errors += self._deliver(_tick(verdict), survey, outcome, until=until)
+            errors += self._deliver(_tick(verdict), survey, ready, outcome, until=until)
         self._remember(survey, verdict, readings, errors, outcome)
         return account(survey, verdict, outcome, errors, waiting)
 
@@ -115,7 +123,7 @@ class Collector:
         with outcome.noting():
             return self._inspect(trusted=trusted)
         newest = self.memory.newest or max(self._held(outcome).ticks, default=None)
-        return Survey(self.clock.now_ms(), newest, self.memory.recall())
+        return Survey(self.clock.now_ms(), newest, self.memory.recall(), reach=self._reach)
 
     def _inspect(self, *, trusted: bool) -> Survey:
         """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
@@ -127,6 +135,7 @@ class Collector:
             inspection = self.store.inspect() if found.poisoned else found
         state, newest = self.memory.amend(inspection.state, inspection.newest)
         closed = healing.closed_minutes(inspection.now_ms)
+        reach = self._find_reach(state, inspection.now_ms)
         return Survey(
             now_ms=inspection.now_ms,
             newest=newest,
@@ -135,25 +144,42 @@ class Collector:
             unsettled=frozenset(closed) - self.store.settled(closed),
             repaired=_phrases(found) if repaired else (),
             poisoned=inspection.poisoned,
+            reach=reach,
+            guest=reach.providers.keys() != self._reach.providers.keys(),
         )
+
+    @property
+    def _reach(self) -> Reach:
+        """How far back the candles of our own providers reach."""
+        return Reach({provider.name: provider.reach_ms for provider in self.poller.providers})
+
+    def _find_reach(self, state: State, now_ms: int) -> Reach:
+        """The providers that the collectors of this store ask, by the list that one of them used a short while ago."""
+        used_ms = state.configured_ms
+        if not state.configured or used_ms is None or not 0 <= now_ms - used_ms <= state.max_age_s * 1000:
+            return self._reach
+        return Reach(state.configured)
 
     def _doubt(self, readings: Sequence[Reading], survey: Survey) -> str | None:
         """Why nothing may be written: the providers' clocks contradict ours."""
-        skew = skew_ms(_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
+        skew = find_skew(_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
         if skew is None:
             return None
-        return f"the providers' clocks are {skew / 1000:+.0f} s from the Redis server's; set its clock right"
+        return f"the providers' clocks are {skew / 1000:+.0f} s from {self.clock.source}'s; set its clock right"
 
-    def _agree(self, readings: Sequence[Reading], survey: Survey) -> Verdict:
+    def _agree(self, readings: Sequence[Reading], past: Past, waiting: Waiting) -> Verdict:
+        unpaid = sum(why == pacing.BUDGET for _, _, why in waiting)
         return agree(
             readings,
             now_ms=self.clock.now_ms(),
-            last=survey.newest,
-            pending=survey.state.pending,
+            past=past,
+            configured=len(self.poller.providers) - unpaid,
             quorum=self.quorum,
         )
 
-    def _deliver(self, live: Tick | None, survey: Survey, outcome: Outcome, *, until: float) -> Sequence[ProviderError]:
+    def _deliver(
+        self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], outcome: Outcome, *, until: float
+    ) -> Sequence[ProviderError]:
         """Write what the cycle has; the price waits in the spool when Redis does not take it.
 
         Returns the failures of the rounds that came to their end.
@@ -163,14 +189,24 @@ class Collector:
                 if survey.state.simulated is None:  # known before the first price, or a crash leaves it unmarked
                     self.store.remember(replace(survey.state, simulated=self._simulated))
                 self._write(live, self._held(outcome), survey, outcome)
-                self._settling.wait(until - time.monotonic())
-                self._write(None, Held(), survey, outcome)
-                self._enter(self._settling.end(survey), survey, outcome)
+                self._finish(survey, outcome, until)
+                if self.cadence_s is None and self._settling.has_returns:
+                    survey = self._inspect(trusted=False)  # a single run does not leave to the next what is due at once
+                    self._settling.begin(survey, ready)
+                    self._finish(survey, outcome, until)
         if live and not outcome.stored and self.spool is not None:
             with outcome.noting():
                 self.spool.keep(live)
                 outcome.spooled = live
-        return self._settling.failures()
+        return self._settling.take_failures()
+
+    def _finish(self, survey: Survey, outcome: Outcome, until: float) -> None:
+        """Wait for late candles, write them, and take leave of the rounds that are complete."""
+        self._settling.wait(until - time.monotonic())
+        if self.cadence_s is None:
+            self._settling.close()
+        self._write(None, Held(), survey, outcome)
+        self._enter(self._settling.end(survey, self.store.ticks), survey, outcome)
 
     def _held(self, outcome: Outcome) -> Held:
         """What waits in the spool; nothing when it cannot be read."""
@@ -181,38 +217,48 @@ class Collector:
 
     def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Outcome) -> None:
         """Write the price, what waited in the spool and the candles that are agreed on by now, at once."""
-        candles = self._settling.candles(survey)
+        settleable = self._settling.find_settleable(survey, self.store.ticks)
+        candles = settleable.candles
         if not (live or held.lines or candles):
             return
+        if settleable.entries:  # before the candles: one that nobody knows to be thin would stay
+            self.store.record_gaps(settleable.entries)
+            outcome.entered |= settleable.entries
         written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
         outcome.stored = outcome.stored or live
         outcome.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
         if written.too_early:
             outcome.problems.append(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
-        outcome.settled |= {each.start_ms for each in candles}
-        self._settling.written(candles)
+        outcome.settled |= {candle.start_ms for candle in candles}
+        self._settling.note_written(candles)
         if self.spool is not None:
             with outcome.noting():
                 self.spool.drop(held)
                 outcome.torn += held.torn
 
     def _enter(self, ended: Ended, survey: Survey, outcome: Outcome) -> None:
-        """Enter into the ledger what rounds left unsettled, and correct what they found changed."""
-        known = survey.gaps.keys() - (survey.unsettled - outcome.settled)
-        if ended.gaps or known:
-            self.store.record_gaps(ended.gaps, forget=known)
-        changed = self._changed(ended.reread)
-        if changed:
-            self.store.write([], changed)
-        outcome.corrected = len(changed)
-        outcome.reread_ms = ended.reread_ms
+        """Enter into the ledger what rounds left unsettled, and correct what they found changed.
 
-    def _changed(self, candles: Sequence[Candle]) -> list[Candle]:
-        """Those of the candles (ascending) that are not what is stored."""
-        if not candles:
-            return []
-        stored = dict(self.store.ticks(Span(candles[0].start_ms, candles[-1].start_ms + MINUTE_MS)))
-        return [each for each in candles if any(stored.get(tick.time_ms) != tick.price for tick in ticks_of(each))]
+        What is known of a minute is entered before its candle is written, and taken out behind it.
+        """
+        revision = ended.revision
+        if revision.entries:
+            self.store.record_gaps(revision.entries)
+            outcome.entered |= revision.entries
+        if revision.reopened:
+            dropped = {minute + offset for minute in revision.reopened for offset in CANDLE_OFFSETS_MS}
+            self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
+        elif revision.candles:
+            self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)])
+        found = {**ended.gaps, **revision.reopened}
+        forgotten = (_find_outdated(survey, outcome) | revision.forgotten) - found.keys()
+        if found or forgotten:
+            self.store.record_gaps(found, forget=forgotten)
+        outcome.corrected += len(revision.candles)
+        outcome.reopened += len(revision.reopened)
+        outcome.reread_ms = ended.reread_ms or outcome.reread_ms
+        ledger = {**survey.gaps, **outcome.entered, **found}
+        outcome.thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
 
     def _remember(
         self,
@@ -222,18 +268,30 @@ class Collector:
         errors: Sequence[ProviderError],
         outcome: Outcome,
     ) -> None:
+        agreed = verdict.agreed
         state = replace(
             survey.state,
             cadence_s=self.cadence_s or _cadence(survey),
             spacing_s=_spacing_s(readings, survey.now_ms),
             last_cycle_ms=survey.now_ms,
             problem=None if outcome.stored else "; ".join(outcome.problems) or None,
-            pending=verdict.pending,
-            members=verdict.agreed.members if verdict.agreed else (),
+            pending=verdict.past.pending,
+            accepted=_tick(verdict) or survey.state.accepted,
             simulated=self._simulated,
             ahead_ms=outcome.ahead_ms,
             reread_ms=outcome.reread_ms,
         )
+        if readings or errors:  # else nobody was due, and what was agreed on last holds
+            state = replace(
+                state,
+                members=agreed.members if agreed else (),
+                flag=agreed.flag if agreed else None,
+                deviating=dict(agreed.deviating) if agreed else {},
+            )
+        if not survey.guest:
+            now_ms, reach = survey.now_ms, self._reach.providers
+            anchor, lean = verdict.past.anchor, verdict.past.lean
+            state = replace(state, anchor=anchor, lean=lean, configured=reach, configured_ms=now_ms)
         self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
         self.memory.newest = _tick(verdict) or survey.newest
         if not outcome.away:
@@ -242,6 +300,25 @@ class Collector:
         if outcome.away:
             with outcome.noting():
                 self.memory.keep()
+
+
+def _past(survey: Survey) -> Past:
+    """What earlier polls left; candles say nothing about the next price, for one liar may have made them."""
+    state = survey.state
+    return Past(state.accepted, state.anchor, state.pending, state.lean)
+
+
+def _find_outdated(survey: Survey, outcome: Outcome) -> set[int]:
+    """The minutes of the ledger that were settled, or left the window."""
+    left = survey.unsettled - outcome.settled
+    oldest_ms = window(survey.now_ms).start_ms
+
+    def is_outdated(minute: int, gap: Gap) -> bool:
+        if gap.reason in LOOKS and minute not in outcome.settled:
+            return minute < oldest_ms
+        return minute not in left
+
+    return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - outcome.entered.keys()
 
 
 def _phrases(repaired: Inspection) -> tuple[str, ...]:
@@ -276,6 +353,12 @@ def _spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
 
 def _tick(verdict: Verdict) -> Tick | None:
     return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None
+
+
+def find_full_reach(providers: Sequence["Provider"]) -> list[str]:
+    """The names of the providers whose candles reach back through the whole window."""
+    longest_ms = (HOUR.entries + 1) * HOUR.bucket_ms
+    return [provider.name for provider in providers if provider.reach_ms >= longest_ms]
 
 
 def once(collector: Collector, *, limit_s: float = ONCE_S) -> Cycle:

@@ -30,7 +30,8 @@ class View:
     """What there is to show at `now_ms`: one resolution, or all of them for the overview.
 
     A newest price older than `max_age_s` makes the view stale; `simulated` prices must be labelled wherever they
-    are shown. `members` are the providers that agreed on the newest price, none where that is not known. It is
+    are shown. `members` are the providers that agreed on the newest price, none where that is not known; `flag` and
+    `deviating` are what was wrong with that. It is
     `silent_ms` since `now_ms` that Redis answered last: the price is so much older, the slots are those of then.
 
     A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then.
@@ -45,6 +46,8 @@ class View:
     simulated: bool
     shown: tuple[Shown, ...]
     members: tuple[str, ...] = ()
+    flag: str | None = None
+    deviating: tuple[tuple[str, float], ...] = ()
     silent_ms: int = 0
     refused: Tick | None = None
     oldest_ms: int | None = None
@@ -111,13 +114,16 @@ def show(
     past = at_ms is not None and stored is not None and stored.time_ms >= at_ms
     newest = _newest_before(store, now_ms) if past else stored
     believed = newest is not None and can_be_true(newest, now_ms)
+    current = believed and not past
     return View(
         now_ms=now_ms,
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         simulated=bool(state.simulated),
         shown=tuple(_shown(resolution, which.of(slots, resolution)) for resolution, slots in kept),
-        members=state.members if believed and not past else (),
+        members=state.members if current else (),
+        flag=state.flag if current else None,
+        deviating=tuple(sorted(state.deviating.items())) if current else (),
         refused=None if believed else newest,
         oldest_ms=_oldest_ms(store, stored) if stored and newest is None else None,
         last_cycle_ms=state.last_cycle_ms,

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from btcts.agreement import MAX_SKEW_MS
+from btcts import pacing
+from btcts.candle_agreement import Reach
 from btcts.layout import FUTURE_SLACK_MS, can_be_true, window
-from btcts.model import Gap, ProviderState, Slot, Span, Tick
+from btcts.model import LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
+from btcts.providers.base import iso
+from btcts.skew import MAX_SKEW_MS
 
 if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, Snapshot, State, Store
@@ -42,14 +45,31 @@ class Completeness:
     gaps: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """Settled minutes that rest on few providers: on `least` to `most` of the `reaching` ones that have candles.
+
+    `silent` says of the providers that were not heard for them when each answered for a price last, None for never;
+    those in `priced` still do.
+    """
+
+    minutes: int = 0
+    least: int = 0
+    most: int = 0
+    reaching: int = 0
+    silent: Mapping[str, int | None] = field(default_factory=dict)
+    priced: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The state of a store at `now_ms`: unhealthy for each of `reasons`, worth a look for each of `warnings`.
 
     A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then. A
     price older than `max_age_s` is stale, and after `max_silence_s` without a word from them collectors are missed.
-    `minutes` are all those of the window that are over; `spooled` prices wait for Redis on this machine, None where
-    that is not known.
+    `minutes` are all those of the window that are over, `thin` those that rest on few providers, and `restless` counts
+    those whose candle was corrected so often that it is left as it is. `spooled` prices wait for Redis on this machine,
+    None where that is not known.
     """
 
     where: str
@@ -64,6 +84,8 @@ class Status:
     facts: "Facts"
     spooled: int | None
     refused: Tick | None = None
+    thin: Thin = Thin()
+    restless: int = 0
 
     @property
     def age_s(self) -> float | None:
@@ -102,7 +124,7 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
     Raises:
         StoreError: Redis does not answer.
     """
-    inspection = store.inspect()
+    inspection = store.inspect_at_rest()
     snapshot = store.snapshot()
     gaps = {} if store.layout.gaps in inspection.foreign else store.gaps()
     newest, state = snapshot.newest, snapshot.state
@@ -120,6 +142,32 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         facts=store.facts(),
         spooled=spooled,
         refused=None if believed else newest,
+        thin=_summarize_thin(gaps, state, snapshot.now_ms),
+        restless=sum(gap.reason in LOOKS and gap.changes >= MOST_CHANGES for gap in gaps.values()),
+    )
+
+
+def _summarize_thin(gaps: Mapping[int, Gap], state: "State", now_ms: int) -> Thin:
+    reach = Reach(state.configured or {})
+    heard = {
+        minute: reach.find_reaching(minute, now_ms).intersection(gap.heard)
+        for minute, gap in gaps.items()
+        if gap.reason == THIN
+    }
+    if not heard:
+        return Thin()
+    reaching = {minute: reach.find_reaching(minute, now_ms) for minute in heard}
+    silent = sorted(set().union(*(reaching[minute] - names for minute, names in heard.items())))
+    counts = [len(names) for names in heard.values()]
+    answered = {name: known.answered_ms for name, known in state.providers.items()}
+    priced = {name for name, known in state.providers.items() if _answers(known)}
+    return Thin(
+        minutes=len(heard),
+        least=min(counts),
+        most=max(counts),
+        reaching=max(map(len, reaching.values())),
+        silent={name: answered.get(name) for name in silent},
+        priced=frozenset(priced.intersection(silent)),
     )
 
 
@@ -223,8 +271,40 @@ def _warnings(status: Status) -> Iterator[str]:
     for provider, known in sorted(_asked(status.state).items()):
         if known.error:
             yield f"{provider}: {known.error}"
+    yield from _describe_agreement(status.state, status.now_ms)
+    if status.thin.minutes:
+        yield _describe_thin(status.thin)
+    if status.restless:
+        yield f"minutes whose candle the providers kept changing, left as most of them had it: {status.restless}"
     if status.spooled:
         yield f"{status.spooled} prices wait on this machine for Redis; the next collect writes them"
+
+
+def _describe_agreement(state: "State", now_ms: int) -> Iterator[str]:
+    """What is weak about the last price: who contradicts it, and that few support it."""
+    for provider, ratio in sorted(state.deviating.items()):
+        yield f"{provider} is {abs(ratio):,.1%} {'above' if ratio > 0 else 'below'} the last price"
+    providers = state.providers.items()
+    unpaid = {name for name, known in providers if known.not_before_ms > now_ms and known.why == pacing.BUDGET}
+    asked = set(state.configured or {}) - (unpaid - set(state.members))
+    if state.flag == "disputed":
+        yield f"the last price is disputed: {', '.join(state.members)} alone is near the price of before"
+    elif 0 < 2 * len(state.members) <= len(asked):
+        yield f"the last price rests on {len(state.members)} of {len(asked)} providers: {', '.join(state.members)}"
+
+
+def _describe_thin(thin: Thin) -> str:
+    count = f"{thin.least}" if thin.least == thin.most else f"{thin.least} to {thin.most}"
+    minutes = f"{thin.minutes} minutes rest" if thin.minutes > 1 else "1 minute rests"
+    since = ", ".join(_describe_silence(thin, name) for name in thin.silent)
+    return f"{minutes} on {count} of {thin.reaching} providers, {since}"
+
+
+def _describe_silence(thin: Thin, name: str) -> str:
+    answered_ms = thin.silent[name]
+    if name in thin.priced:
+        return f"{name} gave no candles of them"
+    return f"{name} has not answered since {iso(answered_ms)}" if answered_ms else f"{name} has never answered"
 
 
 def _of_the_server(facts: "Facts") -> Iterator[str]:

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from btcts import auditing, healing, pacing
-from btcts.agreement import skew_ms
 from btcts.auditing import Answers, Comparison, Finding
+from btcts.candle_agreement import Reach
 from btcts.candles import minute_of
 from btcts.errors import ProviderError
-from btcts.model import Candle, Reading
+from btcts.model import MINUTE_MS, THIN, Candle, Reading
+from btcts.rounds import Question
+from btcts.skew import find_skew
 
 if TYPE_CHECKING:
     from btcts.clock import Clock
     from btcts.polling import Poller
     from btcts.providers.base import Provider
     from btcts.store import Inspection, State, Store
+
+RECENT_MS = 15 * MINUTE_MS
+"""How long a minute may still be corrected where no collector has looked at any once more."""
 
 PRICES_S = 5.0
 """How long prices may take; they are asked for because of the Date that comes with them."""
@@ -145,7 +150,7 @@ def _candles(found: _Examined, tick: str) -> list[Candle]:
 
 
 def _examine(store: "Store", heard: Heard | None) -> _Examined:
-    inspection = store.inspect()
+    inspection = store.inspect_at_rest()
     audit = store.audit(inspection)
     foreign = (Finding(key, "was not made by btcts") for key in inspection.foreign)
     faults = (Finding(fault.key, fault.problem) for fault in inspection.faults)
@@ -168,7 +173,7 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     store.refuse_mixture(inspection.newest, state, simulated=any(each.name == "simulated" for each in able))
     ready, waiting = pacing.split(able, state.providers, inspection.now_ms)
     minutes = healing.closed_minutes(inspection.now_ms)
-    asked = upstream.poller.candles(ready, minutes, healing.spans_to_ask(minutes))
+    asked = upstream.poller.candles(ready, Question(frozenset(minutes)), healing.spans_to_ask(minutes))
     readings, errors = upstream.poller.latest(ready, within_s=PRICES_S)
     skew = _skew_ms(readings, upstream, poisoned=inspection.poisoned)
     if skew is None:
@@ -180,14 +185,24 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     silence |= {error.provider: error.problem for error in asked.errors}
     names = silence.keys() | _former(state, upstream.poller, minutes.start)
     recent_ms = _recent_ms(state, inspection.now_ms)
-    answers = Answers(minutes, recent_ms, frozenset(names), tuple(asked.answers), upstream.quorum)
+    own = {provider.name: provider.reach_ms for provider in upstream.poller.providers}
+    answers = Answers(
+        minutes,
+        recent_ms,
+        frozenset(names),
+        tuple(asked.answers),
+        upstream.quorum,
+        Reach({**(state.configured or {}), **own}),
+        another=bool(state.configured) and state.configured != own,
+        thin=frozenset(minute for minute, gap in store.gaps().items() if gap.reason == THIN),
+    )
     return Heard(answers, tuple(_witness(each, answers, silence[each.name]) for each in able), skew)
 
 
 def _skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool) -> int | None:
     """How far the clocks differ where that is too much; one provider may say so where a tick lies in the future."""
     dates = [each.date_ms for each in readings if each.date_ms is not None]
-    return skew_ms(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
+    return find_skew(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
 
 
 def _former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
@@ -207,8 +222,9 @@ def _witness(provider: "Provider", answers: Answers, silence: str) -> Witness:
 
 def _recent_ms(state: "State", now_ms: int) -> int:
     """The first minute whose candle collectors have yet to look at once more."""
-    looked_ms = min(state.reread_ms or 0, healing.reread_until(now_ms))
-    return max(looked_ms, now_ms - healing.REREAD_WITHIN_MS)
+    if state.reread_ms is None:
+        return now_ms - RECENT_MS
+    return max(min(state.reread_ms, healing.find_reread_end(now_ms)), now_ms - healing.REREAD_WITHIN_MS)
 
 
 def _tell(

@@ -131,6 +131,15 @@ class Store:
         """
         lease.wait(self._link)
 
+    def inspect_at_rest(self) -> Inspection:
+        """Inspect once no other process rebuilds, and again where one has begun meanwhile: it lifts every retention."""
+        self.wait_for_rebuild()
+        inspection = self.inspect()
+        if inspection.lifted:
+            self.wait_for_rebuild()
+            inspection = self.inspect()
+        return inspection
+
     def write(self, live: Sequence[Tick], candles: Sequence[Candle] = ()) -> Written:
         """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.
 

@@ -85,6 +85,11 @@ class Inspection:
         return self.newest is not None and self.newest.time_ms > self.now_ms + FUTURE_SLACK_MS
 
     @property
+    def lifted(self) -> bool:
+        """Whether a series is kept for ever, as all are in the middle of a rebuild."""
+        return any(series.retention_ms == 0 for series in self.series.values() if series)
+
+    @property
     def empty(self) -> bool:
         """Whether none of our series exists."""
         return not any(self.series.values())

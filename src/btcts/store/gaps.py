@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.model import MINUTE_MS, REASONS, Gap
+from btcts.model import LOOKS, MINUTE_MS, REASONS, Gap
 from btcts.store.link import FIELDS_AT_ONCE, Link
 from btcts.untrusted import (
     DAY_MS,
@@ -34,10 +34,11 @@ REQUIRED = 3
 def _readers(now_ms: int) -> dict[str, Reader]:
     """How each field of a `Gap` is read, in the order in which an entry lists them."""
     return {
-        "reason": partial(read_choice, choices=REASONS),
+        "reason": partial(read_choice, choices=REASONS + LOOKS),
         "tries": partial(read_int, least=1, most=1_000_000),
         "tried_ms": partial(read_int, most=now_ms + DAY_MS),
         "heard": read_names,
+        "changes": partial(read_int, most=1_000_000),
     }
 
 

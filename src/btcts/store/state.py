@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.model import ProviderState, Tick
+from btcts.model import PRICE_CEILING, Lean, Pending, ProviderState, Tick
 from btcts.store.link import Link
 from btcts.untrusted import (
     DAY_MS,
@@ -21,11 +21,15 @@ from btcts.untrusted import (
     Reader,
     Unreadable,
     clean,
+    excerpt,
     parse_json,
+    read_choice,
     read_fields,
     read_flag,
     read_float,
     read_int,
+    read_list,
+    read_map,
     read_name,
     read_names,
     read_optional,
@@ -35,8 +39,11 @@ from btcts.untrusted import (
 
 PROVIDER_PREFIX = "provider:"
 
-CLEARED = ("pending", "problem")
-"""The fields that are stored as null when there is nothing to say; None in any other one means "as it was"."""
+CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean")
+"""The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
+
+FLAGS = ("single", "disputed")
+"""What may be wrong with an agreed price: one provider answered, or no majority did."""
 
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
@@ -51,17 +58,27 @@ class State:
 
     `cadence_s` is the interval of the last collector, `spacing_s` that of its prices where a budget makes them rarer
     (else 0), `problem` why its last cycle stored no price (None: it did, or none was due), `members` the providers that
-    agreed on the last price, `pending` a price that waits for confirmation, `simulated` whether the prices are made up
-    (None: no collector has said yet). `ahead_ms` is how far the providers' clocks were ahead of the Redis server's,
-    `reread_ms` the first minute that was not looked at a second time.
+    agreed on the last price, `flag` and `deviating` what was wrong with that. `pending` is a price that waits for
+    confirmation, `accepted` the last live one that was not doubted, `anchor` the last that a majority agreed on, `lean`
+    a stretch in which few were heard.
+    `configured` are the providers that collectors ask, with the reach of their candles in ms, as of `configured_ms`.
+    `simulated` says whether the prices are made up (None: no collector has said yet), `ahead_ms` how far the
+    providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that is to be read again.
     """
 
     cadence_s: float | None = None
     spacing_s: float | None = None
     last_cycle_ms: int | None = None
     problem: str | None = None
-    pending: Tick | None = None
+    pending: Pending | None = None
     members: tuple[str, ...] = ()
+    flag: str | None = None
+    deviating: Mapping[str, float] = field(default_factory=dict)
+    accepted: Tick | None = None
+    anchor: Tick | None = None
+    lean: Lean | None = None
+    configured: Mapping[str, int] | None = None
+    configured_ms: int | None = None
     simulated: bool | None = None
     ahead_ms: int | None = None
     reread_ms: int | None = None
@@ -75,19 +92,42 @@ class State:
 
 def _readers(now_ms: int) -> dict[str, Reader]:
     """How each field of the hash is read that `State` has."""
-    past = partial(read_int, least=GENESIS_MS, most=now_ms + DAY_MS)  # a clock that was set back is no damage
+    until_ms = now_ms + DAY_MS  # a clock that was set back is no damage
+    past = partial(read_int, least=GENESIS_MS, most=until_ms)
     seconds = partial(read_float, least=0, most=86_400)
     return {
         "cadence_s": seconds,
         "spacing_s": seconds,
         "last_cycle_ms": past,
         "problem": partial(read_optional, read=read_text),
-        "pending": partial(read_optional, read=partial(read_tick, until_ms=now_ms + DAY_MS)),
+        "pending": partial(read_optional, read=partial(_read_pending, until_ms=until_ms)),
         "members": read_names,
+        "flag": partial(read_optional, read=partial(read_choice, choices=FLAGS)),
+        "deviating": partial(read_map, read=partial(read_float, least=-1, most=PRICE_CEILING)),
+        "accepted": partial(read_tick, until_ms=until_ms),
+        "anchor": partial(read_tick, until_ms=until_ms),
+        "lean": partial(read_optional, read=partial(_read_lean, until_ms=until_ms)),
+        "configured": partial(read_map, read=read_int),
+        "configured_ms": past,
         "simulated": read_flag,
         "ahead_ms": partial(read_int, least=-END_MS),
         "reread_ms": past,
     }
+
+
+def _read_pending(value: Any, until_ms: int) -> Pending:
+    """A tick, and how many polls have said it, which an earlier version did not count."""
+    time_ms, price = read_tick(value[:2] if isinstance(value, list) else value, until_ms)
+    (polls,) = read_list(value[2:], partial(read_int, least=1, most=1_000_000), most=1) or (1,)
+    return Pending(time_ms, price, polls)
+
+
+def _read_lean(value: Any, until_ms: int) -> Lean:
+    if not isinstance(value, list) or len(value) != 3:
+        raise Unreadable(f"{excerpt(value)} is not a stretch of time with names")
+    since_ms, seen_ms, members = value
+    read_ms = partial(read_int, least=GENESIS_MS, most=until_ms)
+    return Lean(read_ms(since_ms), read_ms(seen_ms), read_names(members))
 
 
 def _provider_readers(now_ms: int) -> dict[str, Reader]:
@@ -162,7 +202,7 @@ def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool 
 def fields_of(state: State) -> dict[str, str]:
     """All that is set in `state`, as it is stored and as `parse` takes it."""
     values = {name: getattr(state, name) for name in _readers(now_ms=0)}
-    told = {name: value for name, value in values.items() if value not in (None, ()) or name in CLEARED}
+    told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
     return _of_providers(state.providers) | {name: json.dumps(_cleaned(value)) for name, value in told.items()}
 
 

@@ -1,0 +1,90 @@
+"""A round of candle requests: the same spans asked of several providers, whose answers come in one after the other."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+
+from btcts.candle_agreement import AgreedCandles, Book, agree_candles
+from btcts.errors import ProviderError
+from btcts.model import Candles
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a round has come to by one moment; `complete` says that every provider has answered or failed."""
+
+    answers: tuple[Candles, ...]
+    errors: tuple[ProviderError, ...]
+    complete: bool
+
+    def find_covering(self) -> set[str]:
+        """The providers that answered."""
+        return {answer.provider for answer in self.answers}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a round is about: the `minutes` to settle, and settled ones to look at once more.
+
+    Once these looks are taken, minutes before `reread_ms` (None: none) need no further one by themselves.
+    """
+
+    minutes: frozenset[int]
+    looks: frozenset[int] = frozenset()
+    reread_ms: int | None = None
+
+
+class Round:
+    """A question asked of several providers; `settled` are those of its minutes that were written already."""
+
+    def __init__(self, question: Question, jobs: Mapping[str, Future[list[Candles]]]) -> None:
+        self.question = question
+        self.settled: set[int] = set()
+        self._jobs = dict(jobs)
+        self._closed = False
+        self._agreed: tuple[object, AgreedCandles] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every provider has answered or failed, or is not waited for any more."""
+        return self._closed or all(job.done() for job in self._jobs.values())
+
+    @property
+    def answers(self) -> list[Candles]:
+        """The answers so far."""
+        return list(self.listen().answers)
+
+    @property
+    def errors(self) -> list[ProviderError]:
+        """The failures so far."""
+        return list(self.listen().errors)
+
+    def listen(self) -> Heard:
+        """Return what was heard by now, as one moment held it; anything but a `ProviderError` is raised."""
+        done = {name: job for name, job in self._jobs.items() if job.done()}
+        answers: list[Candles] = []
+        errors: list[ProviderError] = []
+        for job in done.values():
+            exc = job.exception()
+            if exc is None:
+                answers += job.result()
+            elif isinstance(exc, ProviderError):
+                errors.append(exc)
+            else:
+                raise exc
+        return Heard(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
+
+    def agree(self, heard: Heard, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
+        """Return what the answers come to; worked out once for the same answers and the same neighbours."""
+        key = len(heard.answers), settled
+        if self._agreed is None or self._agreed[0] != key:
+            self._agreed = key, agree_candles(heard.answers, quorum=quorum, settled=settled)
+        return self._agreed[1]
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the round is complete, at most so long."""
+        wait(self._jobs.values(), timeout=max(0.0, seconds))
+
+    def close(self) -> None:
+        """Wait for no further answer."""
+        self._closed = True
