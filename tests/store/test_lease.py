@@ -1,5 +1,7 @@
 """The lease of a rebuild: others wait for it, for a moment, and whatever stands there."""
 
+import socket
+import subprocess
 import threading
 from collections.abc import Callable
 
@@ -10,6 +12,7 @@ from btcts.clock import ServerClock
 from btcts.errors import Contended
 from btcts.model import Candle, Tick
 from btcts.store import Store
+from btcts.store.lease import holding
 from clocks import FakeClock
 from series import HOUR, MINUTE, NOW, TICK, put, samples, wave
 from servers import Server, connect
@@ -39,9 +42,9 @@ def server_ms(client: redis.Redis) -> int:
     return seconds * 1000 + microseconds // 1000
 
 
-def lend(client: redis.Redis, for_ms: int = 2_000) -> None:
+def lend(client: redis.Redis, for_ms: int = 2_000, holder: str = "elsewhere 4711 cafe") -> None:
     """Let somebody else have the lease."""
-    client.hset(STATE, FIELD, f"{server_ms(client) + for_ms} somebody")
+    client.hset(STATE, FIELD, f"{server_ms(client) + for_ms} {holder}")
 
 
 @pytest.fixture(params=["append", "rebuild", "wait"])
@@ -90,7 +93,22 @@ def test_a_lease_that_is_over_or_holds_too_long_is_not_heeded(
     assert clock.pauses == 0
 
 
-@pytest.mark.parametrize("text", ["", "abc", "9" * 400, "1 ", "-5 x", "nan x", "1e400 x", "[" * 3000, "null", "\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "abc",
+        "9" * 400,
+        "1 a 1 x y",
+        "-5 a 1 x",
+        "nan a 1 x",
+        "1e400 a 1 x",
+        "1 a 0 x",
+        "1 a -1 x",
+        "[" * 3000,
+        "\0",
+    ],
+)
 def test_what_is_no_lease_is_not_heeded_but_named_and_taken_out(
     client: redis.Redis, store: Store, act: Callable[[Store], object], text: str
 ) -> None:
@@ -107,6 +125,38 @@ def test_what_is_no_lease_is_not_heeded_but_named_and_taken_out(
     assert [(fault.key, fault.rebuild) for fault in found.faults] == [(STATE, False)]
     assert FIELD in found.faults[0].problem
     assert not client.hexists(STATE, FIELD)
+
+
+def test_nobody_waits_for_a_rebuild_of_this_process_that_is_over(
+    client: redis.Redis, store: Store, act: Callable[[Store], object]
+) -> None:
+    store.write(wave(NOW - HOUR, NOW, MINUTE))
+    with holding() as holder:
+        pass
+    lend(client, holder=" ".join(map(str, holder)))
+    clock = PausingClock()
+
+    act(Store(client, clock=clock, where="test"))
+
+    assert clock.pauses == 0
+
+
+def test_nobody_waits_for_a_process_that_was_killed(
+    client: redis.Redis, store: Store, act: Callable[[Store], object]
+) -> None:
+    store.write(wave(NOW - HOUR, NOW, MINUTE))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        holder = f"{'_'.join(socket.gethostname().split())} {process.pid} cafe"
+        lend(client, holder=holder)
+        alive = PausingClock(lambda pauses: pauses == 2 and client.hdel(STATE, FIELD))
+        act(Store(client, clock=alive, where="test"))
+        process.kill()
+    lend(client, holder=holder)
+    dead = PausingClock()
+
+    act(Store(client, clock=dead, where="test"))
+
+    assert (alive.pauses, dead.pauses) == (3, 0)
 
 
 def test_a_rebuild_leaves_no_lease(client: redis.Redis, store: Store) -> None:

@@ -6,7 +6,8 @@
 --       1 when the rules look back, else 0, how long the lease of a rebuild may hold ('' to go ahead beside it),
 --       the ticks (stamp, price, ...), those of the candles among them, and the candles (minute, low, high, ...),
 --       both ascending and packed as little-endian doubles
--- Reply now and the status: 'written', 'merge', 'missing', 'poisoned', 'early' or 'busy'
+-- Reply now and the status: 'written', 'merge', 'missing', 'poisoned', 'early', or 'busy' with the lease and the server's
+-- time
 local tick, state = KEYS[1], KEYS[2]
 local slack, kept, hour = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local MINUTE, LOW, HIGH, SETTLED = 60000, 20000, 40000, 59999
@@ -42,7 +43,7 @@ local now = tonumber(ARGV[1]) or server
 local lease, longest = redis.call('HGET', state, 'rebuild_until_ms'), tonumber(ARGV[6])
 if lease and longest then
   local left = (tonumber(string.match(lease, '^%d+')) or 0) - server
-  if left > 0 and left <= longest then return {now, 'busy'} end
+  if left > 0 and left <= longest then return {now, 'busy', lease, server} end
 end
 if redis.call('EXISTS', tick) == 0 then return {now, 'missing'} end
 local newest = redis.call('TS.GET', tick)[1] or 0

@@ -34,16 +34,22 @@ def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple
     ordered = [by_minute[minute] for minute in sorted(by_minute)]
     ticks = _doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
     bounds = _doubles([value for each in ordered for value in (each.start_ms, each.low, each.high)])
-    for _ in range(lease.APPEND_PAUSES):
-        now_ms, status = _call(link, lease.LEASE_MS, ticks, bounds)
-        if status != "busy":
-            break
-        link.clock.sleep(lease.PAUSE_S)
-    else:
-        now_ms, status = _call(link, "", ticks, bounds)
+    now_ms, status = _send(link, ticks, bounds)
     if status == "early":
         raise StoreError(UNFINISHED)
     return link.clock.observe(now_ms), status == "written"
+
+
+def _send(link: Link, ticks: bytes, bounds: bytes) -> list[Any]:
+    """The script's reply when no rebuild is under way, or after a second beside one."""
+    for _ in range(lease.APPEND_PAUSES):
+        now_ms, status, *held = _call(link, lease.LEASE_MS, ticks, bounds)
+        if status != "busy":
+            return [now_ms, status]
+        if not lease.is_held(*held):
+            break
+        link.clock.sleep(lease.PAUSE_S)
+    return _call(link, "", ticks, bounds)
 
 
 def _call(link: Link, longest_lease_ms: int | str, ticks: bytes, bounds: bytes) -> list[Any]:

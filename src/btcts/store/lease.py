@@ -1,11 +1,17 @@
 """The lease of a rebuild: while it holds, other writers let the rebuild go first, or they would overtake it for ever.
 
-It is a field of the state hash, `<until ms> <holder>` by the server's TIME, and no more than a hint: WATCH decides, and
-who has waited long enough goes ahead. One that nobody takes back, or that a step of the clock has moved, lapses.
+It is a field of the state hash, `<until ms> <host> <process> <token>` by the server's TIME, and no more than a hint:
+WATCH decides, and who has waited long enough goes ahead. Nobody waits for a rebuild that is known to be over although
+its lease is still there; one on another host, or one that a step of the clock has moved, lapses.
 """
 
+import os
 import re
-from typing import Any
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from btcts.store.link import Link, now_of
 from btcts.untrusted import Unreadable, excerpt
@@ -19,10 +25,44 @@ APPEND_PAUSES = 20
 """How often an append waits for a rebuild: for a second, for a price must not be late."""
 
 _REBUILD_PAUSES = 40
-_WRITTEN = re.compile(r"(\d{1,15}) (\w+)")
+_WRITTEN = re.compile(r"(\d{1,15}) (\S{1,255}) ([1-9]\d{0,8}) (\w{1,64})")
+_UNDER_WAY: set["Holder"] = set()
 
 
-def parse(lease: str, now_ms: int) -> tuple[int, str]:
+class Holder(NamedTuple):
+    """A rebuild: the host and the process it runs in, and what tells it from others there."""
+
+    host: str
+    process: int
+    token: str
+
+    def is_gone(self) -> bool:
+        """Whether it is known to have ended; what runs on other hosts is not known."""
+        if self.host != _host():
+            return False
+        if self.process == os.getpid():
+            return self not in _UNDER_WAY
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False  # it is somebody else's
+        return False
+
+
+@contextmanager
+def holding() -> Iterator[Holder]:
+    """Who takes the leases of one rebuild."""
+    holder = Holder(_host(), os.getpid(), secrets.token_hex(8))
+    _UNDER_WAY.add(holder)
+    try:
+        yield holder
+    finally:
+        _UNDER_WAY.discard(holder)
+
+
+def parse(lease: str, now_ms: int) -> tuple[int, Holder]:
     """Until when a lease holds, and its holder; by the time of the server, which is `now_ms`.
 
     Raises:
@@ -31,37 +71,42 @@ def parse(lease: str, now_ms: int) -> tuple[int, str]:
     written = _WRITTEN.fullmatch(lease)
     if written is None or int(written[1]) > now_ms + LEASE_MS:
         raise Unreadable(f"{excerpt(lease)} is no lease of at most {LEASE_MS} ms")
-    return int(written[1]), written[2]
+    return int(written[1]), Holder(written[2], int(written[3]), written[4])
 
 
-def wait(link: Link, pauses: int = APPEND_PAUSES) -> None:
-    """Wait until no rebuild of others is under way, at most for so many pauses."""
-    _wait(link, pauses, holder="")
+def wait(link: Link) -> None:
+    """Wait until no rebuild of others is under way, for a second at most."""
+    _wait(link, APPEND_PAUSES, None)
 
 
-def take(link: Link, holder: str) -> None:
-    """Ask other writers to wait for this `holder`, who first waits for another one."""
+def take(link: Link, holder: Holder) -> None:
+    """Ask other writers to wait for this holder, who first waits for another one."""
     now_ms = _wait(link, _REBUILD_PAUSES, holder)
-    link.ask("HSET", link.layout.state, LEASE_FIELD, f"{now_ms + LEASE_MS} {holder}")
+    host, process, token = holder
+    link.ask("HSET", link.layout.state, LEASE_FIELD, f"{now_ms + LEASE_MS} {host} {process} {token}")
 
 
-def _wait(link: Link, pauses: int, holder: str) -> int:
-    """Wait while somebody else than the `holder` has the lease; the server's TIME at the end."""
+def is_held(lease: object, now_ms: int, but: Holder | None = None) -> bool:
+    """Whether another rebuild has the lease at `now_ms`, the server's TIME, and may still be under way."""
+    if not isinstance(lease, str):
+        return False
+    try:
+        until_ms, holder = parse(lease, now_ms)
+    except Unreadable:
+        return False
+    return now_ms < until_ms and holder != but and not holder.is_gone()
+
+
+def _wait(link: Link, pauses: int, holder: Holder | None) -> int:
+    """Wait while somebody else has the lease; the server's TIME at the end."""
     for pause in range(pauses + 1):
         time, lease = link.ask_all([("TIME",), ("HGET", link.layout.state, LEASE_FIELD)])
         now_ms = now_of(time)
-        if pause == pauses or not _is_held(lease, now_ms, holder):
+        if pause == pauses or not is_held(lease, now_ms, holder):
             break
         link.clock.sleep(PAUSE_S)
     return now_ms
 
 
-def _is_held(lease: Any, now_ms: int, holder: str) -> bool:
-    """Whether somebody else than the `holder` has the lease at `now_ms`."""
-    if not isinstance(lease, str):
-        return False
-    try:
-        until_ms, name = parse(lease, now_ms)
-    except Unreadable:
-        return False
-    return name != holder and now_ms < until_ms
+def _host() -> str:
+    return "_".join(socket.gethostname().split()) or "unnamed"

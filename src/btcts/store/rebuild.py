@@ -6,7 +6,6 @@ retention lifted, which the next check puts back.
 """
 
 import random
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -61,8 +60,7 @@ def rebuild(
         Contended: other writers were faster `ATTEMPTS` times in a row; nothing was changed.
         StoreError: a candle's minute is not over yet, or Redis refused a command.
     """
-    holder = secrets.token_hex(8)
-    with _put_back_on_failure(link):
+    with lease.holding() as holder, _put_back_on_failure(link):
         for _ in range(ATTEMPTS):
             lease.take(link, holder)
             try:
