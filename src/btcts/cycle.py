@@ -85,7 +85,7 @@ class Survey:
     def is_answering(self, provider: str) -> bool:
         """Tell whether the provider answered when it was last asked for a price."""
         known = self.state.providers.get(provider)
-        return known is not None and known.answered_ms is not None and known.answered_ms >= known.said_ms
+        return known is not None and known.answers
 
     def find_answered_ms(self, provider: str) -> int | None:
         """When the provider answered for a price last."""

@@ -106,6 +106,7 @@ def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int 
         thin = (minute for minute, gap in gaps.items() if gap.reason == THIN and name not in gap.heard)
         found.update(minute for minute in thin if minute >= now_ms - reach_ms)
         if since_ms is not None:
+            since_ms = since_ms if since_ms <= now_ms else 0  # a clock was ahead
             first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(reach_ms, RETURN_MS))
             found.update(Span(first_ms, max(first_ms, now_ms - CLOSED_FOR_MS)).minutes())
     return sorted(found)

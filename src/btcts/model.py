@@ -163,6 +163,11 @@ class ProviderState:
     key: str = ""
     said_ms: int = 0
 
+    @property
+    def answers(self) -> bool:
+        """Whether it answered for a price when it was asked last; a clock may have been set back since."""
+        return self.answered_ms is not None and self.answered_ms == self.said_ms
+
 
 REASONS = ("no_trades", "not_reached", "disagree", "providers_down", "polls_only")
 """Why a minute is not settled: it had no trades, no provider that answers reaches back to it, too few agree on it, no

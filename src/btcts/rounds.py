@@ -26,12 +26,14 @@ class Heard:
 class Question:
     """What a round is about: the `minutes` to settle, and settled ones to look at once more.
 
-    Once these looks are taken, minutes before `reread_ms` (None: none) need no further one by themselves.
+    Once these looks are taken, minutes before `reread_ms` (None: none) need no further one by themselves, and what the
+    providers in `back` missed while they were away is made up for.
     """
 
     minutes: frozenset[int]
     looks: frozenset[int] = frozenset()
     reread_ms: int | None = None
+    back: frozenset[str] = frozenset()
 
 
 class Round:

@@ -71,39 +71,38 @@ class Settling:
         self._rounds: list[Round] = []
         self._failures: list[ProviderError] = []
         self._failing: dict[str, int] = {}
-        self._returned: dict[str, int | None] = {}
+        self._returned: set[str] = set()
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
         """Ask for the minutes that are due, unless an earlier round is still under way.
 
         One that is complete waits for Redis to take its candles; they are not asked for again.
         """
-        for name, known in survey.state.providers.items():
-            if known.error and survey.is_answering(name):  # with the price; its candles failed in an earlier run
-                self._failing.setdefault(name, known.said_ms)
+        self._failing = {**survey.state.candleless, **self._failing}
         if not all(round_.complete for round_ in self._rounds):
             return
         self._rounds = [round_ for round_ in self._rounds if self._agree(round_, round_.listen()).candles]
         able = _find_able(survey, ready)
         unasked = survey.unsettled - self._asked
         minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
-        returned = {name: since_ms for name, since_ms in self._returned.items() if name in able}
-        missed = healing.find_missed(survey.gaps, survey.now_ms, back=returned, able=able)
+        back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
+        missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
         if minutes or missed:
             looks = healing.find_rereads(survey.state.reread_ms, survey.now_ms)
             looks += healing.find_looks(survey.gaps, survey.now_ms, able=able)
-            self._ask(survey, ready, minutes, {*looks, *missed}, healing.find_reread_end(survey.now_ms))
-            self._returned = {}
+            reread_ms = healing.find_reread_end(survey.now_ms)
+            self._ask(survey, ready, minutes, {*looks, *missed}, reread_ms=reread_ms, back=back)
+        self._returned = set()
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
         """Ask again at once for what providers missed that failed before and have `answered` now."""
         able = _find_able(survey, ready)
         back = [name for name in answered if name in able and not able[name].answers]
         minutes = healing.find_revived(survey.unsettled - self._asked, survey.gaps, back)
-        since = {name: survey.find_answered_ms(name) for name in back}
+        since = {name: self._find_away_ms(survey, name) for name in back}
         looks = healing.find_missed(survey.gaps, survey.now_ms, back=since, able=able)
         if minutes or (looks and not survey.guest):
-            self._ask(survey, ready, minutes, looks)
+            self._ask(survey, ready, minutes, looks, back=back)
 
     def wait(self, seconds: float) -> None:
         """Wait until all rounds are complete, at most so long."""
@@ -144,9 +143,9 @@ class Settling:
         gaps: dict[int, Gap] = {}
         revision = Revision()
         reread_ms: int | None = None
+        self._note_candles(ended, survey.now_ms)
         for round_, heard in ended:
             self._failures += heard.errors
-            self._note_returns(heard, survey)
             agreed = self._judge(round_, heard, survey, read_ticks)
             gaps |= self._find_gaps(round_, heard, agreed, survey)
             looked = _revise(round_.question, agreed, survey, read_ticks)
@@ -163,6 +162,11 @@ class Settling:
     def abandon(self) -> None:
         """Believe none of the answers."""
         self._rounds = []
+
+    @property
+    def failing(self) -> dict[str, int]:
+        """The providers whose candles fail, or that missed some, since when."""
+        return dict(self._failing)
 
     @property
     def has_returns(self) -> bool:
@@ -184,10 +188,12 @@ class Settling:
         ready: Sequence["Provider"],
         minutes: Iterable[int],
         looks: Iterable[int],
+        *,
         reread_ms: int | None = None,
+        back: Iterable[str] = (),
     ) -> None:
         settled = frozenset() if survey.guest else frozenset(looks) - survey.unsettled
-        question = Question(frozenset(minutes), settled, reread_ms)
+        question = Question(frozenset(minutes), settled, reread_ms, frozenset(back))
         spans = healing.spans_to_ask(sorted(question.minutes | settled))
         able = [provider for provider in ready if provider.reach_ms]
         self._rounds.append(self._poller.candles(able, question, spans))
@@ -201,17 +207,28 @@ class Settling:
         settled = round_.question.looks | round_.settled
         return judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
 
+    def _find_away_ms(self, survey: Survey, provider: str) -> int | None:
+        """Since when a provider did not answer for the price, or for candles."""
+        times = (survey.find_answered_ms(provider), self._failing.get(provider))
+        return min((time_ms for time_ms in times if time_ms is not None), default=None)
+
     def _find_gaps(self, round_: Round, heard: Heard, agreed: AgreedCandles, survey: Survey) -> dict[int, Gap]:
         left = (round_.question.minutes & survey.unsettled) - round_.settled
         offered = any(provider.reach_ms for provider in self._poller.providers)
         return healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
 
-    def _note_returns(self, heard: Heard, survey: Survey) -> None:
-        """Note whose candles fail, and who has candles again."""
-        for error in heard.errors:
-            self._failing.setdefault(error.provider, survey.now_ms)
-        for name in heard.find_covering() & self._failing.keys():
-            self._returned[name] = self._failing.pop(name)
+    def _note_candles(self, ended: Iterable[tuple[Round, Heard]], now_ms: int) -> None:
+        """Note whose candles fail, who has them again, and for whom all that it missed was asked for."""
+        made_up: set[str] = set()
+        for round_, heard in ended:
+            for error in heard.errors:
+                self._failing.setdefault(error.provider, now_ms)
+            answered = heard.find_covering()
+            self._returned |= answered & self._failing.keys()
+            made_up |= answered & round_.question.back
+        for name in made_up - {error.provider for _, heard in ended for error in heard.errors}:
+            self._failing.pop(name, None)
+        self._returned &= self._failing.keys()
 
 
 def judge(round_: Round, heard: Heard, ground: Ground, *, quorum: int) -> AgreedCandles:

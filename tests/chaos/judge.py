@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from btcts.cycle import Cycle
-from btcts.model import Gap
+from btcts.model import CORRECTED, Gap
 from btcts.services.verify import verify
 from btcts.store import Store
 from chaos.world import World, raw_ticks
@@ -89,23 +89,28 @@ def _healing(scene: Scene, healed: Cycle) -> Iterator[str]:
 def _minutes(scene: Scene) -> Iterator[str]:
     """Each minute is settled with its candle, or in the ledger because nobody can serve it."""
     for minute in scene.closed:
-        candle, settled, gap = scene.candle(minute), scene.is_settled(minute), scene.gaps.get(minute)
-        if settled and candle is None:
+        candle, gap = scene.candle(minute), scene.gaps.get(minute)
+        if not scene.is_settled(minute):
+            yield from _unsettled(scene, minute, candle, gap)
+            continue
+        if candle is None:
             yield f"{minute} is settled without trades"
-        if settled and gap:
-            yield f"{minute} is settled and in the ledger"
-        if not settled and candle and scene.is_served(minute):
-            yield f"{minute} is not settled ({gap})"
-        if not settled and minute in scene.world.said.settled:
-            yield f"{minute} is not settled any more"
-        if not settled and not gap:
-            yield f"{minute} is neither settled nor in the ledger"
-        if gap and scene.is_served(minute) and gap.reason != "no_trades":
-            yield f"{minute} has the wrong reason: {gap}"
-        if gap and not scene.is_served(minute) and gap.reason not in ("not_reached", "no_trades"):
-            yield f"{minute} out of reach has the wrong reason: {gap}"
+        if gap and gap.reason != CORRECTED:
+            yield f"{minute} is settled and in the ledger: {gap}"
     for minute in scene.gaps.keys() - set(scene.closed):
         yield f"{minute} is in the ledger and not in the window"
+
+
+def _unsettled(scene: Scene, minute: int, candle: Traded | None, gap: Gap | None) -> Iterator[str]:
+    """A minute without its mark has no trades, or nobody reaches back to it, as its entry says."""
+    if candle and scene.is_served(minute):
+        yield f"{minute} is not settled ({gap})"
+    if minute in scene.world.said.settled:
+        yield f"{minute} is not settled any more"
+    if not gap:
+        yield f"{minute} is neither settled nor in the ledger"
+    elif gap.reason not in (("no_trades",) if scene.is_served(minute) else ("not_reached", "no_trades")):
+        yield f"{minute} has the wrong reason: {gap}"
 
 
 def _ticks(scene: Scene) -> Iterator[str]:

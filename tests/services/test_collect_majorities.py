@@ -207,3 +207,41 @@ def test_a_candle_of_few_does_not_move_the_price_that_was_seen(
     minute_ms = seen.time_ms // MINUTE_MS * MINUTE_MS
     assert samples(client, TICK)[seen.time_ms] == seen.price
     assert store.gaps()[minute_ms].reason == "disagree"
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["same", "another"])
+def test_once_its_candles_are_back_what_a_provider_missed_is_agreed_on_anew(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector, *, new: bool
+) -> None:
+    names = ["coinbase", "bitstamp", "bitfinex"]
+    collector = make_collector(names)
+    collector.cycle()
+    for name in names[1:]:
+        exchanges.fault(name, Fault(path=CANDLES[name], status=503))
+    exchanges.fault("coinbase", Fault(path="candles", factor=1.005))
+    clock.advance(40 * MINUTE_MS)
+    thin = collector.cycle().thin
+    be_well(exchanges)
+    clock.advance(MINUTE_MS)
+
+    cycle = (make_collector(names) if new else collector).cycle(patience_s=5)
+
+    assert thin == 40
+    assert (cycle.thin, cycle.corrected) == (0, 40)
+    assert store.state().candleless == {}
+
+
+def test_a_thin_minute_is_no_more_once_those_that_could_say_more_do_not_reach_it(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    names = ["coinbase", "kraken"]
+    exchanges.fault("kraken", Fault(status=503))
+    make_collector(names).cycle()
+    before = [minute for minute, gap in store.gaps().items() if gap.reason == THIN]
+    clock.advance(13 * 60 * MINUTE_MS)
+
+    make_collector(names).cycle()
+
+    after = [minute for minute, gap in store.gaps().items() if gap.reason == THIN]
+    assert len(before) == len(after) == 718
+    assert not set(before) & set(after)

@@ -31,6 +31,7 @@ states = st.builds(
     lean=st.none() | st.builds(Lean, times, times, st.lists(names, max_size=3).map(tuple)),
     configured=st.none() | st.dictionaries(names, st.integers(0, 10**11), max_size=3),
     configured_ms=st.none() | times,
+    candleless=st.dictionaries(names, times, max_size=3),
     simulated=st.none() | st.booleans(),
     providers=st.dictionaries(
         st.sampled_from(["kraken", "gemini", "coinmarketcap"]),

@@ -190,8 +190,8 @@ class Collector:
                     self.store.remember(replace(survey.state, simulated=self._simulated))
                 self._write(live, self._held(outcome), survey, outcome)
                 self._finish(survey, outcome, until)
-                if self.cadence_s is None and self._settling.has_returns:
-                    survey = self._inspect(trusted=False)  # a single run does not leave to the next what is due at once
+                if self._settling.has_returns:
+                    survey = self._inspect(trusted=False)
                     self._settling.begin(survey, ready)
                     self._finish(survey, outcome, until)
         if live and not outcome.stored and self.spool is not None:
@@ -291,7 +291,8 @@ class Collector:
         if not survey.guest:
             now_ms, reach = survey.now_ms, self._reach.providers
             anchor, lean = verdict.past.anchor, verdict.past.lean
-            state = replace(state, anchor=anchor, lean=lean, configured=reach, configured_ms=now_ms)
+            state = replace(state, anchor=anchor, lean=lean, candleless=self._settling.failing)
+            state = replace(state, configured=reach, configured_ms=now_ms)
         self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
         self.memory.newest = _tick(verdict) or survey.newest
         if not outcome.away:
@@ -314,9 +315,10 @@ def _find_outdated(survey: Survey, outcome: Outcome) -> set[int]:
     oldest_ms = window(survey.now_ms).start_ms
 
     def is_outdated(minute: int, gap: Gap) -> bool:
-        if gap.reason in LOOKS and minute not in outcome.settled:
-            return minute < oldest_ms
-        return minute not in left
+        if gap.reason not in LOOKS or minute in outcome.settled:
+            return minute not in left
+        unheard = survey.reach.find_reaching(minute, survey.now_ms) - set(gap.heard)
+        return minute < oldest_ms or (gap.reason == THIN and not unheard)
 
     return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - outcome.entered.keys()
 

@@ -160,7 +160,7 @@ def _summarize_thin(gaps: Mapping[int, Gap], state: "State", now_ms: int) -> Thi
     silent = sorted(set().union(*(reaching[minute] - names for minute, names in heard.items())))
     counts = [len(names) for names in heard.values()]
     answered = {name: known.answered_ms for name, known in state.providers.items()}
-    priced = {name for name, known in state.providers.items() if _answers(known)}
+    priced = {name for name, known in state.providers.items() if known.answers}
     return Thin(
         minutes=len(heard),
         least=min(counts),
@@ -236,7 +236,7 @@ def _of_the_collectors(status: Status) -> Iterator[str]:
         yield f"no word from a collector for {status.silence_s:.0f} s{every}{step}"
     if state.problem:
         yield f"the last cycle stored no price ({state.problem}); btcts collect --once -v tells more"
-    elif asked and not any(map(_answers, asked)):
+    elif asked and not any(known.answers for known in asked):
         yield "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
     elif state.ahead_ms is not None and abs(state.ahead_ms) > MAX_SKEW_MS:
         yield f"the providers' clocks are {_apart(state.ahead_ms)} the Redis server's; set its clock right"
@@ -253,10 +253,6 @@ def _asked(state: "State") -> Mapping[str, ProviderState]:
     """The providers that the last cycle asked, and those that have to wait; others may be configured no more."""
     last_ms = state.last_cycle_ms or 0
     return {name: each for name, each in state.providers.items() if max(each.said_ms, each.not_before_ms) >= last_ms}
-
-
-def _answers(known: ProviderState) -> bool:
-    return known.answered_ms is not None and known.answered_ms >= known.said_ms
 
 
 def _warnings(status: Status) -> Iterator[str]:

@@ -39,7 +39,7 @@ from btcts.untrusted import (
 
 PROVIDER_PREFIX = "provider:"
 
-CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean")
+CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candleless")
 """The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
 
 FLAGS = ("single", "disputed")
@@ -61,7 +61,8 @@ class State:
     agreed on the last price, `flag` and `deviating` what was wrong with that. `pending` is a price that waits for
     confirmation, `accepted` the last live one that was not doubted, `anchor` the last that a majority agreed on, `lean`
     a stretch in which few were heard.
-    `configured` are the providers that collectors ask, with the reach of their candles in ms, as of `configured_ms`.
+    `configured` are the providers that collectors ask, with the reach of their candles in ms, as of `configured_ms`;
+    `candleless` says of those whose candles fail since when (ms).
     `simulated` says whether the prices are made up (None: no collector has said yet), `ahead_ms` how far the
     providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that is to be read again.
     """
@@ -79,6 +80,7 @@ class State:
     lean: Lean | None = None
     configured: Mapping[str, int] | None = None
     configured_ms: int | None = None
+    candleless: Mapping[str, int] = field(default_factory=dict)
     simulated: bool | None = None
     ahead_ms: int | None = None
     reread_ms: int | None = None
@@ -109,6 +111,7 @@ def _readers(now_ms: int) -> dict[str, Reader]:
         "lean": partial(read_optional, read=partial(_read_lean, until_ms=until_ms)),
         "configured": partial(read_map, read=read_int),
         "configured_ms": past,
+        "candleless": partial(read_map, read=past),
         "simulated": read_flag,
         "ahead_ms": partial(read_int, least=-END_MS),
         "reread_ms": past,
