@@ -44,6 +44,7 @@ class Round:
         self.settled: set[int] = set()
         self._jobs = dict(jobs)
         self._closed = False
+        self._told = False
         self._agreed: tuple[object, AgreedCandles] | None = None
 
     @property
@@ -75,6 +76,14 @@ class Round:
             else:
                 raise exc
         return Heard(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
+
+    def take_failures(self) -> tuple[ProviderError, ...]:
+        """Return the failures of a complete round, once."""
+        heard = self.listen()
+        if self._told or not heard.complete:
+            return ()
+        self._told = True
+        return heard.errors
 
     def agree(self, heard: Heard, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
         """Return what the answers come to; worked out once for the same answers and the same neighbours."""

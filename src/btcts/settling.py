@@ -145,7 +145,7 @@ class Settling:
         reread_ms: int | None = None
         self._note_candles(ended, survey.now_ms)
         for round_, heard in ended:
-            self._failures += heard.errors
+            self._failures += round_.take_failures()
             agreed = self._judge(round_, heard, survey, read_ticks)
             gaps |= self._find_gaps(round_, heard, agreed, survey)
             looked = _revise(round_.question, agreed, survey, read_ticks)
@@ -155,8 +155,9 @@ class Settling:
         return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
 
     def take_failures(self) -> list[ProviderError]:
-        """Why providers failed in rounds that have come to their end; each failure is told once."""
-        failures, self._failures = self._failures, []
+        """Why providers failed in rounds that are complete; each failure is told once."""
+        failures = [*self._failures, *(error for round_ in self._rounds for error in round_.take_failures())]
+        self._failures = []
         return failures
 
     def abandon(self) -> None:
