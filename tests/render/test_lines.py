@@ -114,13 +114,13 @@ def unreachable(provider: str, cause: str, why: str) -> tuple[str, str]:
 
 
 UNRESOLVED = (
-    "bitstamp, kraken: their names are not resolved (name or service not known); "
+    "bitstamp, kraken, coinbase: their names are not resolved (name or service not known); "
     "check the network and its name servers (-v names each)"
 )
 
 
 def test_what_several_providers_fail_with_is_said_once_with_the_next_step() -> None:
-    refused = [unreachable(name, "names", "name or service not known") for name in ("bitstamp", "kraken")]
+    refused = [unreachable(name, "names", "name or service not known") for name in ("bitstamp", "kraken", "coinbase")]
     cycle = Cycle(NOW_MS, problem="usable prices: 0, needed: 1", refused=(*refused, ("gemini", "HTTP 500")))
 
     line, verbose = (cycle_line(cycle, utc=True, verbose=wanted) for wanted in (False, True))
@@ -131,11 +131,19 @@ def test_what_several_providers_fail_with_is_said_once_with_the_next_step() -> N
 
 
 def test_a_cause_that_a_price_had_to_do_without_is_said_once_too() -> None:
-    refused = tuple(unreachable(name, "proxy", "the proxy h:1 of HTTPS_PROXY: timed out") for name in ("a", "b"))
+    refused = tuple(unreachable(name, "proxy", "the proxy h:1 of HTTPS_PROXY: timed out") for name in "abc")
 
     line = cycle_line(stored(refused=refused), utc=True)
 
-    assert "refused: a, b (the proxy h:1 of HTTPS_PROXY: timed out; correct or unset that variable (-v names" in line
+    assert "refused: a, b, c (the proxy h:1 of HTTPS_PROXY: timed out; correct or unset that variable (-v names" in line
+
+
+def test_two_that_fail_alike_keep_their_own_words() -> None:
+    refused = tuple(unreachable(name, "refused", "connection refused") for name in ("kraken", "gemini"))
+
+    line = cycle_line(Cycle(NOW_MS, problem="x", refused=refused), utc=True)
+
+    assert "; kraken: no answer from https://kraken.example/ticker (connection refused); gemini: no answer" in line
 
 
 @pytest.mark.parametrize("cause", ["names", "route", "refused", "certificate", "proxy", "slow"])

@@ -1,5 +1,6 @@
 """Why providers failed: once for all that share the cause, with the next step, else each in its own words."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from btcts.errors import Problem
@@ -12,15 +13,21 @@ STEPS = {
     "proxy": "{why}; correct or unset that variable",
     "slow": "{why}; check the network, its firewall and its proxy",
 }
-"""By the cause of a `Problem`, what it means when several providers have it."""
+"""By the cause of a `Problem`, what it means when many providers have it."""
+
+
+SHARED = 3
+"""How many must fail alike for their own words to say nothing more."""
 
 
 def group_reasons(whys: Mapping[str, str], *, verbose: bool = False) -> dict[str, str]:
-    """Return by providers why they failed: together where two or more share a cause, unless each is wanted."""
+    """Return by providers why they failed: together where three or more share a cause, unless each is wanted."""
+    causes = {provider: why.cause if isinstance(why, Problem) else "" for provider, why in whys.items()}
+    counts = Counter(causes.values())
     groups: dict[str, list[str]] = {}
-    for provider, why in whys.items():
-        shared = why.cause if isinstance(why, Problem) and not verbose else ""
-        groups.setdefault(shared or provider, []).append(provider)
+    for provider, cause in causes.items():
+        together = cause and counts[cause] >= SHARED and not verbose
+        groups.setdefault(cause if together else provider, []).append(provider)
     return {", ".join(group): _explain([whys[provider] for provider in group]) for group in groups.values()}
 
 
