@@ -72,8 +72,14 @@ HEALED_WITHIN_S = 240.0
 CHECKED_BEFORE_MS = 90_000
 """The market is compared with buckets that have been closed for so long."""
 
-WARM_UP = 0.15
-"""The part of the run in which memory, threads and descriptors find their level."""
+WARM_UP = 0.33
+"""The part of the run in which memory, threads and descriptors find their level: each thread that has ever read a large
+answer at the same time as others leaves a few MiB to the next one."""
+
+JUDGED_FROM_MIN = 20
+"""Shorter runs are too short to judge growth by."""
+
+MOST_MIB = 100
 
 MOST_GROWTH = {"memory": 8.0, "threads": 3.0, "descriptors": 6.0}
 """From the first third behind the warm-up to the last one, in MiB and in numbers."""
@@ -269,10 +275,15 @@ def main() -> int:
         finally:
             server.kill()
     growth = run.growth()
-    problems += [f"{what} grew by {growth[what]:.1f}" for what, most in MOST_GROWTH.items() if growth[what] > most]
+    most = {what: max(each[what] for each in run.measured) for what in MOST_GROWTH}
+    if arguments.minutes >= JUDGED_FROM_MIN:
+        problems += [
+            f"{what} grew by {growth[what]:.1f}" for what, bound in MOST_GROWTH.items() if growth[what] > bound
+        ]
+    problems += [f"memory was {most['memory']:.0f} MiB"] if most["memory"] > MOST_MIB else []
     print(f"{run.cycles} cycles, {run.stored} prices stored, the longest cycle {run.longest_ms} ms")
     print("growth:", ", ".join(f"{what} {growth[what]:+.1f}" for what in growth))
-    print("most:", ", ".join(f"{what} {max(each[what] for each in run.measured):.0f}" for what in growth))
+    print("most:", ", ".join(f"{what} {most[what]:.0f}" for what in growth))
     for reason, count in run.reasons.most_common(25):
         print(f"{count:7d}  {reason}")
     print(f"{len(problems)} problems", *problems[:30], sep="\n  ")
