@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import redis
 
+from btcts import foreign
 from btcts.store import Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, NOW, wave
@@ -28,6 +29,13 @@ for each in (signal.SIGINT, signal.SIGHUP):
 
 NOW_MS = NOW
 """Where the clock of a test stands at first."""
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_secrets() -> Iterator[None]:
+    """Let no test hide what another one called a secret."""
+    yield
+    foreign._secrets.clear()
 
 
 @pytest.fixture(scope="session")

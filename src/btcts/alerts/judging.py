@@ -1,5 +1,6 @@
 """The alerts that ticks make of rules (pure): the same ones, however many ticks are looked at together."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,10 +43,11 @@ class Alert:
 
     @property
     def change(self) -> float | None:
-        """How far a move went, as a share of its extreme; None for what is no move."""
+        """How far a move went, as a share of its extreme; None for what is no move, or beyond all numbers."""
         if self.kind not in ("rise", "fall") or self.price is None or not self.reference:
             return None
-        return (self.price - self.reference) / self.reference
+        change = (self.price - self.reference) / self.reference
+        return change if math.isfinite(change) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
 
-_READ = 4096
+_READ = 1024
 """How much of a text is looked through for secrets, since half a key is half a key."""
 
 _ZERO = re.compile(r"-?0(\.0+)?([eE].*)?")

@@ -44,7 +44,7 @@ _WAITS_MS = {429: 60_000, 418: 600_000}
 _SHOWN = 80
 """How many characters of a bad answer an error shows."""
 
-_READ = 4096
+_READ = 1024
 """How many bytes of it are looked through for secrets: many times as many, for a key with escapes is long."""
 
 _AGE_LENGTH = 9
