@@ -168,6 +168,7 @@ class TestThin:
         }
 
         assert find_missed(gaps, NOON, back={"gemini": None}, able=ABLE) == [self.MINUTE]
+        assert find_missed(gaps, NOON, back={"kraken": None}, able=ABLE) == [self.MINUTE]
 
 
 def test_what_a_provider_missed_is_looked_at_for_six_hours_as_far_as_it_reaches() -> None:

@@ -98,13 +98,17 @@ def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int
 def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int | None], able: Ables) -> list[int]:
     """The settled minutes that providers which are back may change, ascending.
 
-    `back` says since when each was away: thin minutes for which it was not heard, and all that were read again since.
+    `back` says since when each was away: all that were read again since, and thin minutes within its reach for which
+    any of the `able` was not heard, for those that made a thin candle have to be heard once more beside others.
     """
     found: set[int] = set()
     for name, since_ms in back.items():
         reach_ms = able[name].reach_ms
-        thin = (minute for minute, gap in gaps.items() if gap.reason == THIN and name not in gap.heard)
-        found.update(minute for minute in thin if minute >= now_ms - reach_ms)
+        found.update(
+            minute
+            for minute, gap in gaps.items()
+            if gap.reason == THIN and minute >= now_ms - reach_ms and _find_unheard(minute, gap, able, now_ms)
+        )
         if since_ms is not None:
             since_ms = since_ms if since_ms <= now_ms else 0  # a clock was ahead
             first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(reach_ms, RETURN_MS))

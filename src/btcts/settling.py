@@ -74,14 +74,15 @@ class Settling:
         self._returned: set[str] = set()
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
-        """Ask for the minutes that are due, unless an earlier round is still under way.
+        """Ask for the minutes that are due, unless an earlier round for minutes is still under way.
 
-        One that is complete waits for Redis to take its candles; they are not asked for again.
+        One that only looks at settled minutes keeps no others waiting. One that is complete waits for Redis to take its
+        candles; they are not asked for again.
         """
         self._failing = {**survey.state.candleless, **self._failing}
-        if not all(round_.complete for round_ in self._rounds):
+        if any(round_.question.minutes and not round_.complete for round_ in self._rounds):
             return
-        self._rounds = [round_ for round_ in self._rounds if self._agree(round_, round_.listen()).candles]
+        self._rounds = [round_ for round_ in self._rounds if self._is_needed(round_)]
         able = _find_able(survey, ready)
         unasked = survey.unsettled - self._asked
         minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
@@ -198,6 +199,10 @@ class Settling:
         spans = healing.spans_to_ask(sorted(question.minutes | settled))
         able = [provider for provider in ready if provider.reach_ms]
         self._rounds.append(self._poller.candles(able, question, spans))
+
+    def _is_needed(self, round_: Round) -> bool:
+        """Tell whether a round is under way, or has candles that wait to be written."""
+        return not round_.complete or bool(self._agree(round_, round_.listen()).candles)
 
     def _agree(self, round_: Round, heard: Heard) -> AgreedCandles:
         return round_.agree(heard, quorum=self._quorum)

@@ -122,8 +122,9 @@ class Collector:
         """What there is; `trusted` says that the providers have confirmed the clock."""
         with outcome.noting():
             return self._inspect(trusted=trusted)
-        newest = self.memory.newest or max(self._held(outcome).ticks, default=None)
-        return Survey(self.clock.now_ms(), newest, self.memory.recall(), reach=self._reach)
+        state, newest = self.memory.recall(), self.memory.newest or max(self._held(outcome).ticks, default=None)
+        known = replace(state, accepted=state.accepted or newest)
+        return Survey(self.clock.now_ms(), newest, known, reach=self._reach)
 
     def _inspect(self, *, trusted: bool) -> Survey:
         """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
