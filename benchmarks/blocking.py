@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from btcts.model import Candle, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, put, wave

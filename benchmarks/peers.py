@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from btcts.layout import RESOLUTIONS
-from btcts.model import Tick
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.model import Tick
 from store import SLICE, FakeClock, Server, Store, connect
 
 COUNT = 10_000

@@ -86,12 +86,12 @@ def _run(command: Sequence[str], environ: dict[str, str]) -> float:
 
 def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     """Call `use` with the socket of a redis-server that is full, and with exchanges that trade the same prices."""
-    from btcts.clock import ServerClock
     from btcts.connect import embedded_store
+    from btcts.domain.clock import ServerClock
     from btcts.embedded import Embedded
-    from btcts.polling import Poller
     from btcts.providers import open_providers
-    from btcts.services.collect import Collector, once
+    from btcts.providers.polling import Poller
+    from btcts.services.collect.collector import Collector, once
     from exchanges import Exchanges, SimulatedMarket
     from redis_binaries import binaries
 

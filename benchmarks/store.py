@@ -19,8 +19,8 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from btcts.layout import DUPLICATE_POLICY, Layout
-from btcts.model import Tick
+from btcts.domain.layout import DUPLICATE_POLICY, Layout
+from btcts.domain.model import Tick
 from btcts.store import Store
 from clocks import FakeClock
 from servers import Server, connect

@@ -20,12 +20,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
-from btcts.alerts.webhook import Webhook
+from btcts.domain.model import Candles, Reading, is_price
 from btcts.errors import ProviderError
-from btcts.model import Candles, Reading, is_price
-from btcts.polling import Poller
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS
+from btcts.providers.polling import Poller
+from btcts.services.watch.webhook import Webhook
 from clocks import FakeClock
 from exchanges import Exchanges, Request, SimulatedMarket
 from providers.opening import ASKED, CLOSED_MS, HOUR, NOW_MS, provider_at

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import redis
 
-from btcts.model import Tick
+from btcts.domain.model import Tick
 from oracle import KEPT, Oracle, buckets_of
 from servers import Server, connect
 

@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+from btcts.domain.model import Tick
 from btcts.errors import SpoolError
-from btcts.model import Tick
-from btcts.spool import Spool
+from btcts.services.collect.spool import Spool
 from dying import Say, Steps, lives
 
 NOW = 1_767_270_896_789

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.agreement import LONE_POLLS, Past, Verdict, agree
-from btcts.model import PRICE_CEILING, Lean, Pending, Reading, Tick
+from btcts.domain.agreement import LONE_POLLS, Past, Verdict, agree
+from btcts.domain.model import PRICE_CEILING, Lean, Pending, Reading, Tick
 
 NOW_MS = 1_767_225_600_000
 

@@ -11,9 +11,9 @@ import pytest
 import redis
 
 import btcts
-from btcts.clock import ServerClock
+from btcts.domain.clock import ServerClock
+from btcts.domain.model import HOUR_MS, Span, Tick
 from btcts.errors import ConfigError
-from btcts.model import HOUR_MS, Span, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from series import NOW as NOW_MS
@@ -105,7 +105,7 @@ def test_a_star_import_brings_what_is_offered() -> None:
 def test_every_name_stays_what_it_is_whatever_is_imported_afterwards() -> None:
     before = {name: getattr(btcts, name) for name in btcts.__all__}
 
-    for name in ("volatility", "store", "model", "layout", "errors", "connect", "frames", "version"):
+    for name in ("store", "errors", "connect", "domain", "domain.volatility", "domain.model", "domain.frames"):
         importlib.import_module(f"btcts.{name}")
 
     assert {name: getattr(btcts, name) for name in btcts.__all__} == before

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from btcts.auditing import Answers, Finding, aggregate, compare, findings
-from btcts.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
-from btcts.model import Candle, Candles, Span, Tick
+from btcts.domain.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
+from btcts.domain.model import Candle, Candles, Span, Tick
+from btcts.services.verify.comparison import Answers, Finding, aggregate, compare, findings
 from btcts.store.audit import Audit
 from oracle import KEPT, Observed, Oracle
 from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, remembered, wave

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from btcts.calls import start_call
+from btcts.system.calls import start_call
 
 
 def test_a_call_comes_to_its_result_or_its_failure() -> None:

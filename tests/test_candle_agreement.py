@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.candle_agreement import AgreedCandles, Backing, Reach, agree_candles, find_stray, group_live_ticks
-from btcts.model import HOUR_MS, MINUTE_MS, Candle, Candles, Span, Tick
+from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach, agree_candles, find_stray, group_live_ticks
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Candles, Span, Tick
 
 NOW_MS = 1_767_225_600_000
 EXCHANGES = ("bitfinex", "bitstamp", "coinbase", "gemini", "kraken")

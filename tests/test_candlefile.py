@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.candlefile import CandleFile, CandleSource, opened, read_candles
+from btcts.domain.layout import window
+from btcts.domain.model import Candle, Span
 from btcts.errors import ConfigError
-from btcts.layout import window
-from btcts.model import Candle, Span
+from btcts.services.backfill.candle_csv import CandleFile, CandleSource, opened, read_candles
 from series import MIDNIGHT, MINUTE
 
 HEADER = "timestamp,open,high,low,close,volume"

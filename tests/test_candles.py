@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.candles import combine, minute_of, off_the_mark, settled_stamp, ticks_of
-from btcts.model import Candle, Tick
+from btcts.domain.candles import combine, minute_of, off_the_mark, settled_stamp, ticks_of
+from btcts.domain.model import Candle, Tick
 
 MINUTE = 1_767_225_600_000
 CANDLE = Candle(MINUTE, open=10, high=14, low=8, close=12)

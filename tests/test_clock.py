@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.clock import ServerClock, next_beat
+from btcts.domain.clock import ServerClock, next_beat
 
 NOON = 1_700_000_000_000
 

@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from btcts.deadline import Deadline, TimelySocket
+from btcts.system.deadline import Deadline, TimelySocket
 
 Ends = tuple[socket.socket, socket.socket]
 

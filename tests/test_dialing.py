@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.dialing import MOST_ADDRESSES, Address, Dialer, interleave
+from btcts.system.dialing import MOST_ADDRESSES, Address, Dialer, interleave
 from networks import Place, black_hole, dialer_of, refusals
 
 V4, V6 = socket.AF_INET, socket.AF_INET6

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from btcts.config import Secret
-from btcts.foreign import cite, conceal, conceal_login, mask_logins, plain, plain_page, redact
 from btcts.render.console import PlainConsole
+from btcts.system.foreign import cite, conceal, conceal_login, mask_logins, plain, plain_page, redact
 
 KEY = "7c1f2d3e-4Ab5-46c7-98d9-0e1f2a3b4c5d"
 PASSWORD = 'pä"s\\w/ö rd+%41'

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import btcts
-from btcts.frames import SLOT_COLUMNS
-from btcts.model import PRICE_CEILING, REASONS, Slot, Tick
+from btcts.domain.frames import SLOT_COLUMNS
+from btcts.domain.model import PRICE_CEILING, REASONS, Slot, Tick
 from btcts.store import Store
 from series import FIRST_OF_WINDOW, HOUR, NOW
 
@@ -113,7 +113,7 @@ def test_without_pandas_one_line_says_how_to_get_it() -> None:
     assert "During handling" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["btcts", "btcts.frames", "btcts.connect"])
+@pytest.mark.parametrize("name", ["btcts", "btcts.domain.frames", "btcts.connect"])
 def test_pandas_is_not_imported_before_it_is_used(name: str) -> None:
     code = f"import sys, {name}; print('pandas' in sys.modules)"
 

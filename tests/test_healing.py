@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.candle_agreement import AgreedCandles
-from btcts.healing import (
+from btcts.domain.candle_agreement import AgreedCandles
+from btcts.domain.healing import (
     BRIDGE_MS,
     LAST_RETRY_MS,
     Able,
@@ -21,8 +21,8 @@ from btcts.healing import (
     is_look_due,
     spans_to_ask,
 )
-from btcts.layout import window
-from btcts.model import CORRECTED, HOUR_MS, MINUTE_MS, THIN, Candles, Gap, Span
+from btcts.domain.layout import window
+from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, THIN, Candles, Gap, Span
 
 NOON = 1_700_006_400_000
 MINUTE = NOON - 10 * MINUTE_MS

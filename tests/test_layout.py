@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.layout import RESOLUTIONS, TICK_RETENTION_MS, Layout, Resolution, window
+from btcts.domain.layout import RESOLUTIONS, TICK_RETENTION_MS, Layout, Resolution, window
 
 MINUTE = 60_000
 HOUR = 3_600_000

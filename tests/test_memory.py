@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from btcts.domain.model import Pending, ProviderState, Reading, Tick
+from btcts.domain.untrusted import LONGEST_JSON
 from btcts.errors import ProviderLimited, SpoolError
-from btcts.memory import Memory
-from btcts.model import Pending, ProviderState, Reading, Tick
+from btcts.services.collect.memory import Memory
 from btcts.store import State, Store
 from btcts.store.state import LONGEST_WAIT_MS
-from btcts.untrusted import LONGEST_JSON
 from series import NOW
 
 KEYS = {"kraken": "", "gemini": ""}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.model import PRICE_CEILING, Candle, Slot, Span, is_price
+from btcts.domain.model import PRICE_CEILING, Candle, Slot, Span, is_price
 
 MINUTE = 1_767_225_600_000
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from btcts.layout import HOUR, MINUTE, RESOLUTIONS, Resolution
-from btcts.model import Slot
-from btcts.moves import SPANS, Move, day_range, move
+from btcts.domain.layout import HOUR, MINUTE, RESOLUTIONS, Resolution
+from btcts.domain.model import Slot
+from btcts.domain.moves import SPANS, Move, day_range, move
 from series import HOUR as HOUR_MS
 from series import MINUTE as MINUTE_MS
 from series import NOW

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.ownership import find_exposed, find_exposed_file, require_private
+from btcts.system.ownership import find_exposed, find_exposed_file, require_private
 
 STRANGER = 4242
 

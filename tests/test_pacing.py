@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
-from btcts.model import HOUR_MS, Candles, ProviderState, Reading, Span
-from btcts.pacing import LONGEST_WAIT_MS, answered, failed, split
+from btcts.providers.pacing import LONGEST_WAIT_MS, answered, failed, split
 
 NOON = 1_700_006_400_000
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from btcts.calls import start_thread
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.model import MINUTE_MS, Candle, Candles, Reading, Span
-from btcts.polling import Poller
-from btcts.rounds import Question
+from btcts.providers.polling import Poller
+from btcts.providers.rounds import Question
+from btcts.system.calls import start_thread
 
 NOON = 1_700_006_400_000
 SPAN = Span(NOON, NOON + MINUTE_MS)
@@ -166,7 +166,9 @@ def test_a_bug_is_a_failure_of_its_provider_and_says_its_place(scripted: Callabl
     problems = fail_as_a_bug(scripted, ZeroDivisionError())
 
     assert len(problems) == 2
-    assert all(re.fullmatch(r"broken: a bug in btcts, at polling\.py:\d+; please .*", line) for line in problems)
+    assert all(
+        re.fullmatch(r"broken: a bug in btcts, at providers/polling\.py:\d+; please .*", line) for line in problems
+    )
 
 
 def test_the_traceback_of_a_bug_is_there_for_whoever_asks_for_more(

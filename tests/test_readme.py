@@ -7,7 +7,7 @@ import pytest
 
 from btcts import cli, errors
 from btcts.config import table
-from btcts.layout import Layout
+from btcts.domain.layout import Layout
 from btcts.providers import default_endpoints
 from test_api import EXAMPLE
 

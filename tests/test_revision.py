@@ -2,9 +2,9 @@
 
 import pytest
 
-from btcts.candle_agreement import AgreedCandles, Backing, Reach
-from btcts.model import CORRECTED, HOUR_MS, MINUTE_MS, MOST_CHANGES, THIN, Candle, Gap
-from btcts.revision import Reviser, Revision
+from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach
+from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, MOST_CHANGES, THIN, Candle, Gap
+from btcts.domain.revision import Reviser, Revision
 
 NOON = 1_700_006_400_000
 MINUTE = NOON - HOUR_MS

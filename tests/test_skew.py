@@ -2,7 +2,7 @@
 
 import pytest
 
-from btcts.skew import find_skew, measure_skew
+from btcts.domain.skew import find_skew, measure_skew
 
 NOON = 1_700_000_000_000
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btcts.domain.model import PRICE_CEILING, Tick
 from btcts.errors import SpoolError
-from btcts.model import PRICE_CEILING, Tick
-from btcts.spool import LIMIT_BYTES, NEWEST, Held, Spool
+from btcts.services.collect.spool import LIMIT_BYTES, NEWEST, Held, Spool
 from series import FIRST_OF_WINDOW
 from spooling import NOW, some
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.layout import HOUR, MINUTE
-from btcts.model import HOUR_MS, MINUTE_MS, Slot
-from btcts.volatility import Volatility, volatility
+from btcts.domain.layout import HOUR, MINUTE
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Slot
+from btcts.domain.volatility import Volatility, volatility
 
 START_MS = 1_768_406_400_000
 

@@ -15,14 +15,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from btcts.clock import next_beat
-from btcts.cycle import Cycle
+from btcts.domain.clock import next_beat
 from btcts.errors import StoreError
-from btcts.polling import Poller
 from btcts.providers import open_providers
-from btcts.services.collect import Collector, forever
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, forever
+from btcts.services.collect.cycle import Cycle
+from btcts.services.collect.spool import Spool
 from btcts.services.status import Status, status
-from btcts.spool import Spool
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault, ThinMarket

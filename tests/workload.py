@@ -2,7 +2,7 @@
 
 import redis
 
-from btcts.model import Candle, Gap, Tick
+from btcts.domain.model import Candle, Gap, Tick
 from btcts.store import State, Store
 from series import DAY, HOUR, MINUTE, NOW, TICK, put, wave
 

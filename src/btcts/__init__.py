@@ -6,17 +6,17 @@ measured by `volatility_of()` and handed to pandas by `to_pandas()`. Every failu
 
 from typing import TYPE_CHECKING
 
-from btcts.version import __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from btcts.connect import open_store
+    from btcts.domain.frames import to_pandas
+    from btcts.domain.layout import RESOLUTIONS, Resolution
+    from btcts.domain.model import Slot, Span, Tick
+    from btcts.domain.volatility import Volatility
+    from btcts.domain.volatility import volatility as volatility_of
     from btcts.errors import BtctsError, ConfigError, EmbeddedError, StoreError, StoreUnreachable
-    from btcts.frames import to_pandas
-    from btcts.layout import RESOLUTIONS, Resolution
-    from btcts.model import Slot, Span, Tick
     from btcts.store import Store
-    from btcts.volatility import Volatility
-    from btcts.volatility import volatility as volatility_of
 
 __all__ = [
     "RESOLUTIONS",
@@ -38,21 +38,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RESOLUTIONS": "layout.RESOLUTIONS",
+    "RESOLUTIONS": "domain.layout.RESOLUTIONS",
     "BtctsError": "errors.BtctsError",
     "ConfigError": "errors.ConfigError",
     "EmbeddedError": "errors.EmbeddedError",
-    "Resolution": "layout.Resolution",
-    "Slot": "model.Slot",
-    "Span": "model.Span",
+    "Resolution": "domain.layout.Resolution",
+    "Slot": "domain.model.Slot",
+    "Span": "domain.model.Span",
     "Store": "store.Store",
     "StoreError": "errors.StoreError",
     "StoreUnreachable": "errors.StoreUnreachable",
-    "Tick": "model.Tick",
-    "Volatility": "volatility.Volatility",
+    "Tick": "domain.model.Tick",
+    "Volatility": "domain.volatility.Volatility",
     "open_store": "connect.open_store",
-    "to_pandas": "frames.to_pandas",
-    "volatility_of": "volatility.volatility",  # `btcts.volatility` is the module
+    "to_pandas": "domain.frames.to_pandas",
+    "volatility_of": "domain.volatility.volatility",
 }
 
 if not TYPE_CHECKING:  # a type checker sees the imports above; by this it would believe that every name exists
@@ -63,7 +63,7 @@ if not TYPE_CHECKING:  # a type checker sees the imports above; by this it would
 
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home, _, inner = _HOMES[name].partition(".")
+        home, _, inner = _HOMES[name].rpartition(".")
         return getattr(import_module(f"{__name__}.{home}"), inner)
 
 

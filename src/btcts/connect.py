@@ -14,15 +14,14 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from btcts.clock import Clock, ServerClock
 from btcts.config import SIMULATED, RedisSettings, Settings, load
-from btcts.deadline import Deadline, TimelySocket
-from btcts.dialing import Dialer
+from btcts.domain.clock import Clock, ServerClock
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import default_endpoints
-from btcts.spool import Spool
 from btcts.store import EMBEDDED, Store
+from btcts.system.deadline import Deadline, TimelySocket
+from btcts.system.dialing import Dialer
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -103,8 +102,8 @@ def open_store(url: str | None = None) -> Store:
     return connect(settings, clock=ServerClock(), writes=False, say=lambda line: None)
 
 
-def spool_of(settings: Settings) -> Spool:
-    """Where prices wait for this store alone; simulated ones in a place of their own: they never meet real ones.
+def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders where prices wait for this store alone, the one of now first; simulated ones never meet real ones.
 
     What waits under another spelling of the same address is found too. So is what an earlier version left in the place
     of the embedded Redis, where there is none.
@@ -113,8 +112,7 @@ def spool_of(settings: Settings) -> Spool:
     names = {f"spool{kind}{_store(each)}": None for each in _spellings(settings.redis)}
     if not os.access(data_dir / "db", os.F_OK):
         names[f"spool{kind}"] = None
-    folder, *former = (data_dir / name for name in names)
-    return Spool(folder, former=former)
+    return tuple(data_dir / name for name in names)
 
 
 def _spellings(named: RedisSettings) -> Iterator[RedisSettings]:

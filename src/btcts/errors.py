@@ -17,6 +17,8 @@ Messages say what, where, the value and the next step, in one line, lower case, 
 without a secret. Foreign exceptions become one of these once, in the module that met them.
 """
 
+from collections.abc import Iterable
+
 
 class BtctsError(Exception):
     """A failure that is explained in one line."""
@@ -134,3 +136,23 @@ def _place_of(exc: Exception) -> str:
         place = f"{file}:{step.tb_lineno}" if ours else place
         step = step.tb_next
     return place
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: a question where one of `words` is close, else nothing."""
+    meant = find_nearest(word, words)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+def find_nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the one of `words` that is close to `word`, None where none is; small and capital letters are alike.
+
+    Of dotted names, those that end alike are the closest: the key is right and stands in the wrong table.
+    """
+    from difflib import get_close_matches
+
+    known = {name.lower(): name for name in words}
+    asked = word.lower()
+    alike = [name for name in known if name.rpartition(".")[2] == asked.rpartition(".")[2]]
+    matches = get_close_matches(asked, alike, n=1, cutoff=0) or get_close_matches(asked, known, n=1)
+    return known[matches[0]] if matches else None

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.alerts.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts, Refusal
-from btcts.alerts.command import SECRETS, Command, command, pass_on
-from btcts.alerts.webhook import Webhook, address
 from btcts.config import table
 from btcts.errors import ConfigError
 from btcts.providers import default_endpoints
 from btcts.providers.http import open_client
+from btcts.services.watch.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts, Refusal
+from btcts.services.watch.command import SECRETS, Command, command, pass_on
+from btcts.services.watch.webhook import Webhook, address
 from raw_server import Raw, RawServer
 from series import HOUR, NOW
 
@@ -75,7 +75,9 @@ def test_every_secret_setting_is_kept_from_commands() -> None:
 
 
 def test_what_a_command_prints_goes_to_our_stderr() -> None:
-    run = "from btcts.alerts.command import Command\nCommand(('sh', '-c', 'echo out; echo err >&2')).run('', {})"
+    run = (
+        "from btcts.services.watch.command import Command\nCommand(('sh', '-c', 'echo out; echo err >&2')).run('', {})"
+    )
 
     done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, timeout=30, check=True)
 
@@ -135,7 +137,7 @@ def test_a_command_that_will_not_end_is_killed() -> None:
 
 def test_an_interrupt_ends_the_command_that_is_running() -> None:
     run = (
-        "from btcts.alerts.command import Command\n"
+        "from btcts.services.watch.command import Command\n"
         "Command(('sh', '-c', 'read word; echo $$ >&2; exec sleep 60')).run('begin\\n', {})"
     )
     with subprocess.Popen([sys.executable, "-c", run], stderr=subprocess.PIPE, text=True) as process:

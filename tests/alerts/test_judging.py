@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.alerts.judging import Alert, Standing, judge, judge_feed
-from btcts.alerts.rules import Level, Move, Rule
-from btcts.model import Tick
+from btcts.domain.model import Tick
+from btcts.services.watch.rules import Level, Move, Rule
+from btcts.services.watch.trigger import Alert, Standing, judge, judge_feed
 from series import HOUR, MINUTE, NOW
 
 BEGIN = NOW - HOUR

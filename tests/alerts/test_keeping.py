@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.alerts.judging import KINDS, Alert, Standing
-from btcts.alerts.keeping import LARGEST, Keeper, Kept, Waiting
+from btcts.domain.model import PRICE_CEILING
+from btcts.domain.untrusted import END_MS, NAME
 from btcts.errors import ConfigError, SpoolError
-from btcts.model import PRICE_CEILING
-from btcts.render.alerts import alert_json, alert_line, alert_variables
-from btcts.untrusted import END_MS, NAME
+from btcts.render.watch import alert_json, alert_line, alert_variables
+from btcts.services.watch.journal import LARGEST, Keeper, Kept, Waiting
+from btcts.services.watch.trigger import KINDS, Alert, Standing
 from series import HOUR, NOW
 
 RULE = "above 100000"
@@ -247,7 +247,7 @@ def test_of_two_watches_of_a_rule_the_second_is_told_which_it_is(keeper: Keeper,
 
 def test_a_process_that_is_killed_leaves_its_rules_free(keeper: Keeper, folder: Path) -> None:
     holder = (
-        "import pathlib, sys\nfrom btcts.alerts.keeping import Keeper\n"
+        "import pathlib, sys\nfrom btcts.services.watch.journal import Keeper\n"
         f"with Keeper(pathlib.Path(sys.argv[1]), 'test').held([{RULE!r}]):\n    print(flush=True)\n    input()"
     )
     with subprocess.Popen(
@@ -284,8 +284,8 @@ def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_refused_write_leaves_what_was_there(keeper: Keeper, folder: Path) -> None:
     keep = (
-        "import pathlib, sys\nfrom btcts.alerts.judging import Standing\nfrom btcts.errors import SpoolError\n"
-        "from btcts.alerts.keeping import Keeper, Kept\n"
+        "import pathlib, sys\nfrom btcts.services.watch.trigger import Standing\nfrom btcts.errors import SpoolError\n"
+        "from btcts.services.watch.journal import Keeper, Kept\n"
         "try:\n"
         f"    Keeper(pathlib.Path(sys.argv[1]), 'test').keep({RULE!r}, Kept(Standing(since_ms=1)))\n"
         "except SpoolError as exc:\n    print(exc)"

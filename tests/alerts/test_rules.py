@@ -2,8 +2,8 @@
 
 import pytest
 
-from btcts.alerts.rules import above, below, moves
 from btcts.errors import ConfigError
+from btcts.services.watch.rules import above, below, moves
 
 
 @pytest.mark.parametrize(

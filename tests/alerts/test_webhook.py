@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from btcts.alerts.webhook import Webhook, address
 from btcts.errors import ConfigError
 from btcts.providers.http import open_client
+from btcts.services.watch.webhook import Webhook, address
 
 SECRET = "s3cr3t"
 

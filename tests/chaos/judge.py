@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from btcts.cycle import Cycle
-from btcts.model import CORRECTED, Gap
-from btcts.services.verify import verify
+from btcts.domain.model import CORRECTED, Gap
+from btcts.services.collect.cycle import Cycle
+from btcts.services.verify.run import verify
 from btcts.store import Store
 from chaos.world import World, raw_ticks
 from exchanges import Traded

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import redis
 
-from btcts.cycle import Cycle
 from btcts.errors import StoreError
+from btcts.services.collect.cycle import Cycle
 from chaos.judge import judge
 from chaos.said import Account
 from chaos.schedule import UNBOUNDED, Schedule, Step, draw

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from btcts.cycle import Cycle
+from btcts.domain.model import Tick
 from btcts.errors import StoreError
-from btcts.model import Tick
+from btcts.services.collect.cycle import Cycle
 from series import MINUTE
 
 Account = Cycle | StoreError

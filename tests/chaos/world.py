@@ -13,12 +13,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from btcts.domain.model import Tick
 from btcts.errors import ForeignKey, StoreError
-from btcts.memory import Memory
-from btcts.model import Tick
-from btcts.polling import Poller
-from btcts.services.collect import Collector, once
-from btcts.spool import Spool
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, once
+from btcts.services.collect.memory import Memory
+from btcts.services.collect.spool import Spool
 from btcts.store import Store
 from chaos.proxy import Proxy
 from chaos.said import Account, Said

@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,19 @@ import jsonschema
 import pytest
 import redis
 
-from btcts.model import ProviderState
+from btcts.domain.model import ProviderState
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
 from cli.test_imports import imported
 from exchanges import Exchanges, Fault, SimulatedMarket
+from schemas import read_schema
 from series import COMPACTIONS, MINUTE, TICK, put, samples
 
 DAY = 1_522_800_000_000
 """4 April 2018, 00:00 UTC."""
 
 DOWN = "http://127.0.0.1:9"
-SCHEMA = json.loads(files("btcts").joinpath("schemas", "backfill.json").read_text())
+SCHEMA = read_schema("backfill")
 
 
 def documents(out: str) -> list[Any]:

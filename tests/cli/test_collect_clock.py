@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.spool import Spool
+from btcts.services.collect.spool import Spool
 from series import TICK, samples
 from servers import Server, connect
 

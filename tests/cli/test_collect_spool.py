@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from btcts.config import load
-from btcts.connect import spool_of
-from btcts.model import Tick
+from btcts.connect import find_spool_folders
+from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
-from btcts.spool import Spool
+from btcts.services.collect.spool import Spool, open_spool
 from cli.conftest import BTCTS, Btcts
 from series import TICK, samples
 from servers import Server, StartServer, connect
@@ -39,7 +39,7 @@ def lasting(start_server: StartServer, environ: dict[str, str]) -> Server:
 def spool(tmp_path: Path, environ: dict[str, str], lasting: Server) -> Spool:
     """The spool of the commands."""
     own = {name: environ[name] for name in ("BTCTS_DATA_DIR", "REDIS_URL")}
-    return spool_of(load(endpoints=default_endpoints(), environ=own, cwd=tmp_path))
+    return open_spool(find_spool_folders(load(endpoints=default_endpoints(), environ=own, cwd=tmp_path)))
 
 
 @contextmanager

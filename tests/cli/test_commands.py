@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.domain.layout import RESOLUTIONS, Layout
 from btcts.errors import NoTimeSeries
-from btcts.layout import RESOLUTIONS, Layout
 from cli.conftest import BTCTS, Btcts
 from exchanges import Exchanges
 from servers import StartServer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.layout import RESOLUTIONS
+from btcts.domain.layout import RESOLUTIONS
 from btcts.providers import NAMES
 
 COMMAND = (sys.executable, "-m", "btcts")

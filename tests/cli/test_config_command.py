@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from btcts.cli.config import app
+from btcts.cli.commands.config import app
 from btcts.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from btcts.embedded import Embedded
-from btcts.spool import Spool
+from btcts.services.collect.spool import Spool
 from cli.conftest import BTCTS, Btcts
 from redis_binaries import binaries
 

@@ -43,7 +43,7 @@ def test_no_command_brings_more_of_ours_than_parsing_takes() -> None:
 
     others = {each for each in printed.split() if not each.startswith("btcts.cli")}
 
-    assert others == {"btcts.errors", "btcts.nearest", "btcts.version"}
+    assert others == {"btcts.errors"}
 
 
 def test_the_version_is_printed_without_redis_httpx_and_rich() -> None:

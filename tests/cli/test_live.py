@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from btcts.clock import ServerClock
-from btcts.model import Tick
+from btcts.domain.clock import ServerClock
+from btcts.domain.model import Tick
 from btcts.store import Store
 from cli.conftest import BTCTS, Btcts
 from servers import Server, StartServer, connect

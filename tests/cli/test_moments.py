@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.cli.moments import EXAMPLES, hours_ago, moment
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ConfigError
-from btcts.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import Store
 from series import MIDNIGHT, NOW
 

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from btcts import cli
 from btcts.embedded import Embedded
 from btcts.errors import BtctsError
 from redis_binaries import binaries
+from schemas import FOLDER, read_schema
 
-SCHEMAS = {
-    each.name.removesuffix(".json"): json.loads(each.read_text("utf-8"))
-    for each in files("btcts").joinpath("schemas").iterdir()
-}
+SCHEMAS = {file.stem: read_schema(file.stem) for file in FOLDER.iterdir()}
 
 CALLS = (
     ("show 5min", "show"),

@@ -4,7 +4,6 @@ import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,10 +12,11 @@ import pytest
 import redis
 from jsonschema import Draft202012Validator
 
-from btcts.clock import ServerClock
-from btcts.model import HOUR_MS, MINUTE_MS, Tick
+from btcts.domain.clock import ServerClock
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
+from schemas import read_schema
 from series import TICK, wave
 from terminals import Terminal
 
@@ -35,7 +35,7 @@ def day(client: redis.Redis) -> None:
 
 def validated(text: str, schema: str) -> Any:
     document = json.loads(text)
-    described = json.loads((files("btcts") / "schemas" / f"{schema}.json").read_text("utf-8"))
+    described = read_schema(schema)
     Draft202012Validator(described).validate(document)
     return document
 

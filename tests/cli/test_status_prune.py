@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from btcts.config import load
-from btcts.connect import spool_of
-from btcts.model import Tick
+from btcts.connect import find_spool_folders
+from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
-from btcts.spool import Spool
+from btcts.services.collect.spool import Spool, open_spool
 from cli.conftest import Btcts
 from series import TICK
 from servers import StartServer
@@ -51,7 +51,7 @@ def spool(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Spool:
     """Where prices wait for the Redis of the test."""
     for name in ("HOME", "XDG_CONFIG_HOME", "BTCTS_DATA_DIR", "REDIS_URL"):
         monkeypatch.setenv(name, environ[name])
-    return spool_of(load(endpoints=default_endpoints()))
+    return open_spool(find_spool_folders(load(endpoints=default_endpoints())))
 
 
 def test_status_counts_the_prices_that_wait_on_this_machine(btcts: Btcts, spool: Spool) -> None:

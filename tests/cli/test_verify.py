@@ -1,16 +1,16 @@
 """`btcts verify` as a process: exit code, stdout and stderr."""
 
 import json
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
 import redis
 
-from btcts.auditing import Answers, Comparison, Finding
-from btcts.render.findings import verify_json, verify_text
-from btcts.services.verify import Heard, Verified, Witness
+from btcts.render.verify import verify_json, verify_text
+from btcts.services.verify.comparison import Answers, Comparison, Finding
+from btcts.services.verify.run import Heard, Verified, Witness
 from cli.conftest import Btcts
+from schemas import read_schema
 from series import HOUR, MINUTE, TICK, put, samples
 
 HIGHS = "btc:price:hour:max"
@@ -26,7 +26,7 @@ def spoil(client: redis.Redis) -> int:
 
 def document(out: str) -> Any:
     found = json.loads(out)
-    schema = json.loads(files("btcts").joinpath("schemas", "verify.json").read_text())
+    schema = read_schema("verify")
     jsonschema.Draft202012Validator(schema).validate(found)
     return found
 

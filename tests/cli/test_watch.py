@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from btcts.clock import ServerClock
-from btcts.model import Tick
+from btcts.domain.clock import ServerClock
+from btcts.domain.model import Tick
 from btcts.store import Store
 from cli.conftest import BTCTS, Done
 

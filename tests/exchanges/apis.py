@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from btcts.model import MINUTE_MS
+from btcts.domain.model import MINUTE_MS
 from exchanges.view import Minute, View, text, utc
 
 Query = Mapping[str, str]

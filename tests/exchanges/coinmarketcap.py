@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from btcts.model import MINUTE_MS
+from btcts.domain.model import MINUTE_MS
 from exchanges.view import View, utc
 
 KEY_HEADER = "x-cmc_pro_api_key"

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from btcts.model import MINUTE_MS
+from btcts.domain.model import MINUTE_MS
 from btcts.providers.simulated import Simulated
 from clocks import FakeClock
 

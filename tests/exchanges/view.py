@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from btcts.model import MINUTE_MS
+from btcts.domain.model import MINUTE_MS
 from exchanges.faults import KEEP, Fault
 from exchanges.market import Market
 

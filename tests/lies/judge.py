@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import redis
 
-from btcts.model import Candle
+from btcts.domain.model import Candle
 from lies.venues import Venue
 from oracle import KEPT, OF_A_CANDLE, buckets_of
 from series import COMPACTIONS, HOUR, MINUTE, TICK, samples

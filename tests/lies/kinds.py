@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from btcts.domain.model import Candle
 from btcts.errors import ProviderError
-from btcts.model import Candle
 from lies.venues import Venue
 from series import DAY, HOUR, MINUTE
 

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from btcts.cycle import Cycle
+from btcts.services.collect.cycle import Cycle
 from lies.judge import NEAR, Truth, find_wrong_buckets, find_wrong_minutes, look, window
 from lies.kinds import KINDS
 from lies.scenario import Scenario

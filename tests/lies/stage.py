@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from btcts.services.collect import Collector
+from btcts.services.collect.collector import Collector
 from btcts.services.status import status
 from btcts.store import Store
 from clocks import FakeClock

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from btcts.domain.model import Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.model import Candles, Reading, Span
-from btcts.polling import Poller
 from btcts.providers.base import Provider
-from btcts.rounds import Question, Round
+from btcts.providers.polling import Poller
+from btcts.providers.rounds import Question, Round
 from clocks import FakeClock
 from lies.venues import Teller
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Protocol
 
+from btcts.domain.model import Candle, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.model import Candle, Candles, Reading, Span
 from clocks import FakeClock
 from lies.market import Market, open_market
 from series import HOUR, MINUTE

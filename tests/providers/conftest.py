@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from btcts.clock import Clock
-from btcts.model import MINUTE_MS
+from btcts.domain.clock import Clock
+from btcts.domain.model import MINUTE_MS
 from btcts.providers import Endpoint
 from btcts.providers.base import Provider
 from btcts.providers.http import open_client

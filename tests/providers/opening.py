@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from btcts.clock import Clock
-from btcts.model import HOUR_MS, MINUTE_MS, Span
+from btcts.domain.clock import Clock
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Span
 from btcts.providers import Endpoint
 from btcts.providers.base import Provider
 from btcts.providers.bitfinex import Bitfinex

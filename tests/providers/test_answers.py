@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.model import HOUR_MS, Candles, ProviderState, Reading, Span
-from btcts.pacing import failed, split
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
 from btcts.providers.http import MAX_BODY, open_client
+from btcts.providers.pacing import failed, split
 from clocks import FakeClock
 from exchanges import Exchanges, Fault
 from providers.opening import ASKED, CALLS, NOW_MS, ON_HTTP, Answers, Opened, provider_at

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from btcts.domain.model import Candle, Candles, Span
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.model import Candle, Candles, Span
 from btcts.providers.bitfinex import Bitfinex
 from providers.opening import NOW_MS, Answers
 

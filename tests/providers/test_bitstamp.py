@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from btcts.domain.model import Candle, Candles, Span
 from btcts.errors import ProviderError
-from btcts.model import Candle, Candles, Span
 from btcts.providers.bitstamp import Bitstamp
 from providers.opening import NOW_MS, Answers
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from btcts.domain.model import Candle, Span
 from btcts.errors import ProviderError
-from btcts.model import Candle, Span
 from btcts.providers.coinbase import Coinbase
 from providers.opening import NOW_MS, Answers
 

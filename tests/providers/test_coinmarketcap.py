@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
-from btcts.model import HOUR_MS, MINUTE_MS, Candles, Span
 from btcts.providers.base import parse_iso_ms
 from btcts.providers.coinmarketcap import Budget, CoinMarketCap
 from exchanges import Exchanges, Fault

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btcts import __version__
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.errors import ProviderLimited
-from btcts.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.providers import open_providers
 from btcts.providers.base import Provider
 from clocks import FakeClock

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
-from btcts.model import HOUR_MS, MINUTE_MS, Span
 from exchanges import Exchanges, Fault
 from exchanges.faults import HTML, doubled, shortened, shuffled
 from providers.opening import ASKED, CALLS, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Span
 from btcts.errors import ProviderError
-from btcts.model import MINUTE_MS, Candle, Candles, Span
 from btcts.providers.gemini import Gemini
 from providers.opening import NOW_MS, Answers
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Span
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.model import MINUTE_MS, Candle, Candles, Span
 from btcts.providers.kraken import Kraken
 from providers.opening import NOW_MS, Answers
 

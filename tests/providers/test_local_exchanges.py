@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from btcts.model import MINUTE_MS
+from btcts.domain.model import MINUTE_MS
 from exchanges import BarsMarket, Exchanges, SimulatedMarket, Traded
 from providers.opening import CLOSED_MS, NOW_MS, ON_HTTP
 

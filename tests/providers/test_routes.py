@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from btcts.alerts.webhook import Webhook, address
-from btcts.dialing import Dialer
 from btcts.errors import ConfigError, ProviderError
 from btcts.providers import Endpoint
 from btcts.providers.http import Api
 from btcts.providers.kraken import Kraken
 from btcts.providers.routes import open_routes
+from btcts.services.watch.webhook import Webhook, address
+from btcts.system.dialing import Dialer
 from clocks import FakeClock
 from exchanges import Exchanges
 from networks import CERTIFICATE, HttpProxy, Node, Place, Proxy, SocksProxy, TlsServer, black_hole, dialer_of, refusals

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.model import HOUR_MS, MINUTE_MS, Candles, Span, is_price
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Span, is_price
 from btcts.providers.simulated import LEVEL, Simulated
 from clocks import FakeClock
 from providers.opening import NOW_MS

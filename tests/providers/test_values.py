@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.domain.model import PRICE_CEILING
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.model import PRICE_CEILING
 from btcts.providers.base import END_MS, GENESIS_MS, iso, parse_amount, parse_iso_ms, parse_ms, parse_price, quoted
 from btcts.providers.http import DAY_MS
 from btcts.providers.kraken import Kraken

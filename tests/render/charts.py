@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from btcts.model import Tick
-from btcts.render.chart import chart_page
-from btcts.render.pages import print_page
+from btcts.domain.model import Tick
+from btcts.render.chart.terminal import chart_page
+from btcts.render.show.page import print_page
 from btcts.services.show import View
 from render.views import NOW_MS, Minute, Walk, view_of, walk, without
 

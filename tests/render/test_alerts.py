@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from btcts.alerts.judging import KINDS, Alert
-from btcts.model import HOUR_MS, PRICE_CEILING
-from btcts.render.alerts import alert_json, alert_line, alert_message, alert_variables
+from btcts.domain.model import HOUR_MS, PRICE_CEILING
+from btcts.render.watch import alert_json, alert_line, alert_message, alert_variables
+from btcts.services.watch.trigger import KINDS, Alert
 from render.views import NOW_MS
+from schemas import read_schema
 
 ABOVE = Alert(rule="above 64000", kind="above", time_ms=NOW_MS, found_ms=NOW_MS, price=64_123.45, reference=64_000.0)
 BELOW = replace(ABOVE, rule="below 64000", kind="below", price=63_990.5)
@@ -58,7 +58,7 @@ alerts = st.builds(
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
     """The schema of an alert."""
-    document: dict[str, Any] = json.loads((files("btcts") / "schemas" / "watch.json").read_text("utf-8"))
+    document: dict[str, Any] = read_schema("watch")
     return document
 
 

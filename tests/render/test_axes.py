@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.layout import RESOLUTIONS, Resolution
-from btcts.model import HOUR_MS
-from btcts.render.charting.axes import Label, Placed, PriceAxis, day_labels, placed, price_axis, time_labels
+from btcts.domain.layout import RESOLUTIONS, Resolution
+from btcts.domain.model import HOUR_MS
+from btcts.render.chart.axes import Label, Placed, PriceAxis, day_labels, placed, price_axis, time_labels
 from render.views import NOW_MS
 
 MORE_THAN_A_MOMENT = 1.001

@@ -3,17 +3,14 @@
 import io
 import json
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from btcts.backfilling import Plan
-from btcts.candlefile import CandleFile
-from btcts.layout import window
-from btcts.model import HOUR_MS, MINUTE_MS, REASONS, Span
+from btcts.domain.layout import window
+from btcts.domain.model import HOUR_MS, MINUTE_MS, REASONS, Span
 from btcts.render.backfill import (
     chunk_json,
     chunk_line,
@@ -24,10 +21,13 @@ from btcts.render.backfill import (
     summary_json,
     summary_lines,
 )
-from btcts.services.backfill import Chunk, summed
+from btcts.services.backfill.candle_csv import CandleFile
+from btcts.services.backfill.plan import Plan
+from btcts.services.backfill.run import Chunk, summed
+from schemas import read_schema
 from series import MIDNIGHT, NOW
 
-SCHEMA = json.loads((files("btcts") / "schemas" / "backfill.json").read_text("utf-8"))
+SCHEMA = read_schema("backfill")
 
 MINUTES = tuple(range(MIDNIGHT, MIDNIGHT + 300 * MINUTE_MS, MINUTE_MS))
 PLAN = Plan(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from btcts.render.chart import chart_page
-from btcts.render.pages import print_page
+from btcts.render.chart.terminal import chart_page
+from btcts.render.show.page import print_page
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import FOLDER, assert_as_stored
 

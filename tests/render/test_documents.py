@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -12,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from btcts.layout import FIVE_MINUTES, RESOLUTIONS
-from btcts.model import REASONS, Slot, Tick
+from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
+from btcts.domain.model import REASONS, Slot, Tick
+from btcts.domain.volatility import volatility
 from btcts.render.documents import SLOT_FIELDS, overview_csv, overview_json, show_csv, show_json
 from btcts.render.figures import percent, price
-from btcts.render.overview import moves_columns
+from btcts.render.show.overview import moves_columns
 from btcts.services.show import Shown, View
-from btcts.volatility import volatility
 from render.views import NOW_MS, polled, view_of, walk, without
+from schemas import read_schema
 
 VIEWS = {
     "full": lambda *names: view_of(walk(), *names),
@@ -32,7 +32,7 @@ VIEWS = {
 
 
 def schema(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((files("btcts") / "schemas" / f"{name}.json").read_text("utf-8"))
+    document: dict[str, Any] = read_schema(name)
     return document
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.render.charting.glyphs import Shape
+from btcts.render.chart.glyphs import Shape
 
 
 def drawn(shape: Shape, width: int, *, ascii_only: bool = False, rows: int = 4) -> list[str]:

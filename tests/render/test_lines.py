@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.cycle import Cycle
+from btcts.domain.model import Tick
 from btcts.errors import Problem
-from btcts.model import Tick
-from btcts.render.lines import cycle_json, cycle_line
+from btcts.render.collect import cycle_json, cycle_line
+from btcts.services.collect.cycle import Cycle
 from render.views import NOW_MS
 
 MINUTE_MS = 60_000

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, Group
 
+from btcts.domain.layout import RESOLUTIONS
 from btcts.errors import NoTimeSeries, StoreError, StoreUnreachable
-from btcts.layout import RESOLUTIONS
-from btcts.render.chart import chart_page
-from btcts.render.live import Frames
-from btcts.render.tables import overview_page, show_page
+from btcts.render.chart.terminal import chart_page
+from btcts.render.show.live import Frames
+from btcts.render.show.tables import overview_page, show_page
 from btcts.services.show import Sight, View
 from render.charts import terminal
 from render.views import NOW_MS, view_of, walk, without

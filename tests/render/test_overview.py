@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from btcts.layout import HOUR, RESOLUTIONS
-from btcts.model import HOUR_MS, MINUTE_MS
+from btcts.domain.layout import HOUR, RESOLUTIONS
+from btcts.domain.model import HOUR_MS, MINUTE_MS
+from btcts.domain.volatility import volatility
 from btcts.render.columns import Column
-from btcts.render.overview import moves_columns, summary_columns
-from btcts.volatility import volatility
+from btcts.render.show.overview import moves_columns, summary_columns
 from render.views import NOW_MS, Minute, Walk, view_of, walk, without
 
 MOVES = ("5min", "15min", "1h", "24h")

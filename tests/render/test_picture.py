@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from btcts.model import Tick
-from btcts.render.charting.svg import NAMESPACE, element, worded
-from btcts.render.picture import chart_svg
+from btcts.domain.model import Tick
+from btcts.render.chart.picture import chart_svg
+from btcts.render.chart.svg import NAMESPACE, element, worded
 from btcts.services.show import View
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import assert_as_stored

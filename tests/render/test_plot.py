@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.layout import FIVE_MINUTES
-from btcts.model import Slot, Tick
-from btcts.render.charting.plot import Candlestick, plot
+from btcts.domain.layout import FIVE_MINUTES
+from btcts.domain.model import Slot, Tick
+from btcts.render.chart.plot import Candlestick, plot
 from btcts.services.show import Shown, View
 from render.charts import VIEWS
 from render.views import MAX_AGE_S, NOW_MS

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from btcts.model import Tick
-from btcts.render.prices import has_prices, places_of
+from btcts.domain.model import Tick
+from btcts.render.show.prices import has_prices, places_of
 from render.charts import VIEWS
 from render.views import NOW_MS
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from btcts.layout import FIVE_MINUTES, RESOLUTIONS
+from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.render.columns import Column
-from btcts.render.slots import gaps, slot_columns
+from btcts.render.show.slots import gaps, slot_columns
 from btcts.services.show import Shown
 from render.views import NOW_MS, Walk, polled, view_of, walk, without
 

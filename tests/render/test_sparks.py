@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.render.sparks import ASCII, ASCII_MISSING, BLOCKS, MISSING, place, spark
+from btcts.render.show.spark import ASCII, ASCII_MISSING, BLOCKS, MISSING, place, spark
 
 price = st.floats(min_value=1e-8, max_value=1e8)
 prices = st.lists(st.none() | price)

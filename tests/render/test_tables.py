@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from btcts.layout import RESOLUTIONS
-from btcts.model import Tick
-from btcts.moves import DAY_MS
-from btcts.render.tables import overview_table, show_table
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.model import Tick
+from btcts.domain.moves import DAY_MS
+from btcts.render.show.tables import overview_table, show_table
 from btcts.services.show import View
 from render.snapshot import FOLDER, assert_as_stored
 from render.views import NOW_MS, Minute, polled, view_of, walk, without

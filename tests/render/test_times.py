@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from btcts.layout import FIVE_MINUTES, HOUR
+from btcts.domain.layout import FIVE_MINUTES, HOUR
 from btcts.render.times import iso, slot_starts, stamp
 
 NOON_MS = 1_768_392_000_000

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from btcts.layout import RESOLUTIONS
-from btcts.render.volatility import basis, volatility_columns
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.volatility import volatility
+from btcts.render.show.volatility import basis, volatility_columns
 from btcts.services.show import Shown
-from btcts.volatility import volatility
 from render.views import Walk, view_of, walk, without
 
 GAPPY = without(walk(), range(13, 27))

@@ -4,8 +4,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from btcts.layout import RESOLUTIONS, Resolution, window
-from btcts.model import MINUTE_MS, Slot, Tick
+from btcts.domain.layout import RESOLUTIONS, Resolution, window
+from btcts.domain.model import MINUTE_MS, Slot, Tick
 from btcts.services.show import Shown, View
 
 NOW_MS = 1_768_407_730_000

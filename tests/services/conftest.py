@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from btcts.polling import Poller
 from btcts.providers import open_providers
-from btcts.services.collect import Collector
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import Exchanges, SimulatedMarket

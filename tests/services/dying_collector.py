@@ -5,11 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from btcts.cycle import Cycle
-from btcts.polling import Poller
+from btcts.providers.polling import Poller
 from btcts.providers.simulated import Simulated
-from btcts.services.collect import Collector
-from btcts.spool import Spool
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.cycle import Cycle
+from btcts.services.collect.spool import Spool
 from btcts.store import Store
 from clocks import FakeClock
 from dying import Say, lives

@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-from btcts.alerts.judging import Alert
-from btcts.alerts.keeping import Keeper
-from btcts.alerts.outbox import Outbox
-from btcts.alerts.rules import Level
-from btcts.model import Tick
-from btcts.services.watch import Watch, once
+from btcts.domain.model import Tick
+from btcts.services.watch.journal import Keeper
+from btcts.services.watch.outbox import Outbox
+from btcts.services.watch.rules import Level
+from btcts.services.watch.trigger import Alert
+from btcts.services.watch.watcher import Watch, once
 from btcts.store import Store
 from clocks import FakeClock
 from dying import Say, life, lives

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import redis
 
-from btcts.layout import window
-from btcts.model import HOUR_MS, Candle, Candles, Span, Tick
-from btcts.polling import Poller
+from btcts.domain.layout import window
+from btcts.domain.model import HOUR_MS, Candle, Candles, Span, Tick
+from btcts.providers.polling import Poller
 from btcts.providers.simulated import Simulated
-from btcts.services.collect import Collector
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.spool import Spool
 from btcts.services.init_keys import init_keys
 from btcts.services.prune import prune
-from btcts.services.verify import verify
-from btcts.spool import Spool
+from btcts.services.verify.run import verify
 from btcts.store import Store, Written
 from clocks import FakeClock
 from dying import Say, life

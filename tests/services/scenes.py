@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import redis
 
-from btcts.auditing import Finding
-from btcts.model import Tick
-from btcts.services.verify import verify
-from btcts.spool import Spool
+from btcts.domain.model import Tick
+from btcts.services.collect.spool import Spool
+from btcts.services.verify.comparison import Finding
+from btcts.services.verify.run import verify
 from btcts.store import Store
 from clocks import FakeClock
 from series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, put, samples

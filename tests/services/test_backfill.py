@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from btcts.backfilling import Plan, Wish, plan_of_file, plan_of_providers
-from btcts.candlefile import CandleSource
+from btcts.domain.healing import closed_minutes
+from btcts.domain.layout import window
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Pending, ProviderState, Tick
 from btcts.errors import ConfigError, ForeignKey, StoreError
-from btcts.healing import closed_minutes
-from btcts.layout import window
-from btcts.model import HOUR_MS, MINUTE_MS, Candle, Pending, ProviderState, Tick
-from btcts.polling import Poller
 from btcts.providers import open_providers
-from btcts.services.backfill import Chunk, Summary, from_file, from_providers, summed
+from btcts.providers.polling import Poller
+from btcts.services.backfill.candle_csv import CandleSource
+from btcts.services.backfill.plan import Plan, Wish, plan_of_file, plan_of_providers
+from btcts.services.backfill.run import Chunk, Summary, from_file, from_providers, summed
 from btcts.services.show import newest_ms, show
 from btcts.store import State, Store
 from clocks import FakeClock

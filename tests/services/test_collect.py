@@ -7,10 +7,10 @@ from itertools import islice
 import pytest
 import redis
 
-from btcts.cycle import Cycle
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ForeignKey, StoreError
-from btcts.model import HOUR_MS, MINUTE_MS, Tick
-from btcts.services.collect import forever, once
+from btcts.services.collect.collector import forever, once
+from btcts.services.collect.cycle import Cycle
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault
@@ -318,9 +318,9 @@ def test_a_stop_ends_the_loop_after_the_cycle_in_hand(clock: FakeClock, make_col
 def test_the_cadence_of_single_runs_is_the_time_between_them(
     store: Store, clock: FakeClock, exchanges: Exchanges
 ) -> None:
-    from btcts.polling import Poller
     from btcts.providers import open_providers
-    from btcts.services.collect import Collector
+    from btcts.providers.polling import Poller
+    from btcts.services.collect.collector import Collector
 
     for _ in range(2):
         with open_providers(["coinbase"], exchanges.endpoints(), clock=clock) as providers, Poller(providers) as poller:

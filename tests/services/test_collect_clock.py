@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 import redis
 
-from btcts.model import MINUTE_MS
-from btcts.polling import Poller
+from btcts.domain.model import MINUTE_MS
 from btcts.providers import open_providers
-from btcts.services.collect import Collector, forever
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, forever
 from btcts.services.prune import prune
-from btcts.services.verify import verify
+from btcts.services.verify.run import verify
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import Exchanges, SimulatedMarket

@@ -13,13 +13,13 @@ import redis
 
 from btcts.config import load
 from btcts.connect import connect
-from btcts.deadline import Deadline
-from btcts.memory import Memory
-from btcts.polling import Poller
 from btcts.providers import default_endpoints, open_providers
-from btcts.services.collect import Collector, once
-from btcts.spool import Spool
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, once
+from btcts.services.collect.memory import Memory
+from btcts.services.collect.spool import Spool
 from btcts.store import Store
+from btcts.system.deadline import Deadline
 from chaos.proxy import Proxy
 from clocks import FakeClock
 from exchanges import Exchanges

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 import redis
 
-from btcts.model import HOUR_MS, MINUTE_MS, ProviderState, Slot
-from btcts.services.verify import verify
+from btcts.domain.model import HOUR_MS, MINUTE_MS, ProviderState, Slot
+from btcts.services.verify.run import verify
 from btcts.store import State, Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault

@@ -3,10 +3,10 @@
 import pytest
 import redis
 
-from btcts.model import MINUTE_MS, THIN
-from btcts.services.collect import once
+from btcts.domain.model import MINUTE_MS, THIN
+from btcts.services.collect.collector import once
 from btcts.services.status import status
-from btcts.services.verify import verify
+from btcts.services.verify.run import verify
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.domain.model import MINUTE_MS, Reading, Tick
 from btcts.errors import ForeignKey, NoTimeSeries
-from btcts.memory import Memory
-from btcts.model import MINUTE_MS, Reading, Tick
-from btcts.polling import Poller
 from btcts.providers import open_providers
-from btcts.services.collect import Collector, forever, once
-from btcts.spool import Spool
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, forever, once
+from btcts.services.collect.memory import Memory
+from btcts.services.collect.spool import Spool
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault

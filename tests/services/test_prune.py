@@ -5,10 +5,10 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.domain.layout import RESOLUTIONS, Layout
+from btcts.domain.model import Tick
 from btcts.errors import ForeignKey
-from btcts.layout import RESOLUTIONS, Layout
-from btcts.model import Tick
-from btcts.services.collect import once
+from btcts.services.collect.collector import once
 from btcts.services.prune import prune
 from btcts.store import Store
 from btcts.store.expire import excess_of

@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 import redis
 
+from btcts.domain.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
+from btcts.domain.model import Tick
 from btcts.errors import StoreUnreachable
-from btcts.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
-from btcts.model import Tick
 from btcts.services.show import Sight, View, Which, follow, show
 from btcts.store import State, Store
 from clocks import FakeClock

@@ -4,24 +4,24 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Any
 
 import pytest
 import redis
 from jsonschema import Draft202012Validator
 
+from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.errors import ForeignKey
-from btcts.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.render.status import status_json, status_text
-from btcts.services.collect import Collector, once
+from btcts.services.collect.collector import Collector, once
 from btcts.services.prune import prune
 from btcts.services.status import Completeness, Status, status
-from btcts.services.verify import verify
+from btcts.services.verify.run import verify
 from btcts.store import Facts, State, Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault, SimulatedMarket
 from exchanges.faults import HTML
+from schemas import read_schema
 from series import HOUR, MINUTE, NOW, TICK, monitored, put, wave
 from servers import Server, StartServer, connect
 from services.conftest import MakeCollector
@@ -670,7 +670,7 @@ def cases(fine: Status) -> dict[str, Status]:
 
 @pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
 def test_the_document_is_as_its_schema_says(fine: Status, name: str) -> None:
-    schema = json.loads((files("btcts") / "schemas" / "status.json").read_text("utf-8"))
+    schema = read_schema("status")
 
     document = json.loads(status_json(cases(fine)[name]))
 
@@ -679,7 +679,7 @@ def test_the_document_is_as_its_schema_says(fine: Status, name: str) -> None:
 
 
 def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redis, filled: Store) -> None:
-    schema = json.loads((files("btcts") / "schemas" / "status.json").read_text("utf-8"))
+    schema = read_schema("status")
     client.delete("btc:price:hour", "btc:price:gaps")
     client.set("btc:price:gaps", "somebody's")
 
@@ -695,7 +695,7 @@ def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redi
 def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_says(
     client: redis.Redis, filled: Store, ticks: dict[int, float]
 ) -> None:
-    schema = json.loads((files("btcts") / "schemas" / "status.json").read_text("utf-8"))
+    schema = read_schema("status")
     put(client, TICK, ticks)
 
     document = json.loads(status_json(status_of(filled)))

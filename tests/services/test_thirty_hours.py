@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from btcts.polling import Poller
 from btcts.providers import open_providers
-from btcts.services.collect import Collector, forever
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, forever
 from btcts.store import Store
 from clocks import FakeClock
 from exchanges import BarsMarket, Exchanges

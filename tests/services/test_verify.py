@@ -8,13 +8,13 @@ from math import inf, nextafter
 import pytest
 import redis
 
-from btcts.auditing import Finding
+from btcts.domain.model import Candle, Tick
 from btcts.errors import ForeignKey
-from btcts.model import Candle, Tick
-from btcts.polling import Poller
+from btcts.providers.polling import Poller
 from btcts.providers.simulated import Simulated
-from btcts.services.collect import Collector, forever, once
-from btcts.services.verify import Verified, verify
+from btcts.services.collect.collector import Collector, forever, once
+from btcts.services.verify.comparison import Finding
+from btcts.services.verify.run import Verified, verify
 from btcts.store import Inspection, Store
 from clocks import FakeClock
 from oracle import KEPT

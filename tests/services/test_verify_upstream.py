@@ -13,13 +13,13 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btcts.domain.model import Candle, Candles, ProviderState, Span
 from btcts.errors import StoreError
-from btcts.model import Candle, Candles, ProviderState, Span
-from btcts.polling import Poller
 from btcts.providers import open_providers
+from btcts.providers.polling import Poller
 from btcts.providers.simulated import Simulated
-from btcts.services.collect import Collector, forever, once
-from btcts.services.verify import Upstream, Verified, verify
+from btcts.services.collect.collector import Collector, forever, once
+from btcts.services.verify.run import Upstream, Verified, verify
 from btcts.store import State, Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault

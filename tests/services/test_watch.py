@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from btcts.alerts.attempts import Refusal
-from btcts.alerts.judging import Alert, Standing
-from btcts.alerts.keeping import Keeper, Kept, Waiting
-from btcts.alerts.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told
-from btcts.alerts.rules import Level, Move, Rule
+from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
-from btcts.model import Candle, Tick
-from btcts.services.watch import Watch, forever, once
+from btcts.services.watch.attempts import Refusal
+from btcts.services.watch.journal import Keeper, Kept, Waiting
+from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told
+from btcts.services.watch.rules import Level, Move, Rule
+from btcts.services.watch.trigger import Alert, Standing
+from btcts.services.watch.watcher import Watch, forever, once
 from btcts.store import State, Store
 from clocks import FakeClock
 from series import HOUR, MINUTE, NOW, TICK, monitored, put

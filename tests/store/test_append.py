@@ -7,10 +7,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.clock import ServerClock
+from btcts.domain.clock import ServerClock
+from btcts.domain.layout import Layout
+from btcts.domain.model import PRICE_CEILING, Candle, Tick
 from btcts.errors import StoreError
-from btcts.layout import Layout
-from btcts.model import PRICE_CEILING, Candle, Tick
 from btcts.store import State, Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, monitored, put, samples, wave

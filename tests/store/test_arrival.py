@@ -4,8 +4,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.candles import combine, off_the_mark
-from btcts.model import Candle, Tick
+from btcts.domain.candles import combine, off_the_mark
+from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from series import COMPACTIONS, MINUTE, NOW, TICK, compactions, put, samples
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.candles import combine
-from btcts.model import Candle, Tick
+from btcts.domain.candles import combine
+from btcts.domain.model import Candle, Tick
 from btcts.store.condense import MOST_TICKS, condense
 from oracle import KEPT, buckets_of
 from series import HOUR, MINUTE, NOW, wave

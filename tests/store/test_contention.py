@@ -9,8 +9,8 @@ from itertools import chain
 import pytest
 import redis
 
+from btcts.domain.model import Candle, Tick
 from btcts.errors import Contended
-from btcts.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from oracle import KEPT, Observed, Oracle

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from btcts.domain.model import Candle, Tick
 from btcts.errors import StoreUnreachable
-from btcts.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from series import DAY, HOUR, MINUTE, NOW, TICK, assert_right, compactions, put, remembered, samples, wave

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from btcts.model import Candle, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from oracle import KEPT, Oracle

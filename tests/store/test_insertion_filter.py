@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from btcts.model import Candle, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.services.init_keys import init_keys
 from btcts.store import Store
 from clocks import FakeClock

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from btcts.domain.model import Tick
 from btcts.errors import ForeignKey
-from btcts.model import Tick
 from btcts.store import Store
 from clocks import FakeClock
 from series import COMPACTIONS, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from btcts.clock import ServerClock
+from btcts.domain.clock import ServerClock
+from btcts.domain.model import Candle, Tick
 from btcts.errors import Contended
-from btcts.model import Candle, Tick
 from btcts.store import Store
 from btcts.store.lease import holding
 from clocks import FakeClock

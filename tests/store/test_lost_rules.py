@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from btcts.model import Tick
+from btcts.domain.model import Tick
 from btcts.store import Store
 from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, assert_right, monitored, remembered, samples, wave
 from servers import Server

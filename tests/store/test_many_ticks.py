@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from btcts.model import Candle, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from btcts.store.condense import MOST_TICKS
 from oracle import Observed, Oracle

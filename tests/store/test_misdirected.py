@@ -12,9 +12,9 @@ from socket import create_connection, create_server
 import pytest
 import redis
 
-from btcts.clock import ServerClock
 from btcts.config import load
 from btcts.connect import CONNECT_TIMEOUT_S, connect
+from btcts.domain.clock import ServerClock
 from btcts.errors import StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
 from btcts.store import Store

@@ -3,8 +3,8 @@
 import pytest
 import redis
 
-from btcts.layout import RESOLUTIONS
-from btcts.model import Candle, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.store import State, Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, remembered, wave

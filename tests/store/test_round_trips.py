@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from btcts.clock import ServerClock
-from btcts.model import Candle, Span, Tick
+from btcts.domain.clock import ServerClock
+from btcts.domain.model import Candle, Span, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, monitored, wave

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from btcts.model import Candle, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from series import MINUTE, NOW, TICK, compactions, samples, wave
 

@@ -5,9 +5,9 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.model import REASONS, Gap, Lean, Pending, ProviderState, Tick
+from btcts.domain.model import REASONS, Gap, Lean, Pending, ProviderState, Tick
+from btcts.domain.untrusted import GENESIS_MS, LONGEST_TEXT
 from btcts.store import State, Store
-from btcts.untrusted import GENESIS_MS, LONGEST_TEXT
 from series import MINUTE, NOW
 
 THIS_MINUTE = NOW - NOW % MINUTE

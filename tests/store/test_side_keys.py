@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import pytest
 import redis
 
-from btcts.model import Candle, Gap, ProviderState, Tick
+from btcts.domain.model import Candle, Gap, ProviderState, Tick
+from btcts.domain.untrusted import DAY_MS, LONGEST_TEXT, MOST_NAMES
 from btcts.store import Fault, State, Store
 from btcts.store.state import LONGEST_WAIT_MS
-from btcts.untrusted import DAY_MS, LONGEST_TEXT, MOST_NAMES
 from clocks import FakeClock
 from series import COMPACTIONS, HOUR, MINUTE, NOW, compactions
 

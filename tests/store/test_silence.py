@@ -1,7 +1,7 @@
 """A feed that comes back after it was silent for longer than the window."""
 
-from btcts.layout import RESOLUTIONS
-from btcts.model import HOUR_MS, Tick
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.model import HOUR_MS, Tick
 from btcts.store import Store
 from clocks import FakeClock
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
-from btcts.model import Candle, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from clocks import FakeClock
 from oracle import KEPT, Observed, Oracle

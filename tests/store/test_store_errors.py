@@ -11,9 +11,9 @@ from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
 from btcts.connect import embedded_store
+from btcts.domain.model import Gap, Span, Tick
 from btcts.embedded import Embedded
 from btcts.errors import BtctsError, ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
-from btcts.model import Gap, Span, Tick
 from btcts.store import EMBEDDED, State, Store
 from btcts.store.explain import explain
 from clocks import FakeClock

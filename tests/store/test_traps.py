@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from btcts.model import Tick
+from btcts.domain.model import Tick
 from btcts.store import Store
 from clocks import FakeClock
 from oracle import KEPT

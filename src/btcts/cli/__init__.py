@@ -9,13 +9,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from btcts.cli import backfill, collect, config, demo, keys, prune, server, show, status, verify, watch
+from btcts import __version__
+from btcts.cli.commands import backfill, collect, config, demo, prune, server, show, status, verify, watch
+from btcts.cli.commands import init_keys as keys
 from btcts.cli.completion import lighten_when_completing
 from btcts.cli.help import Command, Group
 from btcts.cli.mistakes import explained
 from btcts.cli.output import complain, report_traceback
 from btcts.errors import BtctsError
-from btcts.version import __version__
 
 UNEXPECTED = 70
 """The exit code of a failure that nobody foresaw (EX_SOFTWARE in sysexits.h)."""

@@ -13,7 +13,7 @@ from typing import Any
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from btcts.cli.mistakes import has_no
-from btcts.nearest import did_you_mean
+from btcts.errors import did_you_mean
 
 WIDEST = 100
 """Longer lines are hard to read."""

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from btcts.cli.output import complain, emit
 from btcts.cli.screen import Screen
-from btcts.clock import Clock
+from btcts.domain.clock import Clock
 from btcts.errors import StoreError, StoreUnreachable
 from btcts.services.show import Sight, View
 
 if TYPE_CHECKING:
-    from btcts.render.live import Frames
+    from btcts.render.show.live import Frames
 
 News = SimpleQueue[View | Exception | signal.Signals]
 """What there is to react to; a signal handler may put into it at any time."""

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from btcts.nearest import did_you_mean
+from btcts.errors import did_you_mean
 
 SPELLINGS = {"1m": "minute", "1min": "minute", "60s": "minute", "1h": "hour", "60m": "hour", "60min": "hour"}
 """What others call our resolutions."""

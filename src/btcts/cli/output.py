@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 def tell(line: str, *, err: bool = False) -> None:
     """Print a line for people, on stdout or beside it."""
-    from btcts.foreign import mask_logins, plain  # not for commands that say nothing, such as a completion
+    from btcts.system.foreign import mask_logins, plain  # not for commands that say nothing, such as a completion
 
     typer.echo(plain(mask_logins(line)), err=err)
 
 
 def tell_page(page: str) -> None:
     """Print lines for people on stdout."""
-    from btcts.foreign import mask_logins, plain_page
+    from btcts.system.foreign import mask_logins, plain_page
 
     typer.echo(plain_page(mask_logins(page)))
 
@@ -40,7 +40,7 @@ def complain(line: str) -> None:
 
 def emit(document: str) -> None:
     """Print a document for programs: JSON, in which everything that is not ASCII is escaped, CSV or SVG."""
-    from btcts.foreign import plain_page
+    from btcts.system.foreign import plain_page
 
     typer.echo(plain_page(document.replace("\x7f", "\\u007f")))  # the one control character that JSON leaves as it is
 
@@ -68,7 +68,7 @@ def show_log() -> None:
 
 def _guard(report: str) -> str:
     """The report of a failure without what others may have put into it."""
-    from btcts.foreign import plain_page, redact
+    from btcts.system.foreign import plain_page, redact
 
     return plain_page(redact(report))
 

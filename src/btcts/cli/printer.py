@@ -40,7 +40,7 @@ class Printer(NamedTuple):
     def print(self, view: "View", *, height: int | None = None) -> None:
         """Print it, a chart `height` lines high, or write the picture."""
         if self.form in (Form.table, Form.chart):
-            from btcts.render.pages import print_page
+            from btcts.render.show.page import print_page
 
             console = self.console()
             print_page(self.page(view, console, height), console)
@@ -62,17 +62,17 @@ class Printer(NamedTuple):
     def page(self, view: "View", console: "Console", height: int | None = None) -> "Group":
         """The view for a terminal; a chart is `height` lines high."""
         if self.form is Form.chart:
-            from btcts.render.chart import chart_page
+            from btcts.render.chart.terminal import chart_page
 
             return chart_page(view, utc=self.utc, console=console, height=height)
-        from btcts.render.tables import overview_page, show_page
+        from btcts.render.show.tables import overview_page, show_page
 
         return (show_page if len(view.shown) == 1 else overview_page)(view, utc=self.utc, console=console)
 
     def text(self, view: "View") -> str:
         """The view for a program, or as a picture."""
         if self.form is Form.picture:
-            from btcts.render.picture import chart_svg
+            from btcts.render.chart.picture import chart_svg
 
             return chart_svg(view, utc=self.utc)
         from btcts.render import documents
@@ -86,7 +86,7 @@ class Printer(NamedTuple):
         """The size of what is no terminal."""
         if self.form is not Form.chart:
             return UNBOUNDED, UNBOUNDED
-        from btcts.render.chart import PIPE_HEIGHT, PIPE_WIDTH
+        from btcts.render.chart.terminal import PIPE_HEIGHT, PIPE_WIDTH
 
         return PIPE_WIDTH, PIPE_HEIGHT + 1  # a terminal keeps one for the prompt
 
@@ -108,6 +108,6 @@ def put(path: str, text: str) -> None:
         finally:
             draft.unlink(missing_ok=True)
     except OSError as exc:
-        from btcts.causes import describe
+        from btcts.system.causes import describe
 
         raise ConfigError(f"--svg {path} cannot be written ({describe(exc)}); name another file") from exc

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from btcts.causes import describe
 from btcts.config.homes import explained
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
 from btcts.config.textfile import read_text
-from btcts.errors import ConfigError
-from btcts.nearest import did_you_mean
+from btcts.errors import ConfigError, did_you_mean
+from btcts.system.causes import describe
 
 PROJECT_FILE = "btcts.toml"
 

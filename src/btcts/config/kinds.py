@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from btcts.config.urls import base_url, redis_address
 from btcts.config.values import Secret
-from btcts.nearest import did_you_mean
+from btcts.errors import did_you_mean
 
 QUOTES = "'\""
 """What an env file may leave around a value; no key contains them."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from btcts import durable
-from btcts.causes import describe
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
+from btcts.system import durable
+from btcts.system.causes import describe
 
 HEADER = """\
 # Settings of btcts. Remove the # before a setting to change it; `btcts config show` says what is in force.

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from btcts.causes import describe
 from btcts.config.kinds import QUOTES
 from btcts.config.table import Setting
 from btcts.config.textfile import read_text
-from btcts.errors import ConfigError
-from btcts.nearest import did_you_mean
+from btcts.errors import ConfigError, did_you_mean
+from btcts.system.causes import describe
 
 CONFIG_VARIABLE = "BTCTS_CONFIG"
 

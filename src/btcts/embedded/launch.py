@@ -12,7 +12,7 @@ from btcts.embedded.children import PASSED_ON, pick_environment
 from btcts.embedded.places import Places
 from btcts.embedded.wire import answers
 from btcts.errors import EmbeddedError
-from btcts.foreign import cite
+from btcts.system.foreign import cite
 
 LOG_LIMIT = 1 << 20
 """A log with more bytes than this becomes `redis.log.1` when a server starts."""

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts import durable
 from btcts.embedded.host import MOUNTS, identify_machine, is_local, is_same_machine
 from btcts.errors import EmbeddedError
-from btcts.foreign import plain
-from btcts.ownership import find_exposed, find_exposed_itself
+from btcts.system import durable
+from btcts.system.foreign import plain
+from btcts.system.ownership import find_exposed, find_exposed_itself
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""

@@ -11,12 +11,12 @@ from math import inf
 from pathlib import Path
 from typing import NoReturn
 
-from btcts.causes import describe
 from btcts.embedded.binaries import MODULE, Binaries, installed_in, on_path, recorded, remember, with_module
 from btcts.embedded.host import MOUNTS
 from btcts.embedded.places import Places, held, in_use
 from btcts.embedded.wire import answers, ask, listens
 from btcts.errors import EmbeddedError
+from btcts.system.causes import describe
 
 Say = Callable[[str], None]
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
-from btcts.clock import Clock
+from btcts.domain.clock import Clock
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Protocol
 
+from btcts.domain.model import Candles, Reading, Span, is_price
 from btcts.errors import ProviderError
-from btcts.foreign import cite, redact
-from btcts.model import Candles, Reading, Span, is_price
+from btcts.system.foreign import cite, redact
 
 GENESIS_MS = 1_231_006_505_000
 """The first block, 2009-01-03: no bitcoin was traded before, so an earlier time has the wrong unit."""

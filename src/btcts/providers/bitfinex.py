@@ -1,7 +1,7 @@
 """Bitfinex."""
 
+from btcts.domain.model import Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.model import Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS, parse_ms, parse_price, quoted, shape_of
 from btcts.providers.http import Answer, Api
 from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of

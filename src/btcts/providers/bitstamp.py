@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from btcts.domain.model import MINUTE_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.model import MINUTE_MS, Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS, parse_ms, parse_price, quoted, shape_of
 from btcts.providers.http import Answer, Api
 from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of

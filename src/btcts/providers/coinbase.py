@@ -1,6 +1,6 @@
 """Coinbase Exchange."""
 
-from btcts.model import Candles, Reading, Span
+from btcts.domain.model import Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS, iso, parse_iso_ms, parse_price, shape_of
 from btcts.providers.http import Api
 from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of

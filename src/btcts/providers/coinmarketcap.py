@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
-from btcts.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.providers.base import (
     LONGEST_WAIT_MS,
     iso,

@@ -1,7 +1,7 @@
 """Gemini."""
 
+from btcts.domain.model import HOUR_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.model import HOUR_MS, Candles, Reading, Span
 from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
 from btcts.providers.http import Answer, Api
 from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of, start_of

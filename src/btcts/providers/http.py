@@ -12,17 +12,17 @@ from typing import Any
 
 import httpx
 
-from btcts.causes import classify, describe
-from btcts.clock import Clock
+from btcts import __version__
+from btcts.domain.clock import Clock
 from btcts.errors import Problem, ProviderError, ProviderLimited
-from btcts.foreign import cite, conceal
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, read_float, read_whole
 from btcts.providers.deadlines import deadline
 from btcts.providers.proxies import choose_proxy
 from btcts.providers.routes import open_routes
 from btcts.providers.transport import LOCATION, Guarded, NoCookies
-from btcts.version import __version__
+from btcts.system.causes import classify, describe
+from btcts.system.foreign import cite, conceal
 
 MAX_BODY = 1_000_000
 """No answer that we ask for comes near this many bytes; a day of candles is about 100 kB."""

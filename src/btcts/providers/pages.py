@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from btcts.domain.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Candles, Span
 from btcts.errors import ProviderError
-from btcts.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Candles, Span
 from btcts.providers.base import SHAPE_ERRORS, UNBOUNDED_MS, iso, parse_amount, parse_ms, parse_price, quoted
 
 Minutes = dict[int, Candle | None]

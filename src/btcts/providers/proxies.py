@@ -13,7 +13,7 @@ from urllib.request import getproxies
 import httpx
 
 from btcts.errors import ConfigError
-from btcts.foreign import conceal_login
+from btcts.system.foreign import conceal_login
 
 _PROTOCOLS = {"http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5", "socks": "socks5"}
 """By the scheme of a proxy's URL. GNOME writes socks://; every SOCKS5 proxy is left to resolve host names itself."""

@@ -11,12 +11,12 @@ import httpcore
 import httpx
 from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBackend, which takes no socket
 
-from btcts.causes import describe
-from btcts.dialing import Dialer
 from btcts.errors import ConfigError
-from btcts.foreign import cite
 from btcts.providers.deadlines import Stream, limit_wait
 from btcts.providers.proxies import Proxy, choose_proxy
+from btcts.system.causes import describe
+from btcts.system.dialing import Dialer
+from btcts.system.foreign import cite
 
 _LONGEST_S = 60.0
 """The time limit of a connection where none is given."""

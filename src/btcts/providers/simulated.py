@@ -2,8 +2,8 @@
 
 import math
 
-from btcts.clock import Clock
-from btcts.model import MINUTE_MS, Candle, Candles, Reading, Span
+from btcts.domain.clock import Clock
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS
 from btcts.providers.pages import closed_part
 

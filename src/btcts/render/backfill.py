@@ -1,4 +1,4 @@
-"""What a backfill is about to do and what it has done: lines for people, or JSON as `schemas/backfill.json` says."""
+"""The plan and the outcome of a backfill: lines for people, or JSON as `docs/schemas/backfill.json` says."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from btcts.backfilling import Plan
-from btcts.cycle import Waiting
-from btcts.foreign import plain
-from btcts.layout import MARKET
-from btcts.model import MINUTE_MS, Span
+from btcts.domain.layout import MARKET
+from btcts.domain.model import MINUTE_MS, Span, Waiting
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import counted
 from btcts.render.reasons import list_reasons
 from btcts.render.times import iso, moment
-from btcts.services.backfill import Chunk, Summary
+from btcts.services.backfill.plan import Plan
+from btcts.services.backfill.run import Chunk, Summary
+from btcts.system.foreign import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

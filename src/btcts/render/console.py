@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from btcts.foreign import plain_page
+from btcts.system.foreign import plain_page
 
 
 class PlainConsole(Console):

@@ -1,4 +1,4 @@
-"""JSON and CSV for programs; `schemas/` describes the JSON of `show` field by field.
+"""JSON and CSV for programs; `docs/schemas/` describes the JSON of `show` field by field.
 
 A JSON document stands on one line, so that several make a stream. Prices are written as they are stored: with the
 fewest digits that read back as the same number. No text ends in a line end; printing adds it. What is worked out is
@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from btcts.layout import MARKET
-from btcts.model import MINUTE_MS, Slot
-from btcts.moves import SPANS, Move, day_range, move
+from btcts.domain.layout import MARKET
+from btcts.domain.model import MINUTE_MS, Slot
+from btcts.domain.moves import SPANS, Move, day_range, move
+from btcts.domain.volatility import Range, Volatility, volatility
 from btcts.render.times import iso
 from btcts.services.show import Shown, View
-from btcts.volatility import Range, Volatility, volatility
 
 SCHEMA = 1
 """The version of the JSON documents; raised when a field goes away or changes its meaning."""
@@ -26,13 +26,13 @@ SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", 
 
 
 def show_json(view: View) -> str:
-    """The slots of one resolution, as `schemas/show.json` says."""
+    """The slots of one resolution, as `docs/schemas/show.json` says."""
     (shown,) = view.shown
     return _json(_head(view) | {"resolution": shown.resolution.name} | _resolution(shown))
 
 
 def overview_json(view: View) -> str:
-    """The slots of every resolution, as `schemas/overview.json` says."""
+    """The slots of every resolution, as `docs/schemas/overview.json` says."""
     resolutions = {each.resolution.name: _resolution(each) for each in view.shown}
     return _json(_head(view) | _moves(view) | {"resolutions": resolutions})
 

@@ -1,16 +1,16 @@
-"""What `prune` removed, or would: lines for people, or JSON as `schemas/prune.json` says."""
+"""What `prune` removed, or would: lines for people, or JSON as `docs/schemas/prune.json` says."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from btcts.foreign import plain
-from btcts.layout import MARKET
+from btcts.domain.layout import MARKET
 from btcts.render.documents import SCHEMA
-from btcts.render.findings import END_OF_CALENDAR_MS
 from btcts.render.times import iso
+from btcts.render.verify import END_OF_CALENDAR_MS
 from btcts.services.prune import Pruned
 from btcts.store import Excess
+from btcts.system.foreign import plain
 
 
 def prune_text(pruned: Pruned, *, dry_run: bool) -> str:

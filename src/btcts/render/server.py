@@ -1,10 +1,10 @@
-"""The embedded Redis as it is seen from outside: lines for people, or JSON as `schemas/server-status.json` says."""
+"""The embedded Redis from outside: lines for people, or JSON as `docs/schemas/server-status.json` says."""
 
 import json
 
 from btcts.embedded import Status
-from btcts.foreign import plain
 from btcts.render.documents import SCHEMA
+from btcts.system.foreign import plain
 
 
 def server_text(status: Status) -> str:

@@ -1,19 +1,19 @@
-"""The status of a store: a page of plain text for people, and JSON as `schemas/status.json` says for programs."""
+"""The status of a store: a page of plain text for people, and JSON as `docs/schemas/status.json` says for programs."""
 
 import json
 from collections.abc import Iterable, Iterator
 from textwrap import TextWrapper
 from typing import Any
 
-from btcts.foreign import plain
-from btcts.layout import MARKET
-from btcts.model import ProviderState
+from btcts.domain.layout import MARKET
+from btcts.domain.model import ProviderState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import counted, decimals, duration, price
 from btcts.render.times import stamp
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
+from btcts.system.foreign import plain
 
 UNKNOWN = "unknown"
 KIBIBYTE = 1024

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from btcts.clock import Clock, next_beat
+from btcts.domain.clock import Clock, next_beat
+from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
+from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
-from btcts.layout import RESOLUTIONS, Resolution, can_be_true, window
-from btcts.model import MINUTE_MS, Slot, Span, Tick, is_price
 
 if TYPE_CHECKING:
     from btcts.store import Store

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from btcts import pacing
-from btcts.candle_agreement import Reach
-from btcts.layout import FUTURE_SLACK_MS, can_be_true, window
-from btcts.model import LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.candle_agreement import Reach
+from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
+from btcts.domain.model import LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.skew import MAX_SKEW_MS
+from btcts.providers import pacing
 from btcts.providers.base import iso
-from btcts.skew import MAX_SKEW_MS
 
 if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, Snapshot, State, Store

@@ -6,12 +6,11 @@ from typing import Self
 
 from redis import Redis
 
-from btcts.candles import off_the_mark
-from btcts.clock import Clock, StoppedClock
-from btcts.errors import ConfigError, ForeignKey, StoreError
-from btcts.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
-from btcts.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
-from btcts.nearest import did_you_mean
+from btcts.domain.candles import off_the_mark
+from btcts.domain.clock import Clock, StoppedClock
+from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
+from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
+from btcts.errors import ConfigError, ForeignKey, StoreError, did_you_mean
 from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection

@@ -10,10 +10,10 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from btcts.candles import combine
+from btcts.domain.candles import combine
+from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
+from btcts.domain.model import Candle, Tick
 from btcts.errors import StoreError
-from btcts.layout import FUTURE_SLACK_MS, HOUR
-from btcts.model import Candle, Tick
 from btcts.store import lease
 from btcts.store.link import Link
 from btcts.store.plan import UNFINISHED

@@ -6,8 +6,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from btcts.layout import Layout
-from btcts.model import Tick
+from btcts.domain.layout import Layout
+from btcts.domain.model import Tick
 from btcts.store.carried import CARRIED_FIELD, find_known
 from btcts.store.check import Inspection
 from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of

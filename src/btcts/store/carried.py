@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from functools import partial
 
-from btcts.layout import Compaction, Layout
+from btcts.domain.layout import Compaction, Layout
+from btcts.domain.untrusted import GENESIS_MS, Unreadable, excerpt, parse_json, read_fields, read_int, read_list
 from btcts.store.link import Command
-from btcts.untrusted import GENESIS_MS, Unreadable, excerpt, parse_json, read_fields, read_int, read_list
 
 CARRIED_FIELD = "carried"
 CARRIED_UNTIL_FIELD = "carried_until_ms"

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Compaction, Definition, Layout
-from btcts.model import Gap, Tick
+from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Compaction, Definition, Layout
+from btcts.domain.model import Gap, Tick
+from btcts.domain.untrusted import Unreadable, excerpt, parse_json, read_int
 from btcts.store import carried, gaps, lease, state
 from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Link, is_missing, is_wrong_type, now_of
 from btcts.store.state import State
-from btcts.untrusted import Unreadable, excerpt, parse_json, read_int
 
 Rule = tuple[int, str, int]
 """The bucket in ms, the aggregator, and the alignment in ms of a compaction rule."""

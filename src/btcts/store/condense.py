@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from btcts.candles import CANDLE_OFFSETS_MS, minute_of, settled_stamp
-from btcts.layout import HOUR
-from btcts.model import Tick
+from btcts.domain.candles import CANDLE_OFFSETS_MS, minute_of, settled_stamp
+from btcts.domain.layout import HOUR
+from btcts.domain.model import Tick
 
 MOST_TICKS = 20_000
 """So many are kept as they are: more than a price each 10 s and a candle each minute come to. Writing 98 000 ticks

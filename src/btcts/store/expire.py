@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from btcts.layout import Compaction, Layout
+from btcts.domain.layout import Compaction, Layout
 from btcts.store.link import Command, Link, now_of
 
 SWEPT_FIELD = "swept_ms"

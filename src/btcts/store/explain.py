@@ -16,9 +16,9 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from btcts.causes import LONGEST, describe, find_certificate_fault
 from btcts.errors import ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
-from btcts.foreign import cite
+from btcts.system.causes import LONGEST, describe, find_certificate_fault
+from btcts.system.foreign import cite
 
 TCP, TLS, UNIX = "tcp", "tls", "unix"
 """The transports: what to do about a silence depends on them."""

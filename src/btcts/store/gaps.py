@@ -9,9 +9,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.model import LOOKS, MINUTE_MS, REASONS, Gap
-from btcts.store.link import FIELDS_AT_ONCE, Link
-from btcts.untrusted import (
+from btcts.domain.model import LOOKS, MINUTE_MS, REASONS, Gap
+from btcts.domain.untrusted import (
     DAY_MS,
     GENESIS_MS,
     Reader,
@@ -23,6 +22,7 @@ from btcts.untrusted import (
     read_int,
     read_names,
 )
+from btcts.store.link import FIELDS_AT_ONCE, Link
 
 LONGEST_MINUTE = 15
 """Digits of a time in ms, and some more."""

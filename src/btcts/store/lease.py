@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from btcts.domain.untrusted import Unreadable, excerpt
 from btcts.store.link import Link, now_of
-from btcts.untrusted import Unreadable, excerpt
 
 LEASE_FIELD = "rebuild_until_ms"
 LEASE_MS = 2_000

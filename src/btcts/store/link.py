@@ -10,8 +10,8 @@ from redis.client import Pipeline
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import RedisError, ResponseError, WatchError
 
-from btcts.clock import Clock
-from btcts.layout import Layout
+from btcts.domain.clock import Clock
+from btcts.domain.layout import Layout
 from btcts.store.explain import TCP, TLS, UNIX, explain, lacks_command
 
 Command = tuple[Any, ...]

@@ -8,10 +8,10 @@ looks no different.
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from btcts.candles import combine, settled_stamp
+from btcts.domain.candles import combine, settled_stamp
+from btcts.domain.layout import FUTURE_SLACK_MS, HOUR, TICK_RETENTION_MS, Compaction, Layout, window
+from btcts.domain.model import Candle, Span, Tick, is_price
 from btcts.errors import StoreError
-from btcts.layout import FUTURE_SLACK_MS, HOUR, TICK_RETENTION_MS, Compaction, Layout, window
-from btcts.model import Candle, Span, Tick, is_price
 from btcts.store.condense import condense
 
 UNFINISHED = "the candle of a minute that is not over was refused; check the clocks"

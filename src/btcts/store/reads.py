@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from btcts.candles import CANDLE_OFFSETS_MS, minute_of, settled_stamp
-from btcts.layout import AGGREGATORS, Layout, Resolution
-from btcts.model import MINUTE_MS, Gap, Slot, Span, Tick
+from btcts.domain.candles import CANDLE_OFFSETS_MS, minute_of, settled_stamp
+from btcts.domain.layout import AGGREGATORS, Layout, Resolution
+from btcts.domain.model import MINUTE_MS, Gap, Slot, Span, Tick
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Command, Link, now_of
 from btcts.store.state import State, parse

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
 
+from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Definition, Layout
+from btcts.domain.model import Candle, Tick
+from btcts.domain.untrusted import Unreadable
 from btcts.errors import BtctsError, Contended
-from btcts.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Definition, Layout
-from btcts.model import Candle, Tick
 from btcts.store import carried, lease
 from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import Rule, series_of
@@ -24,7 +25,6 @@ from btcts.store.explain import explain
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Command, Link, is_missing, now_of
 from btcts.store.plan import Found, Plan, Samples, plan
-from btcts.untrusted import Unreadable
 
 ATTEMPTS = 30
 """How often a rebuild starts again when another writer was faster, which its lease makes rare."""

@@ -11,9 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.model import PRICE_CEILING, Lean, Pending, ProviderState, Tick
-from btcts.store.link import Link
-from btcts.untrusted import (
+from btcts.domain.model import PRICE_CEILING, Lean, Pending, ProviderState, Tick
+from btcts.domain.untrusted import (
     DAY_MS,
     END_MS,
     GENESIS_MS,
@@ -36,6 +35,7 @@ from btcts.untrusted import (
     read_text,
     read_tick,
 )
+from btcts.store.link import Link
 
 PROVIDER_PREFIX = "provider:"
 

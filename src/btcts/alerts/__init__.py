@@ -1,1 +1,0 @@
-"""Alerts: rules about the price, what they come to, and how it reaches people, at least once."""

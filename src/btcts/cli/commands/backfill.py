@@ -1,0 +1,214 @@
+"""`btcts backfill`."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from btcts.cli.common import Common, ProviderOption, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.moments import Moment, hours_ago, moment
+from btcts.cli.output import complain, emit, open_console, tell, tell_page
+from btcts.errors import ConfigError, ProviderError
+
+if TYPE_CHECKING:
+    from btcts.services.backfill.plan import Plan, Wish
+    from btcts.services.backfill.run import Chunk, Summary
+    from btcts.store import Store
+
+INTERRUPTED = 130
+"""The exit code that shells give to what was ended by Ctrl-C."""
+
+MOST_HOURS = 1_000_000
+"""Longer than there will have been bitcoin for; what lies before the window is left out and counted anyway."""
+
+
+@with_common_options
+def backfill(
+    *,
+    hours: Annotated[int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="The last N hours.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="From then on: ISO 8601 (local unless it says otherwise), 2h (ago) or newest."
+        ),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Up to then (default: now).")] = None,
+    provider: ProviderOption = None,
+    file: Annotated[
+        str | None,
+        typer.Option(metavar="CSV", help="Take candles of one minute from this file, or - for stdin; ask nobody."),
+    ] = None,
+    minutes: Annotated[
+        bool, typer.Option("--minutes", help="Each row of the file is about one minute, however far apart they lie.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace all ticks of the minutes, settled or not: removes a bad price.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; ask nobody.")] = False,
+    format: Annotated[LineFormat, typer.Option(help="What is printed for each part.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Settle minutes from the candles of the providers, or of a file.
+
+    Examples:
+      btcts backfill
+      btcts backfill --since 2h --overwrite
+      btcts backfill --file day.csv --dry-run
+      btcts backfill --file 2018.csv --until 2018-04-05T12:00Z
+
+    Each part is stored at once: interrupted and repeated it goes on where it was. A file has the columns
+    timestamp,open,high,low,close and perhaps volume, its times to the minute, in UTC unless they say otherwise. A few
+    rows on full hours may be candles of an hour or a day: say --minutes if they are not. Where a store has old prices
+    alone, the day up to the last of them is kept: btcts show hour --at newest.
+    """
+    if hours is not None and not (since is None and until is None):
+        raise ConfigError(f"--hours {hours} does not go with --since and --until; say one or the other")
+    if file is not None and provider:
+        raise ConfigError(f"--file {file} does not go with --provider {provider[0]}; say one or the other")
+    if minutes and file is None:
+        raise ConfigError("--minutes says what the rows of a file are about; name it by --file")
+    if overwrite and (hours, since, file) == (None, None, None):
+        raise ConfigError("--overwrite replaces what is stored: say of when, by --hours, --since or --file")
+    asked = _Asked(
+        since=moment("--since", since) if hours is None else hours_ago(hours),
+        until=moment("--until", until),
+        overwrite=overwrite,
+        minutes=minutes,
+        dry_run=dry_run,
+    )
+    if file is None:
+        code = _from_providers(asked, provider or None, format, common)
+    else:
+        code = _from_file(asked, file, format, common)
+    raise typer.Exit(code)
+
+
+class _Asked(NamedTuple):
+    """The options that choose minutes, and whether anything is to happen to them."""
+
+    since: Moment | None
+    until: Moment | None
+    overwrite: bool
+    minutes: bool
+    dry_run: bool
+
+    def of(self, store: "Store") -> "Wish":
+        """The same by the clock of the store."""
+        from btcts.services.backfill.plan import Wish
+
+        return Wish(
+            since_ms=self.since.of(store) if self.since else None,
+            until_ms=self.until.of(store) if self.until else None,
+            overwrite=self.overwrite,
+            minutes=self.minutes,
+        )
+
+
+def _from_providers(asked: _Asked, names: list[str] | None, format: LineFormat, common: Common) -> int:
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.providers import Endpoint, open_providers
+    from btcts.providers.polling import Poller
+    from btcts.services.backfill.plan import plan_of_providers
+    from btcts.services.backfill.run import from_providers
+
+    settings = common(collect__providers=names)
+    clock = ServerClock()
+    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    with (
+        connect(settings, clock=clock, writes=not asked.dry_run, say=common.say) as store,
+        open_providers(settings.collect.providers, endpoints, clock=clock) as providers,
+        Poller(providers) as poller,
+    ):
+        plan = plan_of_providers(store, providers, asked.of(store))
+        if asked.dry_run:
+            return _foretell(plan, format)
+        chunks = from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
+        return _carry_out(plan, chunks, format, common)
+
+
+def _from_file(asked: _Asked, path: str, format: LineFormat, common: Common) -> int:
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.services.backfill.candle_csv import opened
+    from btcts.services.backfill.plan import plan_of_file
+    from btcts.services.backfill.run import from_file
+
+    with (
+        opened(path, sys.stdin.buffer) as source,
+        connect(common(), clock=ServerClock(), writes=not asked.dry_run, say=common.say) as store,
+    ):
+        plan = plan_of_file(store, source, asked.of(store))
+        return _foretell(plan, format) if asked.dry_run else _carry_out(plan, from_file(plan, store), format, common)
+
+
+def _foretell(plan: "Plan", format: LineFormat) -> int:
+    """Print what would be done; the exit code."""
+    from btcts.render import backfill as render
+
+    if format is LineFormat.json:
+        emit(render.plan_json(plan))
+    else:
+        tell_page("\n".join(render.plan_lines(plan)))
+    return 0
+
+
+def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, common: Common) -> int:
+    """Do it, print what comes of it, and at last the sum of it; the exit code."""
+    from btcts.services.backfill.run import summed
+
+    done: list[Chunk] = []
+    interrupted = False
+    try:
+        with _shown(plan, format, common) as show:
+            for chunk in chunks:
+                done.append(chunk)
+                show(chunk)
+    except KeyboardInterrupt:
+        interrupted = True
+    summary = summed(plan, done)
+    _conclude(plan, summary, format, common, interrupted=interrupted)
+    if interrupted:
+        return INTERRUPTED
+    return ProviderError.exit_code if summary.in_vain else 0
+
+
+@contextmanager
+def _shown(plan: "Plan", format: LineFormat, common: Common) -> Iterator[Callable[["Chunk"], None]]:
+    """How each chunk is shown: as JSON, not at all, by a bar on a terminal, else as a line."""
+    from btcts.render import backfill as render
+
+    if format is LineFormat.json:
+        yield lambda chunk: emit(render.chunk_json(chunk))
+    elif common.quiet:
+        yield lambda chunk: None
+    else:
+        for line in render.head_lines(plan):
+            tell(line)
+        if common.verbose or not _on_terminal():
+            yield lambda chunk: tell(render.chunk_line(chunk))
+        else:
+            with render.progress_bar(plan, open_console(stderr=True, no_color=common.no_color)) as move:
+                yield move
+
+
+def _on_terminal() -> bool:
+    """Whether somebody sees a bar that moves."""
+    return sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _conclude(plan: "Plan", summary: "Summary", format: LineFormat, common: Common, *, interrupted: bool) -> None:
+    """Print the sum; where it is about a failure, on stderr."""
+    from btcts.render import backfill as render
+
+    if format is LineFormat.json:
+        emit(render.summary_json(plan, summary, interrupted=interrupted))
+        return
+    failure = interrupted or summary.in_vain
+    if failure or not common.quiet:
+        for line in render.summary_lines(plan, summary, interrupted=interrupted):
+            (complain if failure else tell)(line)

@@ -1,0 +1,172 @@
+"""`btcts collect`."""
+
+import gc
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.common import Common, ProviderOption, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell, tell_on
+from btcts.cli.stopping import stopped_by_signals
+from btcts.errors import ConfigError, ProviderError, StoreError
+
+if TYPE_CHECKING:
+    from btcts.config import Settings
+    from btcts.domain.clock import ServerClock
+    from btcts.providers.base import Provider
+    from btcts.services.collect.collector import Collector
+    from btcts.services.collect.cycle import Cycle
+
+
+@with_common_options
+def collect(
+    *,
+    once: Annotated[
+        bool | None, typer.Option("--once/--forever", help="One cycle, or aligned cycles until SIGINT or SIGTERM.")
+    ] = None,
+    interval: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds between cycles of --forever (default: 10).")
+    ] = None,
+    jitter: Annotated[
+        float, typer.Option(metavar="S", min=0, max=45, help="Start --once up to so many seconds late, by chance.")
+    ] = 0,
+    provider: ProviderOption = None,
+    format: Annotated[LineFormat, typer.Option(help="What is printed for each cycle.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Fetch the price, store it, and fill what was missed.
+
+    Examples:
+      btcts collect --once
+      btcts collect --once --provider kraken --provider coinbase
+      btcts collect --forever --interval 5
+      * * * * * btcts collect --once --jitter 10      (a line for cron)
+
+    What was missed is filled at once: the candles of the last 24 hours with the first cycle, later those of the
+    minutes between two runs. A price that cannot reach Redis waits on the disk. --once is silent without a terminal
+    unless something failed, and exits with 0 stored, 3 no Redis, 4 no price.
+    """
+    if once is None:
+        raise ConfigError("collect does one cycle or many: say --once or --forever")
+    if once and interval is not None:
+        raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
+    if not once and jitter:
+        raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever begins at a moment of its own by itself")
+    settings = common(collect__interval_s=interval, collect__providers=provider or None)
+    code = _once(settings, common, format, jitter) if once else _forever(settings, common, format)
+    raise typer.Exit(code)
+
+
+def _once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> int:
+    from btcts.services.collect.collector import once
+
+    stop = threading.Event()
+    stop.wait(_chance(jitter))
+    with _collector(settings, common, stop, cadence_s=None) as (collector, _):
+        cycle = once(collector)
+    wrong = bool(cycle.problem)
+    if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
+        _print(cycle, format, failed=wrong, verbose=common.verbose)
+    return _exit_code(cycle)
+
+
+def _exit_code(cycle: "Cycle") -> int:
+    """By the live price: stored, or nobody was due; agreed on but not stored; not even agreed on."""
+    if cycle.stored or cycle.idle:
+        return 0
+    nobody_asked = cycle.waiting and not cycle.refused
+    return StoreError.exit_code if cycle.members or nobody_asked else ProviderError.exit_code
+
+
+def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
+    from btcts.render.collect import cycle_line  # noqa: F401 - for it may be too late when the machine is short of something
+    from btcts.services.collect.collector import forever
+
+    gc.enable()
+    stop = threading.Event()
+    interval_s = settings.collect.interval_s
+    with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stopped_by_signals(stop):
+        phase_s = _chance(interval_s)
+        for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
+            if cycle.problem or not common.quiet:
+                with suppress(MemoryError):
+                    tell_on(_line(cycle, format, verbose=common.verbose))
+    return 0
+
+
+def _chance(limit: float) -> float:
+    """A number from 0 to `limit`."""
+    import random  # no other command needs it
+
+    return random.uniform(0, limit)
+
+
+@contextmanager
+def _collector(
+    settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
+) -> Iterator[tuple["Collector", "ServerClock"]]:
+    """A collector on the store and the providers that the settings name, and its clock."""
+    from btcts.connect import connect, find_spool_folders, memory_file
+    from btcts.domain.clock import ServerClock
+    from btcts.providers import Endpoint, open_providers
+    from btcts.providers.polling import Poller
+    from btcts.services.collect.collector import Collector
+    from btcts.services.collect.memory import Memory
+    from btcts.services.collect.spool import open_spool
+    from btcts.system.deadline import Deadline
+
+    clock = ServerClock(stop)
+    deadline = Deadline() if cadence_s is None else None
+    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    api_key = settings.api_key.reveal() if settings.api_key else None
+    with (
+        connect(settings, clock=clock, writes=True, say=common.say, deadline=deadline) as store,
+        open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
+        Poller(providers) as poller,
+    ):
+        if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
+            _warn_of_quorum(settings.collect.quorum, providers, common)
+        collector = Collector(
+            store,
+            poller,
+            clock,
+            cadence_s=cadence_s,
+            quorum=settings.collect.quorum,
+            salt=round(_chance(2**32)),
+            spool=open_spool(find_spool_folders(settings)),
+            memory=Memory(memory_file(settings), now_ms=clock.now_ms()),
+            deadline=deadline or Deadline(),
+        )
+        yield collector, clock
+
+
+def _warn_of_quorum(quorum: int, providers: "Sequence[Provider]", common: Common) -> None:
+    """Say where a quorum is more than the providers whose candles reach back through the whole window."""
+    from btcts.services.collect.collector import find_full_reach
+
+    reaching = find_full_reach(providers)
+    if quorum > len(reaching) and any(provider.reach_ms for provider in providers):
+        names = ", ".join(reaching) or "none"
+        common.say(
+            f"collect.quorum = {quorum}, but the candles of only {len(reaching)} providers reach back 25 hours "
+            f"({names}): older minutes stay unsettled; lower it, or add providers"
+        )
+
+
+def _print(cycle: "Cycle", format: LineFormat, *, failed: bool, verbose: bool) -> None:
+    """Print a cycle, the line of one that failed on stderr."""
+    if format is LineFormat.json:
+        emit(_line(cycle, format, verbose=verbose))
+    else:
+        tell(_line(cycle, format, verbose=verbose), err=failed)
+
+
+def _line(cycle: "Cycle", format: LineFormat, *, verbose: bool) -> str:
+    from btcts.render.collect import cycle_json, cycle_line
+
+    return cycle_json(cycle) if format is LineFormat.json else cycle_line(cycle, utc=False, verbose=verbose)

@@ -1,0 +1,117 @@
+"""`btcts config`."""
+
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.help import Command, Group
+from btcts.cli.output import emit, tell
+from btcts.errors import ConfigError
+
+
+class SettingsFormat(StrEnum):
+    """How settings are printed."""
+
+    table = "table"
+    json = "json"
+
+
+app = typer.Typer(cls=Group, rich_markup_mode=None)
+
+
+@app.callback()
+def config() -> None:
+    """The settings in force, and the files they come from.
+
+    Examples:
+      btcts config show
+      btcts config init
+      BTCTS_COLLECT_PROVIDERS=kraken btcts config show
+      REDIS_URL=redis://192.0.2.7:6379/0 btcts config show
+
+    A flag beats the environment, that beats btcts.toml in this folder, that beats the file of the user, which
+    `btcts config init` writes: every setting with its variable and its default. A Redis that is named takes the
+    place of the embedded one; the next collect fills it with the last 24 hours.
+    """
+
+
+@app.command(cls=Command)
+@with_common_options
+def show(
+    *,
+    format: Annotated[SettingsFormat, typer.Option(help="How they are printed.")] = SettingsFormat.table,
+    common: Common,
+) -> None:
+    """Print every setting in force and where it came from.
+
+    Examples:
+      btcts config show
+      REDIS_HOST=redis btcts config show --format json
+
+    embedded.data_dir is where the embedded Redis and unsent prices are kept. Secrets are masked.
+    """
+    from btcts.render.config import settings_json, settings_table
+
+    settings = common()
+    if format is SettingsFormat.json:
+        emit(settings_json(settings, time.time_ns() // 1_000_000))
+    else:
+        settings_table(settings, common.console())
+
+
+@app.command(cls=Command)
+@with_common_options
+def init(
+    *,
+    path: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it here (default: the user's file, or the one that is named)."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file that is there.")] = False,
+    common: Common,
+) -> None:
+    """Write a file with every setting, commented out at its default.
+
+    Examples:
+      btcts config init
+      btcts config init --path btcts.toml
+    """
+    from btcts.config import config_files, table
+    from btcts.config.sample import commented_file, write_file
+    from btcts.providers import default_endpoints
+
+    default = config_files(os.environ, config_path=common.config)[-1]
+    if path is None and not default.trusted:
+        raise ConfigError("the home folder of the user is not known; set HOME, or name the file with --path")
+    target = path or default.path
+    rows = table(default_endpoints())
+    write_file(target, commented_file(rows.values()), overwrite=force)
+    common.say(f"wrote {target}")
+
+
+@app.command(cls=Command)
+@with_common_options
+def path(*, common: Common) -> None:
+    """Print the files that are looked at, the one that counts most first.
+
+    Examples:
+      btcts config path
+    """
+    from btcts.config import config_files
+
+    for file in config_files(os.environ, config_path=common.config):
+        tell(f"{file.path}  {_presence(file.path)}")
+
+
+def _presence(file: Path) -> str:
+    try:
+        return "present" if file.exists() else "absent"
+    except OSError as exc:
+        from btcts.system.causes import describe
+
+        return f"not to be read ({describe(exc)})"

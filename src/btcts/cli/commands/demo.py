@@ -1,0 +1,136 @@
+"""`btcts demo`."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.output import emit, tell, tell_page
+from btcts.cli.printer import Form, Printer, put
+from btcts.cli.stopping import ended_by_signals
+from btcts.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+    from btcts.domain.clock import Clock
+    from btcts.services.show import View
+    from btcts.store import Store
+
+SCREENS = (
+    ("btcts show", Form.table, None),
+    ("btcts show 15min", Form.table, "15min"),
+    ("btcts show hour --chart", Form.chart, "hour"),
+)
+"""What is shown: the command, its form and its resolution."""
+
+CHART_HEIGHT = 20
+"""Lines of the chart, so that it does not push the tables off the screen."""
+
+NEXT = """
+These prices were simulated. For true ones:
+  btcts collect --once        fetch the price and the candles of the last 24 hours
+  btcts collect --forever     keep them fresh
+  btcts show --watch          follow them"""
+
+
+@with_common_options
+def demo(
+    *,
+    svg: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw the terminal there too, as a picture; - for stdout alone.")
+    ] = None,
+    common: Common,
+) -> None:
+    """See all of it on simulated prices; nothing is left behind.
+
+    Examples:
+      btcts demo
+      btcts demo --svg terminal.svg
+    """
+    from btcts.domain.clock import ServerClock
+    from btcts.providers import DEFAULTS, open_providers
+    from btcts.providers.polling import Poller
+    from btcts.render.collect import cycle_line
+    from btcts.services.collect.collector import Collector, once
+
+    _refuse_early(svg, common)
+    clock = ServerClock()
+    with (
+        _throw_away_store(clock, common) as store,
+        open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
+        Poller(providers) as poller,
+    ):
+        cycle = once(Collector(store, poller, clock, cadence_s=None))
+        tell(f"collected: {cycle_line(cycle, utc=False)}", err=svg == "-")
+        views = _views(store)
+    if svg == "-":
+        emit(_picture(views, common))
+        return
+    _print(views, common)
+    if svg is not None:
+        put(svg, _picture(views, common))
+        common.say(f"the picture is in {svg}")
+    tell_page(NEXT)
+
+
+def _refuse_early(svg: str | None, common: Common) -> None:
+    """Refuse what the demo cannot use before it runs."""
+    if common.redis:
+        raise ConfigError("demo runs a Redis of its own and throws it away; drop --redis")
+    if svg not in (None, "-") and not _writable(Path(svg)):
+        raise ConfigError(f"--svg {svg} cannot be written; name a file in a folder that is there and yours")
+
+
+def _writable(file: Path) -> bool:
+    """Whether it can be made, or written to where it is there; a pipe stands in a folder that need not be ours."""
+    return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
+
+
+def _views(store: "Store") -> list["View"]:
+    """What the screens show."""
+    from btcts.services.show import show
+
+    return [show(store, [name] if name else []) for _, _, name in SCREENS]
+
+
+def _print(views: list["View"], common: Common) -> None:
+    """Each view under the command that shows it."""
+    for (command, form, _), view in zip(SCREENS, views, strict=True):
+        tell_page(f"\n$ {command}")
+        Printer(form, False, common).print(view, height=CHART_HEIGHT)
+
+
+def _picture(views: list["View"], common: Common) -> str:
+    """The terminal with all of them."""
+    from btcts.render.demo import terminal_svg
+
+    def page(form: Form, view: "View") -> Callable[["Console"], "Group"]:
+        return lambda console: Printer(form, True, common).page(view, console, CHART_HEIGHT)
+
+    pages = [(command, page(form, view)) for (command, form, _), view in zip(SCREENS, views, strict=True)]
+    return terminal_svg(pages, title="btcts demo")
+
+
+@contextmanager
+def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
+    """A store on a redis-server of its own that ends, with its files, when this does."""
+    import tempfile
+
+    from btcts.connect import embedded_store
+    from btcts.embedded import Embedded
+
+    server = common.embedded(runs=True)
+    binaries = server.find() or server.install(common.say)
+    with ended_by_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
+        throw_away = Embedded(Path(folder), redis_server=binaries.server)
+        try:
+            throw_away.ensure(lambda line: None)  # that it starts and where its data are is of no interest
+            with embedded_store(throw_away, clock=clock) as store:
+                yield store
+        finally:
+            throw_away.discard()

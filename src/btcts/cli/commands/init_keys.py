@@ -1,0 +1,42 @@
+"""`btcts init-keys`."""
+
+from typing import Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell_page
+
+
+@with_common_options
+def init_keys(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Derive every series anew from the ticks.")] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Rename keys that have our names but are not ours, and go on.")
+    ] = False,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Make Redis match the layout: create, alter, repair.
+
+    Examples:
+      btcts init-keys --dry-run
+      btcts init-keys
+      btcts init-keys --redis redis://192.0.2.7:6379/0
+
+    No bucket changes, and a second run changes nothing. `collect` does it by itself.
+    """
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.render.init_keys import keys_json, keys_text
+    from btcts.services import init_keys as service
+
+    with connect(common(), clock=ServerClock(), writes=not dry_run, say=common.say) as store:
+        outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
+    if format is LineFormat.json:
+        emit(keys_json(outcome, dry_run=dry_run))
+    else:
+        tell_page(keys_text(outcome, dry_run=dry_run))

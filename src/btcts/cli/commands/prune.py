@@ -1,0 +1,38 @@
+"""`btcts prune`."""
+
+from typing import Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell_page
+
+
+@with_common_options
+def prune(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Remove what the clock says is not kept, and name unknown keys.
+
+    Examples:
+      btcts prune --dry-run
+      btcts prune
+
+    Redis counts retention from the newest sample, so a feed that died keeps its buckets. No tick of the past is
+    lost. A bad price among those that are kept is replaced by `btcts backfill --since TIME --overwrite`.
+    """
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.render.prune import prune_json, prune_text
+    from btcts.services import prune as service
+
+    with connect(common(), clock=ServerClock(), writes=False, say=common.say) as store:
+        pruned = service.prune(store, dry_run=dry_run)
+    if format is LineFormat.json:
+        emit(prune_json(pruned, dry_run=dry_run))
+    elif not common.quiet:
+        tell_page(prune_text(pruned, dry_run=dry_run))

@@ -1,0 +1,205 @@
+"""`btcts show`."""
+
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import TableFormat
+from btcts.cli.moments import Anchor, Moment, moment
+from btcts.cli.printer import Form, Printer
+from btcts.errors import ConfigError
+
+if TYPE_CHECKING:
+    from btcts.services.show import View
+    from btcts.store import Store
+
+WHAT, WHEN, HOW = "What", "When", "How it is printed"
+
+
+class ResolutionName(StrEnum):
+    """The resolutions of the layout."""
+
+    minute = "minute"
+    five_minutes = "5min"
+    fifteen_minutes = "15min"
+    hour = "hour"
+
+
+CHARTED = ResolutionName.hour
+"""What a chart is of unless told otherwise: the whole day that is kept."""
+
+INTERVAL_S = 1.0
+"""How often --watch looks unless told otherwise."""
+
+
+@with_common_options
+def show(
+    resolution: Annotated[
+        ResolutionName | None,
+        typer.Argument(
+            help="Which slots to show; without it an overview of all four, or the chart of hours.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    *,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="From the slot of that time on, within what is kept: ISO 8601 (local unless it says otherwise), "
+            "2h (ago) or newest.",
+            rich_help_panel=WHEN,
+        ),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As of that time, written likewise.", rich_help_panel=WHEN)
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="The newest N slots, the open one counted.", rich_help_panel=WHEN),
+    ] = None,
+    closed: Annotated[bool, typer.Option("--closed", help="Leave out the open slot.", rich_help_panel=WHEN)] = False,
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            min=1,
+            max=86_400,
+            help="Older prices are stale (default: 3 cadences, at least 150).",
+            rich_help_panel=WHEN,
+        ),
+    ] = None,
+    chart: Annotated[bool, typer.Option("--chart", help="Draw candles.", rich_help_panel=HOW)] = False,
+    svg: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the chart there as a picture, - for stdout.", rich_help_panel=HOW),
+    ] = None,
+    format: Annotated[
+        TableFormat | None, typer.Option(help="What to print (default: table).", rich_help_panel=HOW)
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Follow the price in place until Ctrl-C; with --format json a line for each new price.",
+            rich_help_panel=HOW,
+        ),
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", min=0.2, max=3600, help="Seconds between looks of --watch (default: 1).", rich_help_panel=HOW
+        ),
+    ] = None,
+    utc: Annotated[
+        bool, typer.Option("--utc", help="Times in UTC instead of local time.", rich_help_panel=HOW)
+    ] = False,
+    common: Common,
+) -> None:
+    """Show the slots of a resolution, newest last, or an overview of all.
+
+    Examples:
+      btcts show
+      btcts show hour --since 6h
+      btcts show --chart
+      btcts show minute --chart --watch
+      btcts show hour --svg day.svg
+      btcts show hour --closed --format csv > day.csv
+      btcts show 5min --limit 1 --format json
+    """
+    form = _form(format, chart=chart, svg=svg)
+    if watch:
+        _check_watch(form, at)
+    elif interval is not None:
+        raise ConfigError(f"--interval {interval:g} goes with --watch")
+    if form in (Form.chart, Form.picture):
+        resolution = resolution or CHARTED
+    asked = _Asked(resolution, moment("--since", since), moment("--at", at), limit, closed, max_age)
+    printer = Printer(form, utc, common, svg)
+    if watch:
+        _follow(asked, printer, INTERVAL_S if interval is None else interval)
+    else:
+        _once(asked, printer)
+
+
+def _form(format: TableFormat | None, *, chart: bool, svg: str | None) -> Form:
+    """What a call asks for; the picture is one of the chart, so that --chart may stand beside --svg."""
+    drawn = f"--svg {svg}" if svg is not None else "--chart" if chart else ""
+    if drawn and format is not None:
+        raise ConfigError(f"{drawn} does not go with --format {format}; say one or the other")
+    if drawn:
+        return Form.chart if svg is None else Form.picture
+    return Form(format or TableFormat.table)
+
+
+def _check_watch(form: Form, at: str | None) -> None:
+    if at is not None:
+        raise ConfigError(f"--at {at} stands still and --watch follows the present; say one or the other")
+    if form in (Form.csv, Form.picture):
+        raise ConfigError(f"--watch makes no {form}; it goes with the table, --chart or --format json")
+    if form is not Form.json and not (sys.stdout.isatty() and os.environ.get("TERM") != "dumb"):
+        raise ConfigError("--watch draws on a terminal in place, and stdout is none that can; use --format json")
+
+
+class _Asked(NamedTuple):
+    """The options that choose what is shown."""
+
+    resolution: ResolutionName | None
+    since: Moment | None
+    at: Moment | None
+    limit: int | None
+    closed: bool
+    max_age_s: float | None
+
+    def of(self, store: "Store") -> Callable[[], "View"]:
+        """How to look at it; times that count from now count from this call."""
+        from btcts.services.show import Which, show
+
+        at_ms = self.at.of(store) if self.at else None
+        which = Which(self._since_ms(store, at_ms), self.limit, self.closed)
+        names = [self.resolution] if self.resolution else []
+        return lambda: show(store, names, at_ms=at_ms, which=which, max_age_s=self.max_age_s)
+
+    def _since_ms(self, store: "Store", at_ms: int | None) -> int | None:
+        if self.since is None or (since_ms := self.since.of(store)) is None:
+            return None
+        now_ms = Moment(Anchor.now).of(store) if at_ms is None else at_ms
+        if now_ms is None or since_ms <= now_ms:
+            return since_ms
+        if self.since.anchor is Anchor.newest:
+            return now_ms  # a tick may be stamped slightly ahead
+        from btcts.render.times import iso
+
+        raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot begins so late")
+
+
+def _once(asked: _Asked, printer: Printer) -> None:
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+
+    with connect(printer.common(), clock=ServerClock(), writes=False, say=printer.common.say) as store:
+        view = asked.of(store)()
+    printer.print(view)
+
+
+def _follow(asked: _Asked, printer: Printer, interval_s: float) -> None:
+    from btcts.cli import live
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.services.show import follow
+
+    clock = ServerClock()
+    with connect(printer.common(), clock=clock, writes=False, say=printer.common.say) as store:
+        views = follow(store, asked.of(store), clock, interval_s=interval_s)
+        if printer.form is Form.json:
+            live.stream(views, printer.text, store.where)
+        else:
+            from btcts.render.show.live import Frames
+
+            frames = Frames(printer.page, printer.console(), printer.utc)
+            live.draw(views, frames, clock=clock, interval_s=interval_s)

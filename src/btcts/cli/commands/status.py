@@ -1,0 +1,64 @@
+"""`btcts status`."""
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.output import emit, tell_page
+from btcts.errors import SpoolError
+
+if TYPE_CHECKING:
+    from btcts.services.status import Status
+
+
+@with_common_options
+def status(
+    *,
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            min=1,
+            max=86_400,
+            help="Older prices are stale (default: 3 cadences, at least 150).",
+        ),
+    ] = None,
+    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC instead of local time.")] = False,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Say whether the prices can be relied on; exit code 1 when not.
+
+    Examples:
+      btcts status
+      btcts status --max-age 60 --format json
+    """
+    from btcts.connect import connect, find_spool_folders
+    from btcts.domain.clock import ServerClock
+    from btcts.services import status as service
+    from btcts.services.collect.spool import open_spool
+
+    settings = common()
+    try:
+        spooled = open_spool(find_spool_folders(settings)).count()
+    except SpoolError as exc:
+        common.say(str(exc))
+        spooled = None
+    with connect(settings, clock=ServerClock(), writes=False, say=common.say) as store:
+        found = service.status(store, max_age_s=max_age, spooled=spooled)
+    if format is LineFormat.json or not (common.quiet and found.healthy):
+        _print(found, format, utc=utc)
+    raise typer.Exit(0 if found.healthy else 1)
+
+
+def _print(found: "Status", format: LineFormat, *, utc: bool) -> None:
+    from btcts.render.status import status_json, status_text
+
+    if format is LineFormat.json:
+        emit(status_json(found))
+        return
+    tell_page(status_text(found, utc=utc, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None))

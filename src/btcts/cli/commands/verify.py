@@ -1,0 +1,86 @@
+"""`btcts verify`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.common import Common, with_common_options
+from btcts.cli.formats import LineFormat
+from btcts.cli.output import complain, emit, tell_page
+from btcts.errors import ProviderError
+
+if TYPE_CHECKING:
+    from btcts.config import Settings
+    from btcts.domain.clock import ServerClock
+    from btcts.services.verify.run import Upstream, Verified
+
+
+@with_common_options
+def verify(
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False,
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="Also compare settled minutes with the providers' candles.")
+    ] = False,
+    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    common: Common,
+) -> None:
+    """Recompute every bucket from the ticks, and name what differs.
+
+    A minute with a damaged candle is unsettled by a repair, and settled anew by the next
+    collect; with --upstream the providers are asked for the window's candles, which name
+    each changed tick of a settled minute, and the repair writes them at once.
+
+    Exits 1 when something differs and was not put right, 4 when no provider answers.
+
+    Examples:
+      btcts verify
+      btcts verify --upstream
+      btcts verify --upstream --repair
+      btcts verify --format json
+    """
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.render import verify as findings
+    from btcts.services.verify import run as service
+
+    settings, clock = common(), ServerClock()
+    with connect(settings, clock=clock, writes=repair, say=common.say) as store, ExitStack() as stack:
+        asked = stack.enter_context(_upstream(settings, clock)) if upstream else None
+        if asked and sys.stderr.isatty():
+            common.say("asking the providers for the candles of the window")
+        verified = service.verify(store, repair=repair, upstream=asked)
+    if format is LineFormat.json:
+        emit(findings.verify_json(verified))
+    elif verified.left or not common.quiet:
+        tell_page(findings.verify_text(verified, verbose=common.verbose))
+    raise typer.Exit(_exit_code(verified, verbose=common.verbose))
+
+
+def _exit_code(verified: "Verified", *, verbose: bool) -> int:
+    """By what is left; but when nothing could be compared upstream, nothing is known of it."""
+    if verified.heard and verified.heard.problem:
+        from btcts.render.verify import uncompared_line
+
+        complain(uncompared_line(verified.heard, verbose=verbose))
+        return ProviderError.exit_code
+    return 1 if verified.left else 0
+
+
+@contextmanager
+def _upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
+    """The providers that the settings name."""
+    from btcts.providers import Endpoint, open_providers
+    from btcts.providers.polling import Poller
+    from btcts.services.verify.run import Upstream
+
+    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    api_key = settings.api_key.reveal() if settings.api_key else None
+    with (
+        open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
+        Poller(providers) as poller,
+    ):
+        yield Upstream(poller, clock, settings.collect.quorum)

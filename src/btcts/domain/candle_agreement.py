@@ -1,0 +1,195 @@
+"""The one candle of a minute that several providers come to, and how many of them stand behind it (pure).
+
+The plain median of each field over the same members keeps low <= open, close <= high. It is judged without history,
+so that any two collectors that ask the same providers come to the same one. Believed is not yet backed: a minute is
+thin while providers that reach it were not heard and no majority of all that reach it is near its candle.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from btcts.domain.agreement import find_median, is_jump, is_near
+from btcts.domain.candles import CANDLE_OFFSETS_MS, minute_of
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Tick
+
+LEAST_COVERING = 3
+"""From so many providers that cover a minute on, a candle that fewer than half of them have needs its neighbours."""
+
+Book = Mapping[int, Candle]
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """The providers that cover a minute (`heard`), and those whose candle is near the agreed one, both ascending."""
+
+    heard: frozenset[str]
+    near: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedCandles:
+    """The agreed candles by minute, ascending, and the starts of the minutes that have none.
+
+    `disputed` minutes have candles that cannot be believed yet; `no_trades` were covered by a provider and
+    traded by none. `backing` says of each of these minutes who was heard; `rare` are those with candles that fewer
+    than half of the providers that cover them have.
+    """
+
+    candles: Mapping[int, Candle]
+    disputed: frozenset[int]
+    no_trades: frozenset[int]
+    backing: Mapping[int, Backing] = field(default_factory=dict)
+    rare: frozenset[int] = frozenset()
+
+    def reject(self, minutes: Collection[int]) -> "AgreedCandles":
+        """The same with these minutes disputed."""
+        candles = {minute: candle for minute, candle in self.candles.items() if minute not in minutes}
+        return replace(self, candles=candles, disputed=self.disputed | frozenset(minutes))
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The providers that all collectors of a store ask, with how far back (ms) their candles reach; 0 for none."""
+
+    providers: Mapping[str, int]
+
+    def find_reaching(self, minute_ms: int, now_ms: int) -> frozenset[str]:
+        """The providers whose candles reach back to a minute."""
+        reaching = (name for name, reach_ms in self.providers.items() if reach_ms and minute_ms >= now_ms - reach_ms)
+        return frozenset(reaching)
+
+    def has_majority(self, names: Collection[str], minute_ms: int, now_ms: int) -> bool:
+        """Tell whether these are more than half of the providers that reach a minute; nobody is a majority of none."""
+        reaching = self.find_reaching(minute_ms, now_ms)
+        return 2 * len(reaching.intersection(names)) > len(reaching) or not reaching
+
+    def is_thin(self, backing: Backing, minute_ms: int, now_ms: int) -> bool:
+        """Tell whether a minute rests on too few, and a provider that was not heard could say more."""
+        unheard = self.find_reaching(minute_ms, now_ms) - backing.heard
+        return bool(unheard) and not self.has_majority(backing.near, minute_ms, now_ms)
+
+
+def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
+    """Return the candles that the answers come to, minute by minute; the order of the providers does not matter.
+
+    Of two candles of one provider for the same minute the one of the later answer counts. `settled` are candles of
+    other minutes that were agreed on before, as neighbours of a minute that few have.
+    """
+    books: dict[str, dict[int, Candle]] = {}
+    covering: dict[int, set[str]] = {}
+    for answer in answers:
+        books.setdefault(answer.provider, {}).update((candle.start_ms, candle) for candle in answer.candles)
+        for minute in answer.covered.minutes() if answer.covered else ():
+            covering.setdefault(minute, set()).add(answer.provider)
+    for provider, book in books.items():
+        for minute in book:
+            covering.setdefault(minute, set()).add(provider)
+    return _Agreement(books, covering, quorum).conclude(settled or {})
+
+
+def combine_candles(candles: Sequence[Candle]) -> Candle:
+    """The median of each field; over the same members it keeps low <= open, close <= high."""
+    return Candle(
+        candles[0].start_ms,
+        open=find_median(candle.open for candle in candles),
+        high=find_median(candle.high for candle in candles),
+        low=find_median(candle.low for candle in candles),
+        close=find_median(candle.close for candle in candles),
+    )
+
+
+def is_near_candle(candle: Candle, reference: Candle) -> bool:
+    """Tell whether two candles are near each other in all four fields."""
+    return all(map(is_near, _fields(candle), _fields(reference)))
+
+
+def find_stray(candle: Candle, ticks: Iterable[Tick]) -> Tick | None:
+    """The first of the live ticks that lies further outside a candle than candles of two providers may be apart."""
+    return next((tick for tick in ticks if not _holds(candle.low, candle.high, tick.price)), None)
+
+
+def group_live_ticks(ticks: Iterable[Tick], settled: Collection[int]) -> dict[int, list[Tick]]:
+    """The live ticks by minute: all of an unsettled one, and of the `settled` ones those beside the candle."""
+    found: dict[int, list[Tick]] = {}
+    for tick in ticks:
+        minute = minute_of(tick.time_ms)
+        if minute not in settled or tick.time_ms - minute not in CANDLE_OFFSETS_MS:
+            found.setdefault(minute, []).append(tick)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    books: Mapping[str, Book]
+    covering: Mapping[int, Collection[str]]
+    quorum: int
+
+    def conclude(self, settled: Book) -> AgreedCandles:
+        """Judge every minute, those that few have by their neighbours."""
+        agreed: dict[int, Candle] = {}
+        backing: dict[int, Backing] = {}
+        rare: set[int] = set()
+        for minute in sorted(self.covering):
+            holders = {name: book[minute] for name, book in self.books.items() if minute in book}
+            candle = combine_candles(list(holders.values())) if holders else None
+            near = _find_near(candle, holders) if candle else []
+            backing[minute] = Backing(frozenset(self.covering[minute]), frozenset(near))
+            if candle and len(holders) >= self.quorum and self._is_believed(minute, holders, near):
+                agreed[minute] = candle
+                if len(self.covering[minute]) >= LEAST_COVERING and 2 * len(holders) < len(self.covering[minute]):
+                    rare.add(minute)
+        common = {**settled, **{minute: candle for minute, candle in agreed.items() if minute not in rare}}
+        traded = set().union(*self.books.values())
+        found = AgreedCandles(
+            agreed, frozenset(traded - agreed.keys()), frozenset(backing.keys() - traded), backing, frozenset(rare)
+        )
+        return found.reject({minute for minute in rare if not _is_between(agreed[minute], common)})
+
+    def _is_believed(self, minute: int, holders: Mapping[str, Candle], near: Collection[str]) -> bool:
+        """Tell whether the candle of those that have one stands among themselves and against the others."""
+        if len(holders) > 2:
+            supported = 2 * len(near) >= len(holders)
+            return supported and (len(near) == len(holders) or 2 * len(near) > len(self.covering[minute]))
+        if not near or any(map(_has_stray_wick, holders.values())):
+            return False
+        return len(holders) == 2 or not self._leaves_its_neighbours(minute, *holders)
+
+    def _leaves_its_neighbours(self, minute: int, provider: str) -> bool:
+        """Tell whether a lone candle is a jump from each of its provider's own candles beside it."""
+        book = self.books[provider]
+        closes = [book[beside].close for beside in (minute - MINUTE_MS, minute + MINUTE_MS) if beside in book]
+        return bool(closes) and all(is_jump(book[minute].close, close) for close in closes)
+
+
+def _find_near(candle: Candle, holders: Mapping[str, Candle]) -> list[str]:
+    """The holders near their median: in all four fields, two of them near each other in the close."""
+    if len(holders) == 2:
+        first, second = holders.values()
+        return list(holders) if is_near(first.close, second.close) else []
+    return [name for name, held in holders.items() if is_near_candle(held, candle)]
+
+
+def _is_between(candle: Candle, common: Book) -> bool:
+    """Tell whether a candle's high and low are near the nearest agreed minutes before and after it."""
+    before = max((minute for minute in common if minute < candle.start_ms), default=None)
+    after = min((minute for minute in common if minute > candle.start_ms), default=None)
+    beside = [common[minute] for minute in (before, after) if minute is not None]
+    if not beside:
+        return False
+    low, high = min(neighbour.low for neighbour in beside), max(neighbour.high for neighbour in beside)
+    return _holds(low, high, candle.low) and _holds(low, high, candle.high)
+
+
+def _holds(low: float, high: float, price: float) -> bool:
+    """Tell whether a price lies within a range or near it."""
+    return low <= price <= high or is_near(price, low) or is_near(price, high)
+
+
+def _has_stray_wick(candle: Candle) -> bool:
+    """Tell whether the high or the low leaves the body by more than a believable jump."""
+    top, bottom = max(candle.open, candle.close), min(candle.open, candle.close)
+    return is_jump(candle.high, top) or is_jump(candle.low, bottom)
+
+
+def _fields(candle: Candle) -> tuple[float, float, float, float]:
+    return candle.open, candle.high, candle.low, candle.close

@@ -1,0 +1,47 @@
+"""Slots and ticks as frames of pandas, which is imported on use only: nothing else needs it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from btcts.domain.model import Slot, Tick
+
+if TYPE_CHECKING:
+    import pandas
+
+SLOT_COLUMNS = {
+    "close": "float64",
+    "min": "float64",
+    "max": "float64",
+    "closed": "bool",
+    "settled": "bool",
+    "minutes": "int64",
+    "reason": "object",
+}
+TICK_COLUMNS = {"price": "float64"}
+
+
+def to_pandas(values: Iterable[Slot] | Iterable[Tick]) -> "pandas.DataFrame":
+    """A row for each slot or tick, in their order, by their time in UTC.
+
+    Slots are indexed by `start` and have `close`, `min` and `max` in USD, NaN where they are missing, then `closed`,
+    `settled`, `minutes` and `reason`, None where there is none; ticks are indexed by `time` and have their `price` in
+    USD. Nothing at all makes a frame of no ticks: a store always has slots.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError:
+        raise ImportError("to_pandas() needs pandas; install it with: pip install pandas") from None
+    rows = list(values)
+    if rows and isinstance(rows[0], Slot):
+        name, time, columns = "start", "start_ms", SLOT_COLUMNS
+    else:
+        name, time, columns = "time", "time_ms", TICK_COLUMNS
+    index = pandas.to_datetime([getattr(each, time) for each in rows], unit="ms", utc=True).rename(name)
+    data = {
+        column: pandas.Series([getattr(each, column) for each in rows], index=index, dtype=kind)
+        for column, kind in columns.items()
+    }
+    return pandas.DataFrame(data, index=index)

@@ -1,0 +1,175 @@
+"""Which minutes to ask candles for, when to ask again, and why a minute stays unsettled (pure)."""
+
+import random
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from btcts.domain.candle_agreement import AgreedCandles
+from btcts.domain.layout import window
+from btcts.domain.model import CLOSED_FOR_MS, CORRECTED, HOUR_MS, LOOKS, MINUTE_MS, THIN, Candles, Gap, Span
+
+BRIDGE_MS = 300 * MINUTE_MS
+"""Minutes closer than the smallest page of a provider (Coinbase: 300 candles) are asked for in one go."""
+
+FIRST_RETRY_MS = MINUTE_MS
+LAST_RETRY_MS = 15 * MINUTE_MS
+
+REREAD_FOR_MS = 6 * MINUTE_MS
+"""An exchange may correct a candle shortly after its minute: for so long each goes along with every request."""
+
+REREAD_WITHIN_MS = 4 * HOUR_MS
+"""How far back minutes are read again that nobody looked at in time, because collectors or providers were away."""
+
+QUARTER_MS = 15 * MINUTE_MS
+"""A thin minute is asked for again with any request while it is so young, and then once in each such quarter."""
+
+RETURN_MS = 6 * HOUR_MS
+"""When a provider comes back, the settled minutes that it missed are looked at so far back."""
+
+LOOK_AFTER_MS = (5 * MINUTE_MS, 30 * MINUTE_MS)
+"""How long after a correction a minute is looked at again."""
+
+
+class Able(NamedTuple):
+    """A provider that can be asked for candles: how far back they reach, and whether it answered for the price last."""
+
+    reach_ms: int
+    answers: bool
+
+
+Ables = Mapping[str, Able]
+
+
+def closed_minutes(now_ms: int) -> range:
+    """The minutes of the window whose candles are final at `now_ms`."""
+    return Span(window(now_ms).start_ms, max(window(now_ms).start_ms, now_ms - CLOSED_FOR_MS)).minutes()
+
+
+def find_due(minutes: Iterable[int], gaps: Mapping[int, Gap], now_ms: int, *, salt: int, able: Ables) -> list[int]:
+    """Those of the unsettled minutes that are worth a request now, ascending.
+
+    A minute for which all of the `able` that reach it were heard waits twice as long after each try, from one minute
+    up to 15, less up to half of that by chance; `salt` differs between collectors, so that they do not ask in step.
+    One for which some were not heard waits a minute at most, goes along with any other, and is due at once where
+    nobody was heard and prices do come.
+    """
+    minutes = list(minutes)
+    answering = any(provider.answers for provider in able.values())
+
+    def is_due(minute: int) -> bool:
+        gap = gaps.get(minute)
+        if gap is None or gap.reason in LOOKS or (answering and not gap.heard):
+            return True
+        doublings = 0 if _find_unheard(minute, gap, able, now_ms) else min(gap.tries - 1, 10)
+        wait_ms = min(FIRST_RETRY_MS << doublings, LAST_RETRY_MS)
+        chance = random.Random(hash((salt, minute, gap.tries))).uniform(0.5, 1)
+        return not 0 <= now_ms - gap.tried_ms < wait_ms * chance  # tried in the future: the clock was set back
+
+    found = {minute for minute in minutes if is_due(minute)}
+    if found:
+        found |= {minute for minute in minutes if minute in gaps and _find_unheard(minute, gaps[minute], able, now_ms)}
+    return sorted(found)
+
+
+def find_revived(minutes: Iterable[int], gaps: Mapping[int, Gap], back: Collection[str]) -> list[int]:
+    """Those of the minutes for which a provider that is `back` was not heard: a success ends every wait; ascending."""
+    return sorted(minute for minute in minutes if minute in gaps and not set(back) <= set(gaps[minute].heard))
+
+
+def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int]:
+    """The settled minutes of the ledger that are worth another look now, ascending.
+
+    A thin one while a provider that answers prices was not heard: with any request in its first quarter of an hour,
+    then once in each quarter, so that all go into one request. A corrected one after `LOOK_AFTER_MS`.
+    """
+
+    def is_due(minute: int, gap: Gap) -> bool:
+        if gap.reason == CORRECTED:
+            return is_look_due(gap, now_ms)
+        if not any(able[name].answers for name in _find_unheard(minute, gap, able, now_ms)):
+            return False
+        young = now_ms - minute < QUARTER_MS
+        return young or not 0 <= now_ms // QUARTER_MS - gap.tried_ms // QUARTER_MS < 1
+
+    return sorted(minute for minute, gap in gaps.items() if gap.reason in LOOKS and is_due(minute, gap))
+
+
+def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int | None], able: Ables) -> list[int]:
+    """The settled minutes that providers which are back may change, ascending.
+
+    `back` says since when each was away: all that were read again since, and thin minutes within its reach for which
+    any of the `able` was not heard, for those that made a thin candle have to be heard once more beside others.
+    """
+    found: set[int] = set()
+    for name, since_ms in back.items():
+        reach_ms = able[name].reach_ms
+        found.update(
+            minute
+            for minute, gap in gaps.items()
+            if gap.reason == THIN and minute >= now_ms - reach_ms and _find_unheard(minute, gap, able, now_ms)
+        )
+        if since_ms is not None:
+            since_ms = since_ms if since_ms <= now_ms else 0  # a clock was ahead
+            first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(reach_ms, RETURN_MS))
+            found.update(Span(first_ms, max(first_ms, now_ms - CLOSED_FOR_MS)).minutes())
+    return sorted(found)
+
+
+def find_rereads(since_ms: int | None, now_ms: int) -> list[int]:
+    """The minutes that are read again with a request, ascending: from `since_ms` on, the latest of them in any case."""
+    until_ms = now_ms - MINUTE_MS
+    first_ms = min(now_ms - REREAD_FOR_MS, until_ms if since_ms is None else since_ms)
+    return list(Span(max(first_ms, now_ms - REREAD_WITHIN_MS), until_ms).minutes())
+
+
+def find_reread_end(now_ms: int) -> int:
+    """The end of the newest minute that no request after one at `now_ms` reads again by itself."""
+    return (now_ms - REREAD_FOR_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
+
+
+def is_look_due(gap: Gap, now_ms: int) -> bool:
+    """Tell whether a minute whose candle was corrected is to be looked at now."""
+    return gap.tries <= len(LOOK_AFTER_MS) and not 0 <= now_ms - gap.tried_ms < LOOK_AFTER_MS[gap.tries - 1]
+
+
+def spans_to_ask(minutes: Sequence[int]) -> list[Span]:
+    """Spans that hold all the minutes (ascending), with as few requests as the smallest page allows."""
+    spans: list[Span] = []
+    for minute in minutes:
+        if spans and minute - spans[-1].end_ms < BRIDGE_MS:
+            spans[-1] = Span(spans[-1].start_ms, minute + MINUTE_MS)
+        else:
+            spans.append(Span(minute, minute + MINUTE_MS))
+    return spans
+
+
+def find_unserved(
+    minutes: Iterable[int], answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int, offered: bool
+) -> dict[int, Gap]:
+    """The minutes that were asked for and stay unsettled, each with its reason; `tries` is 1.
+
+    `offered` says whether any provider has candles at all; no answer then means that each failed or had to wait.
+    """
+    everybody = tuple(sorted({answer.provider for answer in answers}))
+
+    def reason(minute: int) -> str:
+        if not answers:
+            return "providers_down" if offered else "polls_only"
+        if minute in agreed.disputed:
+            return "disagree"
+        return "no_trades" if minute in agreed.no_trades else "not_reached"
+
+    return {minute: Gap(reason(minute), 1, now_ms, everybody) for minute in minutes}
+
+
+def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int, Gap]:
+    """The gaps found now, with the tries of those that were known counted on."""
+    return {
+        minute: replace(gap, tries=known[minute].tries + 1) if minute in known else gap for minute, gap in found.items()
+    }
+
+
+def _find_unheard(minute: int, gap: Gap, able: Ables, now_ms: int) -> list[str]:
+    """The providers that can be asked, reach back to a minute and were not heard for it."""
+    return [name for name, provider in able.items() if name not in gap.heard and minute >= now_ms - provider.reach_ms]

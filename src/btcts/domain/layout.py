@@ -1,0 +1,176 @@
+"""What is kept in Redis: the table of series and rules, the window, and slots by the clock (pure).
+
+Retention counts from the newest stored sample and its bound is inclusive, so (entries - 1) x bucket keeps exactly
+`entries` closed buckets. A late tick recomputes its buckets from the ticks that are still retained, so the tick
+series must outlast the window by the longest bucket.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
+
+FUTURE_SLACK_MS = 10_000
+"""How far ahead of `now` a tick may be stamped; a sample further ahead hides all the others."""
+
+DUPLICATE_POLICY = "last"
+
+IGNORE = (0, 0)
+"""The insertion filter, off: how near the newest sample, in ms and in value, another one is dropped without a word."""
+
+TICK_RETENTION_MS = 26 * HOUR_MS
+TICK_CHUNK_SIZE = 4096
+COMPACTION_CHUNK_SIZE = 128
+
+MARKET = "BTC-USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """One row of the table: buckets of `bucket_ms`, of which `entries` closed ones are kept."""
+
+    name: str
+    bucket_ms: int
+    entries: int
+    fields: tuple[str, ...]
+
+    @property
+    def retention_ms(self) -> int:
+        """The retention that keeps exactly `entries` closed buckets."""
+        return (self.entries - 1) * self.bucket_ms
+
+    def start_of(self, time_ms: int) -> int:
+        """The start of the bucket that `time_ms` lies in."""
+        return time_ms - time_ms % self.bucket_ms
+
+    def closed(self, now_ms: int) -> Span:
+        """The span of the closed buckets that the clock says are kept."""
+        open_ms = self.start_of(now_ms)
+        return Span(open_ms - self.entries * self.bucket_ms, open_ms)
+
+    def slots(self, now_ms: int) -> range:
+        """The starts of the kept closed buckets and of the open one, ascending."""
+        return range(self.closed(now_ms).start_ms, now_ms + 1, self.bucket_ms)
+
+
+MINUTE = Resolution("minute", MINUTE_MS, 60, ("close",))
+FIVE_MINUTES = Resolution("5min", 5 * MINUTE_MS, 12, ("close", "min", "max"))
+FIFTEEN_MINUTES = Resolution("15min", 15 * MINUTE_MS, 4, ("close", "min", "max"))
+HOUR = Resolution("hour", HOUR_MS, 24, ("close", "min", "max"))
+
+RESOLUTIONS = {each.name: each for each in (MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES, HOUR)}
+
+AGGREGATORS = {"close": "last", "min": "min", "max": "max"}
+"""The aggregator, as Redis spells it, that makes each field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How one series is created."""
+
+    key: str
+    retention_ms: int
+    encoding: str
+    chunk_size: int
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """A series that Redis keeps as the aggregation of the ticks."""
+
+    key: str
+    resolution: Resolution
+    field: str
+
+    @property
+    def aggregator(self) -> str:
+        """The aggregator as Redis spells it."""
+        return AGGREGATORS[self.field]
+
+    @property
+    def definition(self) -> Definition:
+        """How the series is created. A crash in module versions before 1.12.6 needs the encoding."""
+        labels = _labels(self.resolution.name, self.field)
+        return Definition(self.key, self.resolution.retention_ms, "uncompressed", COMPACTION_CHUNK_SIZE, labels)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of our keys under one prefix, and how each series is made."""
+
+    prefix: str = "btc:price"
+
+    @cached_property
+    def tick(self) -> str:
+        """The source series; the only truth."""
+        return f"{self.prefix}:tick"
+
+    @cached_property
+    def compactions(self) -> tuple[Compaction, ...]:
+        """The ten compactions, finest resolution first."""
+        return tuple(
+            Compaction(self._key(resolution, field), resolution, field)
+            for resolution in RESOLUTIONS.values()
+            for field in resolution.fields
+        )
+
+    @cached_property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The eleven series, the source first."""
+        source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, _labels("tick", "price"))
+        return (source, *(each.definition for each in self.compactions))
+
+    @cached_property
+    def series(self) -> tuple[str, ...]:
+        """The eleven keys, the source first."""
+        return tuple(each.key for each in self.definitions)
+
+    @cached_property
+    def gaps(self) -> str:
+        """The hash of the minutes that nobody could serve."""
+        return f"{self.prefix}:gaps"
+
+    @cached_property
+    def state(self) -> str:
+        """The hash of what collectors tell each other."""
+        return f"{self.prefix}:state"
+
+    def of(self, resolution: Resolution) -> Iterator[Compaction]:
+        """The compactions of one resolution."""
+        return (each for each in self.compactions if each.resolution is resolution)
+
+    def _key(self, resolution: Resolution, field: str) -> str:
+        return f"{self.prefix}:{resolution.name}" + ("" if field == "close" else f":{field}")
+
+
+def can_be_true(tick: Tick, now_ms: int) -> bool:
+    """Whether it has a price and is not stamped further ahead than clocks are apart."""
+    return is_price(tick.price) and tick.time_ms <= now_ms + FUTURE_SLACK_MS
+
+
+def window(now_ms: int) -> Span:
+    """From the start of the oldest of the 24 kept closed hours to `now`: at most 25 h."""
+    return Span(HOUR.closed(now_ms).start_ms, now_ms)
+
+
+def _labels(resolution: str, field: str) -> dict[str, str]:
+    return {"app": "btcts", "asset": "btc", "quote": "usd", "resolution": resolution, "field": field}
+
+
+def _check() -> None:
+    rows = list(RESOLUTIONS.values())
+    for finer, coarser in pairwise(rows):
+        if coarser.bucket_ms % finer.bucket_ms:
+            raise ValueError(f"{coarser.name} is not made of whole buckets of {finer.name}")
+    longest = max(each.bucket_ms for each in rows)
+    if (HOUR.entries + 1) * HOUR.bucket_ms + longest > TICK_RETENTION_MS:
+        raise ValueError("the ticks do not outlast the window by the longest bucket")
+    keys = Layout().series
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"two series share a key: {keys}")
+
+
+_check()

@@ -1,0 +1,139 @@
+"""A second look at settled minutes: which candles give way, which minutes are opened again, what is remembered (pure).
+
+Whoever answers first owns nothing: a minute that rests on few providers is thin, its ledger entry says on which. It is
+agreed on anew when those and more are heard. A minute with a majority behind it gives way to another majority alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach
+from btcts.domain.healing import LOOK_AFTER_MS, is_look_due
+from btcts.domain.model import CORRECTED, LOOKS, MOST_CHANGES, THIN, Candle, Gap
+
+CHANGE = 0.005
+"""A candle that moves by more than this part of its price was wrong; exchanges book late trades within it."""
+
+
+@dataclass(slots=True)
+class Revision:
+    """What a look at settled minutes leads to.
+
+    `candles` replace the stored ones. `entries` go into the ledger before them, the minutes in `reopened` lose their
+    candle and enter it afterwards, and those in `forgotten` leave it then. `inconclusive` are minutes with a majority
+    behind them for which no majority was heard now.
+    """
+
+    candles: dict[int, Candle] = field(default_factory=dict)
+    entries: dict[int, Gap] = field(default_factory=dict)
+    reopened: dict[int, Gap] = field(default_factory=dict)
+    forgotten: set[int] = field(default_factory=set)
+    inconclusive: set[int] = field(default_factory=set)
+
+    def absorb(self, later: "Revision") -> None:
+        """Add what a later look led to, which counts where both saw the same minute."""
+        self.candles |= later.candles
+        self.entries |= later.entries
+        self.reopened |= later.reopened
+        self.forgotten |= later.forgotten
+        self.inconclusive |= later.inconclusive
+        for minute in self.reopened:
+            self.candles.pop(minute, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviser:
+    """Compares what providers agree on at `now_ms` with the `stored` candles of settled minutes (None: damaged)."""
+
+    agreed: AgreedCandles
+    stored: Mapping[int, Candle | None]
+    ledger: Mapping[int, Gap]
+    reach: Reach
+    now_ms: int
+
+    def revise(self, minutes: Iterable[int]) -> Revision:
+        """Look at the settled ones of the minutes."""
+        revision = Revision()
+        for minute in sorted(minutes):
+            if minute not in self.stored:
+                continue
+            entry = self.ledger.get(minute)
+            entry = entry if entry and entry.reason in LOOKS else None
+            backing = self.agreed.backing.get(minute, Backing(frozenset()))
+            if not (entry and entry.reason == THIN) and not self._has_majority(backing.heard, minute):
+                revision.inconclusive.add(minute)
+            if not self._may_judge(minute, entry, backing):
+                self._count_look(revision, minute, entry)
+            elif minute in self.agreed.candles:
+                self._compare(revision, minute, entry, backing)
+            elif entry and entry.reason == THIN:
+                reason = "disagree" if minute in self.agreed.disputed else "no_trades"
+                revision.reopened[minute] = Gap(reason, 1, self.now_ms, tuple(sorted(backing.heard)), entry.changes)
+            else:
+                self._count_look(revision, minute, entry)
+        return revision
+
+    def _has_majority(self, names: Iterable[str], minute: int) -> bool:
+        return self.reach.has_majority(frozenset(names), minute, self.now_ms)
+
+    def _may_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
+        """Tell whether what was heard outweighs what is stored.
+
+        It does where it would leave the minute not thin, and over a thin one where all its providers were heard again,
+        or a majority says that it has no candle.
+        """
+        if not backing.heard:
+            return False
+        if minute in self.agreed.candles and not self.reach.is_thin(backing, minute, self.now_ms):
+            return True
+        if entry is None or entry.reason != THIN:
+            return False
+        if backing.heard.issuperset(entry.heard):
+            return True
+        return minute not in self.agreed.candles and self._has_majority(backing.heard, minute)
+
+    def _compare(self, revision: Revision, minute: int, entry: Gap | None, backing: Backing) -> None:
+        """Take the agreed candle where it differs, and note whether the minute stays thin or changed too much."""
+        stored, candle = self.stored[minute], self.agreed.candles[minute]
+        changes = entry.changes if entry else 0
+        moved = stored is not None and measure_move(stored, candle) > CHANGE
+        thin = self.reach.is_thin(backing, minute, self.now_ms)
+        if moved and entry and changes + 1 >= MOST_CHANGES and len(backing.near) <= len(entry.heard):
+            revision.entries[minute] = replace(entry, tries=len(LOOK_AFTER_MS) + 1, changes=MOST_CHANGES)
+            return
+        if candle != stored:
+            revision.candles[minute] = candle
+        if thin:
+            tries = entry.tries + 1 if entry else 1
+            heard = tuple(sorted(backing.heard))
+            revision.entries[minute] = Gap(THIN, tries, self.now_ms, heard, changes + moved)
+        elif moved:
+            near = tuple(sorted(backing.near))
+            revision.entries[minute] = Gap(CORRECTED, 1, self.now_ms, near, changes + 1)
+        elif entry and entry.reason == THIN:
+            revision.forgotten.add(minute)
+        else:
+            self._count_look(revision, minute, entry)
+
+    def _count_look(self, revision: Revision, minute: int, entry: Gap | None) -> None:
+        """Note that nothing came of a look; after the last one a minute is forgotten, unless it never came to rest."""
+        if entry is None:
+            return
+        if entry.reason == THIN:
+            revision.entries[minute] = replace(entry, tries=entry.tries + 1, tried_ms=self.now_ms)
+        elif is_look_due(entry, self.now_ms):
+            if entry.tries < len(LOOK_AFTER_MS) or entry.changes >= MOST_CHANGES:
+                revision.entries[minute] = replace(entry, tries=entry.tries + 1)
+            else:
+                revision.forgotten.add(minute)
+
+
+def measure_move(before: Candle, after: Candle) -> float:
+    """The largest relative difference between the fields of two candles: 0.02 is 2 %."""
+    pairs = (
+        (before.open, after.open),
+        (before.high, after.high),
+        (before.low, after.low),
+        (before.close, after.close),
+    )
+    return max(abs(new / old - 1) for old, new in pairs)

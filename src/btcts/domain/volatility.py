@@ -1,0 +1,123 @@
+"""How much the price moved over the slots of a resolution (pure).
+
+Nothing is estimated across a missing slot, and nothing from fewer than `ENOUGH` figures.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from btcts.domain.model import HOUR_MS, Slot
+
+YEAR_MS = 365 * 24 * HOUR_MS
+"""The year of `_per_year`: bitcoin is traded at all hours of all days."""
+
+ENOUGH = 2
+"""The fewest returns or ranges that an estimate is made from."""
+
+
+class Range(NamedTuple):
+    """The lowest and the highest price, in USD, of a slot or of several; `start_ms` is that of the first."""
+
+    start_ms: int
+    low: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        """From the low to the high, in USD."""
+        return self.high - self.low
+
+    @property
+    def ratio(self) -> float:
+        """From the low to the high, as a fraction of the low."""
+        return self.high / self.low - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Volatility:
+    """What the closed slots with a price come to; what they do not suffice for is None.
+
+    `range` is that of all of them, `widest` that of the slot with the largest one in USD, the oldest of equals.
+    `realised` and `parkinson` are standard deviations of the log return of one bucket, as fractions (0.01 is 1 %),
+    estimated from `returns` and from `ranges` figures; with `_per_year` they are those of a year of such buckets,
+    so times the square root of the number of buckets in 365 days.
+    """
+
+    bucket_ms: int
+    range: Range | None
+    widest: Range | None
+    returns: int
+    realised: float | None
+    ranges: int
+    parkinson: float | None
+
+    @property
+    def realised_per_year(self) -> float | None:
+        """The realised volatility, annualised."""
+        return self._annualised(self.realised)
+
+    @property
+    def parkinson_per_year(self) -> float | None:
+        """The Parkinson estimate, annualised."""
+        return self._annualised(self.parkinson)
+
+    def _annualised(self, per_bucket: float | None) -> float | None:
+        return None if per_bucket is None else per_bucket * math.sqrt(YEAR_MS / self.bucket_ms)
+
+
+def volatility(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
+    """The volatility of the closed ones of `slots`, which are ascending; each stands for `bucket_ms`.
+
+    A return is taken between the closes of two slots that follow each other, never over a missing one. A slot that
+    lacks some of its minutes counts as it stands; what is not above 0 is no price, whoever wrote it.
+    """
+    closed = [each for each in slots if each.closed]
+    ranges = [Range(each.start_ms, each.min, each.max) for each in closed if each.min and each.max and each.min > 0]
+    closes = [(each.start_ms, each.close) for each in closed if each.close and each.close > 0]
+    returns = [
+        math.log(after / before)
+        for (start_ms, before), (next_ms, after) in pairwise(closes)
+        if next_ms - start_ms == bucket_ms
+    ]
+    return Volatility(
+        bucket_ms,
+        range=_over_all(ranges),
+        widest=max(ranges, key=lambda each: each.width, default=None),
+        returns=len(returns),
+        realised=realised(returns),
+        ranges=len(ranges),
+        parkinson=parkinson([math.log(each.high / each.low) for each in ranges]),
+    )
+
+
+def realised(returns: Sequence[float]) -> float | None:
+    """The root of the mean square of log returns.
+
+    Realised volatility is the root of the sum of squared returns, their mean not taken off: over spans as short as
+    these it is noise (Andersen, Bollerslev, Diebold and Labys 2003, "Modeling and Forecasting Realized Volatility",
+    Econometrica 71(2)). Divided by the root of their number it is that of one return.
+    """
+    return None if len(returns) < ENOUGH else math.sqrt(_mean_square(returns))
+
+
+def parkinson(ranges: Sequence[float]) -> float | None:
+    """The estimate from log ranges, ln(max / min) of each bucket: the root of their mean square over 4 ln 2.
+
+    It takes the price for a random walk without drift (Parkinson 1980, "The Extreme Value Method for Estimating the
+    Variance of the Rate of Return", Journal of Business 53(1)). Seen at moments only, as by polls, a range is
+    narrower than it was, and the estimate too low.
+    """
+    return None if len(ranges) < ENOUGH else math.sqrt(_mean_square(ranges) / (4 * math.log(2)))
+
+
+def _over_all(ranges: Sequence[Range]) -> Range | None:
+    if not ranges:
+        return None
+    return Range(ranges[0].start_ms, min(each.low for each in ranges), max(each.high for each in ranges))
+
+
+def _mean_square(values: Sequence[float]) -> float:
+    return math.fsum(each * each for each in values) / len(values)

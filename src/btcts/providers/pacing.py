@@ -1,0 +1,93 @@
+"""Which providers may be asked now, and what an answer means for the next call (pure)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from btcts.domain.layout import FUTURE_SLACK_MS
+from btcts.domain.model import HOUR_MS, ProviderState, Reading
+from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+
+BUDGET = "budget"
+"""Why a provider waits that has answered and counts its credits."""
+
+STOPPED_FOR_MS = 24 * HOUR_MS
+"""When a provider that wants something changed is asked again all the same; a new API key ends the wait at once."""
+
+LONGEST_WAIT_MS = 32 * 24 * HOUR_MS
+"""No wait is longer, whatever a provider says."""
+
+ASKED_AGAIN_MS = 24 * HOUR_MS
+"""After so long a provider that waits still is asked all the same: what made it wait may be over, and CoinMarketCap
+says for nothing how many credits are left."""
+
+
+def split(
+    providers: Sequence["Provider"], states: Mapping[str, ProviderState], now_ms: int
+) -> tuple[list["Provider"], tuple[tuple[str, int, str], ...]]:
+    """The providers that may be asked, and of the others the name, the time until they wait (ms) and why."""
+    ready = []
+    waiting = []
+    for each in providers:
+        state = states.get(each.name, ProviderState())
+        if _holds(state, now_ms) and state.key == each.key_id:
+            waiting.append((each.name, state.not_before_ms, state.why))
+        else:
+            ready.append(each)
+    return ready, tuple(waiting)
+
+
+def _holds(state: ProviderState, now_ms: int) -> bool:
+    """Whether the provider is to be left alone still."""
+    if state.said_ms > now_ms + FUTURE_SLACK_MS:  # the clock was set back since
+        return False
+    recent = not state.said_ms or now_ms < state.said_ms + ASKED_AGAIN_MS
+    return recent and now_ms < state.not_before_ms <= now_ms + LONGEST_WAIT_MS
+
+
+def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
+    """The state of a provider that has answered."""
+    budget = reading.not_before_ms is not None
+    return ProviderState(
+        not_before_ms=min(reading.not_before_ms or 0, now_ms + LONGEST_WAIT_MS),
+        why=BUDGET if budget else "",
+        answered_ms=now_ms,
+        credits_left=reading.credits_left,
+        key=key_id,
+        said_ms=now_ms,
+    )
+
+
+def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int) -> ProviderState:
+    """The state of a provider that has failed; a plain failure is tried again in the next cycle."""
+    until_ms = 0
+    if isinstance(error, ProviderLimited):
+        until_ms = min(error.until_ms, now_ms + LONGEST_WAIT_MS)
+    elif isinstance(error, ProviderStopped):
+        until_ms = now_ms + STOPPED_FOR_MS
+    return ProviderState(
+        not_before_ms=until_ms,
+        why=error.problem if until_ms else "",
+        answered_ms=before.answered_ms,
+        error=error.problem,
+        credits_left=before.credits_left,
+        key=key_id,
+        said_ms=now_ms,
+    )
+
+
+def learned(
+    known: Mapping[str, ProviderState],
+    readings: Iterable[Reading],
+    errors: Iterable[ProviderError],
+    keys: Mapping[str, str],
+    now_ms: int,
+) -> dict[str, ProviderState]:
+    """The states of the providers that have answered or failed, by name; `keys` has the ids of their API keys."""
+    heard = {each.provider: answered(each, keys[each.provider], now_ms) for each in readings}
+    for each in errors:
+        before = heard.get(each.provider) or known.get(each.provider, ProviderState())
+        heard[each.provider] = failed(each, before, keys[each.provider], now_ms)
+    return heard

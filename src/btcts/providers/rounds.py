@@ -1,0 +1,152 @@
+"""A round of candle requests: the same spans asked of several providers, whose answers come in one after the other."""
+
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+
+from btcts.domain.candle_agreement import AgreedCandles, Book, Reach, agree_candles, find_stray, group_live_ticks
+from btcts.domain.candles import candles_of
+from btcts.domain.model import MINUTE_MS, THIN, Candle, Candles, Gap, Span, Tick
+from btcts.errors import ProviderError
+
+ReadTicks = Callable[[Span], Iterable[Tick]]
+
+BESIDE_MS = 15 * MINUTE_MS
+"""How far from a minute that few providers have its neighbours are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a round has come to by one moment; `complete` says that every provider has answered or failed."""
+
+    answers: tuple[Candles, ...]
+    errors: tuple[ProviderError, ...]
+    complete: bool
+
+    def find_covering(self) -> set[str]:
+        """The providers that answered."""
+        return {answer.provider for answer in self.answers}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a round is about: the `minutes` to settle, and settled ones to look at once more.
+
+    Once these looks are taken, minutes before `reread_ms` (None: none) need no further one by themselves, and what the
+    providers in `back` missed while they were away is made up for.
+    """
+
+    minutes: frozenset[int]
+    looks: frozenset[int] = frozenset()
+    reread_ms: int | None = None
+    back: frozenset[str] = frozenset()
+
+
+class Round:
+    """A question asked of several providers; `settled` are those of its minutes that were written already."""
+
+    def __init__(self, question: Question, jobs: Mapping[str, Future[list[Candles]]]) -> None:
+        self.question = question
+        self.settled: set[int] = set()
+        self._jobs = dict(jobs)
+        self._closed = False
+        self._told = False
+        self._agreed: tuple[object, AgreedCandles] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every provider has answered or failed, or is not waited for any more."""
+        return self._closed or all(job.done() for job in self._jobs.values())
+
+    @property
+    def answers(self) -> list[Candles]:
+        """The answers so far."""
+        return list(self.listen().answers)
+
+    @property
+    def errors(self) -> list[ProviderError]:
+        """The failures so far."""
+        return list(self.listen().errors)
+
+    def listen(self) -> Heard:
+        """Return what was heard by now, as one moment held it; anything but a `ProviderError` is raised."""
+        done = {name: job for name, job in self._jobs.items() if job.done()}
+        answers: list[Candles] = []
+        errors: list[ProviderError] = []
+        for job in done.values():
+            exc = job.exception()
+            if exc is None:
+                answers += job.result()
+            elif isinstance(exc, ProviderError):
+                errors.append(exc)
+            else:
+                raise exc
+        return Heard(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
+
+    def take_failures(self) -> tuple[ProviderError, ...]:
+        """Return the failures of a complete round, once."""
+        heard = self.listen()
+        if self._told or not heard.complete:
+            return ()
+        self._told = True
+        return heard.errors
+
+    def agree(self, heard: Heard, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
+        """Return what the answers come to; worked out once for the same answers and the same neighbours."""
+        key = len(heard.answers), settled
+        if self._agreed is None or self._agreed[0] != key:
+            self._agreed = key, agree_candles(heard.answers, quorum=quorum, settled=settled)
+        return self._agreed[1]
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the round is complete, at most so long."""
+        wait(self._jobs.values(), timeout=max(0.0, seconds))
+
+    def close(self) -> None:
+        """Wait for no further answer."""
+        self._closed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What answers are judged beside: who reaches how far, the time, which minutes are settled, and the ticks."""
+
+    reach: Reach
+    now_ms: int
+    settled: Collection[int]
+    read_ticks: ReadTicks
+
+
+def judge(round_: Round, heard: Heard, ground: Ground, *, quorum: int) -> AgreedCandles:
+    """What the answers of a complete round come to beside what is stored.
+
+    A minute that few have is judged by its stored neighbours, too. A candle without a majority is disputed where a live
+    tick contradicts it.
+    """
+    agreed = round_.agree(heard, quorum=quorum)
+    if agreed.rare:
+        span = Span(min(agreed.rare) - BESIDE_MS, max(agreed.rare) + BESIDE_MS)
+        agreed = round_.agree(heard, quorum=quorum, settled=_read_candles(ground.read_ticks(span), agreed.backing))
+    weak = {
+        minute
+        for minute in agreed.candles.keys() & (round_.question.minutes | round_.question.looks)
+        if not ground.reach.has_majority(agreed.backing[minute].near, minute, ground.now_ms)
+    }
+    if not weak:
+        return agreed
+    live = group_live_ticks(ground.read_ticks(Span(min(weak), max(weak) + MINUTE_MS)), ground.settled)
+    return agreed.reject({minute for minute in weak if find_stray(agreed.candles[minute], live.get(minute, ()))})
+
+
+def find_thin(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_ms: int) -> dict[int, Gap]:
+    """The entries of the ledger for those of the minutes whose agreed candle rests on few providers."""
+    return {
+        minute: Gap(THIN, 1, now_ms, tuple(sorted(agreed.backing[minute].heard)))
+        for minute in minutes
+        if minute in agreed.candles and reach.is_thin(agreed.backing[minute], minute, now_ms)
+    }
+
+
+def _read_candles(ticks: Iterable[Tick], without: Container[int]) -> dict[int, Candle]:
+    """The candles of settled minutes, less those that are in question themselves."""
+    return {minute: candle for minute, candle in candles_of(ticks).items() if minute not in without}

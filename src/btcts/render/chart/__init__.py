@@ -1,0 +1,1 @@
+"""Candle charts, for terminals and as SVG."""

@@ -1,0 +1,124 @@
+"""The axes of a chart in figures: round prices, round times, and where their labels have room."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from btcts.domain.model import HOUR_MS, MINUTE_MS
+from btcts.render.times import moment
+
+QUIET = 0.001
+"""An axis spans at least this share of the price, so that noise does not look like a move."""
+
+LADDER = sorted(
+    (step / rhythm, -rhythm, step) for step in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0) for rhythm in (2, 3, 4, 5)
+)
+"""What a row can span, how many rows (negative) make a round step, and that step; of rows that span the same the ones
+with fewer labels come first."""
+
+ROUND_TIMES_MS = [
+    *(each * MINUTE_MS for each in (1, 2, 5, 10, 15, 20, 30)),
+    *(each * HOUR_MS for each in (1, 2, 3, 4, 6, 8, 12, 24)),
+]
+
+
+class Label(NamedTuple):
+    """A text beside an axis; `at` counts rows from the bottom or slots from the left."""
+
+    at: int
+    text: str
+
+
+class Placed(NamedTuple):
+    """A label that begins at `start`."""
+
+    at: int
+    text: str
+    start: float
+
+
+@dataclass(frozen=True)
+class PriceAxis:
+    """Rows of equal height from the bottom up; a multiple of `step` lies in the middle of every `rhythm`-th.
+
+    `first` says how many rows the lowest one lies above zero dollars.
+    """
+
+    first: int
+    rows: int
+    step: float
+    rhythm: int
+
+    def height(self, price: float) -> float:
+        """How many rows `price` lies above the lower edge; inside the axis it is in [0, rows)."""
+        return _row(price, self.step / self.rhythm) - self.first
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """The round prices, ascending, with as many decimals as the step has."""
+        places = len(f"{self.step:.12f}".rstrip("0").partition(".")[2])
+        lowest = -(-self.first // self.rhythm) * self.rhythm
+        rows = range(lowest, self.first + self.rows, self.rhythm)
+        return tuple(Label(row - self.first, f"{row // self.rhythm * self.step:,.{places}f}") for row in rows)
+
+
+def price_axis(low: float, high: float, *, rows: int) -> PriceAxis:
+    """The axis of at least four `rows` that shows `low` to `high` as large as round labels allow."""
+    margin = max(0.0, high * QUIET - (high - low)) / 2
+    low, high = low - margin, high + margin
+    power = 10.0 ** math.floor(math.log10((high - low) / rows))
+    fitting = (_around(low, high, rows, step * power, -rhythm) for _, rhythm, step in LADDER if -2 * rhythm <= rows + 1)
+    return next(each for each in fitting if each.height(high) < rows)
+
+
+def _around(low: float, high: float, rows: int, step: float, rhythm: int) -> PriceAxis:
+    """The axis of these rows with `low` to `high` in its middle, as far as that needs no price below zero."""
+    bottom, top = (math.floor(_row(each, step / rhythm)) for each in (low, high))
+    spare = max(0, rows - 1 - (top - bottom))
+    return PriceAxis(max(0, bottom - spare // 2), rows, step, rhythm)
+
+
+def _row(price: float, span: float) -> float:
+    """Where `price` lies when row 0 has zero dollars in its middle."""
+    return price / span + 0.5
+
+
+def time_labels(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: bool) -> Iterator[Label]:
+    """The slots that start at a round time of day, by the finest step that keeps them `apart` slots from each other."""
+    fine = [each for each in ROUND_TIMES_MS if each % bucket_ms == 0 and each >= apart * bucket_ms]
+    step_ms = min(fine, default=ROUND_TIMES_MS[-1])
+    for at, start_ms in enumerate(starts_ms):
+        start = moment(start_ms, utc=utc)
+        of_day_ms = start.hour * HOUR_MS + start.minute * MINUTE_MS
+        if of_day_ms // bucket_ms * bucket_ms % step_ms == 0:
+            yield Label(at, f"{start:%H:%M}")
+
+
+def day_labels(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
+    """The first slot and those with which a day begins; the zones are named when the clocks change between."""
+    starts = [moment(each, utc=utc) for each in starts_ms]
+    form = "%a %d %b" if len({each.utcoffset() for each in starts}) == 1 else "%a %d %b %Z"
+    before = ""
+    for at, start in enumerate(starts):
+        text = start.strftime(form)
+        if text != before:
+            yield Label(at, text)
+        before = text
+
+
+def placed(wanted: Iterable[Placed], *, letter: float, room: float) -> list[Placed]:
+    """Those labels that have room beside each other, the rightmost first; `letter` is the width of a character.
+
+    At the edges they are moved inwards.
+    """
+    kept: list[Placed] = []
+    free = room + 2 * letter
+    for each in sorted(wanted, key=lambda label: label.start, reverse=True):
+        width = len(each.text) * letter
+        start = max(0.0, min(each.start, room - width))
+        if start + width + 2 * letter <= free:
+            kept.append(each._replace(start=start))
+            free = start
+    return kept

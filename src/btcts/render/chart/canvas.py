@@ -1,0 +1,174 @@
+"""A plot in rows of characters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+
+from btcts.domain.model import Slot
+from btcts.render.chart.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.chart.glyphs import Shape
+from btcts.render.chart.plot import Candlestick, Plot, is_gap
+from btcts.render.figures import price
+from btcts.render.show.page import line
+
+WIDEST_SLOT, WIDEST_STICK = 24, 9
+"""So many columns at most for a slot and for the candlestick in it: wider, it looks like a wall."""
+
+AXIS_WIDTH = 2
+"""Columns of the price axis and the space behind it."""
+
+TIME_WIDTH = len("00:00")
+
+STYLES = {1: "green", -1: "red", 0: ""}
+
+
+class Signs(NamedTuple):
+    """The characters around the candlesticks."""
+
+    wall: str
+    price: str
+    newest: str
+    floor: str
+    time: str
+    running: str
+    running_time: str
+    corner: str
+    missing: str
+
+
+BLOCKS = Signs("│", "├", "◄", "─", "┬", "═", "╤", "┘", "·")
+ASCII = Signs("|", "+", "<", "-", "+", "=", "=", "+", ".")
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A plot on at most so many columns; the newest price is written with `places` decimals."""
+
+    BELOW: ClassVar = 3
+    """Lines under the rows of the plot."""
+
+    plot: Plot
+    columns: int
+    places: int
+    ascii_only: bool
+
+    @property
+    def signs(self) -> Signs:
+        """The characters that the encoding has."""
+        return ASCII if self.ascii_only else BLOCKS
+
+    @cached_property
+    def pitch(self) -> int:
+        """How many columns a slot has."""
+        return min(WIDEST_SLOT, self.columns // len(self.plot.candlesticks))
+
+    @cached_property
+    def stick_width(self) -> int:
+        """How many of them its candlestick has: an odd number, about two thirds, and in ASCII never all of them."""
+        return min(WIDEST_STICK, (self.pitch - self.ascii_only) * 7 // 20 * 2 + 1)
+
+    @property
+    def label_width(self) -> int:
+        """Columns of the widest price on the axis."""
+        return max(map(len, self._prices.values()))
+
+    @property
+    def width(self) -> int:
+        """Columns of the whole."""
+        return self.pitch * len(self.plot.candlesticks) + AXIS_WIDTH + self.label_width
+
+    def lines(self, *, utc: bool) -> Iterator[Text]:
+        """The rows from the top, the time axis, the times and the days."""
+        for row in reversed(range(self.plot.axis.rows)):
+            yield self._row(row)
+        times = self._times(utc=utc)
+        yield self._floor({each.at for each in times})
+        yield _written(times)
+        yield _written(self._days(utc=utc))
+
+    def sample(self, trend: int) -> str:
+        """What a body of that trend looks like."""
+        body = Shape(0, 1, 0, 1, trend) if trend else Shape(0, 0, 0, 0, 0)
+        return self._cells(body, 0, min(3, self.stick_width))
+
+    def _row(self, row: int) -> Text:
+        text = line()
+        for slot, shape in zip(self.plot.shown.slots, self._shapes, strict=True):
+            if shape:
+                cells = self._inside(self._cells(shape, row, self.stick_width))
+                text.append(cells, style=_style(slot, shape))
+            else:
+                text.append(self._inside(self.signs.missing if is_gap(slot) else " "), style="dim")
+        if row == self._newest_row:
+            text.append(self.signs.newest, style="bold").append(f" {self._prices[row]}", style="bold")
+        elif row in self._prices:
+            text.append(self.signs.price, style="dim").append(f" {self._prices[row]}")
+        else:
+            text.append(self.signs.wall, style="dim")
+        return text
+
+    def _cells(self, shape: Shape, row: int, width: int) -> str:
+        return (shape.ascii_cells if self.ascii_only else shape.cells)(row, width)
+
+    def _inside(self, cells: str, fill: str = " ") -> str:
+        """The characters in the middle of a slot; of two middles the left one."""
+        left = (self.pitch - len(cells)) // 2
+        return fill * left + cells + fill * (self.pitch - len(cells) - left)
+
+    @cached_property
+    def _shapes(self) -> list[Shape | None]:
+        return [self._shape(each) if each else None for each in self.plot.candlesticks]
+
+    def _shape(self, stick: Candlestick) -> Shape:
+        low, high, bottom, top = (int(2 * self.plot.axis.height(each)) for each in (stick.min, stick.max, *stick.body))
+        return Shape(low, high, bottom, top, stick.trend)
+
+    @cached_property
+    def _newest_row(self) -> int | None:
+        marked = self.plot.marked
+        return None if marked is None else int(self.plot.axis.height(marked))
+
+    @cached_property
+    def _prices(self) -> dict[int, str]:
+        """The labels of the price axis by their rows, the decimal points below each other."""
+        texts = dict(self.plot.axis.labels)
+        if self.plot.marked is not None and self._newest_row is not None:
+            texts[self._newest_row] = price(self.plot.marked, self.places)
+        wholes = {row: len(text.partition(".")[0]) for row, text in texts.items()}
+        return {row: " " * (max(wholes.values()) - wholes[row]) + text for row, text in texts.items()}
+
+    def _floor(self, times: set[int]) -> Text:
+        text = line()
+        for at, slot in enumerate(self.plot.shown.slots):
+            floor = self.signs.floor if slot.closed else self.signs.running
+            tick = self.signs.time if slot.closed else self.signs.running_time
+            text.append(self._inside(tick if at in times else floor, floor), style="dim" if slot.closed else "bold")
+        return text.append(self.signs.corner, style="dim")
+
+    def _times(self, *, utc: bool) -> list[Placed]:
+        bucket_ms = self.plot.shown.resolution.bucket_ms
+        apart = (TIME_WIDTH + 2) / self.pitch
+        labels = time_labels(self.plot.starts_ms, bucket_ms=bucket_ms, apart=apart, utc=utc)
+        middle = (self.pitch - 1) // 2
+        return self._placed(labels, indent=middle - TIME_WIDTH // 2)
+
+    def _days(self, *, utc: bool) -> list[Placed]:
+        return self._placed(day_labels(self.plot.starts_ms, utc=utc), indent=0)
+
+    def _placed(self, labels: Iterator[Label], *, indent: int) -> list[Placed]:
+        wanted = [Placed(*each, each.at * self.pitch + indent) for each in labels]
+        return placed(wanted, letter=1, room=self.width)
+
+
+def _written(labels: list[Placed]) -> Text:
+    text = line()
+    for each in sorted(labels, key=lambda label: label.start):
+        text.append(" " * (int(each.start) - len(text))).append(each.text)
+    return text
+
+
+def _style(slot: Slot, shape: Shape) -> str:
+    return STYLES[shape.trend] + ("" if slot.closed else " bold")

@@ -1,0 +1,109 @@
+"""What a chart of one resolution shows, in figures: the terminal and the picture draw the same."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from btcts.domain.model import Slot
+from btcts.render.chart.axes import PriceAxis, price_axis
+from btcts.services.show import Shown, View
+
+TRENDS = {1: "up", -1: "down", 0: "flat or first"}
+"""What the trends of a candlestick are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candlestick:
+    """What is drawn of a slot: a wick from `min` to `max`, a body from `open` to `close`.
+
+    The open is the close of the slot before, so it may lie outside of the wick; None where that slot has no price.
+    """
+
+    open: float | None
+    close: float
+    min: float
+    max: float
+
+    @property
+    def trend(self) -> int:
+        """1 when the price rose, -1 when it fell, 0 when it did neither or the open is not known."""
+        return 0 if self.open is None else (self.close > self.open) - (self.close < self.open)
+
+    @property
+    def body(self) -> tuple[float, float]:
+        """The lower and the upper end of the body."""
+        ends = (self.close, self.close if self.open is None else self.open)
+        return min(ends), max(ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """The newest slots of a resolution, a candlestick for each that has a price, and the axis they all lie on.
+
+    `marked` is the newest price, None when it lies off the axis; `left_out` counts the older slots without room.
+    """
+
+    shown: Shown
+    candlesticks: tuple[Candlestick | None, ...]
+    axis: PriceAxis
+    marked: float | None
+    left_out: int
+
+    @property
+    def starts_ms(self) -> list[int]:
+        """When the slots start."""
+        return [each.start_ms for each in self.shown.slots]
+
+    @property
+    def trends(self) -> list[int]:
+        """Those of `TRENDS` that occur."""
+        occurring = {each.trend for each in self.candlesticks if each}
+        return [trend for trend in TRENDS if trend in occurring]
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a closed slot has no price."""
+        return any(map(is_gap, self.shown.slots))
+
+    @property
+    def closing_ms(self) -> int | None:
+        """When the open slot closes; None without one."""
+        newest = self.shown.slots[-1]
+        return None if newest.closed else newest.start_ms + self.shown.resolution.bucket_ms
+
+
+def is_gap(slot: Slot) -> bool:
+    """Whether it is closed and has no price: the open one may still get its first."""
+    return slot.closed and slot.missing
+
+
+def plot(view: View, *, most: int, rows: int) -> Plot | None:
+    """The newest slots of the one resolution in `view`, `most` at most, on `rows` rows; None when none has a price."""
+    (shown,) = view.shown
+    left_out = max(0, len(shown.slots) - most)
+    candlesticks = tuple(_candlesticks(shown.slots))[left_out:]
+    drawn = [each for each in candlesticks if each]
+    if not drawn:
+        return None
+    low = min(min(each.min, each.body[0]) for each in drawn)
+    high = max(max(each.max, each.body[1]) for each in drawn)
+    axis = price_axis(low, high, rows=rows)
+    newest = view.newest.price if view.newest else None
+    return Plot(
+        shown=replace(shown, slots=shown.slots[left_out:]),
+        candlesticks=candlesticks,
+        axis=axis,
+        marked=newest if newest is not None and 0 <= axis.height(newest) < rows else None,
+        left_out=left_out,
+    )
+
+
+def _candlesticks(slots: Sequence[Slot]) -> Iterator[Candlestick | None]:
+    before: float | None = None
+    for slot in slots:
+        if slot.close is None:
+            yield None
+        else:
+            low = slot.close if slot.min is None else slot.min
+            high = slot.close if slot.max is None else slot.max
+            yield Candlestick(before, slot.close, low, high)
+        before = slot.close

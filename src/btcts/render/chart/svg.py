@@ -1,0 +1,43 @@
+"""SVG as text: elements whose attributes and words are always escaped."""
+
+from collections.abc import Mapping
+from html import escape
+
+from btcts.system.foreign import plain
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+
+
+def element(name: str, *children: str, **attributes: str | float) -> str:
+    """An element around other elements, each on a line; an underscore in an attribute's name stands for a hyphen."""
+    if not children:
+        return f"<{name}{_written(attributes)}/>"
+    return "\n".join((f"<{name}{_written(attributes)}>", *children, f"</{name}>"))
+
+
+def worded(name: str, words: str, **attributes: str | float) -> str:
+    """An element around words; control characters, which XML does not allow, become spaces."""
+    return f"<{name}{_written(attributes)}>{_escaped(words)}</{name}>"
+
+
+def text(x: float, y: float, words: str, **attributes: str | float) -> str:
+    """Words whose baseline starts there, unless `text_anchor` says otherwise."""
+    return worded("text", words, x=x, y=y, **attributes)
+
+
+def straight(start: tuple[float, float], end: tuple[float, float], **attributes: str | float) -> str:
+    """A straight line."""
+    (x1, y1), (x2, y2) = start, end
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
+
+
+def _written(attributes: Mapping[str, str | float]) -> str:
+    return "".join(f' {name.replace("_", "-")}="{_value(value)}"' for name, value in attributes.items())
+
+
+def _value(value: str | float) -> str:
+    return _escaped(value) if isinstance(value, str) else f"{round(value, 2):g}"
+
+
+def _escaped(words: str) -> str:
+    return escape(plain(words))

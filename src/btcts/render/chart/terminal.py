@@ -1,0 +1,103 @@
+"""A candle chart for the terminal, made for the width, the height and the encoding there are."""
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+from rich.console import Console, Group
+from rich.text import Text
+
+from btcts.render.chart.canvas import AXIS_WIDTH, STYLES, Canvas
+from btcts.render.chart.plot import TRENDS, plot
+from btcts.render.figures import countdown
+from btcts.render.show.page import empty_page, line, notices, title
+from btcts.render.show.prices import has_prices, places_of
+from btcts.render.show.spark import spark
+from btcts.render.times import stamp
+from btcts.services.show import View
+
+PIPE_WIDTH, PIPE_HEIGHT = 100, 24
+"""The size of a chart where there is no terminal to ask."""
+
+LEAST_COLUMNS, LEAST_ROWS = 10, 4
+"""A plot that is smaller says less than a spark line."""
+
+SMALL = "There is no room for candles: these are the closes."
+
+
+def chart_page(view: View, *, utc: bool, console: Console, height: int | None = None) -> Group:
+    """The chart of the one resolution in `view`, as wide as the terminal and `height` lines high.
+
+    Without `height` it is one line less than the terminal has, for the prompt. Where there is too little room the
+    page has a spark line instead.
+    """
+    if not has_prices(view):
+        return Group(*empty_page(view))
+    width, lines = _size(console)
+    about = f"{view.shown[0].resolution.name}, {stamp(view.now_ms, utc=utc)}"
+    below = list(notices(view))
+    around = [*title(view, about, width=0, console=console), line(), line(), *below]
+    rows = (height or lines) - Canvas.BELOW - _lines(around, console, width)
+    canvas = _canvas(view, width=width, rows=rows, ascii_only=console.options.ascii_only)
+    top = title(view, about, width=canvas.width if canvas else 0, console=console)
+    if canvas is None:
+        return Group(*top, *_spark(view, width, console), *below)
+    return Group(*top, line(), *canvas.lines(utc=utc), _legend(canvas, view.now_ms, width), *below)
+
+
+def _size(console: Console) -> tuple[int, int]:
+    return (console.width, console.height - 1) if console.is_terminal else (PIPE_WIDTH, PIPE_HEIGHT)
+
+
+def _lines(texts: Iterable[Text], console: Console, width: int) -> int:
+    """How many lines the texts take when the long ones are wrapped."""
+    return sum(len(each.wrap(console, width)) for each in texts)
+
+
+def _canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canvas | None:
+    """A canvas with room for the prices on its axis, which depend on how many slots have room beside them."""
+    columns = width - AXIS_WIDTH
+    while rows >= LEAST_ROWS and columns >= LEAST_COLUMNS:
+        plotted = plot(view, most=columns, rows=rows)
+        if plotted is None:
+            return None
+        canvas = Canvas(plotted, columns, places_of(view), ascii_only)
+        if canvas.width <= width:
+            return canvas
+        columns = min(columns - 1, width - AXIS_WIDTH - canvas.label_width)
+    return None
+
+
+def _spark(view: View, width: int, console: Console) -> Iterator[Text]:
+    """A line of the closes; nothing when no slot has one."""
+    closes = [each.close for each in view.shown[0].slots[-width:]]
+    if any(closes):
+        yield line()
+        yield line(spark(closes, ascii_only=console.options.ascii_only))
+        yield Text(SMALL, style="dim")
+
+
+def _legend(canvas: Canvas, now_ms: int, width: int) -> Text:
+    """What the signs mean, as much of it as one line has room for."""
+    items = list(_meanings(canvas, now_ms))
+    ends = accumulate(len(each) + 2 for each in items)
+    shown = [each for each, end in zip(items, ends, strict=True) if end - 2 <= width]
+    return line("  ").join(shown)
+
+
+def _meanings(canvas: Canvas, now_ms: int) -> Iterator[Text]:
+    """The signs of this chart, the most important ones first."""
+    plotted, shown = canvas.plot, len(canvas.plot.candlesticks)
+    trends = {each: _meaning(canvas.sample(each), TRENDS[each], STYLES[each]) for each in plotted.trends}
+    yield from (words for trend, words in trends.items() if trend)
+    if plotted.left_out:
+        yield Text(f"newest {shown} of {shown + plotted.left_out} slots", style="dim")
+    if plotted.closing_ms is not None:
+        yield _meaning(canvas.signs.running, f"open, {countdown(plotted.closing_ms - now_ms)} left", "bold")
+    if plotted.has_gaps:
+        yield _meaning(canvas.signs.missing, "no price", "dim")
+    if 0 in trends:
+        yield trends[0]
+
+
+def _meaning(sign: str, words: str, style: str) -> Text:
+    return Text.assemble((sign, style), (f" {words}", "dim"))

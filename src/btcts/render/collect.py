@@ -1,0 +1,113 @@
+"""What a cycle of `collect` did, as one line for people or one JSON object for programs."""
+
+import json
+from collections.abc import Iterator
+
+from btcts.domain.layout import MARKET
+from btcts.domain.model import Tick
+from btcts.render.documents import SCHEMA
+from btcts.render.figures import decimals, percent, price
+from btcts.render.reasons import group_reasons, list_reasons
+from btcts.render.times import iso, moment
+from btcts.services.collect.cycle import Cycle
+from btcts.system.foreign import plain
+
+
+def cycle_line(cycle: Cycle, *, utc: bool, verbose: bool = False) -> str:
+    """One line, whatever the messages of the providers contain; times are local, or UTC and marked with a Z.
+
+    What all providers fail with is said once, unless it is to be said of each.
+    """
+    return plain("  ".join(_parts(cycle, utc=utc, verbose=verbose)))
+
+
+def _parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
+    yield _clock(cycle.time_ms, cycle.time_ms, utc=utc)
+    if agreed := cycle.stored or cycle.spooled:
+        yield from _price(cycle, agreed, verbose=verbose)
+        if cycle.problem:
+            yield ("waits in the spool: " if cycle.spooled else "problem: ") + cycle.problem
+    else:
+        yield _no_price(cycle, verbose=verbose)
+    if cycle.waiting:
+        spells = (
+            f"{provider} until {_clock(until_ms, cycle.time_ms, utc=utc)}" + (f" ({why})" if why else "")
+            for provider, until_ms, why in cycle.waiting
+        )
+        yield "waiting: " + ", ".join(spells)
+    yield from (f"{words} {count}" for words, count in _counts(cycle) if count)
+    if cycle.repaired:
+        yield "repaired: " + ", ".join(cycle.repaired)
+    if cycle.others:
+        yield f"only adds prices and unsettled minutes, for other collectors ask {' '.join(cycle.others)}"
+    yield f"({cycle.took_ms} ms)"
+
+
+def _counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
+    return (
+        ("from the spool", cycle.unspooled),
+        ("damaged lines dropped from the spool", cycle.torn),
+        ("settled", cycle.settled),
+        ("corrected", cycle.corrected),
+        ("reopened", cycle.reopened),
+        ("resting on few providers", cycle.thin),
+        ("unsettled", cycle.unsettled),
+    )
+
+
+def _price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
+    yield price(agreed.price, decimals(agreed.price))
+    yield f"{cycle.flag or f'{len(cycle.members)} agree'}: " + " ".join(cycle.members)
+    if cycle.deviating:
+        yield "deviating: " + ", ".join(f"{provider} {percent(share)}" for provider, share in cycle.deviating)
+    if cycle.refused:
+        yield "refused: " + list_reasons(dict(cycle.refused), verbose=verbose)
+
+
+def _no_price(cycle: Cycle, *, verbose: bool) -> str:
+    if cycle.idle:
+        return "no provider is due"
+    head = f"no price: {cycle.problem}" if cycle.problem else "no price"
+    reasons = group_reasons(dict(cycle.refused), verbose=verbose)
+    return "; ".join([head, *(f"{providers}: {why}" for providers, why in reasons.items())])
+
+
+def _clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
+    """The time of day, after the date when that is not the date of `now_ms`."""
+    then, now = moment(time_ms, utc=utc), moment(now_ms, utc=utc)
+    form = "%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S"
+    return then.strftime(form) + ("Z" if utc else "")
+
+
+def cycle_json(cycle: Cycle) -> str:
+    """One object on one line; of `stored` and `spooled` one is the price, or both are null."""
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "market": MARKET,
+            "time_ms": cycle.time_ms,
+            "time": iso(cycle.time_ms),
+            "stored": cycle.stored and cycle.stored._asdict(),
+            "spooled": cycle.spooled and cycle.spooled._asdict(),
+            "members": cycle.members,
+            "flag": cycle.flag,
+            "deviating": [{"provider": provider, "deviation": share} for provider, share in cycle.deviating],
+            "refused": [{"provider": provider, "reason": why} for provider, why in cycle.refused],
+            "waiting": [
+                {"provider": provider, "not_before_ms": until_ms, "reason": why}
+                for provider, until_ms, why in cycle.waiting
+            ],
+            "settled": cycle.settled,
+            "corrected": cycle.corrected,
+            "reopened": cycle.reopened,
+            "unsettled": cycle.unsettled,
+            "thin": cycle.thin,
+            "repaired": cycle.repaired,
+            "unspooled": cycle.unspooled,
+            "torn": cycle.torn,
+            "others": cycle.others,
+            "problem": cycle.problem,
+            "took_ms": cycle.took_ms,
+        },
+        allow_nan=False,
+    )

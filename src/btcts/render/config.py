@@ -1,0 +1,44 @@
+"""The settings in force and where each came from: a table for people, or JSON as `docs/schemas/config.json` says."""
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from btcts.config import Settings
+from btcts.domain.layout import MARKET
+from btcts.render.documents import SCHEMA
+from btcts.system.foreign import plain
+
+UNCUT = 1000
+"""The width of a table that goes into a pipe, where nothing is folded."""
+
+UNSET = {"redis.url": "the embedded Redis"}
+"""What it means that a setting has no value, where that is not simply "not set"."""
+
+
+def settings_table(settings: Settings, console: Console) -> None:
+    """Print a row for each setting; a narrow terminal folds long values, a pipe gets them whole."""
+    if not console.is_terminal:
+        console.width = UNCUT
+    table = Table("setting", "value", "origin", box=None, pad_edge=False, header_style="bold")
+    for name, origin in settings.origins.items():
+        shown = _shown(name, settings.value_of(name))
+        table.add_row(*(Text(plain(text), overflow="fold") for text in (name, shown, origin)))
+    console.print(table)
+
+
+def settings_json(settings: Settings, now_ms: int) -> str:
+    """One object on one line; secrets are masked, paths are text."""
+    rows = {name: {"value": settings.value_of(name), "origin": origin} for name, origin in settings.origins.items()}
+    document = {"schema": SCHEMA, "market": MARKET, "generated_ms": now_ms, "settings": rows}
+    return json.dumps(document, default=str)
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None:
+        return UNSET.get(name, "not set")
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,49 @@
+"""What `init-keys` found and did: lines for people, or JSON as `docs/schemas/init-keys.json` says."""
+
+import json
+from collections.abc import Iterator
+
+from btcts.domain.layout import MARKET, Layout
+from btcts.render.documents import SCHEMA
+from btcts.services.init_keys import Outcome
+from btcts.system.foreign import plain
+
+
+def keys_text(outcome: Outcome, *, dry_run: bool) -> str:
+    """A line for each key that was renamed and each difference, and a last one that sums up."""
+    return "\n".join(map(plain, _lines(outcome, dry_run=dry_run)))
+
+
+def keys_json(outcome: Outcome, *, dry_run: bool) -> str:
+    """One object on one line."""
+    document = {
+        "schema": SCHEMA,
+        "market": MARKET,
+        "where": outcome.where,
+        "dry_run": dry_run,
+        "created": outcome.created and not dry_run,
+        "changed": outcome.changed,
+        "differences": outcome.differences,
+        "renamed": [{"from": old, "to": new} for old, new in outcome.adopted],
+        "ticks": outcome.ticks,
+    }
+    return json.dumps(document, allow_nan=False)
+
+
+def _lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
+    layout = Layout()
+    all_of_it = f"{len(layout.series)} series and {len(layout.compactions)} rules"
+    yield from (f"renamed {old} to {new}" for old, new in outcome.adopted)
+    if not outcome.differences and not outcome.changed:
+        yield f"{outcome.where} matches the layout: {all_of_it}"
+    elif outcome.created:
+        yield f"{'would create' if dry_run else 'created'} {all_of_it} at {outcome.where}"
+    else:
+        yield from outcome.differences
+        yield _summary(outcome, dry_run=dry_run)
+
+
+def _summary(outcome: Outcome, *, dry_run: bool) -> str:
+    if dry_run:
+        return "nothing was changed (--dry-run)"
+    return "put right" if outcome.ticks is None else f"derived everything anew from {outcome.ticks} ticks"

@@ -1,0 +1,79 @@
+"""Frames of a page that is drawn in place: as many lines as the terminal has, the last one says how things stand."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleDimensions, Group
+from rich.segment import Segment, SegmentLines
+from rich.style import Style
+from rich.text import Text
+
+from btcts.errors import StoreUnreachable
+from btcts.render.figures import duration
+from btcts.render.times import moment
+from btcts.services.show import Sight, View
+from btcts.system.foreign import plain
+
+Page = Callable[[View, Console, int], Group]
+"""Makes the page of a view for a console and, where it can choose, a number of lines."""
+
+Line = Sequence[Segment]
+
+OUTDATED = Style(dim=True)
+"""How values look while Redis is away."""
+
+LEAST_SLOTS = 5
+"""Slots that a table keeps in a low terminal at the cost of what stands below them."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Makes the frames of a page; the size of `console` becomes that of the frame."""
+
+    page: Page
+    console: Console
+    utc: bool
+
+    def frame(self, sight: Sight, *, now_ms: int, size: tuple[int, int]) -> list[str]:
+        """The lines of a frame, each as wide as the terminal, with colours in them."""
+        width, height = size
+        self.console.size = ConsoleDimensions(width, height)
+        view = sight.at(now_ms)
+        page = self.page(view, self.console, height - 1)
+        lines = self.console.render_lines(page, style=OUTDATED if sight.away else None)
+        slots = len(view.shown[0].slots) if len(view.shown) == 1 else 0
+        kept, left_out = fitted(lines, room=height - 1, slots=slots)
+        below = _away(sight, view, utc=self.utc) if sight.away else _hint(slots, left_out)
+        blank = [Segment(" " * width)]
+        rows = [*kept, *[blank] * (height - 1 - len(kept)), *self.console.render_lines(below)[:1]]
+        return self._written(rows)
+
+    def _written(self, rows: Sequence[Line]) -> list[str]:
+        with self.console.capture() as captured:
+            self.console.print(SegmentLines([list(row) for row in rows], new_lines=True), end="")
+        return captured.get().splitlines()
+
+
+def fitted(lines: Sequence[Line], *, room: int, slots: int) -> tuple[list[Line], int]:
+    """What of a page with so many slots has room, and how many slots that leaves out.
+
+    The oldest slots go first, then what stands below them. They stand below the title, a blank line, the headings
+    and a rule.
+    """
+    blank = (number for number, line in enumerate(lines) if not "".join(each.text for each in line).strip())
+    head = next(blank, 0) + 3
+    left_out = max(0, min(len(lines) - room, slots - LEAST_SLOTS))
+    return [*lines[:head], *lines[head + left_out :]][: max(0, room)], left_out
+
+
+def _hint(slots: int, left_out: int) -> Text:
+    newest = f"The newest {slots - left_out} of {slots} slots. " if left_out else ""
+    return Text(f"{newest}Ctrl-C ends.", style="dim", no_wrap=True)
+
+
+def _away(sight: Sight, view: View, *, utc: bool) -> Text:
+    """Since when Redis is away, and where it is not just silent, what it says."""
+    since = f"{moment(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
+    silent = isinstance(sight.away, StoreUnreachable)
+    problem = f"Redis does not answer since {since}" if silent else f"{sight.away}, since {since}"
+    return Text(plain(f"{problem}; trying again"), style="bold yellow", no_wrap=True)

@@ -1,0 +1,98 @@
+"""All resolutions at a glance, as columns of text."""
+
+from collections.abc import Sequence
+
+from btcts.domain.model import Slot
+from btcts.domain.moves import day_range, move
+from btcts.domain.volatility import volatility
+from btcts.render.columns import Cell, Column
+from btcts.render.figures import percent, price, share
+from btcts.render.show.slots import price_columns, trend
+from btcts.render.show.spark import place
+from btcts.render.show.volatility import RATIO_PLACES, YEAR_PLACES
+from btcts.services.show import Shown, View
+
+HEADINGS = {"5min": "5 min", "15min": "15 min", "1h": "1 h", "24h": "24 h"}
+
+MOVES_LAYOUTS = (
+    "5min 15min 1h 24h low place high range%",
+    "5min 15min 1h 24h low place high",
+    "5min 15min 1h 24h",
+    "1h 24h",
+    "24h",
+)
+
+DAY_LAYOUTS = ("low place high", "low high", "high")
+"""What goes below the moves where it does not fit beside them."""
+
+SUMMARY_LAYOUTS = (
+    "name start close min place max range slots settled volatility",
+    "name start close min place max range slots settled",
+    "name start close min max range% slots settled",
+    "name start close min max range% slots",
+    "name start close min max slots",
+    "name start close slots",
+    "name close slots",
+    "name close",
+)
+
+
+PLACE_WIDTH = 17
+"""Characters of the bar that shows where the price stands between the low and the high of the day."""
+
+
+def moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
+    """How far the price moved of late, one row, by the names in `MOVES_LAYOUTS`.
+
+    A move counts from the close of the slot in which that long ago lies, so from a little later: for 24 h up to an
+    hour, for the others up to a minute. Low and high are those of the hours shown, the open one included, and the
+    bar between them shows where the newest price stands. What is not known is a dash.
+    """
+    return {
+        **{span: _move(heading, span, view) for span, heading in HEADINGS.items()},
+        **_day_columns(view, places=places, ascii_only=ascii_only),
+    }
+
+
+def summary_columns(shown: Sequence[Shown], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
+    """One row per resolution, by the names in `SUMMARY_LAYOUTS`: its newest closed slot and how complete it is."""
+    closed = [[slot for slot in each.slots if slot.closed] for each in shown]
+    newest = [(slots or each.slots)[-1] for slots, each in zip(closed, shown, strict=True)]
+    return price_columns(newest, places=places, utc=utc, ascii_only=ascii_only) | {
+        "name": Column.plain("", [each.resolution.name for each in shown], words=True),
+        "slots": Column.plain("Slots", [_share([not each.missing for each in slots]) for slots in closed]),
+        "settled": Column.plain("Settled", [_share([each.settled for each in slots]) for slots in closed]),
+        "volatility": Column.plain("Volatility", map(_volatility, shown)),
+    }
+
+
+def _day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
+    """`low` and `high` of the day, `place` between them and `range%`."""
+    texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
+    low, high = day_range(_slots(view), view.now_ms) or (0.0, 0.0)
+    if low > 0:
+        texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
+        if view.newest is not None:
+            texts["place"] = place(view.newest.price, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
+    headings = {"low": "24 h low", "place": "", "high": "24 h high", "range%": "24 h range"}
+    return {name: Column.plain(heading, [texts[name]]) for name, heading in headings.items()}
+
+
+def _volatility(shown: Shown) -> str:
+    """The realised volatility of the closed slots, annualised; a dash where they are too few."""
+    per_year = volatility(shown.slots, shown.resolution.bucket_ms).realised_per_year
+    return "-" if per_year is None else f"{share(per_year, YEAR_PLACES)} a year"
+
+
+def _share(flags: Sequence[bool]) -> str:
+    return f"{sum(flags)}/{len(flags)}"
+
+
+def _move(heading: str, span: str, view: View) -> Column:
+    found = move(span, _slots(view), view.newest.price if view.newest else None, view.now_ms)
+    text = percent(found.ratio) if found else "-"
+    return Column(heading, (Cell(text, trend(text) if found else ""),))
+
+
+def _slots(view: View) -> dict[str, tuple[Slot, ...]]:
+    return {each.resolution.name: each.slots for each in view.shown}

@@ -1,0 +1,130 @@
+"""What the pages for the terminal share: the price on top, what is missing or wrong below, and how they are printed."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, Group
+from rich.text import Text
+
+from btcts.domain.layout import FUTURE_SLACK_MS, MARKET
+from btcts.render.figures import duration, percent, price
+from btcts.render.show.prices import places_of
+from btcts.render.show.slots import gaps
+from btcts.render.times import iso
+from btcts.services.show import View
+from btcts.system.foreign import plain
+
+COLLECT = "To fetch one: btcts collect --once"
+STATUS = "A collector runs; to see what it lacks: btcts status"
+REPAIR = "To remove it: btcts verify --repair"
+PRUNE = "To remove it: btcts prune"
+
+FETCH = "To fetch prices: btcts collect --once"
+
+NONE_CLOSED = "No slot of that time is closed yet."
+
+
+def print_page(page: Group, console: Console) -> None:
+    """Print a page; into a pipe no line of it is wrapped."""
+    console.print(page, soft_wrap=not console.is_terminal)
+
+
+def width_of(console: Console) -> int | None:
+    """How wide a page may be: None for a pipe, where any width will do."""
+    return console.width if console.is_terminal else None
+
+
+def line(text: str = "", *, style: str = "") -> Text:
+    """A line that is never wrapped or cut."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
+def empty_page(view: View) -> Iterator[Text]:
+    """What is said when there is nothing to show."""
+    yield _price_now(view)
+    yield Text()
+    if view.refused or view.oldest_ms is not None:
+        yield from _staleness(view)
+    elif view.newest is not None:
+        yield Text(NONE_CLOSED)
+    else:
+        yield Text(f"Nothing is stored yet. {STATUS if view.collected else FETCH}")
+        yield from _last_cycle(view)
+
+
+def title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
+    """The price on the left and, where the line has room for it, what the page is about on the right."""
+    price_now = _price_now(view)
+    room = max(width, len(price_now) + 2 + len(about))
+    if console.is_terminal and room > console.width:
+        yield price_now
+        yield Text(about, style="dim")
+    else:
+        yield price_now + Text(about.rjust(room - len(price_now)), style="dim")
+
+
+def agreed(view: View) -> Iterator[Text]:
+    """The providers that agreed on the newest price, and those that are far from it; nobody where it is old."""
+    if not view.members or view.simulated or view.stale:
+        return
+    heads = {"disputed": "Disputed, nearest to the price of before", "single": "The price of one provider alone"}
+    yield Text()
+    yield Text(
+        f"{heads.get(view.flag or '', 'Agreed on the price')}: {', '.join(map(plain, view.members))}", style="dim"
+    )
+    if view.deviating:
+        far = ", ".join(f"{plain(provider)} {percent(ratio)}" for provider, ratio in view.deviating)
+        yield Text(f"Far from the price: {far}", style="yellow")
+
+
+def notices(view: View) -> Iterator[Text]:
+    """What is missing or wrong, and what to do about it."""
+    lacking = {each.resolution.name: gaps(each) for each in view.shown}
+    named = [f"{name} {each}" if len(lacking) > 1 else each for name, each in lacking.items() if each]
+    if named:
+        yield Text()
+        yield Text(f"Gaps in closed slots: {'; '.join(named)}")
+    if (spoiled := sum(each.spoiled for each in view.shown)) and not view.refused:
+        yield Text()
+        yield Text(f"Slots that hold what is no price, which is left out: {spoiled}")
+        yield Text(REPAIR)
+    if view.stale:
+        yield Text()
+        yield from _staleness(view)
+
+
+def _staleness(view: View) -> Iterator[Text]:
+    """Why there is no fresh price, and the next step where there is one."""
+    why, step = _lack(view)
+    yield Text(f"Stale: {why}.", style="bold yellow")
+    if step == COLLECT and view.collected:
+        yield Text(STATUS)
+        yield from _last_cycle(view)
+    elif step:
+        yield Text(step)
+
+
+def _last_cycle(view: View) -> Iterator[Text]:
+    """What the last cycle of a collector that runs says of the price."""
+    if view.collected and view.problem:
+        yield Text(plain(f"Its last cycle stored no price: {view.problem}"))
+
+
+def _lack(view: View) -> tuple[str, str]:
+    refused, limit = view.refused, f"the limit is {duration(view.max_age_s)}"
+    if refused and refused.time_ms > view.now_ms + FUTURE_SLACK_MS:
+        return "the newest price lies in the future and hides the others", PRUNE
+    if refused:
+        return f"the newest tick is {refused.price:g}, which is no price", REPAIR
+    if view.oldest_ms is not None:
+        return f"no price is kept of that time, the oldest one is of {iso(view.oldest_ms)}", ""
+    if view.age_s is None:
+        return f"there is no newest price, {limit}", COLLECT
+    return f"the newest price is {duration(view.age_s)} old, {limit}", COLLECT
+
+
+def _price_now(view: View) -> Text:
+    text = Text.assemble((MARKET, "bold"), (" (simulated)" if view.simulated else "", "magenta"), " ")
+    if view.newest is None or view.age_s is None:
+        return text.append("no price", style="yellow")
+    text.append(price(view.newest.price, places_of(view)), style="bold")
+    return text.append(f", {duration(view.age_s)} old", style="yellow" if view.stale else "")

@@ -1,0 +1,160 @@
+"""The slots of one resolution as columns of text."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from btcts.domain.layout import Resolution
+from btcts.domain.model import MINUTE_MS, Slot
+from btcts.render.columns import Cell, Column, joined
+from btcts.render.figures import countdown, percent, price, share, signed
+from btcts.render.show.spark import place
+from btcts.render.show.volatility import RATIO_PLACES
+from btcts.render.times import slot_starts
+from btcts.services.show import Shown
+from btcts.system.foreign import plain
+
+LAYOUTS = (
+    "start close change min place max range minutes state",
+    "start close change% min place max range minutes state",
+    "start close change% min place max range% minutes state",
+    "start close change% min place max range% brief",
+    "start close change% min max range% brief",
+    "start close change% min place max range% word",
+    "start close change% min max range% word",
+    "start close change% min max word",
+    "start close change% range% word",
+    "start close change% word",
+    "start close word",
+    "start close",
+    "close",
+)
+"""The columns to draw, the richest choice first; what can be worked out from the others is given up first."""
+
+PLACE_WIDTH = 7
+"""Characters of the bar that shows where the close lies between min and max."""
+
+
+def slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
+    """Every column there is for these slots, by its name in `LAYOUTS`; prices have `places` decimals."""
+    return (
+        price_columns(shown.slots, places=places, utc=utc, ascii_only=ascii_only)
+        | _change_columns(shown.slots, places=places)
+        | _state_columns(shown, now_ms=now_ms)
+    )
+
+
+def price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
+    """When the slots start and what the price did in each: `start`, `close`, `min`, `place`, `max` and the ranges."""
+    heading, starts = slot_starts([each.start_ms for each in slots], utc=utc)
+
+    def column(title: str, values: list[float | None], absent: str = "") -> Column:
+        texts = [absent if value is None else price(value, places) for value in values]
+        return _column(title, slots, texts)
+
+    return {
+        "start": _column(heading, slots, starts, words=True),
+        "close": column("Close", [each.close for each in slots], absent="no price"),
+        "min": column("Min", [each.min for each in slots]),
+        "place": _column("", slots, [_place(each, ascii_only=ascii_only) for each in slots]),
+        "max": column("Max", [each.max for each in slots]),
+        **_range_columns(slots, places=places),
+    }
+
+
+def trend(change: str) -> str:
+    """The style of a written change; its sign says the same."""
+    return {"+": "green", "-": "red"}.get(change[:1], "")
+
+
+def gaps(shown: Shown) -> str:
+    """How many closed slots lack minutes, and why, such as `2 empty, 1 incomplete (not reached)`; empty for none."""
+    whole = _minutes(shown.resolution)
+    gappy = [each for each in shown.slots if each.closed and each.minutes < whole]
+    empty = sum(each.missing for each in gappy)
+    counts = ((empty, "empty"), (len(gappy) - empty, "incomplete"))
+    text = ", ".join(f"{count} {what}" for count, what in counts if count)
+    reasons = dict.fromkeys(_spoken(each.reason) for each in gappy if each.reason)
+    return f"{text} ({', '.join(reasons)})" if reasons else text
+
+
+def _place(slot: Slot, *, ascii_only: bool) -> str:
+    if slot.close is None or slot.min is None or slot.max is None:
+        return ""
+    return place(slot.close, slot.min, slot.max, width=PLACE_WIDTH, ascii_only=ascii_only)
+
+
+def _range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
+    """From min to max in USD and in percent of min: `range` has both, `range%` only the latter."""
+    bounds = [(each.min, each.max) for each in slots]
+    widths = ["" if low is None or high is None else price(high - low, places) for low, high in bounds]
+    ratios = ["" if not low or high is None else share(high / low - 1, RATIO_PLACES) for low, high in bounds]
+    return _both("range", "Range", _column("", slots, widths), _column("", slots, ratios))
+
+
+def _change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
+    """How the close differs from that of the slot before, where both have one: `change` has USD and percent."""
+    changes, percents = [], []
+    for before, close in pairwise([None, *(each.close for each in slots)]):
+        if not before or close is None:
+            changes.append("")
+            percents.append("")
+        else:
+            changes.append(signed(close - before, places))
+            percents.append(percent(close / before - 1))
+    usd, ratio = (Column("", tuple(Cell(text, trend(text)) for text in texts)) for texts in (changes, percents))
+    return _both("change", "Change", usd, ratio)
+
+
+def _state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
+    """How far each slot can be relied on: `minutes`, and `state` with its shorter forms `brief` and `word`.
+
+    The shorter forms stand alone: they count the minutes of a slot that lacks some.
+    """
+    whole = _minutes(shown.resolution)
+    states = [_state(each, whole, now_ms) for each in shown.slots]
+    columns = {
+        name: Column("State", tuple(each[form] for each in states), words=True)
+        for form, name in enumerate(("state", "brief", "word"))
+    }
+    if whole > 1:
+        columns["minutes"] = _column("Mins", shown.slots, [f"{each.minutes}/{whole}" for each in shown.slots])
+    return columns
+
+
+def _state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Cell]:
+    """The state in three forms, each shorter than the one before."""
+    if not slot.closed:
+        left = countdown(slot.start_ms + whole * MINUTE_MS - now_ms)
+        brief = Cell(f"open {left}", "bold")
+        return Cell(f"open, {left} left", "bold"), brief, brief
+    if slot.minutes < whole:
+        word, counted, style = "gap", f"gap {slot.minutes}/{whole}" if whole > 1 else "gap", "yellow"
+    else:
+        word, style = ("settled", "") if slot.settled else ("live", "yellow")
+        counted = word
+    why = f": {_spoken(slot.reason)}" if slot.reason else ""
+    return Cell(word + why, style), Cell(counted + why, style), Cell(counted, style)
+
+
+def _minutes(resolution: Resolution) -> int:
+    return resolution.bucket_ms // MINUTE_MS
+
+
+def _spoken(reason: str) -> str:
+    return plain(reason.replace("_", " "))
+
+
+def _both(name: str, heading: str, usd: Column, ratio: Column) -> dict[str, Column]:
+    """The two columns together as `name`, and the percent alone."""
+    return {name: joined(heading, usd, ratio), f"{name}%": Column(heading, ratio.cells)}
+
+
+def _column(heading: str, slots: Sequence[Slot], texts: Sequence[str], *, words: bool = False) -> Column:
+    cells = (Cell(text, _style(slot)) for text, slot in zip(texts, slots, strict=True))
+    return Column(heading, tuple(cells), words)
+
+
+def _style(slot: Slot) -> str:
+    if slot.missing:
+        return "dim"
+    return "" if slot.closed else "bold"

@@ -1,0 +1,48 @@
+"""The volatility of the slots shown, as columns of text and a sentence on what it rests on."""
+
+from btcts.domain.volatility import Volatility
+from btcts.render.columns import Column
+from btcts.render.figures import counted, price, share
+from btcts.render.times import slot_starts
+from btcts.services.show import Shown
+
+LAYOUTS = ("name usd ratio year", "name usd ratio")
+
+RATIO_PLACES = 3
+"""Decimals, in percent, of what the price did within a slot: in a calm minute that is a few hundredths."""
+
+YEAR_PLACES = 1
+"""Decimals, in percent, of an annualised volatility."""
+
+
+def volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: bool) -> dict[str, Column]:
+    """One row per figure, by the names in `LAYOUTS`; none without a price, a dash where too few slots have one.
+
+    The widest slot is named as in the table of the slots.
+    """
+    total, widest = measured.range, measured.widest
+    if total is None or widest is None:
+        return {}
+    _, starts = slot_starts([each.start_ms for each in shown.slots], utc=utc)
+    when = next(start for start, each in zip(starts, shown.slots, strict=True) if each.start_ms == widest.start_ms)
+    usd = (total.high, total.low, total.width, widest.width)
+    ratios = (total.ratio, widest.ratio, measured.realised, measured.parkinson)
+    years = (measured.realised_per_year, measured.parkinson_per_year)
+    return {
+        "name": Column.plain(
+            "Volatility", ("High", "Low", "Range", f"Widest {when}", "Realised", "Parkinson"), words=True
+        ),
+        "usd": Column.plain("USD", (*(price(each, places) for each in usd), "", "")),
+        "ratio": Column.plain("%", ("", "", *(_share(each, RATIO_PLACES) for each in ratios))),
+        "year": Column.plain("A year", ("", "", "", "", *(_share(each, YEAR_PLACES) for each in years))),
+    }
+
+
+def basis(measured: Volatility) -> str:
+    """What the figures were made from and what their percents count from."""
+    slots, returns = counted(measured.ranges, "closed slot"), counted(measured.returns, "return")
+    return f"From {slots}, {returns}; ranges in % of the low, volatility per slot."
+
+
+def _share(fraction: float | None, places: int) -> str:
+    return "-" if fraction is None else share(fraction, places)

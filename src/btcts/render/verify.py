@@ -1,0 +1,134 @@
+"""What `verify` found: a line for each thing that is wrong, or a JSON document as `docs/schemas/verify.json` says."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from btcts.domain.layout import MARKET
+from btcts.render.documents import SCHEMA
+from btcts.render.figures import counted
+from btcts.render.reasons import group_reasons
+from btcts.render.times import iso
+from btcts.services.verify.comparison import Comparison, Finding
+from btcts.services.verify.run import Heard, Verified
+from btcts.system.foreign import plain
+
+END_OF_CALENDAR_MS = 253_402_300_800_000
+"""The year 10 000, beyond which times have no ISO form; a stamp in the wrong unit lies there."""
+
+
+def verify_text(verified: Verified, *, verbose: bool = False) -> str:
+    """One line for each finding, one that sums up, and what was compared upstream; nothing is cut off or rounded.
+
+    Doubts are counted, and each has its line where that is wanted.
+    """
+    lines = [*_lines(verified)]
+    if verified.heard and verified.comparison:
+        lines += _compared(verified.heard, verified.comparison, verbose=verbose)
+    return "\n".join(map(plain, lines))
+
+
+def verify_json(verified: Verified) -> str:
+    """The document as `docs/schemas/verify.json` says, on one line."""
+    document = {
+        "schema": SCHEMA,
+        "market": MARKET,
+        "generated_ms": verified.now_ms,
+        "ticks": verified.ticks,
+        "findings": [_finding(each) for each in verified.findings],
+        "repaired": verified.repaired,
+        "left": [_finding(each) for each in verified.left],
+        "upstream": _upstream(verified.heard, verified.comparison) if verified.heard else None,
+    }
+    return json.dumps(document, allow_nan=False)
+
+
+def _lines(verified: Verified) -> Iterator[str]:
+    yield from map(_line, verified.findings)
+    count = counted(len(verified.findings), "finding")
+    if not verified.findings:
+        yield f"{verified.where}: all buckets are what {verified.ticks} ticks make, keys and rules match the layout"
+    elif not verified.repaired:
+        upstream = " --upstream" if verified.comparison else ""
+        yield f"{count}, nothing was changed; btcts verify{upstream} --repair puts them right"
+    elif not verified.left:
+        yield f"{count}, put right"
+    else:
+        yield f"{count}; left after the repair: {len(verified.left)}"
+        yield from map(_line, verified.left)
+
+
+def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
+    """What was compared with whom, what came of it, and what could not be compared."""
+    answered = [each for each in heard.witnesses if each.silence is None]
+    names, requests = ", ".join(each.provider for each in answered), sum(each.requests for each in answered)
+    damaged = _minutes_of(comparison.findings) or "none"
+    compared = counted(comparison.compared, "settled minute")
+    yield f"compared {compared} with {names} in {counted(requests, 'request')}; damaged: {damaged}"
+    yield from _silences({each.provider: each.silence for each in heard.witnesses if each.silence}, verbose=verbose)
+    hint = "" if verbose else "; -v names them"
+    notes = {
+        "settled by other providers than answer now": comparison.partial,
+        f"in doubt: damaged, or settled by providers that do not answer now{hint}": _minutes_of(comparison.doubts),
+        "left out: collectors may still correct them": comparison.recent,
+        "left out: the providers agree on no candle": comparison.untold,
+        "not settled although there are candles; btcts collect --once settles them": comparison.unsettled,
+    }
+    yield from (f"{counted(count, 'minute')} {note}" for note, count in notes.items() if count)
+    yield from map(_line, comparison.doubts if verbose else ())
+
+
+def uncompared_line(heard: Heard, *, verbose: bool) -> str:
+    """Why nothing was compared with the providers."""
+    silences = {witness.provider: witness.silence or "" for witness in heard.witnesses}
+    reasons = group_reasons(silences, verbose=verbose)
+    if heard.skew_ms is not None or len(reasons) == len(silences):
+        return f"compared nothing upstream: {heard.problem}"
+    said = (f"{providers}: {why}" for providers, why in reasons.items())
+    return f"compared nothing upstream: {'; '.join(['no provider answered', *said])}"
+
+
+def _silences(silences: Mapping[str, str], *, verbose: bool) -> Iterator[str]:
+    for providers, why in group_reasons(silences, verbose=verbose).items():
+        yield f"without {providers}: {why}"
+
+
+def _minutes_of(findings: Sequence[Finding]) -> int:
+    return len({each.start_ms for each in findings})
+
+
+def _line(finding: Finding) -> str:
+    slot = "" if finding.start_ms is None else f" {_start(finding) or 'at'} ({finding.start_ms})"
+    values = {"stored": finding.stored, "expected": finding.expected}
+    spelt = [f"{name} {value}" for name, value in values.items() if value is not None]
+    return f"{finding.key}{slot}: {finding.problem}" + (f" ({', '.join(spelt)})" if spelt else "")
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "start_ms": finding.start_ms,
+        "start": _start(finding),
+        "field": finding.field,
+        "problem": finding.problem,
+        "stored": finding.stored,
+        "expected": finding.expected,
+    }
+
+
+def _upstream(heard: Heard, comparison: Comparison | None) -> dict[str, Any]:
+    """Who was asked and what was compared: nothing, where there is a problem."""
+    return {
+        "problem": heard.problem,
+        "providers": [asdict(each) for each in heard.witnesses],
+        **{name: getattr(comparison, name, 0) for name in ("compared", "partial", "recent", "untold", "unsettled")},
+        "doubts": [_finding(each) for each in comparison.doubts] if comparison else [],
+    }
+
+
+def _start(finding: Finding) -> str | None:
+    """The time that the finding is about, where it has one that can be written."""
+    if finding.start_ms is None or finding.start_ms >= END_OF_CALENDAR_MS:
+        return None
+    return iso(finding.start_ms)

@@ -1,0 +1,99 @@
+"""Alerts as one line for people, one JSON object for programs, and variables for the command that they run."""
+
+import json
+from typing import Any
+
+from btcts.domain.layout import MARKET
+from btcts.domain.model import MINUTE_MS
+from btcts.render.documents import SCHEMA
+from btcts.render.figures import decimals, duration, percent, price
+from btcts.render.times import iso, stamp
+from btcts.services.watch.trigger import STALE, Alert
+
+VARIABLE_PREFIX = "BTCTS_ALERT_"
+
+
+def alert_line(alert: Alert, *, utc: bool) -> str:
+    """When it was so, and the message."""
+    return f"{stamp(alert.time_ms, utc=utc)}  {alert_message(alert)}"
+
+
+def alert_message(alert: Alert) -> str:
+    """What happened, in one sentence that makes sense without its time; simulated prices are marked."""
+    market = f"simulated {MARKET}" if alert.simulated else MARKET
+    return f"{market} {_happened(alert)}{_lateness(alert)}"
+
+
+def alert_json(alert: Alert) -> str:
+    """One object on one line, as `docs/schemas/watch.json` says."""
+    return json.dumps(_document(alert), allow_nan=False)
+
+
+def alert_body(alert: Alert, text_field: str | None) -> str:
+    """What is posted: the document, or for a service that wants the message in a field of its own, that alone."""
+    return alert_json(alert) if text_field is None else json.dumps({text_field: alert_message(alert)})
+
+
+def alert_variables(alert: Alert) -> dict[str, str]:
+    """The fields of the JSON object as environment variables, such as `BTCTS_ALERT_PRICE`; null is empty."""
+    return {f"{VARIABLE_PREFIX}{name.upper()}": _text(value) for name, value in _document(alert).items()}
+
+
+def _document(alert: Alert) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "market": MARKET,
+        "simulated": alert.simulated,
+        "id": alert.id,
+        "rule": alert.rule,
+        "kind": alert.kind,
+        "message": alert_message(alert),
+        "time_ms": alert.time_ms,
+        "time": iso(alert.time_ms),
+        "found_ms": alert.found_ms,
+        "price": alert.price,
+        "reference": alert.reference,
+        "reference_ms": alert.reference_ms,
+        "span_s": alert.span_ms and alert.span_ms // 1000,
+        "change": alert.change,
+        "already": alert.already,
+    }
+
+
+def _happened(alert: Alert) -> str:
+    if alert.kind == STALE:
+        return _stale(alert)
+    now = _shown(alert.price)
+    if alert.kind == "fresh":
+        return f"has fresh prices again: {now}"
+    if alert.span_ms:
+        verb = "rose" if alert.kind == "rise" else "fell"
+        moved = percent(abs(alert.change or 0)).lstrip("+")
+        return f"{verb} {moved} within {duration(alert.span_ms / 1000)}, from {_shown(alert.reference)} to {now}"
+    limit = f"at or {alert.kind} {_shown(alert.reference)}"
+    if alert.already:
+        return f"is at {now}, already {limit}"
+    return f"{'rose' if alert.kind == 'above' else 'fell'} to {now}, {limit}"
+
+
+def _stale(alert: Alert) -> str:
+    if alert.reference_ms is None:
+        return "has no price that can be read"
+    age = duration((alert.found_ms - alert.reference_ms) / 1000)
+    return f"has no fresh price: the last, {_shown(alert.reference)}, is {age} old"
+
+
+def _lateness(alert: Alert) -> str:
+    """How much later it was found, where that is worth saying; a stale feed says its age itself."""
+    late_ms = alert.found_ms - alert.time_ms
+    return f" (found {duration(late_ms / 1000)} later)" if late_ms >= MINUTE_MS and alert.kind != STALE else ""
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else price(value, decimals(value))
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,279 @@
+"""Candles of one minute from a CSV file, which is read once and may be of any length and in any order.
+
+Only what the newest row lets matter stays in memory: a row that turns out to be older than the window before the
+newest one is counted and let go. Every row is checked all the same, and one that is wrong spoils the file.
+"""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from btcts.domain.layout import window
+from btcts.domain.model import MINUTE_MS, PRICE_CEILING, Candle, Span, is_price
+from btcts.errors import ConfigError
+from btcts.providers.base import END_MS, quoted
+from btcts.services.backfill.rowtimes import MS_NS, describe_misfit, parse_time
+from btcts.services.backfill.spacing import Spacing
+from btcts.system.causes import describe
+
+TIMES = ("timestamp", "time", "date")
+PRICES = ("open", "high", "low", "close")
+VOLUME = "volume"
+HEADER = ",".join((TIMES[0], *PRICES, VOLUME))
+
+LONGEST_LINE = 10_000
+"""Bytes; what is longer is no row, and must not be read to its end."""
+
+SPARE = 5000
+"""How many candles are held before those that are too old are let go."""
+
+UNTRADED = frozenset({"", "nan", "null", "none", "na", "n/a"})
+"""How tables spell a price that there is not, in lower case."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class CandleSource:
+    """An open file and what it is called."""
+
+    name: str
+    file: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFile:
+    """What a file holds: the candles of the newest window, ascending, and how many rows there are besides.
+
+    `unit` is what its times are counted in. `rows` are all of them, about minutes from `first_ms` to `last_ms`. Of
+    these `quiet` had no trades, `outside` were not asked for, `unfinished` are about minutes that are not over,
+    `repeated` say again what another one says, and `older` lie before the window at the end of the newest candle.
+    """
+
+    name: str
+    unit: str
+    rows: int
+    first_ms: int
+    last_ms: int
+    candles: tuple[Candle, ...]
+    quiet: int = 0
+    outside: int = 0
+    unfinished: int = 0
+    repeated: int = 0
+    older: int = 0
+
+
+@contextmanager
+def opened(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
+    """The file at `path`, or `stdin` for `-`.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    if path == "-":
+        yield CandleSource("stdin", stdin)
+        return
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 -- only the opening is to be translated; it is closed below
+    except (OSError, ValueError) as exc:
+        raise _unreadable(path, exc) from exc
+    with file:
+        yield CandleSource(path, file)
+
+
+def read_candles(source: CandleSource, asked: Span, *, closed_ms: int, minutes: bool = False) -> CandleFile:
+    """The candles of the minutes that lie wholly in `asked` and were over at `closed_ms`.
+
+    Columns go by their names in the first line, in any order and case. Times are counted in one unit, known by
+    their magnitude, or written in ISO 8601, and then in UTC where they name no zone. Of two rows about one minute
+    both must say the same, as long as that minute is held. A row whose four prices are empty or NaN had no trades.
+    `minutes` says that each row is about one minute, however far apart they lie.
+
+    Raises:
+        ConfigError: a row is wrong, the first one that is, with its line and its value; or there is none, or they seem
+            to be about more than a minute each.
+    """
+    reader = _Reader(source.name, asked, closed_ms)
+    rows = csv.reader(_lines(source), strict=True)
+    try:
+        columns = _columns(source.name, next(rows, []))
+        for row in rows:
+            if row:
+                reader.take(rows.line_num, *columns.of(rows.line_num, row))
+    except csv.Error as exc:
+        raise ConfigError(f"{source.name} line {rows.line_num}: {exc}; write it as CSV: {HEADER}") from exc
+    found = reader.result()
+    if found.candles:
+        reader.spacing.check(source.name, minutes=minutes)
+    return found
+
+
+def _lines(source: CandleSource) -> Iterator[str]:
+    """The lines of the file as text."""
+    number = 0
+    try:
+        while line := source.file.readline(LONGEST_LINE):
+            number += 1
+            if b"\0" in line or len(line) == LONGEST_LINE:
+                raise ValueError("a row of text has no such bytes, and not so many")
+            yield line.removeprefix(_BOM).decode() if number == 1 else line.decode()
+    except ValueError as exc:
+        raise ConfigError(
+            f"{source.name} line {number}: is no text; unpack the file if it is packed, save it as UTF-8: {HEADER}"
+        ) from exc
+    except OSError as exc:
+        raise _unreadable(source.name, exc) from exc
+
+
+def _unreadable(name: str, exc: Exception) -> ConfigError:
+    return ConfigError(f"{name!r} cannot be read ({describe(exc)}); name a CSV file of candles, or - for stdin")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the columns of a file are; `volume` is None where it has none."""
+
+    name: str
+    count: int
+    time: int
+    prices: tuple[int, ...]
+    volume: int | None
+
+    def of(self, line: int, row: Sequence[str]) -> tuple[str, list[str], str | None]:
+        """The texts of a row: time, prices, and volume (None where the file has none)."""
+        if len(row) != self.count:
+            raise ConfigError(
+                f"{self.name} line {line}: a {'short' if len(row) < self.count else 'long'} row, {len(row)} columns "
+                f"where the first line has {self.count} ({quoted(','.join(row))}); complete it or take it out"
+            )
+        return row[self.time], [row[each] for each in self.prices], None if self.volume is None else row[self.volume]
+
+
+def _columns(name: str, header: Sequence[str]) -> _Columns:
+    names = [each.strip().lower() for each in header]
+    time = next((each for each in TIMES if each in names), None)
+    missing = ([] if time else [TIMES[0]]) + [each for each in PRICES if each not in names]
+    if time is None or missing:
+        found = quoted(",".join(header)) if header else "it is empty"
+        raise ConfigError(f"{name} line 1: has no column {', '.join(missing)} ({found}); it must read {HEADER}")
+    if twice := [each for each in (time, *PRICES, VOLUME) if names.count(each) > 1]:
+        raise ConfigError(f"{name} line 1: has two columns {twice[0]}; rename one of them")
+    volume = names.index(VOLUME) if VOLUME in names else None
+    return _Columns(name, len(names), names.index(time), tuple(map(names.index, PRICES)), volume)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The rows so far; `held` has the prices of the minutes that may matter."""
+
+    name: str
+    asked: Span
+    closed_ms: int
+    unit: str = ""
+    rows: int = 0
+    first_ms: int = END_MS
+    last_ms: int = 0
+    oldest_ms: int = 0
+    spacing: Spacing = field(default_factory=Spacing)
+    held: dict[int, list[float]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def take(self, line: int, time: str, prices: list[str], volume: str | None) -> None:
+        """Check a row, and hold it where it may matter."""
+        minute, written = self._minute(line, time)
+        self.rows += 1
+        self.first_ms, self.last_ms = min(minute, self.first_ms), max(minute, self.last_ms)
+        if _is_untraded(prices, volume):  # hours filled up to minutes have such rows: they say nothing of the spacing
+            self.counts["quiet"] += 1
+            return
+        self.spacing.add(minute, written)
+        if volume is not None and not self._volume(line, volume):
+            self.counts["quiet"] += 1
+            return
+        values = self._prices(line, prices)
+        if minute + MINUTE_MS > self.closed_ms:
+            self.counts["unfinished"] += 1
+        elif not self.asked.start_ms <= minute <= self.asked.end_ms - MINUTE_MS:
+            self.counts["outside"] += 1
+        elif minute < self.oldest_ms:
+            self.counts["older"] += 1
+        else:
+            self._hold(line, minute, values)
+
+    def result(self) -> CandleFile:
+        """What came of it."""
+        if not self.rows:
+            raise ConfigError(f"{self.name} has no rows below the names of its columns; name a file of candles")
+        self._let_go()
+        candles = tuple(Candle(minute, *self.held[minute]) for minute in sorted(self.held))
+        return CandleFile(self.name, self.unit, self.rows, self.first_ms, self.last_ms, candles, **self.counts)
+
+    def _hold(self, line: int, minute: int, values: list[float]) -> None:
+        known = self.held.setdefault(minute, values)
+        if known is not values:
+            if known != values:
+                self._refuse(line, f"disagrees with an earlier row about the same minute ({values}, {known}); keep one")
+            self.counts["repeated"] += 1
+        if len(self.held) > SPARE:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what is older than the window at the end of the newest candle, a moment that can only move on."""
+        if self.held:
+            self.oldest_ms = window(max(self.held) + MINUTE_MS).start_ms
+            kept = {minute: values for minute, values in self.held.items() if minute >= self.oldest_ms}
+            self.counts["older"] += len(self.held) - len(kept)
+            self.held = kept
+
+    def _minute(self, line: int, text: str) -> tuple[int, int]:
+        """The minute that a row is about, and which of the hour it is as written."""
+        unit, time_ns, written = parse_time(text.strip())
+        if not unit:
+            self._refuse(line, describe_misfit(text))
+        if unit != (self.unit or unit):
+            self._refuse(line, f"the time {quoted(text)} is in {unit}, those above in {self.unit}; use one unit")
+        self.unit = unit
+        minute, rest = divmod(time_ns, MINUTE_MS * MS_NS)
+        if rest:
+            self._refuse(line, f"the time {quoted(text)} is off the minute; make candles of one minute of the file")
+        return minute * MINUTE_MS, written
+
+    def _volume(self, line: int, text: str) -> float:
+        volume = _number(text)
+        if not 0 <= volume < math.inf:
+            self._refuse(line, f"the volume {quoted(text)} is no traded amount; correct the row or take it out")
+        return volume
+
+    def _prices(self, line: int, texts: list[str]) -> list[float]:
+        opened, high, low, closed = values = [_number(each) for each in texts]
+        if not (0 < low <= opened <= high <= PRICE_CEILING and low <= closed <= high):
+            self._refuse_prices(line, values, texts)
+        return values
+
+    def _refuse_prices(self, line: int, values: list[float], texts: list[str]) -> NoReturn:
+        for name, value, text in zip(PRICES, values, texts, strict=True):
+            if not is_price(value):
+                self._refuse(line, f"the {name} {quoted(text)} is no price; correct the row or take it out")
+        said = ", ".join(f"{name} {value}" for name, value in zip(PRICES, values, strict=True))
+        self._refuse(line, f"open and close do not lie between low and high ({said}); correct the row or take it out")
+
+    def _refuse(self, line: int, problem: str) -> NoReturn:
+        raise ConfigError(f"{self.name} line {line}: {problem}")
+
+
+def _is_untraded(prices: Sequence[str], volume: str | None) -> bool:
+    """Whether a row says that it has no prices, and no volume but 0."""
+    texts = [text.strip().lower() for text in (*prices, volume or "")]
+    return UNTRADED.issuperset(texts[:-1]) and (texts[-1] in UNTRADED or _number(texts[-1]) == 0)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,55 @@
+"""The times of the rows of a file: counted from 1970 in one of four units, or written in ISO 8601 to the minute."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from btcts.domain.model import MINUTE_MS
+from btcts.providers.base import END_MS, GENESIS_MS, quoted
+
+UNITS = {"seconds": 1_000_000_000, "milliseconds": 1_000_000, "microseconds": 1000, "nanoseconds": 1}
+"""What times may be counted in, in ns. Of a number at most one of them makes a time at which there was bitcoin."""
+
+ISO = "ISO 8601"
+
+MS_NS = 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
+_WRITTEN = re.compile(
+    rf"(?P<when>{_DATE.pattern}[T ]\d\d:?(?P<minute>\d\d)(:?\d\d([.,]\d+)?)?) *(?P<zone>Z|UTC|GMT|[+-]\d\d(:?\d\d)?)?",
+    re.IGNORECASE,
+)
+"""A time in ISO 8601 to the minute at least, perhaps with a blank before its zone."""
+
+
+def parse_time(text: str) -> tuple[str, int, int]:
+    """Return what a time is counted in (empty for no time), its ns since the epoch, and its minute of the hour.
+
+    That minute is the one that is written: local time where the text names its distance to UTC.
+    """
+    whole, _, fraction = text.partition(".")
+    written = _WRITTEN.fullmatch(text)
+    try:
+        if whole.isdecimal() and not fraction.strip("0"):
+            units, number = UNITS, int(whole)
+        elif written:
+            then = datetime.fromisoformat(written["when"] + _zone(written["zone"] or "UTC"))
+            units, number = {ISO: 1000}, (then - _EPOCH) // timedelta(microseconds=1)
+        else:
+            return "", 0, 0
+    except (ValueError, OverflowError):
+        return "", 0, 0
+    times = ((unit, number * size) for unit, size in units.items())
+    unit, time_ns = next((each for each in times if GENESIS_MS * MS_NS <= each[1] < END_MS * MS_NS), ("", 0))
+    return unit, time_ns, int(written["minute"]) if written else time_ns // (MINUTE_MS * MS_NS) % 60
+
+
+def _zone(text: str) -> str:
+    return text if text[0] in "+-" else "+00:00"
+
+
+def describe_misfit(text: str) -> str:
+    """Say why a text is no time of a minute."""
+    if _DATE.fullmatch(text.strip()):
+        return f"{quoted(text)} is a date without a time, as of a candle of a day; candles of one minute are needed"
+    return f"{quoted(text)} is no time from 2009-01-03 to 2099; write seconds since 1970 (UTC)"

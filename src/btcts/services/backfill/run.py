@@ -1,0 +1,246 @@
+"""`backfill`: settle minutes by hand, from the candles of the providers or of a file, one chunk after the other.
+
+Each chunk is written before the next one is begun, so that an interruption loses no more than the one in hand.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from btcts.domain import healing
+from btcts.domain.candle_agreement import AgreedCandles, Reach
+from btcts.domain.clock import Clock
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Reading, Span
+from btcts.domain.skew import find_skew
+from btcts.errors import ProviderError, StoreError
+from btcts.providers import pacing
+from btcts.providers.polling import Poller
+from btcts.providers.rounds import Ground, Heard, Question, Round, find_thin, judge
+from btcts.services.backfill.plan import Minutes, Plan, is_simulated, ticks_of
+from btcts.store import Store
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+
+PRICE_S = 5.0
+"""How long the providers may take for the price by whose date their clocks are compared with ours."""
+
+PATIENCE_S = 90.0
+"""How long a chunk waits for its candles; providers answer or fail by themselves within their timeout, 60 s at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What came of one part of the plan: of its `minutes` so many were `settled`.
+
+    `sources` are the providers that answered, or the file; `dropped` counts the ticks that gave way, `gaps` the
+    minutes that stay unsettled, by reason; `failed` says of a provider why it gave nothing.
+    """
+
+    span: Span
+    minutes: int
+    settled: int = 0
+    sources: tuple[str, ...] = ()
+    dropped: int = 0
+    gaps: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of all chunks that were done; the rest of the plan is in `unasked`, in minutes."""
+
+    minutes: int
+    settled: int
+    unasked: int
+    sources: tuple[str, ...]
+    dropped: int
+    gaps: Mapping[str, int]
+    failed: Mapping[str, str]
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether none of the providers gave anything, or nobody could be asked."""
+        return not self.sources and (bool(self.failed) or 0 < self.minutes == self.unasked)
+
+
+def summed(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
+    """The sum of what was done of a plan."""
+    gaps: Counter[str] = Counter()
+    for each in chunks:
+        gaps.update(each.gaps)
+    return Summary(
+        minutes=len(plan.minutes),
+        settled=sum(each.settled for each in chunks),
+        unasked=len(plan.minutes) - sum(each.minutes for each in chunks),
+        sources=tuple(dict.fromkeys(name for each in chunks for name in each.sources)),
+        dropped=sum(each.dropped for each in chunks),
+        gaps=dict(gaps),
+        failed={name: why for each in chunks for name, why in each.failed.items()},
+    )
+
+
+def from_providers(plan: Plan, store: Store, poller: Poller, clock: Clock, *, quorum: int = 1) -> Iterator[Chunk]:
+    """Ask the providers chunk by chunk, and settle what they agree on.
+
+    One that says to wait is left alone from then on; when none is left, the rest is not asked for. What was asked for
+    in vain enters the ledger of gaps, but for minutes of the past that a collector will never ask for.
+
+    Raises:
+        StoreError: the clocks of the providers contradict that of Redis, or Redis does not do what is needed.
+    """
+    if not plan.requests or not plan.chunks:
+        return
+    panel = _Panel(store, poller, clock)
+    panel.compare_clocks()
+    writer = _Writer(plan, store)
+    for minutes in plan.chunks:
+        asked, heard = panel.ask(minutes)
+        agreed = writer.judge(asked, heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
+        writer.enter_thin(minutes, agreed, panel.reach, now_ms=clock.now_ms())
+        chunk = writer.write(minutes, [agreed.candles[each] for each in minutes if each in agreed.candles])
+        yield replace(
+            chunk,
+            sources=tuple(dict.fromkeys(answer.provider for answer in heard.answers if answer.covered)),
+            gaps=writer.enter_gaps(minutes, heard.answers, agreed, now_ms=clock.now_ms()),
+            failed=panel.failures(),
+        )
+        if not panel.ready():
+            return
+
+
+def from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
+    """Settle what the file has.
+
+    Raises:
+        StoreError: Redis does not do what is needed.
+    """
+    if not plan.file or not plan.candles:
+        return
+    store.tell({}, simulated=False)
+    writer = _Writer(plan, store)
+    for minutes in plan.chunks:
+        chunk = writer.write(minutes, plan.candles)
+        writer.forget_gaps(minutes)
+        yield replace(chunk, sources=(PurePath(plan.file.name).name,))
+
+
+class _Panel:
+    """The providers that are asked in one run; Redis is told how they fare."""
+
+    def __init__(self, store: Store, poller: Poller, clock: Clock) -> None:
+        self._store = store
+        self._poller = poller
+        self._clock = clock
+        state = store.state()
+        self.reach = Reach(state.configured or {provider.name: provider.reach_ms for provider in poller.providers})
+        self._states = dict(state.providers)
+        self._failures: dict[str, str] = {}
+
+    def ready(self) -> list["Provider"]:
+        """Those that have candles and may be asked now."""
+        able = [each for each in self._poller.providers if each.reach_ms]
+        return pacing.split(able, self._states, self._clock.now_ms())[0]
+
+    def compare_clocks(self) -> None:
+        """Ask each for its price once, and raise `StoreError` when their dates say that Redis' clock is wrong."""
+        readings, errors = self._poller.latest(self.ready(), within_s=PRICE_S)
+        self._note(errors, readings)
+        dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
+        skew = find_skew(dates, self._clock.now_ms())
+        if skew is not None:
+            raise StoreError(
+                f"the providers' clocks are {skew / 1000:+.0f} s from that of {self._store.where}; "
+                "set it right, nothing was written"
+            )
+
+    def ask(self, minutes: Minutes) -> tuple[Round, Heard]:
+        """What those that may be asked say about the minutes."""
+        span = Span(minutes[0], minutes[-1] + MINUTE_MS)
+        asked = self._poller.candles(self.ready(), Question(frozenset(minutes)), [span])
+        asked.wait(PATIENCE_S)
+        asked.close()
+        heard = asked.listen()
+        self._note(heard.errors)
+        return asked, heard
+
+    def failures(self) -> dict[str, str]:
+        """Who failed since this was last asked, and why."""
+        failures, self._failures = self._failures, {}
+        return failures
+
+    def _note(self, errors: Sequence[ProviderError], readings: Sequence[Reading] = ()) -> None:
+        keys = {each.name: each.key_id for each in self._poller.providers}
+        heard = pacing.learned(self._states, readings, errors, keys, self._clock.now_ms())
+        self._states |= heard
+        self._failures |= {each.provider: each.problem for each in errors}
+        if heard:
+            self._store.tell(heard, simulated=is_simulated(self._poller.providers))
+
+
+class _Writer:
+    """The store as it counts for a plan: with the end of old prices as the present where it is about these."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self._plan = plan
+        self._store = store.as_of(plan.kept.end_ms) if plan.historical else store
+        self._thin: Mapping[int, Gap] = {}
+
+    def write(self, minutes: Minutes, candles: Sequence[Candle]) -> Chunk:
+        """Store the candles of these minutes."""
+        self._check()
+        dropped: list[int] = []
+        if candles and self._plan.overwrite:
+            dropped = [each.time_ms for each in ticks_of(self._store, [each.start_ms for each in candles])]
+            self._store.rebuild(candles=candles, dropped=frozenset(dropped))
+        elif candles:
+            self._store.write([], candles)
+        return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
+
+    def judge(self, asked: Round, heard: Heard, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
+        """What the answers come to, beside the stored ticks where these are to stay."""
+        if self._plan.overwrite:
+            return asked.agree(heard, quorum=quorum)
+        minutes = asked.question.minutes
+        settled = self._store.settled(minutes)
+        return judge(asked, heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
+
+    def enter_thin(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
+        """Enter into the ledger, before they are written, which minutes will rest on few providers."""
+        if not self._plan.historical:
+            self._thin = find_thin(minutes, agreed, reach, now_ms)
+            self._store.record_gaps(self._thin)
+
+    def enter_gaps(
+        self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int
+    ) -> Mapping[str, int]:
+        """Enter into the ledger which of the minutes are not settled after all; how many, by reason."""
+        left = set(minutes) - self._store.settled(minutes)
+        found = healing.find_unserved(left, answers, agreed, now_ms=now_ms, offered=True)
+        if not self._plan.historical:
+            known = self._store.gaps()
+            forgotten = known.keys() & set(minutes) - left - self._thin.keys()
+            self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
+        return Counter(each.reason for each in found.values())
+
+    def forget_gaps(self, minutes: Minutes) -> None:
+        """Take the minutes out of the ledger."""
+        self._store.record_gaps({}, forget=self._store.gaps().keys() & set(minutes))
+
+    def _check(self) -> None:
+        """Put right what differs from the layout.
+
+        Raises:
+            StoreError: a tick is there that was not there before, and next to which nothing may be written.
+        """
+        self._store.wait_for_rebuild()
+        inspection = self._store.inspect()
+        if inspection.poisoned:
+            raise StoreError(
+                f"{self._store.where} was given a price of a later time meanwhile, beside which these have no place; "
+                f"end btcts collect there, or use {self._store.elsewhere}"
+            )
+        if inspection.faults:
+            self._store.repair(inspection)

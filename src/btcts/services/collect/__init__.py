@@ -1,0 +1,1 @@
+"""`collect`: prices and candles from the providers into the store, cycle after cycle."""

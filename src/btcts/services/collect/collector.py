@@ -1,0 +1,399 @@
+"""`collect`: one cycle asks the providers, agrees on a price, stores it and settles minutes; and the loop of them.
+
+Candles that arrived in time are written before the price, so that a minute without a tick comes into being in
+ascending order; candles that arrive later take one merge. A price that Redis does not take waits in the spool, and
+is written by the next cycle that reaches Redis, together with what that one writes anyway.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from math import inf
+from typing import TYPE_CHECKING
+
+from btcts.domain import healing
+from btcts.domain.agreement import Past, Verdict, agree
+from btcts.domain.candle_agreement import Reach
+from btcts.domain.candles import CANDLE_OFFSETS_MS
+from btcts.domain.clock import Clock, next_beat
+from btcts.domain.layout import HOUR, window
+from btcts.domain.model import LOOKS, THIN, Gap, Reading, Tick, Waiting
+from btcts.domain.skew import find_skew, measure_skew
+from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError, describe_unforeseen
+from btcts.providers import pacing
+from btcts.providers.polling import Poller
+from btcts.services.collect.cycle import Cycle, Limits, Outcome, Survey, account
+from btcts.services.collect.memory import Memory
+from btcts.services.collect.settling import Ended, Settling
+from btcts.services.collect.spool import Held, Spool
+from btcts.store import Inspection, State, Store
+from btcts.system.deadline import Deadline
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+
+ARRIVAL_S = 5.0
+"""How long a cycle waits for prices and candles before it writes what it has."""
+
+ONCE_S = 50.0
+"""How long a single run takes at most."""
+
+log = logging.getLogger(__name__)
+
+SHORTEST_CADENCE_S, LONGEST_CADENCE_S = 60.0, 900.0
+"""Between these the time from one single run to the next is taken for their cadence."""
+
+
+@dataclass(eq=False)
+class Collector:
+    """One collector of one store; holds the round of candle requests that is under way between two cycles.
+
+    `cadence_s` is the interval at which it runs, by which readers judge staleness (None: the time since the last
+    cycle of any collector); `quorum` the number of providers that must agree; `salt` tells collectors apart; in
+    `spool` prices wait while Redis is away, and without one they are lost; `memory` is what it knows without Redis;
+    `deadline` is that of the store's connections.
+    """
+
+    store: Store
+    poller: Poller
+    clock: Clock
+    _: KW_ONLY
+    cadence_s: float | None
+    quorum: int = 1
+    salt: int = 0
+    spool: Spool | None = None
+    memory: Memory = field(default_factory=Memory)
+    deadline: Deadline = field(default_factory=Deadline)
+    _settling: Settling = field(init=False)
+    _doubted: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt)
+
+    def cycle(self, *, patience_s: float = 0.0, limit_s: float = inf) -> Cycle:
+        """Do one cycle within `limit_s`, and wait for late candles until `patience_s` after its start.
+
+        Raises:
+            ForeignKey: one of our names belongs to somebody else.
+            NoTimeSeries: the server lacks the module.
+            StoreError: the store holds simulated prices and the providers are real, or the other way round.
+        """
+        outcome = Outcome()
+        limits = Limits(outcome.began, patience_s, limit_s)
+        self.deadline.set(limits.survey)
+        survey = self._survey(outcome)
+        until = limits.find_candles(time.monotonic())
+        self.deadline.set(limits.store)
+        self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
+        ready, waiting = pacing.split(self.poller.providers, survey.state.providers, survey.now_ms)
+        if not self._doubted:
+            self._settling.begin(survey, ready)
+        readings, errors = self.poller.latest(ready, within_s=self._within_s)
+        outcome.ahead_ms = measure_skew(_dates(readings), self.clock.now_ms())
+        doubt = self._doubt(readings, survey)
+        if self._doubted and not doubt:
+            self._settling.begin(survey, ready)
+        self._doubted = doubt is not None
+        self._settling.resume(survey, ready, [each.provider for each in readings])
+        self._settling.wait(outcome.began + self._within_s - time.monotonic())
+        if survey.poisoned and readings and not doubt:
+            survey = self._survey(outcome, trusted=True)
+        past = _past(survey)
+        verdict = Verdict(problem=doubt, past=past) if doubt else self._agree(readings, past, waiting)
+        if verdict.problem and (ready or not waiting):
+            outcome.problems.append(verdict.problem)
+        if doubt or survey.poisoned:
+            self._settling.abandon()
+        else:
+            errors += self._deliver(_tick(verdict), survey, ready, outcome, until=until)
+        self._remember(survey, verdict, readings, errors, outcome)
+        return account(survey, verdict, outcome, errors, waiting)
+
+    @property
+    def _within_s(self) -> float:
+        """How long prices and candles may take: a slow provider must not make the next cycle late."""
+        return ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)
+
+    @property
+    def _simulated(self) -> bool:
+        return any(each.name == "simulated" for each in self.poller.providers)
+
+    def _survey(self, outcome: Outcome, *, trusted: bool = False) -> Survey:
+        """What there is; `trusted` says that the providers have confirmed the clock."""
+        with outcome.noting():
+            return self._inspect(trusted=trusted)
+        state, newest = self.memory.recall(), self.memory.newest or max(self._held(outcome).ticks, default=None)
+        known = replace(state, accepted=state.accepted or newest)
+        return Survey(self.clock.now_ms(), newest, known, reach=self._reach)
+
+    def _inspect(self, *, trusted: bool) -> Survey:
+        """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
+        self.store.wait_for_rebuild()
+        inspection = found = self.store.inspect()
+        repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
+        if repaired:
+            self.store.repair(found)
+            inspection = self.store.inspect() if found.poisoned else found
+        state, newest = self.memory.amend(inspection.state, inspection.newest)
+        closed = healing.closed_minutes(inspection.now_ms)
+        reach = self._find_reach(state, inspection.now_ms)
+        return Survey(
+            now_ms=inspection.now_ms,
+            newest=newest,
+            state=state,
+            gaps=inspection.gaps,
+            unsettled=frozenset(closed) - self.store.settled(closed),
+            repaired=_phrases(found) if repaired else (),
+            poisoned=inspection.poisoned,
+            reach=reach,
+            guest=reach.providers.keys() != self._reach.providers.keys(),
+        )
+
+    @property
+    def _reach(self) -> Reach:
+        """How far back the candles of our own providers reach."""
+        return Reach({provider.name: provider.reach_ms for provider in self.poller.providers})
+
+    def _find_reach(self, state: State, now_ms: int) -> Reach:
+        """The providers that the collectors of this store ask, by the list that one of them used a short while ago."""
+        used_ms = state.configured_ms
+        if not state.configured or used_ms is None or not 0 <= now_ms - used_ms <= state.max_age_s * 1000:
+            return self._reach
+        return Reach(state.configured)
+
+    def _doubt(self, readings: Sequence[Reading], survey: Survey) -> str | None:
+        """Why nothing may be written: the providers' clocks contradict ours."""
+        skew = find_skew(_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
+        if skew is None:
+            return None
+        return f"the providers' clocks are {skew / 1000:+.0f} s from {self.clock.source}'s; set its clock right"
+
+    def _agree(self, readings: Sequence[Reading], past: Past, waiting: Waiting) -> Verdict:
+        unpaid = sum(why == pacing.BUDGET for _, _, why in waiting)
+        return agree(
+            readings,
+            now_ms=self.clock.now_ms(),
+            past=past,
+            configured=len(self.poller.providers) - unpaid,
+            quorum=self.quorum,
+        )
+
+    def _deliver(
+        self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], outcome: Outcome, *, until: float
+    ) -> Sequence[ProviderError]:
+        """Write what the cycle has; the price waits in the spool when Redis does not take it.
+
+        Returns the failures of the rounds that came to their end.
+        """
+        if not outcome.away:
+            with outcome.noting():
+                if survey.state.simulated is None:  # known before the first price, or a crash leaves it unmarked
+                    self.store.remember(replace(survey.state, simulated=self._simulated))
+                self._write(live, self._held(outcome), survey, outcome)
+                self._finish(survey, outcome, until)
+                if self._settling.has_returns:
+                    survey = self._inspect(trusted=False)
+                    self._settling.begin(survey, ready)
+                    self._finish(survey, outcome, until)
+        if live and not outcome.stored and self.spool is not None:
+            with outcome.noting():
+                self.spool.keep(live)
+                outcome.spooled = live
+        return self._settling.take_failures()
+
+    def _finish(self, survey: Survey, outcome: Outcome, until: float) -> None:
+        """Wait for late candles, write them, and take leave of the rounds that are complete."""
+        self._settling.wait(until - time.monotonic())
+        if self.cadence_s is None:
+            self._settling.close()
+        self._write(None, Held(), survey, outcome)
+        self._enter(self._settling.end(survey, self.store.ticks), survey, outcome)
+
+    def _held(self, outcome: Outcome) -> Held:
+        """What waits in the spool; nothing when it cannot be read."""
+        if self.spool is not None:
+            with outcome.noting():
+                return self.spool.read(self.clock.now_ms())
+        return Held()
+
+    def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Outcome) -> None:
+        """Write the price, what waited in the spool and the candles that are agreed on by now, at once."""
+        settleable = self._settling.find_settleable(survey, self.store.ticks)
+        candles = settleable.candles
+        if not (live or held.lines or candles):
+            return
+        if settleable.entries:  # before the candles: one that nobody knows to be thin would stay
+            self.store.record_gaps(settleable.entries)
+            outcome.entered |= settleable.entries
+        written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
+        outcome.stored = outcome.stored or live
+        outcome.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
+        if written.too_early:
+            outcome.problems.append(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
+        outcome.settled |= {candle.start_ms for candle in candles}
+        self._settling.note_written(candles)
+        if self.spool is not None:
+            with outcome.noting():
+                self.spool.drop(held)
+                outcome.torn += held.torn
+
+    def _enter(self, ended: Ended, survey: Survey, outcome: Outcome) -> None:
+        """Enter into the ledger what rounds left unsettled, and correct what they found changed.
+
+        What is known of a minute is entered before its candle is written, and taken out behind it.
+        """
+        revision = ended.revision
+        if revision.entries:
+            self.store.record_gaps(revision.entries)
+            outcome.entered |= revision.entries
+        if revision.reopened:
+            dropped = {minute + offset for minute in revision.reopened for offset in CANDLE_OFFSETS_MS}
+            self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
+        elif revision.candles:
+            self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)])
+        found = {**ended.gaps, **revision.reopened}
+        forgotten = (_find_outdated(survey, outcome) | revision.forgotten) - found.keys()
+        if found or forgotten:
+            self.store.record_gaps(found, forget=forgotten)
+        outcome.corrected += len(revision.candles)
+        outcome.reopened += len(revision.reopened)
+        outcome.reread_ms = ended.reread_ms or outcome.reread_ms
+        ledger = {**survey.gaps, **outcome.entered, **found}
+        outcome.thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
+
+    def _remember(
+        self,
+        survey: Survey,
+        verdict: Verdict,
+        readings: Sequence[Reading],
+        errors: Sequence[ProviderError],
+        outcome: Outcome,
+    ) -> None:
+        agreed = verdict.agreed
+        state = replace(
+            survey.state,
+            cadence_s=self.cadence_s or _cadence(survey),
+            spacing_s=_spacing_s(readings, survey.now_ms),
+            last_cycle_ms=survey.now_ms,
+            problem=None if outcome.stored else "; ".join(outcome.problems) or None,
+            pending=verdict.past.pending,
+            accepted=_tick(verdict) or survey.state.accepted,
+            simulated=self._simulated,
+            ahead_ms=outcome.ahead_ms,
+            reread_ms=outcome.reread_ms,
+        )
+        if readings or errors:  # else nobody was due, and what was agreed on last holds
+            state = replace(
+                state,
+                members=agreed.members if agreed else (),
+                flag=agreed.flag if agreed else None,
+                deviating=dict(agreed.deviating) if agreed else {},
+            )
+        if not survey.guest:
+            now_ms, reach = survey.now_ms, self._reach.providers
+            anchor, lean = verdict.past.anchor, verdict.past.lean
+            state = replace(state, anchor=anchor, lean=lean, candleless=self._settling.failing)
+            state = replace(state, configured=reach, configured_ms=now_ms)
+        self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
+        self.memory.newest = _tick(verdict) or survey.newest
+        if not outcome.away:
+            with outcome.noting():
+                self.memory.tell(self.store)
+        if outcome.away:
+            with outcome.noting():
+                self.memory.keep()
+
+
+def _past(survey: Survey) -> Past:
+    """What earlier polls left; candles say nothing about the next price, for one liar may have made them."""
+    state = survey.state
+    return Past(state.accepted, state.anchor, state.pending, state.lean)
+
+
+def _find_outdated(survey: Survey, outcome: Outcome) -> set[int]:
+    """The minutes of the ledger that were settled, or left the window."""
+    left = survey.unsettled - outcome.settled
+    oldest_ms = window(survey.now_ms).start_ms
+
+    def is_outdated(minute: int, gap: Gap) -> bool:
+        if gap.reason not in LOOKS or minute in outcome.settled:
+            return minute not in left
+        unheard = survey.reach.find_reaching(minute, survey.now_ms) - set(gap.heard)
+        return minute < oldest_ms or (gap.reason == THIN and not unheard)
+
+    return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - outcome.entered.keys()
+
+
+def _phrases(repaired: Inspection) -> tuple[str, ...]:
+    """What was put right, of what an inspection had found."""
+    if repaired.empty:
+        return ("made the layout",)
+    poison = ["took out ticks from the future"] if repaired.poisoned else []
+    return (*map(str, repaired.faults), *poison)
+
+
+def _cadence(survey: Survey) -> float:
+    """How often single runs come, by the time since the last one.
+
+    At least a minute, for cron knows nothing finer; after more than a quarter of an hour it was an outage.
+    """
+    last_ms = survey.state.last_cycle_ms
+    since_s = 0 if last_ms is None else round((survey.now_ms - last_ms) / 1000)
+    if since_s > LONGEST_CADENCE_S:
+        return survey.state.cadence_s or SHORTEST_CADENCE_S
+    return max(since_s, SHORTEST_CADENCE_S)
+
+
+def _dates(readings: Sequence[Reading]) -> list[int]:
+    return [each.date_ms for each in readings if each.date_ms is not None]
+
+
+def _spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
+    """How long there is no price where budgets forbid it, of the providers that answered the most eager one."""
+    waits_ms = [(each.not_before_ms or now_ms) - now_ms for each in readings]
+    return min(max(0.0, min(waits_ms) / 1000), LONGEST_CADENCE_S) if waits_ms else None
+
+
+def _tick(verdict: Verdict) -> Tick | None:
+    return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None
+
+
+def find_full_reach(providers: Sequence["Provider"]) -> list[str]:
+    """The names of the providers whose candles reach back through the whole window."""
+    longest_ms = (HOUR.entries + 1) * HOUR.bucket_ms
+    return [provider.name for provider in providers if provider.reach_ms >= longest_ms]
+
+
+def once(collector: Collector, *, limit_s: float = ONCE_S) -> Cycle:
+    """One cycle that waits for late candles, and ends within the limit."""
+    return collector.cycle(patience_s=limit_s, limit_s=limit_s)
+
+
+def forever(
+    collector: Collector, clock: Clock, *, interval_s: float, phase_s: float, stopped: Callable[[], bool]
+) -> Iterator[Cycle]:
+    """Cycles at the multiples of the interval since the epoch plus the phase, the first one at once, until stopped.
+
+    A failing Redis does not end it: the cycle says so and the next one tries again. A server without TimeSeries and
+    a key that is not ours do, because no waiting mends them.
+    """
+    interval_ms, phase_ms = round(interval_s * 1000), round(phase_s * 1000)
+    while not stopped():
+        yield _try_cycle(collector, clock)
+        beat_ms = next_beat(clock.now_ms(), interval_ms, phase_ms)
+        while not stopped() and clock.now_ms() < beat_ms:
+            clock.sleep((beat_ms - clock.now_ms()) / 1000)
+
+
+def _try_cycle(collector: Collector, clock: Clock) -> Cycle:
+    """The account of a cycle, or of its failure, unless no waiting mends that."""
+    try:
+        return collector.cycle()
+    except (ForeignKey, NoTimeSeries):
+        raise
+    except StoreError as exc:
+        return Cycle(clock.now_ms(), problem=str(exc))
+    except Exception as exc:
+        log.debug("a cycle failed", exc_info=exc)
+        return Cycle(clock.now_ms(), problem=describe_unforeseen(exc))

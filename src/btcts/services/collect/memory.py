@@ -1,0 +1,121 @@
+"""What a collector knows by itself; it stands in for the shared state while Redis is away.
+
+A single run leaves it to the next one in a file, or each would ask the providers that had told the one before to wait.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from btcts.domain.model import ProviderState, Reading, Tick
+from btcts.domain.untrusted import END_MS, LONGEST_JSON, Unreadable, parse_json
+from btcts.errors import ProviderError, SpoolError
+from btcts.providers import pacing
+from btcts.store import State, Store, state
+from btcts.system import durable
+from btcts.system.causes import describe
+
+
+class Memory:
+    """The state that the last cycle left, and of which providers Redis has not been told yet.
+
+    `newest` is the newest price that was stored or agreed on by then; `file` is where what is untold outlasts the
+    process, None for nowhere; `now_ms` the present by which what an earlier run left there is judged.
+    """
+
+    def __init__(self, file: Path | None = None, *, now_ms: int = END_MS) -> None:
+        self.newest: Tick | None = None
+        self._file = file
+        self._state = _read(file, now_ms) if file else State()
+        self._untold = dict(self._state.providers)
+        self._on_disk = bool(self._untold)
+
+    def recall(self) -> State:
+        """The state as far as it is known here."""
+        return self._state
+
+    def amend(self, stored: State, newest: Tick | None) -> tuple[State, Tick | None]:
+        """The state and the newest price that Redis holds, with what it could not be told.
+
+        Of two states of a provider the one that waits longer counts: another collector may have been told to.
+        """
+        if self._untold:
+            known = stored.providers
+            amended = {name: _careful(known.get(name, own), own) for name, own in self._untold.items()}
+            stored = replace(
+                stored,
+                pending=self._state.pending,
+                lean=self._state.lean,
+                accepted=_find_newest(stored.accepted, self._state.accepted),
+                anchor=_find_newest(stored.anchor, self._state.anchor),
+                providers={**known, **amended},
+            )
+            newest = _find_newest(newest, self.newest)
+        return stored, newest
+
+    def learn(
+        self,
+        state: State,
+        readings: Sequence[Reading],
+        errors: Sequence[ProviderError],
+        keys: Mapping[str, str],
+    ) -> None:
+        """Take in what the providers have answered in the cycle that leaves `state`; `keys` has their API keys' ids."""
+        heard = pacing.learned(state.providers, readings, errors, keys, state.last_cycle_ms or 0)
+        self._untold |= heard
+        self._state = replace(state, providers={**state.providers, **heard})
+
+    def tell(self, store: Store) -> None:
+        """Tell the other collectors.
+
+        Raises:
+            SpoolError: what an earlier run left cannot be taken out.
+        """
+        store.remember(replace(self._state, providers=self._untold))
+        self._untold = {}
+        if self._file is not None and self._on_disk:
+            with self._translated("is told and cannot be removed from"):
+                self._file.unlink(missing_ok=True)
+                self._on_disk = False
+
+    def keep(self) -> None:
+        """Leave to the next run what Redis could not be told.
+
+        Raises:
+            SpoolError: the disk does not take it.
+        """
+        if self._file is None:
+            return
+        untold = replace(self._state, providers=self._untold)
+        with self._translated("cannot be kept in"):
+            durable.make(self._file.parent)
+            durable.replace(self._file, json.dumps(state.fields_of(untold)).encode())
+            self._on_disk = True
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            problem = f"what the providers said {what} {self._file} ({describe(exc)})"
+            raise SpoolError(f"{problem}; repair that folder, or set BTCTS_DATA_DIR") from exc
+
+
+def _read(file: Path, now_ms: int) -> State:
+    """What an earlier run left; nothing where the file cannot be read."""
+    try:
+        fields = parse_json(durable.read(file, LONGEST_JSON))
+    except (OSError, Unreadable):
+        return State()
+    known = fields if isinstance(fields, dict) else {}
+    return state.parse({name: text for name, text in known.items() if isinstance(text, str)}, now_ms)
+
+
+def _careful(stored: ProviderState, own: ProviderState) -> ProviderState:
+    return stored if stored.not_before_ms > own.not_before_ms else own
+
+
+def _find_newest(*ticks: Tick | None) -> Tick | None:
+    return max(filter(None, ticks), default=None)

@@ -1,0 +1,240 @@
+"""Minutes on their way to being settled: the rounds of candle requests under way, and what comes of them.
+
+A round may outlast the cycle that began it. While it is under way only minutes on which a majority agrees are settled;
+the others wait until everybody has answered or failed. It also looks again at minutes that were settled a little
+earlier, that rest on few providers, or that a provider missed which is back.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from btcts.domain import healing
+from btcts.domain.candle_agreement import AgreedCandles
+from btcts.domain.candles import candles_of, minute_of
+from btcts.domain.healing import Able
+from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
+from btcts.domain.revision import Reviser, Revision
+from btcts.errors import ProviderError
+from btcts.providers.polling import Poller
+from btcts.providers.rounds import Ground, Heard, Question, ReadTicks, Round, find_thin, judge
+from btcts.services.collect.cycle import Survey
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Settleable:
+    """Candles of minutes that can be settled now, and of those that are thin the entries of the ledger."""
+
+    candles: tuple[Candle, ...] = ()
+    entries: Mapping[int, Gap] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What rounds leave behind that have come to their end.
+
+    `gaps` are the minutes that stay unsettled, `revision` is what the looks at settled ones led to; minutes before
+    `reread_ms` (None: none) need none of these any more.
+    """
+
+    gaps: Mapping[int, Gap] = field(default_factory=dict)
+    revision: Revision = field(default_factory=Revision)
+    reread_ms: int | None = None
+
+
+class Settling:
+    """The rounds that one collector has under way; `salt` tells it from others, `quorum` as for prices."""
+
+    def __init__(self, poller: Poller, *, quorum: int, salt: int) -> None:
+        self._poller = poller
+        self._quorum = quorum
+        self._salt = salt
+        self._rounds: list[Round] = []
+        self._failures: list[ProviderError] = []
+        self._failing: dict[str, int] = {}
+        self._returned: set[str] = set()
+
+    def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
+        """Ask for the minutes that are due, unless an earlier round for minutes is still under way.
+
+        One that only looks at settled minutes keeps no others waiting. One that is complete waits for Redis to take its
+        candles; they are not asked for again.
+        """
+        self._failing = {**survey.state.candleless, **self._failing}
+        if any(round_.question.minutes and not round_.complete for round_ in self._rounds):
+            return
+        self._rounds = [round_ for round_ in self._rounds if self._is_needed(round_)]
+        able = _find_able(survey, ready)
+        unasked = survey.unsettled - self._asked
+        minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
+        back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
+        missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
+        if minutes or missed:
+            looks = healing.find_rereads(survey.state.reread_ms, survey.now_ms)
+            looks += healing.find_looks(survey.gaps, survey.now_ms, able=able)
+            reread_ms = healing.find_reread_end(survey.now_ms)
+            self._ask(survey, ready, minutes, {*looks, *missed}, reread_ms=reread_ms, back=back)
+        self._returned = set()
+
+    def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
+        """Ask again at once for what providers missed that failed before and have `answered` now."""
+        able = _find_able(survey, ready)
+        back = [name for name in answered if name in able and not able[name].answers]
+        minutes = healing.find_revived(survey.unsettled - self._asked, survey.gaps, back)
+        since = {name: self._find_away_ms(survey, name) for name in back}
+        looks = healing.find_missed(survey.gaps, survey.now_ms, back=since, able=able)
+        if minutes or (looks and not survey.guest):
+            self._ask(survey, ready, minutes, looks, back=back)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all rounds are complete, at most so long."""
+        until = time.monotonic() + seconds
+        for round_ in self._rounds:
+            round_.wait(until - time.monotonic())
+
+    def close(self) -> None:
+        """Wait for no further answer: those that are there are all that count."""
+        for round_ in self._rounds:
+            round_.close()
+
+    def find_settleable(self, survey: Survey, read_ticks: ReadTicks) -> Settleable:
+        """The agreed candles of minutes that are not settled yet."""
+        found: dict[int, Candle] = {}
+        entries: dict[int, Gap] = {}
+        for round_ in self._rounds:
+            heard = round_.listen()
+            agreed = self._judge(round_, heard, survey, read_ticks)
+            for minute in (round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled:
+                backing = agreed.backing[minute]
+                if not heard.complete and not survey.reach.has_majority(backing.near, minute, survey.now_ms):
+                    continue
+                found[minute] = agreed.candles[minute]
+            entries |= find_thin(found, agreed, survey.reach, survey.now_ms)
+        return Settleable(tuple(found.values()), entries)
+
+    def note_written(self, candles: Iterable[Candle]) -> None:
+        """Take note that these were stored."""
+        written = {candle.start_ms for candle in candles}
+        for round_ in self._rounds:
+            round_.settled |= round_.question.minutes & written
+
+    def end(self, survey: Survey, read_ticks: ReadTicks) -> Ended:
+        """Take leave of the rounds that are complete."""
+        ended = [(round_, round_.listen()) for round_ in self._rounds if round_.complete]
+        self._rounds = [round_ for round_ in self._rounds if not round_.complete]
+        gaps: dict[int, Gap] = {}
+        revision = Revision()
+        reread_ms: int | None = None
+        self._note_candles(ended, survey.now_ms)
+        for round_, heard in ended:
+            self._failures += round_.take_failures()
+            agreed = self._judge(round_, heard, survey, read_ticks)
+            gaps |= self._find_gaps(round_, heard, agreed, survey)
+            looked = _revise(round_.question, agreed, survey, read_ticks)
+            revision.absorb(looked)
+            if heard.answers and round_.question.reread_ms is not None:
+                reread_ms = min({round_.question.reread_ms} | looked.inconclusive)
+        return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
+
+    def take_failures(self) -> list[ProviderError]:
+        """Why providers failed in rounds that are complete; each failure is told once."""
+        failures = [*self._failures, *(error for round_ in self._rounds for error in round_.take_failures())]
+        self._failures = []
+        return failures
+
+    def abandon(self) -> None:
+        """Believe none of the answers."""
+        self._rounds = []
+
+    @property
+    def failing(self) -> dict[str, int]:
+        """The providers whose candles fail, or that missed some, since when."""
+        return dict(self._failing)
+
+    @property
+    def has_returns(self) -> bool:
+        """Whether a provider has candles again whose candles failed before."""
+        return bool(self._returned)
+
+    @property
+    def _asked(self) -> set[int]:
+        """The minutes that are asked for, or whose candles wait to be written."""
+        return {
+            minute
+            for round_ in self._rounds
+            for minute in (self._agree(round_, round_.listen()).candles if round_.complete else round_.question.minutes)
+        }
+
+    def _ask(
+        self,
+        survey: Survey,
+        ready: Sequence["Provider"],
+        minutes: Iterable[int],
+        looks: Iterable[int],
+        *,
+        reread_ms: int | None = None,
+        back: Iterable[str] = (),
+    ) -> None:
+        settled = frozenset() if survey.guest else frozenset(looks) - survey.unsettled
+        question = Question(frozenset(minutes), settled, reread_ms, frozenset(back))
+        spans = healing.spans_to_ask(sorted(question.minutes | settled))
+        able = [provider for provider in ready if provider.reach_ms]
+        self._rounds.append(self._poller.candles(able, question, spans))
+
+    def _is_needed(self, round_: Round) -> bool:
+        """Tell whether a round is under way, or has candles that wait to be written."""
+        return not round_.complete or bool(self._agree(round_, round_.listen()).candles)
+
+    def _agree(self, round_: Round, heard: Heard) -> AgreedCandles:
+        return round_.agree(heard, quorum=self._quorum)
+
+    def _judge(self, round_: Round, heard: Heard, survey: Survey, read_ticks: ReadTicks) -> AgreedCandles:
+        if not heard.complete:
+            return self._agree(round_, heard)
+        settled = round_.question.looks | round_.settled
+        return judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
+
+    def _find_away_ms(self, survey: Survey, provider: str) -> int | None:
+        """Since when a provider did not answer for the price, or for candles."""
+        times = (survey.find_answered_ms(provider), self._failing.get(provider))
+        return min((time_ms for time_ms in times if time_ms is not None), default=None)
+
+    def _find_gaps(self, round_: Round, heard: Heard, agreed: AgreedCandles, survey: Survey) -> dict[int, Gap]:
+        left = (round_.question.minutes & survey.unsettled) - round_.settled
+        offered = any(provider.reach_ms for provider in self._poller.providers)
+        return healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
+
+    def _note_candles(self, ended: Iterable[tuple[Round, Heard]], now_ms: int) -> None:
+        """Note whose candles fail, who has them again, and for whom all that it missed was asked for."""
+        made_up: set[str] = set()
+        for round_, heard in ended:
+            for error in heard.errors:
+                self._failing.setdefault(error.provider, now_ms)
+            answered = heard.find_covering()
+            self._returned |= answered & self._failing.keys()
+            made_up |= answered & round_.question.back
+        for name in made_up - {error.provider for _, heard in ended for error in heard.errors}:
+            self._failing.pop(name, None)
+        self._returned &= self._failing.keys()
+
+
+def _find_able(survey: Survey, ready: Iterable["Provider"]) -> dict[str, Able]:
+    return {
+        provider.name: Able(provider.reach_ms, survey.is_answering(provider.name))
+        for provider in ready
+        if provider.reach_ms
+    }
+
+
+def _revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks: ReadTicks) -> Revision:
+    looks = question.looks - survey.unsettled
+    if not looks:
+        return Revision()
+    ticks = read_ticks(Span(min(looks), max(looks) + MINUTE_MS))
+    candles = candles_of(tick for tick in ticks if minute_of(tick.time_ms) in looks)
+    stored = {minute: candles.get(minute) for minute in looks}
+    return Reviser(agreed, stored, survey.gaps, survey.reach, survey.now_ms).revise(looks)

@@ -1,0 +1,241 @@
+"""`verify`: recompute every bucket from the ticks, compare settled minutes upstream, and put right what differs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from btcts.domain import healing
+from btcts.domain.candle_agreement import Reach
+from btcts.domain.candles import minute_of
+from btcts.domain.model import MINUTE_MS, THIN, Candle, Reading
+from btcts.domain.skew import find_skew
+from btcts.errors import ProviderError
+from btcts.providers import pacing
+from btcts.providers.rounds import Question
+from btcts.services.verify import comparison as auditing
+from btcts.services.verify.comparison import Answers, Comparison, Finding
+
+if TYPE_CHECKING:
+    from btcts.domain.clock import Clock
+    from btcts.providers.base import Provider
+    from btcts.providers.polling import Poller
+    from btcts.store import Inspection, State, Store
+
+RECENT_MS = 15 * MINUTE_MS
+"""How long a minute may still be corrected where no collector has looked at any once more."""
+
+PRICES_S = 5.0
+"""How long prices may take; they are asked for because of the Date that comes with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Whom to ask for candles, by which clock, how many providers must agree on one, and how long they may take."""
+
+    poller: "Poller"
+    clock: "Clock"
+    quorum: int = 1
+    within_s: float = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A provider that has candles: how many minutes it answered for in how many requests, or why it is silent."""
+
+    provider: str
+    minutes: int = 0
+    requests: int = 0
+    silence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of asking upstream.
+
+    `skew_ms` is how far the providers' clocks are ahead of the Redis server's where that is too much.
+    """
+
+    answers: Answers
+    witnesses: tuple[Witness, ...]
+    skew_ms: int | None
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be compared."""
+        if self.skew_ms is not None:
+            return (
+                f"the providers' clocks are {self.skew_ms / 1000:+.0f} s from the Redis server's; set its clock right"
+            )
+        if self.answers.candles:
+            return None
+        said = [f"{each.provider}: {each.silence}" for each in self.witnesses]
+        return "; ".join(["no provider answered", *said] if said else ["none of the providers has candles"])
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was wrong at `now_ms`, and what of it is left: all of it unless it was `repaired`.
+
+    `ticks` is how many of them were read; `heard` and `comparison` are set where providers were asked and could be
+    compared with.
+    """
+
+    where: str
+    now_ms: int
+    ticks: int
+    findings: tuple[Finding, ...]
+    repaired: bool
+    left: tuple[Finding, ...]
+    heard: Heard | None = None
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    inspection: "Inspection"
+    now_ms: int
+    ticks: int
+    layout: tuple[Finding, ...]
+    contents: tuple[Finding, ...]
+    comparison: Comparison | None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return (*self.layout, *self.contents)
+
+
+def verify(store: "Store", *, repair: bool = False, upstream: Upstream | None = None) -> Verified:
+    """Compare what is stored with the layout, with the ticks and with the candles of the providers that are given.
+
+    A repair is followed by another look; it writes the agreed candles where ticks of a minute are wrong. While the
+    providers' clocks contradict the Redis server's, nothing is repaired.
+
+    Raises:
+        ForeignKey: a repair is wanted, and one of our names belongs to somebody else.
+        StoreError: Redis does not answer or refuses a command, or simulated prices would be compared with real ones.
+    """
+    heard = _ask(store, upstream, tell=repair) if upstream else None
+    first = _examine(store, heard)
+    mended = repair and bool(first.findings) and (heard is None or heard.skew_ms is None)
+    left = _mend(store, first, heard) if mended else first.findings
+    return Verified(
+        where=store.where,
+        now_ms=first.now_ms,
+        ticks=first.ticks,
+        findings=first.findings,
+        repaired=mended,
+        left=left,
+        heard=heard,
+        comparison=first.comparison,
+    )
+
+
+def _mend(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Finding, ...]:
+    """Repair the layout first, for it may hide ticks and buckets, then what these hold; what is left."""
+    if found.layout:
+        store.repair(found.inspection)
+        found = _examine(store, heard)
+    if found.contents:
+        stamps = {stamp for each in found.contents for stamp in each.dropped}
+        store.rebuild(found.inspection, candles=_candles(found, store.layout.tick), dropped=stamps)
+        found = _examine(store, heard)
+    return found.findings
+
+
+def _candles(found: _Examined, tick: str) -> list[Candle]:
+    """The agreed candles of the minutes in which something is wrong with the ticks."""
+    agreed = found.comparison.agreed if found.comparison else {}
+    starts = (each.start_ms for each in found.contents if each.key == tick)
+    minutes = {minute_of(start_ms) for start_ms in starts if start_ms is not None}
+    return [agreed[minute] for minute in sorted(minutes & agreed.keys())]
+
+
+def _examine(store: "Store", heard: Heard | None) -> _Examined:
+    inspection = store.inspect_at_rest()
+    audit = store.audit(inspection)
+    foreign = (Finding(key, "was not made by btcts") for key in inspection.foreign)
+    faults = (Finding(fault.key, fault.problem) for fault in inspection.faults)
+    comparison = auditing.compare(audit, heard.answers) if heard and not heard.problem else None
+    return _Examined(
+        inspection=inspection,
+        now_ms=audit.now_ms,
+        ticks=len(audit.ticks),
+        layout=(*foreign, *faults),
+        contents=(*auditing.findings(audit), *(comparison.findings if comparison else ())),
+        comparison=comparison,
+    )
+
+
+def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
+    """Ask all providers that have candles for those of the whole window, and for the time."""
+    began = time.monotonic()
+    inspection, state = store.inspect(), store.state()
+    able = [each for each in upstream.poller.providers if each.reach_ms]
+    store.refuse_mixture(inspection.newest, state, simulated=any(each.name == "simulated" for each in able))
+    ready, waiting = pacing.split(able, state.providers, inspection.now_ms)
+    minutes = healing.closed_minutes(inspection.now_ms)
+    asked = upstream.poller.candles(ready, Question(frozenset(minutes)), healing.spans_to_ask(minutes))
+    readings, errors = upstream.poller.latest(ready, within_s=PRICES_S)
+    skew = _skew_ms(readings, upstream, poisoned=inspection.poisoned)
+    if skew is None:
+        asked.wait(began + upstream.within_s - time.monotonic())
+        if tell:
+            _tell(store, able, readings, [*errors, *asked.errors], upstream.clock.now_ms())
+    silence = {each.name: f"no answer within {upstream.within_s:g} s" for each in able}
+    silence |= {name: f"waits {(until_ms - inspection.now_ms) // 1000} s more" for name, until_ms, _ in waiting}
+    silence |= {error.provider: error.problem for error in asked.errors}
+    names = silence.keys() | _former(state, upstream.poller, minutes.start)
+    recent_ms = _recent_ms(state, inspection.now_ms)
+    own = {provider.name: provider.reach_ms for provider in upstream.poller.providers}
+    answers = Answers(
+        minutes,
+        recent_ms,
+        frozenset(names),
+        tuple(asked.answers),
+        upstream.quorum,
+        Reach({**(state.configured or {}), **own}),
+        another=bool(state.configured) and state.configured != own,
+        thin=frozenset(minute for minute, gap in store.gaps().items() if gap.reason == THIN),
+    )
+    return Heard(answers, tuple(_witness(each, answers, silence[each.name]) for each in able), skew)
+
+
+def _skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool) -> int | None:
+    """How far the clocks differ where that is too much; one provider may say so where a tick lies in the future."""
+    dates = [each.date_ms for each in readings if each.date_ms is not None]
+    return find_skew(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
+
+
+def _former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
+    """The providers that collectors have asked since then and that are not set any more."""
+    asked = {name for name, each in state.providers.items() if each.answered_ms and each.answered_ms >= since_ms}
+    return asked - {each.name for each in poller.providers}
+
+
+def _witness(provider: "Provider", answers: Answers, silence: str) -> Witness:
+    covered = [each.covered for each in answers.candles if each.provider == provider.name]
+    if not covered:
+        return Witness(provider.name, silence=silence)
+    minutes = sum(len(span.minutes()) for span in covered if span)
+    pages = -(-(minutes - 1) // max(1, provider.page_minutes - 1))  # two pages share a minute
+    return Witness(provider.name, minutes, requests=1 + max(1, pages))
+
+
+def _recent_ms(state: "State", now_ms: int) -> int:
+    """The first minute whose candle collectors have yet to look at once more."""
+    if state.reread_ms is None:
+        return now_ms - RECENT_MS
+    return max(min(state.reread_ms, healing.find_reread_end(now_ms)), now_ms - healing.REREAD_WITHIN_MS)
+
+
+def _tell(
+    store: "Store",
+    providers: Sequence["Provider"],
+    readings: Sequence[Reading],
+    errors: Sequence[ProviderError],
+    now_ms: int,
+) -> None:
+    """Tell the collectors what the providers have answered, so that none of them is asked before its time."""
+    keys = {each.name: each.key_id for each in providers}
+    store.tell(pacing.learned(store.state().providers, readings, errors, keys, now_ms))

@@ -1,0 +1,1 @@
+"""`watch`: alerts on levels, moves and stale prices."""

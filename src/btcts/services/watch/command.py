@@ -1,0 +1,101 @@
+"""Alerts as runs of a command of the user's: no shell, values in its environment, the document on its stdin."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from btcts.errors import ConfigError
+from btcts.system.causes import describe
+
+TIMEOUT_S = 30.0
+
+SECRETS = {"API_KEY", "REDIS_PASSWORD"}
+"""The variables of settings that are secret."""
+
+GRACE_S = 2.0
+"""How long processes that were asked to end have for it before they are killed."""
+
+STDERR = 2
+"""Where the command's output goes: our stdout is for alerts alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments, of which messages name the program alone."""
+
+    arguments: tuple[str, ...]
+    timeout_s: float = TIMEOUT_S
+    grace_s: float = GRACE_S
+
+    def run(self, document: str, variables: Mapping[str, str]) -> str | None:
+        """Run it to its end; why it failed, None when it did not.
+
+        It has a process group of its own, so that Ctrl-C is for us alone and the whole group can be ended.
+        """
+        try:
+            process = subprocess.Popen(
+                self.arguments,
+                stdin=subprocess.PIPE,
+                stdout=STDERR,
+                env={**pass_on(os.environ), **variables},
+                start_new_session=True,
+            )
+        except OSError as exc:
+            return f"{self.arguments[0]} does not start ({describe(exc)})"
+        with process:
+            return self._ended(process, document)
+
+    def _ended(self, process: subprocess.Popen[bytes], document: str) -> str | None:
+        try:
+            process.communicate(document.encode(), self.timeout_s)
+        except subprocess.TimeoutExpired:
+            return f"{self.arguments[0]} took more than {self.timeout_s:g} s and was ended"
+        finally:
+            if process.returncode is None:
+                self._end_group(process)
+        if process.returncode < 0:
+            return f"{self.arguments[0]} was ended by signal {-process.returncode}"
+        return f"{self.arguments[0]} ended with exit code {process.returncode}" if process.returncode else None
+
+    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
+        """Ask all of the command's processes to end, then kill those that have not."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self.grace_s)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def pass_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without the secrets of btcts: its keys, passwords, and logins in its URLs and in proxies.
+
+    Others are the user's, and the command may need them. Names of files that hold secrets are none.
+    """
+    return {name: value for name, value in environ.items() if name not in SECRETS and not _has_login(name, value)}
+
+
+def _has_login(name: str, value: str) -> bool:
+    ours = name.startswith(("REDIS_", "BTCTS_")) or name.lower().endswith("_proxy")
+    return ours and "@" in value
+
+
+def command(text: str) -> Command:
+    """The command that `--exec` names, split as a shell would split it.
+
+    Raises: ConfigError when it is malformed, or there is no such program.
+    """
+    try:
+        arguments = tuple(shlex.split(text))
+    except ValueError as exc:
+        raise ConfigError(f"--exec cannot be split into words ({describe(exc)}); close what you quote") from exc
+    if not arguments:
+        raise ConfigError("--exec names no command; write it like --exec 'notify-send Bitcoin'")
+    if shutil.which(arguments[0]) is None:
+        raise ConfigError(f"--exec: there is no program {arguments[0]!r}; give its path, or sh -c '...' for the shell")
+    return Command(arguments)

@@ -1,0 +1,175 @@
+"""Alerts on their way: what a rule comes to is on the disk before its alerts are delivered, each delivery after it.
+
+So an alert is delivered once, or again where the process was killed in between, and never not at all.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+
+from btcts.domain.clock import Clock
+from btcts.domain.model import HOUR_MS, MINUTE_MS
+from btcts.errors import SpoolError
+from btcts.services.watch.attempts import LONGEST_ASKED_MS, Attempts, Refusal
+from btcts.services.watch.journal import Keeper, Kept, Waiting
+from btcts.services.watch.trigger import Alert, Standing
+
+PRINTED = "stdout"
+"""The way that every alert goes: it is yielded, and counts as delivered when the next one is asked for."""
+
+GIVEN_UP_MS = HOUR_MS
+"""The age beyond which an alert whose delivery has failed once more is given up."""
+
+RECORDED_MS = MINUTE_MS
+"""How far behind the record of judged ticks may be; after a crash as much is judged again, to the same result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is to be said about the watch itself; `failed` when something did not work."""
+
+    text: str
+    failed: bool = False
+
+
+Told = Alert | Notice
+
+Deliver = Callable[[Alert], str | None]
+"""Delivers an alert; why it failed, None when it did not."""
+
+
+@dataclass(eq=False)
+class Outbox:
+    """Where the rules called `names` stand and which of their alerts are still to be delivered, here and on the disk.
+
+    `ways` are the ways of delivery beside printing, by name; `chance` gives numbers from 0 to 1. `lost` counts the
+    deliveries that were given up.
+    """
+
+    keeper: Keeper
+    names: Sequence[str]
+    _: KW_ONLY
+    ways: Mapping[str, Deliver]
+    chance: Callable[[], float]
+    lost: int = field(default=0, init=False)
+    _kept: dict[str, Kept] = field(default_factory=dict, init=False)
+    _recorded: dict[str, Kept] = field(default_factory=dict, init=False)
+    _attempts: dict[tuple[str, str], Attempts] = field(default_factory=dict, init=False)
+    _unrecordable: bool = field(default=False, init=False)
+
+    @property
+    def waiting(self) -> int:
+        """How many alerts wait for delivery."""
+        return sum(len(kept.waiting) for kept in self._kept.values())
+
+    def recall(self) -> Iterator[Notice]:
+        """Begin with what is on the disk; ways of delivery that are not wanted any more are dropped.
+
+        Raises:
+            SpoolError: it cannot be read.
+        """
+        for name in self.names:
+            kept = self.keeper.read(name)
+            if kept.damaged:
+                yield Notice(f"what was kept of {name!r} is damaged; the rule begins anew", failed=True)
+            known = _still(kept.waiting, lambda _, way: way in (PRINTED, *self.ways))
+            self._kept[name] = Kept(kept.standing, known, held=kept.held)
+            self._recorded[name] = kept
+
+    def standing(self, name: str) -> Standing:
+        """Where the rule stands."""
+        return self._kept.get(name, Kept()).standing
+
+    def learn(self, name: str, standing: Standing, alerts: Sequence[Alert]) -> None:
+        """Take in where the rule stands now, and its alerts; of one that is not in `names` nothing is recorded."""
+        new = (Waiting(alert, (PRINTED, *self.ways)) for alert in alerts)
+        kept = self._kept.get(name, Kept())
+        self._kept[name] = replace(kept, standing=standing, waiting=(*kept.waiting, *new))
+
+    def record(self, lag_ms: int = RECORDED_MS) -> Iterator[Notice]:
+        """Record on the disk what has changed; judged ticks alone only when there are more than `lag_ms` of them.
+
+        A disk that takes nothing keeps no alert from being delivered.
+        """
+        for name in self.names:
+            kept = self._kept[name]
+            if _alike(kept, self._recorded[name], lag_ms):
+                continue
+            try:
+                self.keeper.keep(name, kept)
+            except SpoolError as exc:
+                if not self._unrecordable:
+                    yield Notice(f"{exc}; until then a restart may deliver alerts again", failed=True)
+                self._unrecordable = True
+                return
+            self._recorded[name] = kept
+            self._unrecordable = False
+
+    def deliver(self, clock: Clock, stopped: Callable[[], bool]) -> Iterator[Told]:
+        """Deliver each alert by each way on its own account, the oldest first; once stopped, begin no more."""
+        waiting = [(each, name) for name in self.names for each in self._kept[name].waiting]
+        for each, name in sorted(waiting, key=lambda pair: (pair[0].alert.found_ms, pair[0].alert.time_ms)):
+            for way in each.ways:
+                if way == PRINTED:
+                    yield each.alert
+                elif stopped() or not (yield from self._over(name, each.alert, way, clock)):
+                    continue
+                self._cross_off(name, each.alert, way)
+                yield from self.record()
+
+    def _over(self, name: str, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
+        """Try to deliver when it is due; whether this way of the alert is at its end."""
+        so_far = self._attempts.get((alert.id, way), Attempts())
+        if self._is_held(way, clock.now_ms()) or not so_far.due(clock.now_ms()):
+            return False
+        problem = self.ways[way](alert)
+        if problem is None:
+            return True
+        now_ms = clock.now_ms()
+        fate, given_up = _decide(alert, problem, now_ms)
+        yield Notice(f"the alert {alert.rule!r} was not delivered by {way} ({problem}); {fate}", failed=True)
+        self.lost += given_up
+        if not given_up:
+            self._attempts[alert.id, way] = so_far.after_failure(now_ms, self.chance())
+            self._hold(name, way, problem, now_ms)
+        return given_up
+
+    def _hold(self, name: str, way: str, problem: str, now_ms: int) -> None:
+        """Leave the receiver alone for as long as it asked, in later runs too."""
+        if isinstance(problem, Refusal) and problem.wait_ms:
+            kept = self._kept[name]
+            self._kept[name] = replace(kept, held={**kept.held, way: now_ms + problem.wait_ms})
+
+    def _is_held(self, way: str, now_ms: int) -> bool:
+        until_ms = max(kept.held.get(way, 0) for kept in self._kept.values())
+        return 0 < until_ms - now_ms <= LONGEST_ASKED_MS
+
+    def _cross_off(self, name: str, alert: Alert, way: str) -> None:
+        self._attempts.pop((alert.id, way), None)
+        kept = self._kept[name]
+        left = _still(kept.waiting, lambda waits, by: waits != alert or by != way)
+        self._kept[name] = replace(kept, waiting=left)
+
+
+def _decide(alert: Alert, problem: str, now_ms: int) -> tuple[str, bool]:
+    """What becomes of an alert that was not delivered, in words, and whether that is its end."""
+    if isinstance(problem, Refusal) and problem.final:
+        return f"it is given up: {problem.final}", True
+    if abs(now_ms - alert.found_ms) > GIVEN_UP_MS:  # found in the future: the file or a clock was wrong
+        return "it is too old now and is given up", True
+    return "it is tried again", False
+
+
+def _still(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
+    """What waits, less the ways of delivery that are not wanted for an alert any more."""
+    left = (Waiting(each.alert, tuple(way for way in each.ways if wanted(each.alert, way))) for each in waiting)
+    return tuple(each for each in left if each.ways)
+
+
+def _alike(kept: Kept, recorded: Kept, lag_ms: int) -> bool:
+    """Whether the record will do."""
+    now, then = kept.standing, recorded.standing
+    if (kept.waiting, kept.held) != (recorded.waiting, recorded.held) or now.armed != then.armed:
+        return False
+    if now.since_ms is None or then.since_ms is None:
+        return now.since_ms == then.since_ms
+    return abs(now.since_ms - then.since_ms) <= lag_ms

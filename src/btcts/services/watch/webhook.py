@@ -1,0 +1,123 @@
+"""Alerts as POST requests; the address may hold a secret, so no message shows more of it than the host."""
+
+import logging
+import time
+from pathlib import Path
+
+import httpx
+
+from btcts.config.textfile import read_text
+from btcts.errors import ConfigError, describe_unforeseen
+from btcts.providers.deadlines import deadline
+from btcts.providers.http import describe_failure, read_retry_after
+from btcts.services.watch.attempts import Refusal
+from btcts.system.causes import describe
+from btcts.system.foreign import conceal, conceal_login
+
+TIMEOUT_S = 10.0
+"""From the name look-up to the status of the answer."""
+
+PORTS = range(1, 65_536)
+"""Of a greater number the system takes the last 16 bits."""
+
+TEXT_FIELDS = {
+    "discord.com": "content",
+    "discordapp.com": "content",
+    "hooks.slack.com": "text",
+    "hooks.slack-gov.com": "text",
+}
+"""By host, the field of services that take no other document.
+
+https://docs.discord.com/developers/resources/webhook#execute-webhook
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+TEMPORARY = {407, 408, 409, 421, 423, 425, 429}
+"""The refusals among 4xx after which the same request may be taken; after others it never is."""
+
+REFUSED = "it does not take what we send, correct --webhook"
+FORBIDDEN = "it does not accept the token in the address, correct --webhook"
+GONE = "there is no such webhook any more, make a new one"
+
+FINAL = {401: FORBIDDEN, 403: FORBIDDEN, 404: GONE, 410: GONE}
+"""What the refusals mean after which nothing is tried again; the others mean `REFUSED`."""
+
+log = logging.getLogger(__name__)
+
+
+class Webhook:
+    """The address that documents are posted to."""
+
+    def __init__(self, url: httpx.URL, client: httpx.Client, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._url = url
+        self._client = client
+        self._timeout_s = timeout_s
+
+    @property
+    def text_field(self) -> str | None:
+        """The field that the service wants its message in; None for an address that takes the document of an alert."""
+        host = self._url.host.rstrip(".")
+        if host.endswith("discord.com") and self._url.path.endswith("/slack"):
+            return "text"
+        return next((field for name, field in TEXT_FIELDS.items() if f".{host}".endswith(f".{name}")), None)
+
+    def post(self, document: str) -> str | None:
+        """Post the JSON document; why it was not taken, None when it was."""
+        host = self._url.host
+        try:
+            return self._judge(*self._send(document))
+        except httpx.TimeoutException:
+            return f"no answer from {host} within {self._timeout_s:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
+            return f"no answer from {host} ({describe_failure(exc)})"
+        except Exception as exc:
+            log.debug("a delivery failed", exc_info=exc)
+            return f"nothing can be sent to {host} ({describe_unforeseen(exc)})"
+
+    def _judge(self, status: int, wait_ms: int) -> str | None:
+        """What an answer means: None where the document was taken."""
+        said = f"HTTP {status} from {self._url.host}"
+        if 200 <= status < 300:
+            return None
+        if 300 <= status < 400:
+            return f"{said}; redirects are not followed"
+        if 400 <= status < 500 and status not in TEMPORARY:
+            return Refusal(said, final=FINAL.get(status, REFUSED))
+        return Refusal(said, wait_ms=wait_ms)
+
+    def _send(self, document: str) -> tuple[int, int]:
+        """The status of the answer, whose body is not read, and how long it asks to wait."""
+        headers = {"Content-Type": "application/json"}
+        with (
+            deadline(time.monotonic() + self._timeout_s),
+            self._client.stream(
+                "POST", self._url, content=document, headers=headers, timeout=self._timeout_s, follow_redirects=False
+            ) as response,
+        ):
+            now_ms = time.time_ns() // 1_000_000
+            return response.status_code, read_retry_after(response.headers, now_ms) or 0
+
+
+def address(text: str) -> httpx.URL:
+    """The address that `--webhook` names, or that is in the file that it names behind an @.
+
+    Raises: ConfigError, which does not repeat it.
+    """
+    wrong = "--webhook is no address of http or https; write it like https://hooks.example.com/path, or @FILE"
+    try:
+        url = httpx.URL(_content(text[1:]) if text.startswith("@") else text)
+    except httpx.InvalidURL:
+        raise ConfigError(wrong) from None
+    if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port in PORTS):
+        raise ConfigError(wrong)
+    conceal_login(str(url))
+    conceal(url.raw_path.decode("ascii"))
+    return url
+
+
+def _content(path: str) -> str:
+    try:
+        return read_text(Path(path)).strip()
+    except (OSError, ValueError) as exc:
+        reason = describe(exc) if isinstance(exc, OSError) else "is no text"
+        raise ConfigError(f"--webhook @{path} cannot be read ({reason}); put the address there") from exc
