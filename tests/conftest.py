@@ -12,8 +12,8 @@ import hypothesis
 import pytest
 import redis
 
-from btcts import foreign
 from btcts.store import Store
+from btcts.system import foreign
 from clocks import FakeClock
 from series import FIRST_OF_WINDOW, NOW, wave
 from servers import Server, StartServer, connect

@@ -33,8 +33,16 @@ def lone_liars(presence: str) -> Iterator[Scenario]:
         yield Scenario("alone", presence, SPEEDS[number % len(SPEEDS)], (kind,), 1, (WALK,))
 
 
-@pytest.mark.parametrize("scenario", [*lone_liars("middle")], ids=str)
-def test_one_liar_of_five_is_not_believed(scenario: Scenario, stage: Stage) -> None:
+LONE = [scenario for presence in ("start", "middle", "back") for scenario in lone_liars(presence)]
+SAMPLE = [
+    scenario
+    for family in ("pairs", "two of four", "three of six")
+    for scenario in [*draw(family, 1, markets=(WALK,))][::40]
+]
+
+
+@pytest.mark.parametrize("scenario", [*LONE, *SAMPLE], ids=str)
+def test_fewer_than_half_are_not_believed_and_half_are_not_hidden(scenario: Scenario, stage: Stage) -> None:
     ran = play(scenario, stage)
 
     assert ran.crash == ""
@@ -46,6 +54,7 @@ def test_honest_providers_of_whom_some_are_away_are_never_doubted_nor_asked_too_
 
     lived = live(plan, stage, WALK)
 
+    assert not lived.broken
     assert (lived.disputed, lived.deviating, lived.disagreed) == (0, 0, set())
     assert (lived.wrong, lived.buckets) == (0, 0)
     assert lived.priceless == 15
