@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.candle_agreement import AgreedCandles
+from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach
 from btcts.domain.healing import (
     BRIDGE_MS,
     LAST_RETRY_MS,
     Able,
     closed_minutes,
     count_again,
+    find_contested,
     find_due,
     find_looks,
     find_missed,
@@ -22,14 +23,15 @@ from btcts.domain.healing import (
     spans_to_ask,
 )
 from btcts.domain.layout import window
-from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, THIN, Candles, Gap, Span
+from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, THIN, Candle, Candles, Gap, Span
 
 NOON = 1_700_006_400_000
 MINUTE = NOON - 10 * MINUTE_MS
 HEARD = ("gemini", "kraken")
 FAR_MS = 24 * HOUR_MS
 ABLE = dict.fromkeys(HEARD, Able(FAR_MS, answers=True))
-NOTHING = AgreedCandles({}, frozenset(), frozenset())
+NO = frozenset[int]()
+NOTHING = AgreedCandles({}, NO, NO)
 
 
 def test_the_window_of_closed_minutes_starts_with_the_oldest_kept_hour() -> None:
@@ -252,6 +254,20 @@ def test_tries_of_a_known_gap_are_counted_on() -> None:
     known = {MINUTE: Gap("not_reached", 3, NOON - HOUR_MS)}
 
     assert count_again({MINUTE: Gap("no_trades", 1, NOON)}, known) == {MINUTE: Gap("no_trades", 4, NOON)}
+
+
+def test_who_contradicted_a_candle_still_does_when_it_does_not_reach_back_to_it_any_more() -> None:
+    reach = Reach({"coinbase": FAR_MS, "bitfinex": FAR_MS, "bitstamp": FAR_MS, "kraken": MINUTE_MS})
+    three = Backing(frozenset({"bitfinex", "bitstamp", "coinbase"}), frozenset({"bitfinex", "coinbase"}))
+    candle = Candle(MINUTE, 100, 100, 100, 100)
+    gaps = {MINUTE: Gap("disagree", 1, NOON, ("bitfinex", "bitstamp", "coinbase", "kraken"))}
+
+    def contest(backing: Backing) -> set[int]:
+        return find_contested(AgreedCandles({MINUTE: candle}, NO, NO, {MINUTE: backing}), gaps, reach, NOON)
+
+    assert contest(three) == {MINUTE}
+    assert contest(Backing(three.heard, three.heard)) == set()
+    assert count_again({MINUTE: Gap("disagree", 1, NOON, ("coinbase",))}, gaps)[MINUTE].heard == gaps[MINUTE].heard
 
 
 def test_the_window_is_at_most_25_hours() -> None:

@@ -43,6 +43,8 @@ class AgreedCandles:
 
     def reject(self, minutes: Collection[int]) -> "AgreedCandles":
         """The same with these minutes disputed."""
+        if not minutes:
+            return self
         candles = {minute: candle for minute, candle in self.candles.items() if minute not in minutes}
         return replace(self, candles=candles, disputed=self.disputed | frozenset(minutes))
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from btcts.domain.candle_agreement import AgreedCandles
+from btcts.domain.candle_agreement import AgreedCandles, Reach
 from btcts.domain.layout import window
-from btcts.domain.model import CLOSED_FOR_MS, CORRECTED, HOUR_MS, LOOKS, MINUTE_MS, THIN, Candles, Gap, Span
+from btcts.domain.model import CLOSED_FOR_MS, CORRECTED, DISAGREE, HOUR_MS, LOOKS, MINUTE_MS, THIN, Candles, Gap, Span
 
 BRIDGE_MS = 300 * MINUTE_MS
 """Minutes closer than the smallest page of a provider (Coinbase: 300 candles) are asked for in one go."""
@@ -157,16 +157,41 @@ def find_unserved(
         if not answers:
             return "providers_down" if offered else "polls_only"
         if minute in agreed.disputed:
-            return "disagree"
+            return DISAGREE
         return "no_trades" if minute in agreed.no_trades else "not_reached"
 
-    return {minute: Gap(reason(minute), 1, now_ms, everybody) for minute in minutes}
+    def heard(minute: int) -> tuple[str, ...]:
+        backing = agreed.backing.get(minute)
+        return tuple(sorted(backing.heard)) if backing and minute in agreed.disputed else everybody
+
+    return {minute: Gap(reason(minute), 1, now_ms, heard(minute)) for minute in minutes}
 
 
 def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int, Gap]:
-    """The gaps found now, with the tries of those that were known counted on."""
+    """The gaps found now, with the tries of those that were known counted on.
+
+    Who contradicted a candle once still does so when its candles do not reach back that far any more.
+    """
+
+    def count(gap: Gap, before: Gap | None) -> Gap:
+        if before is None:
+            return gap
+        disputed = gap.reason == before.reason == DISAGREE
+        heard = tuple(sorted({*gap.heard, *before.heard})) if disputed else gap.heard
+        return replace(gap, tries=before.tries + 1, heard=heard)
+
+    return {minute: count(gap, known.get(minute)) for minute, gap in found.items()}
+
+
+def find_contested(agreed: AgreedCandles, gaps: Mapping[int, Gap], reach: Reach, now_ms: int) -> set[int]:
+    """The minutes that were disputed before by providers not heard now, and on which no majority with these agrees."""
     return {
-        minute: replace(gap, tries=known[minute].tries + 1) if minute in known else gap for minute, gap in found.items()
+        minute
+        for minute, gap in gaps.items()
+        if gap.reason == DISAGREE
+        and minute in agreed.candles
+        and not agreed.backing[minute].heard.issuperset(gap.heard)
+        and 2 * len(agreed.backing[minute].near) <= len(reach.find_reaching(minute, now_ms).union(gap.heard))
     }
 
 

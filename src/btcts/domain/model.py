@@ -172,7 +172,9 @@ class ProviderState:
 Waiting = tuple[tuple[str, int, str], ...]
 """Of each provider that is not asked: its name, until when (ms), and why."""
 
-REASONS = ("no_trades", "not_reached", "disagree", "providers_down", "polls_only")
+DISAGREE = "disagree"
+
+REASONS = ("no_trades", "not_reached", DISAGREE, "providers_down", "polls_only")
 """Why a minute is not settled: it had no trades, no provider that answers reaches back to it, too few agree on it, no
 provider answers, or none that is configured has candles."""
 

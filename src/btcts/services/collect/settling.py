@@ -64,7 +64,9 @@ class Settling:
         One that only looks at settled minutes keeps no others waiting. One that is complete waits for Redis to take its
         candles; they are not asked for again.
         """
-        self._failing = {**survey.state.candleless, **self._failing}
+        known = {provider.name for provider in self._poller.providers}
+        failing = {**survey.state.candleless, **self._failing}
+        self._failing = {name: since_ms for name, since_ms in failing.items() if name in known}
         if any(round_.question.minutes and not round_.complete for round_ in self._rounds):
             return
         self._rounds = [round_ for round_ in self._rounds if self._is_needed(round_)]
@@ -108,12 +110,14 @@ class Settling:
         for round_ in self._rounds:
             heard = round_.listen()
             agreed = self._judge(round_, heard, survey, read_ticks)
-            for minute in (round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled:
-                backing = agreed.backing[minute]
-                if not heard.complete and not survey.reach.has_majority(backing.near, minute, survey.now_ms):
-                    continue
-                found[minute] = agreed.candles[minute]
-            entries |= find_thin(found, agreed, survey.reach, survey.now_ms)
+            ready = {
+                minute: agreed.candles[minute]
+                for minute in (round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled
+                if heard.complete or survey.reach.has_majority(agreed.backing[minute].near, minute, survey.now_ms)
+            }
+            found |= ready
+            entries = {minute: gap for minute, gap in entries.items() if minute not in ready}
+            entries |= find_thin(ready, agreed, survey.reach, survey.now_ms)
         return Settleable(tuple(found.values()), entries)
 
     def note_written(self, candles: Iterable[Candle]) -> None:
@@ -193,10 +197,11 @@ class Settling:
         return round_.agree(heard, quorum=self._quorum)
 
     def _judge(self, round_: Round, heard: Heard, survey: Survey, read_ticks: ReadTicks) -> AgreedCandles:
-        if not heard.complete:
-            return self._agree(round_, heard)
-        settled = round_.question.looks | round_.settled
-        return judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
+        agreed = self._agree(round_, heard)
+        if heard.complete:
+            settled = round_.question.looks | round_.settled
+            agreed = judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
+        return agreed.reject(healing.find_contested(agreed, survey.gaps, survey.reach, survey.now_ms))
 
     def _find_away_ms(self, survey: Survey, provider: str) -> int | None:
         """Since when a provider did not answer for the price, or for candles."""
