@@ -125,7 +125,7 @@ class Collector:
             return self._inspect(trusted=trusted)
         state, newest = self.memory.recall(), self.memory.newest or max(self._held(outcome).ticks, default=None)
         known = replace(state, accepted=state.accepted or newest)
-        return Survey(self.clock.now_ms(), newest, known, reach=self._reach)
+        return Survey(self.clock.now_ms(), newest, known, reach=self._reach, away=True)
 
     def _inspect(self, *, trusted: bool) -> Survey:
         """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""

@@ -64,8 +64,8 @@ class Cycle:
 class Survey:
     """What a cycle finds before it asks anybody; `unsettled` are the closed minutes of the window.
 
-    While Redis is away it is what the collector knows by itself. `poisoned` is set while a sample from the future hides
-    the others: whether it is wrong or the clock, the providers have to say. `reach` has the providers that the
+    While Redis is `away` it is what the collector knows by itself. `poisoned` is set while a sample from the future
+    hides the others: whether it is wrong or the clock, the providers have to say. `reach` has the providers that the
     collectors of this store ask; a `guest` has another list, and changes nothing that is settled.
     """
 
@@ -78,6 +78,7 @@ class Survey:
     poisoned: bool = False
     reach: Reach = field(default_factory=lambda: Reach({}))
     guest: bool = False
+    away: bool = False
 
     def is_answering(self, provider: str) -> bool:
         """Tell whether the provider answered when it was last asked for a price."""

@@ -89,7 +89,7 @@ class Settling:
         minutes = healing.find_revived(survey.unsettled - self._asked, survey.gaps, back)
         since = {name: self._find_away_ms(survey, name) for name in back}
         looks = healing.find_missed(survey.gaps, survey.now_ms, back=since, able=able)
-        if minutes or (looks and not survey.guest):
+        if minutes or (looks and not survey.guest and not survey.away):
             self._ask(survey, ready, minutes, looks, back=back)
 
     def wait(self, seconds: float) -> None:
@@ -167,11 +167,11 @@ class Settling:
     @property
     def _asked(self) -> set[int]:
         """The minutes that are asked for, or whose candles wait to be written."""
-        return {
-            minute
-            for round_ in self._rounds
-            for minute in (self._agree(round_, round_.listen()).candles if round_.complete else round_.question.minutes)
-        }
+        asked: set[int] = set()
+        for round_ in self._rounds:
+            minutes = round_.question.minutes
+            asked |= minutes & self._agree(round_, round_.listen()).candles.keys() if round_.complete else minutes
+        return asked
 
     def _ask(
         self,
