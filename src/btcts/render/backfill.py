@@ -29,10 +29,10 @@ ROOM_FOR_NAMES = 60
 def head_lines(plan: Plan) -> Iterator[str]:
     """What the user should know before: about the file, and what of it is kept."""
     if plan.file:
-        yield plain(_about_file(plan))
+        yield plain(_describe_file(plan))
     if plan.historical or plan.left_out:
         lost = f"{counted(plan.left_out, 'row' if plan.file else 'minute')} before that"
-        yield f"kept: {_moment(plan.kept.start_ms)} .. {_moment(plan.kept.end_ms)}" + (
+        yield f"kept: {_format_moment(plan.kept.start_ms)} .. {_format_moment(plan.kept.end_ms)}" + (
             f"; {lost} {'is' if plan.left_out == 1 else 'are'} in no resolution" if plan.left_out else ""
         )
 
@@ -46,26 +46,26 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"would replace {counted(plan.ticks, 'tick')} of {counted(len(minutes), 'minute')}{known}"
     else:
         yield f"would settle {counted(len(minutes), 'minute')}{known}"
-    runs = _runs(minutes)
-    for each in islice(runs, RUNS_SHOWN):
-        yield f"  {_minutes(each)}  {counted(len(each.minutes()), 'minute')}"
+    runs = _group_runs(minutes)
+    for run in islice(runs, RUNS_SHOWN):
+        yield f"  {_format_minutes(run)}  {counted(len(run.minutes()), 'minute')}"
     if left := sum(1 for _ in runs):
         yield f"  and {counted(left, 'more run')}"
     for name, requests in plan.requests.items():
         reach = "its candles do not reach them" if requests is None else counted(requests, "request")
         yield plain(f"{name}: {reach}")
-    yield from map(plain, _waiting(plan.waiting))
+    yield from map(plain, _list_waiting(plan.waiting))
     yield "nothing was written (--dry-run)"
 
 
 def chunk_line(chunk: Chunk) -> str:
     """One line."""
-    parts = [_minutes(chunk.span), f"settled {chunk.settled} of {chunk.minutes}"]
+    parts = [_format_minutes(chunk.span), f"settled {chunk.settled} of {chunk.minutes}"]
     if chunk.dropped:
         parts[-1] += f" in place of {counted(chunk.dropped, 'tick')}"
     if chunk.sources:
         parts[-1] += f" ({' '.join(chunk.sources)})"
-    return plain("  ".join([*parts, *_troubles(chunk.gaps, chunk.failed)]))
+    return plain("  ".join([*parts, *_list_troubles(chunk.gaps, chunk.failed)]))
 
 
 def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
@@ -77,7 +77,7 @@ def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) ->
         parts[0] += f" in place of {counted(summary.dropped, 'tick')}"
     if plan.settled and not plan.overwrite:
         parts.append(f"{plan.settled} more were settled before")
-    parts += _troubles(summary.gaps, summary.failed)
+    parts += _list_troubles(summary.gaps, summary.failed)
     if summary.unasked:
         parts.append(f"not come to: {summary.unasked}")
     if interrupted:
@@ -85,7 +85,7 @@ def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) ->
     elif plan.historical and summary.settled:
         parts.append("to look at it: btcts show hour --at newest")
     yield plain("; ".join(parts))
-    yield from map(plain, _waiting(plan.waiting))
+    yield from map(plain, _list_waiting(plan.waiting))
 
 
 @contextmanager
@@ -110,17 +110,17 @@ def progress_bar(plan: Plan, console: "Console") -> Iterator[Callable[[Chunk], N
 def plan_json(plan: Plan) -> str:
     """One object on one line."""
     runs = [
-        {"first_ms": each.start_ms, "last_ms": each.end_ms - MINUTE_MS, "minutes": len(each.minutes())}
-        for each in _runs(plan.minutes)
+        {"first_ms": run.start_ms, "last_ms": run.end_ms - MINUTE_MS, "minutes": len(run.minutes())}
+        for run in _group_runs(plan.minutes)
     ]
-    asked = {"runs": runs, "requests": plan.requests, "waiting": _waiting_json(plan.waiting), "ticks": plan.ticks}
-    return _json("plan", _about(plan) | asked)
+    asked = {"runs": runs, "requests": plan.requests, "waiting": _encode_waiting(plan.waiting), "ticks": plan.ticks}
+    return _dump("plan", _encode_plan(plan) | asked)
 
 
 def chunk_json(chunk: Chunk) -> str:
     """One object on one line."""
     done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
-    return _json("chunk", _span(chunk.span) | done | {"gaps": chunk.gaps, "failed": chunk.failed})
+    return _dump("chunk", _encode_span(chunk.span) | done | {"gaps": chunk.gaps, "failed": chunk.failed})
 
 
 def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> str:
@@ -132,13 +132,13 @@ def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> 
         "sources": summary.sources,
         "gaps": summary.gaps,
         "failed": summary.failed,
-        "waiting": _waiting_json(plan.waiting),
+        "waiting": _encode_waiting(plan.waiting),
         "interrupted": interrupted,
     }
-    return _json("summary", _about(plan) | done)
+    return _dump("summary", _encode_plan(plan) | done)
 
 
-def _about_file(plan: Plan) -> str:
+def _describe_file(plan: Plan) -> str:
     file = plan.file
     assert file
     left_out = {
@@ -151,42 +151,42 @@ def _about_file(plan: Plan) -> str:
     return f"{file.name}: {counted(file.rows, 'row')}, times in {file.unit}{counts}"
 
 
-def _troubles(gaps: Mapping[str, int], failed: Mapping[str, str]) -> Iterator[str]:
+def _list_troubles(gaps: Mapping[str, int], failed: Mapping[str, str]) -> Iterator[str]:
     if gaps:
         yield "left: " + ", ".join(f"{reason} {count}" for reason, count in gaps.items())
     if failed:
         yield "failed: " + list_reasons(failed)
 
 
-def _waiting(waiting: Waiting) -> Iterator[str]:
+def _list_waiting(waiting: Waiting) -> Iterator[str]:
     for name, until_ms, why in waiting:
         yield f"{name}: waits until {moment(until_ms, utc=False):%Y-%m-%d %H:%M:%S}" + (f" ({why})" if why else "")
 
 
-def _runs(minutes: Iterable[int]) -> Iterator[Span]:
+def _group_runs(minutes: Iterable[int]) -> Iterator[Span]:
     """The minutes, ascending, as spans without a gap."""
     start_ms = end_ms = None
-    for each in minutes:
-        if start_ms is None or end_ms != each:
+    for minute in minutes:
+        if start_ms is None or end_ms != minute:
             if start_ms is not None and end_ms is not None:
                 yield Span(start_ms, end_ms)
-            start_ms = each
-        end_ms = each + MINUTE_MS
+            start_ms = minute
+        end_ms = minute + MINUTE_MS
     if start_ms is not None and end_ms is not None:
         yield Span(start_ms, end_ms)
 
 
-def _minutes(span: Span) -> str:
+def _format_minutes(span: Span) -> str:
     """The first and the last minute, in local time."""
-    first, last = _moment(span.start_ms), _moment(span.end_ms - MINUTE_MS)
+    first, last = _format_moment(span.start_ms), _format_moment(span.end_ms - MINUTE_MS)
     return f"{first} .. {last if first[:10] != last[:10] else last[11:]}"
 
 
-def _moment(time_ms: int) -> str:
+def _format_moment(time_ms: int) -> str:
     return f"{moment(time_ms, utc=False):%Y-%m-%d %H:%M}"
 
 
-def _about(plan: Plan) -> dict[str, Any]:
+def _encode_plan(plan: Plan) -> dict[str, Any]:
     file = plan.file
     return {
         "generated_ms": plan.now_ms,
@@ -209,14 +209,14 @@ def _about(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _span(span: Span) -> dict[str, Any]:
+def _encode_span(span: Span) -> dict[str, Any]:
     last_ms = span.end_ms - MINUTE_MS
     return {"first_ms": span.start_ms, "first": iso(span.start_ms), "last_ms": last_ms, "last": iso(last_ms)}
 
 
-def _waiting_json(waiting: Waiting) -> list[dict[str, Any]]:
+def _encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:
     return [{"provider": name, "not_before_ms": until_ms, "reason": why} for name, until_ms, why in waiting]
 
 
-def _json(kind: str, document: dict[str, Any]) -> str:
+def _dump(kind: str, document: dict[str, Any]) -> str:
     return json.dumps({"schema": SCHEMA, "market": MARKET, "kind": kind} | document, allow_nan=False)

@@ -18,24 +18,24 @@ def cycle_line(cycle: Cycle, *, utc: bool, verbose: bool = False) -> str:
 
     What all providers fail with is said once, unless it is to be said of each.
     """
-    return plain("  ".join(_parts(cycle, utc=utc, verbose=verbose)))
+    return plain("  ".join(_list_parts(cycle, utc=utc, verbose=verbose)))
 
 
-def _parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
-    yield _clock(cycle.time_ms, cycle.time_ms, utc=utc)
+def _list_parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
+    yield _format_clock(cycle.time_ms, cycle.time_ms, utc=utc)
     if agreed := cycle.stored or cycle.spooled:
-        yield from _price(cycle, agreed, verbose=verbose)
+        yield from _describe_price(cycle, agreed, verbose=verbose)
         if cycle.problem:
             yield ("waits in the spool: " if cycle.spooled else "problem: ") + cycle.problem
     else:
-        yield _no_price(cycle, verbose=verbose)
+        yield _explain_no_price(cycle, verbose=verbose)
     if cycle.waiting:
         spells = (
-            f"{provider} until {_clock(until_ms, cycle.time_ms, utc=utc)}" + (f" ({why})" if why else "")
+            f"{provider} until {_format_clock(until_ms, cycle.time_ms, utc=utc)}" + (f" ({why})" if why else "")
             for provider, until_ms, why in cycle.waiting
         )
         yield "waiting: " + ", ".join(spells)
-    yield from (f"{words} {count}" for words, count in _counts(cycle) if count)
+    yield from (f"{words} {count}" for words, count in _list_counts(cycle) if count)
     if cycle.repaired:
         yield "repaired: " + ", ".join(cycle.repaired)
     if cycle.others:
@@ -43,7 +43,7 @@ def _parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
     yield f"({cycle.took_ms} ms)"
 
 
-def _counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
+def _list_counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
     return (
         ("from the spool", cycle.unspooled),
         ("damaged lines dropped from the spool", cycle.torn),
@@ -55,7 +55,7 @@ def _counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
+def _describe_price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
     yield price(agreed.price, decimals(agreed.price))
     yield f"{cycle.flag or f'{len(cycle.members)} agree'}: " + " ".join(cycle.members)
     if cycle.deviating:
@@ -64,7 +64,7 @@ def _price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
         yield "refused: " + list_reasons(dict(cycle.refused), verbose=verbose)
 
 
-def _no_price(cycle: Cycle, *, verbose: bool) -> str:
+def _explain_no_price(cycle: Cycle, *, verbose: bool) -> str:
     if cycle.idle:
         return "no provider is due"
     head = f"no price: {cycle.problem}" if cycle.problem else "no price"
@@ -72,7 +72,7 @@ def _no_price(cycle: Cycle, *, verbose: bool) -> str:
     return "; ".join([head, *(f"{providers}: {why}" for providers, why in reasons.items())])
 
 
-def _clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
+def _format_clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
     """The time of day, after the date when that is not the date of `now_ms`."""
     then, now = moment(time_ms, utc=utc), moment(now_ms, utc=utc)
     form = "%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S"

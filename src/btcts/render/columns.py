@@ -31,7 +31,7 @@ class Column:
     @cached_property
     def width(self) -> int:
         """Characters of the widest cell, the heading included."""
-        return max(len(text) for text in (self.heading, *(each.text for each in self.cells)))
+        return max(len(text) for text in (self.heading, *(cell.text for cell in self.cells)))
 
     def aligned(self, text: str) -> str:
         """`text` padded to the width of the column."""
@@ -53,7 +53,7 @@ class Grid:
     @property
     def width(self) -> int:
         """Characters of a row."""
-        return sum(each.width for each in self.columns) + len(GAP) * (len(self.columns) - 1)
+        return sum(column.width for column in self.columns) + len(GAP) * (len(self.columns) - 1)
 
 
 def fitting(columns: Mapping[str, Column], layouts: Sequence[str], *, width: int | None) -> Grid:
@@ -62,4 +62,4 @@ def fitting(columns: Mapping[str, Column], layouts: Sequence[str], *, width: int
     A layout names its columns, the richest layout comes first; names that `columns` lacks are passed over.
     """
     grids = [Grid(tuple(columns[name] for name in layout.split() if name in columns)) for layout in layouts]
-    return next((each for each in grids if width is None or each.width <= width), grids[-1])
+    return next((grid for grid in grids if width is None or grid.width <= width), grids[-1])

@@ -24,7 +24,7 @@ def settings_table(settings: Settings, console: Console) -> None:
         console.width = UNCUT
     table = Table("setting", "value", "origin", box=None, pad_edge=False, header_style="bold")
     for name, origin in settings.origins.items():
-        shown = _shown(name, settings.value_of(name))
+        shown = _format_value(name, settings.value_of(name))
         table.add_row(*(Text(plain(text), overflow="fold") for text in (name, shown, origin)))
     console.print(table)
 
@@ -36,7 +36,7 @@ def settings_json(settings: Settings, now_ms: int) -> str:
     return json.dumps(document, default=str)
 
 
-def _shown(name: str, value: object) -> str:
+def _format_value(name: str, value: object) -> str:
     if value is None:
         return UNSET.get(name, "not set")
     if isinstance(value, tuple):

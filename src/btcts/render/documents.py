@@ -28,28 +28,28 @@ SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", 
 def show_json(view: View) -> str:
     """The slots of one resolution, as `docs/schemas/show.json` says."""
     (shown,) = view.shown
-    return _json(_head(view) | {"resolution": shown.resolution.name} | _resolution(shown))
+    return _dump_json(_encode_head(view) | {"resolution": shown.resolution.name} | _encode_resolution(shown))
 
 
 def overview_json(view: View) -> str:
     """The slots of every resolution, as `docs/schemas/overview.json` says."""
-    resolutions = {each.resolution.name: _resolution(each) for each in view.shown}
-    return _json(_head(view) | _moves(view) | {"resolutions": resolutions})
+    resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.shown}
+    return _dump_json(_encode_head(view) | _encode_moves(view) | {"resolutions": resolutions})
 
 
 def show_csv(view: View) -> str:
     """The slots of one resolution under a header line; null is empty."""
     (shown,) = view.shown
-    return _csv(SLOT_FIELDS, (_slot(each).values() for each in shown.slots))
+    return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in shown.slots))
 
 
 def overview_csv(view: View) -> str:
     """The slots of every resolution under a header line, the name of the resolution in the first column."""
-    rows = ((each.resolution.name, *_slot(slot).values()) for each in view.shown for slot in each.slots)
-    return _csv(("resolution", *SLOT_FIELDS), rows)
+    rows = ((shown.resolution.name, *_encode_slot(slot).values()) for shown in view.shown for slot in shown.slots)
+    return _dump_csv(("resolution", *SLOT_FIELDS), rows)
 
 
-def _head(view: View) -> dict[str, Any]:
+def _encode_head(view: View) -> dict[str, Any]:
     newest = view.newest
     return {
         "schema": SCHEMA,
@@ -66,50 +66,50 @@ def _head(view: View) -> dict[str, Any]:
     }
 
 
-def _moves(view: View) -> dict[str, Any]:
-    slots = {each.resolution.name: each.slots for each in view.shown}
+def _encode_moves(view: View) -> dict[str, Any]:
+    slots = {shown.resolution.name: shown.slots for shown in view.shown}
     newest = view.newest.price if view.newest else None
     low, high = day_range(slots, view.now_ms) or (None, None)
     return {
-        "change": {span: _move(move(span, slots, newest, view.now_ms)) for span in SPANS},
+        "change": {span: _encode_move(move(span, slots, newest, view.now_ms)) for span in SPANS},
         "low_24h": low,
         "high_24h": high,
     }
 
 
-def _move(moved: Move | None) -> dict[str, float] | None:
+def _encode_move(moved: Move | None) -> dict[str, float] | None:
     return None if moved is None else {"from": moved.then, "usd": moved.usd, "ratio": moved.ratio}
 
 
-def _resolution(shown: Shown) -> dict[str, Any]:
+def _encode_resolution(shown: Shown) -> dict[str, Any]:
     bucket_ms = shown.resolution.bucket_ms
     return {
         "bucket_ms": bucket_ms,
-        "slots": [_slot(each) for each in shown.slots],
-        "gaps": _gaps(shown.slots, bucket_ms // MINUTE_MS),
-        "volatility": _volatility(volatility(shown.slots, bucket_ms)),
+        "slots": [_encode_slot(slot) for slot in shown.slots],
+        "gaps": _encode_gaps(shown.slots, bucket_ms // MINUTE_MS),
+        "volatility": _encode_volatility(volatility(shown.slots, bucket_ms)),
     }
 
 
-def _gaps(slots: Iterable[Slot], whole: int) -> dict[str, Any]:
+def _encode_gaps(slots: Iterable[Slot], whole: int) -> dict[str, Any]:
     """The closed slots that lack some of their `whole` minutes."""
-    lacking = [each for each in slots if each.closed and each.minutes < whole]
-    empty = sum(each.missing for each in lacking)
+    lacking = [slot for slot in slots if slot.closed and slot.minutes < whole]
+    empty = sum(slot.missing for slot in lacking)
     return {
         "empty": empty,
         "incomplete": len(lacking) - empty,
-        "minutes": sum(whole - each.minutes for each in lacking),
-        "reasons": Counter(each.reason or "unknown" for each in lacking),
+        "minutes": sum(whole - slot.minutes for slot in lacking),
+        "reasons": Counter(slot.reason or "unknown" for slot in lacking),
     }
 
 
-def _volatility(measured: Volatility) -> dict[str, Any]:
+def _encode_volatility(measured: Volatility) -> dict[str, Any]:
     total = measured.range
     return {
         "low": total and total.low,
         "high": total and total.high,
-        "range": _range(total),
-        "widest": _range(measured.widest),
+        "range": _encode_range(total),
+        "widest": _encode_range(measured.widest),
         "returns": measured.returns,
         "realised": measured.realised,
         "realised_per_year": measured.realised_per_year,
@@ -119,11 +119,11 @@ def _volatility(measured: Volatility) -> dict[str, Any]:
     }
 
 
-def _range(measured: Range | None) -> dict[str, Any] | None:
+def _encode_range(measured: Range | None) -> dict[str, Any] | None:
     return measured and {"start_ms": measured.start_ms, "usd": measured.width, "ratio": measured.ratio}
 
 
-def _slot(slot: Slot) -> dict[str, Any]:
+def _encode_slot(slot: Slot) -> dict[str, Any]:
     values = (
         slot.start_ms,
         iso(slot.start_ms),
@@ -139,17 +139,17 @@ def _slot(slot: Slot) -> dict[str, Any]:
     return dict(zip(SLOT_FIELDS, values, strict=True))
 
 
-def _json(document: dict[str, Any]) -> str:
+def _dump_json(document: dict[str, Any]) -> str:
     return json.dumps(document, allow_nan=False)
 
 
-def _csv(fields: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+def _dump_csv(fields: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(fields)
-    writer.writerows([_csv_value(each) for each in row] for row in rows)
+    writer.writerows([_format_csv_value(value) for value in row] for row in rows)
     return text.getvalue().removesuffix("\n")
 
 
-def _csv_value(value: Any) -> Any:
+def _format_csv_value(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value

@@ -20,13 +20,13 @@ def price(value: float, places: int) -> str:
 
 def signed(value: float, places: int) -> str:
     """A change of the price with its sign, such as `+12.30`; what rounds to nothing has none."""
-    return _without_idle_sign(f"{value:+,.{places}f}")
+    return _strip_idle_sign(f"{value:+,.{places}f}")
 
 
 def percent(fraction: float) -> str:
     """A relative change with its sign, such as `-0.42%`; from 1000 % on without decimals."""
     places = 2 if abs(fraction) < 10 else 0
-    return _without_idle_sign(f"{fraction:+,.{places}%}")
+    return _strip_idle_sign(f"{fraction:+,.{places}%}")
 
 
 def share(fraction: float, places: int) -> str:
@@ -56,5 +56,5 @@ def countdown(left_ms: int) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _without_idle_sign(text: str) -> str:
+def _strip_idle_sign(text: str) -> str:
     return text if text.strip("+-0.,%") else text[1:]

@@ -11,7 +11,7 @@ from btcts.system.foreign import plain
 
 def keys_text(outcome: Outcome, *, dry_run: bool) -> str:
     """A line for each key that was renamed and each difference, and a last one that sums up."""
-    return "\n".join(map(plain, _lines(outcome, dry_run=dry_run)))
+    return "\n".join(map(plain, _list_lines(outcome, dry_run=dry_run)))
 
 
 def keys_json(outcome: Outcome, *, dry_run: bool) -> str:
@@ -30,7 +30,7 @@ def keys_json(outcome: Outcome, *, dry_run: bool) -> str:
     return json.dumps(document, allow_nan=False)
 
 
-def _lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
+def _list_lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
     layout = Layout()
     all_of_it = f"{len(layout.series)} series and {len(layout.compactions)} rules"
     yield from (f"renamed {old} to {new}" for old, new in outcome.adopted)
@@ -40,10 +40,10 @@ def _lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
         yield f"{'would create' if dry_run else 'created'} {all_of_it} at {outcome.where}"
     else:
         yield from outcome.differences
-        yield _summary(outcome, dry_run=dry_run)
+        yield _describe_result(outcome, dry_run=dry_run)
 
 
-def _summary(outcome: Outcome, *, dry_run: bool) -> str:
+def _describe_result(outcome: Outcome, *, dry_run: bool) -> str:
     if dry_run:
         return "nothing was changed (--dry-run)"
     return "put right" if outcome.ticks is None else f"derived everything anew from {outcome.ticks} ticks"

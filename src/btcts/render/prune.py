@@ -15,7 +15,7 @@ from btcts.system.foreign import plain
 
 def prune_text(pruned: Pruned, *, dry_run: bool) -> str:
     """A line for each series that holds too much, and for each key that is unknown."""
-    return "\n".join(map(plain, _lines(pruned, dry_run=dry_run)))
+    return "\n".join(map(plain, _list_lines(pruned, dry_run=dry_run)))
 
 
 def prune_json(pruned: Pruned, *, dry_run: bool) -> str:
@@ -25,19 +25,19 @@ def prune_json(pruned: Pruned, *, dry_run: bool) -> str:
         "market": MARKET,
         "where": pruned.where,
         "dry_run": dry_run,
-        "removed": [_excess(each) for each in pruned.removed],
+        "removed": [_encode_excess(excess) for excess in pruned.removed],
         "future_ticks": pruned.poisoned,
         "unknown": pruned.unknown,
     }
     return json.dumps(document, allow_nan=False)
 
 
-def _lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
+def _list_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
     done = "would remove" if dry_run else "removed"
-    for each in pruned.removed:
-        kind = "in the future" if each.future else "too old"
-        first, last = (_start(ms) or f"{ms} ms" for ms in (each.first_ms, each.last_ms))
-        yield f"{each.key}: {done} {each.count} {kind}, {first} to {last}"
+    for excess in pruned.removed:
+        kind = "in the future" if excess.future else "too old"
+        first, last = (_format_time(ms) or f"{ms} ms" for ms in (excess.first_ms, excess.last_ms))
+        yield f"{excess.key}: {done} {excess.count} {kind}, {first} to {last}"
     if pruned.poisoned:
         yield f"{pruned.tick_key}: {done} the ticks of the future, by a rebuild from the others"
     if not pruned.removed and not pruned.poisoned:
@@ -46,18 +46,18 @@ def _lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
         yield f"{key}: is not of the layout; it was left alone"
 
 
-def _excess(excess: Excess) -> dict[str, Any]:
+def _encode_excess(excess: Excess) -> dict[str, Any]:
     return {
         "key": excess.key,
         "count": excess.count,
         "future": excess.future,
         "first_ms": excess.first_ms,
-        "first": _start(excess.first_ms),
+        "first": _format_time(excess.first_ms),
         "last_ms": excess.last_ms,
-        "last": _start(excess.last_ms),
+        "last": _format_time(excess.last_ms),
     }
 
 
-def _start(start_ms: int) -> str | None:
+def _format_time(start_ms: int) -> str | None:
     """The time, where it is one that can be written."""
     return iso(start_ms) if start_ms < END_OF_CALENDAR_MS else None

@@ -9,7 +9,7 @@ from btcts.system.foreign import plain
 
 def server_text(status: Status) -> str:
     """Whether it runs and answers, and where it listens and keeps its data."""
-    lines = (f"state:  {_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}")
+    lines = (f"state:  {_describe_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}")
     return "\n".join(map(plain, lines))
 
 
@@ -29,7 +29,7 @@ def server_json(status: Status) -> str:
     return json.dumps(document)
 
 
-def _state(status: Status) -> str:
+def _describe_state(status: Status) -> str:
     state = "running" if status.running else "not running"
     if status.pid and not status.running:
         state = f"not answering (pid {status.pid})"

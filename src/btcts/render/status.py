@@ -21,37 +21,41 @@ KIBIBYTE = 1024
 
 def status_text(status: Status, *, utc: bool, width: int | None) -> str:
     """The page; lines longer than `width` are wrapped (None: never)."""
-    verdict = [("unhealthy", each) for each in status.reasons] + [("warning", each) for each in status.warnings]
-    blocks = [[f"{MARKET} {_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
-    blocks += [[f"{kind}: {text}" for kind, text in verdict], _rows(_facts(status)), _completeness(status)]
-    blocks += [_providers(status)] if status.state.providers else []
-    return "\n\n".join("\n".join(_fitted(block, width)) for block in blocks if block)
+    verdict = [("unhealthy", text) for text in status.reasons] + [("warning", text) for text in status.warnings]
+    blocks = [[f"{MARKET} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
+    blocks += [
+        [f"{kind}: {text}" for kind, text in verdict],
+        _align_rows(_list_facts(status)),
+        _list_completeness(status),
+    ]
+    blocks += [_list_providers(status)] if status.state.providers else []
+    return "\n\n".join("\n".join(_wrap_lines(block, width)) for block in blocks if block)
 
 
 def status_json(status: Status) -> str:
     """One object on one line."""
-    return json.dumps(_head(status) | _prices(status) | _store(status), allow_nan=False)
+    return json.dumps(_encode_health(status) | _encode_prices(status) | _encode_store(status), allow_nan=False)
 
 
-def _verdict(status: Status) -> str:
+def _format_verdict(status: Status) -> str:
     simulated = "(simulated) " if status.state.simulated else ""
     return simulated + ("healthy" if status.healthy else "unhealthy")
 
 
-def _facts(status: Status) -> Iterator[tuple[str, str]]:
+def _list_facts(status: Status) -> Iterator[tuple[str, str]]:
     facts = status.facts
-    yield "Price", _price(status)
-    yield "Cycle", _cycle(status)
+    yield "Price", _describe_price(status)
+    yield "Cycle", _describe_cycle(status)
     yield "Redis", f"{facts.redis_version or UNKNOWN} with TimeSeries {facts.module_version or UNKNOWN}, {status.where}"
-    limit = f" (limit {_size(facts.max_bytes)})" if facts.max_bytes else ""
-    yield "Memory", f"{_size(facts.own_bytes)} by btcts of {_size(facts.used_bytes)} in use{limit}"
-    yield "Data", ", ".join(f"{name} {_setting(status, name)}" for name in PARAMETERS)
-    yield "Clock", _clock(status)
+    limit = f" (limit {_format_size(facts.max_bytes)})" if facts.max_bytes else ""
+    yield "Memory", f"{_format_size(facts.own_bytes)} by btcts of {_format_size(facts.used_bytes)} in use{limit}"
+    yield "Data", ", ".join(f"{name} {_format_setting(status, name)}" for name in PARAMETERS)
+    yield "Clock", _describe_clock(status)
     if status.spooled is not None:
         yield "Spool", f"{counted(status.spooled, 'price')} waiting for Redis"
 
 
-def _price(status: Status) -> str:
+def _describe_price(status: Status) -> str:
     if status.newest is None or status.age_s is None:
         return "none"
     value = status.newest.price
@@ -59,63 +63,63 @@ def _price(status: Status) -> str:
     return f"{price(value, decimals(value))}, {duration(status.age_s)} old (limit {limit})"
 
 
-def _cycle(status: Status) -> str:
+def _describe_cycle(status: Status) -> str:
     state = status.state
     if state.last_cycle_ms is None:
         return "never"
     every = f", every {state.cadence_s:g} s" if state.cadence_s else ""
-    return f"{_ago(status, state.last_cycle_ms)}{every} (limit {duration(status.max_silence_s)})"
+    return f"{_format_age(status, state.last_cycle_ms)}{every} (limit {duration(status.max_silence_s)})"
 
 
-def _clock(status: Status) -> str:
+def _describe_clock(status: Status) -> str:
     """How far the other two clocks are from the Redis server's; a Date header knows whole seconds."""
     ahead_ms = status.state.ahead_ms
     providers = "" if ahead_ms is None else f", the providers {ahead_ms / 1000:+.0f} s"
     return f"this machine {status.facts.ahead_ms / 1000:+.3f} s{providers} from the Redis server"
 
 
-def _ago(status: Status, time_ms: int | None) -> str:
+def _format_age(status: Status, time_ms: int | None) -> str:
     return "never" if time_ms is None else f"{duration(max(0, status.now_ms - time_ms) / 1000)} ago"
 
 
-def _size(count: int | None) -> str:
+def _format_size(count: int | None) -> str:
     return UNKNOWN if count is None else f"{count / KIBIBYTE:,.0f} KiB"
 
 
-def _setting(status: Status, name: str) -> str:
+def _format_setting(status: Status, name: str) -> str:
     """The setting as Redis spells it; an empty `save` means that there are no snapshots."""
     return status.facts.parameters.get(name, UNKNOWN) or "off"
 
 
-def _completeness(status: Status) -> list[str]:
+def _list_completeness(status: Status) -> list[str]:
     rows = {**status.completeness, "all minutes": status.minutes}
-    each = rows.values()
-    return _table(
+    counts = rows.values()
+    return _format_table(
         Column.plain("Closed slots", rows, words=True),
-        Column.plain("Present", (str(one.present) for one in each)),
-        Column.plain("Settled", (str(one.settled) for one in each)),
-        Column.plain("Expected", (str(one.expected) for one in each)),
-        Column.plain("Gaps", (_gaps(one) for one in each), words=True),
+        Column.plain("Present", (str(count.present) for count in counts)),
+        Column.plain("Settled", (str(count.settled) for count in counts)),
+        Column.plain("Expected", (str(count.expected) for count in counts)),
+        Column.plain("Gaps", (_describe_gaps(count) for count in counts), words=True),
     )
 
 
-def _gaps(completeness: Completeness) -> str:
+def _describe_gaps(completeness: Completeness) -> str:
     known = ", ".join(f"{reason} {count}" for reason, count in completeness.gaps.items())
     return known or ("none" if completeness.settled == completeness.expected else "not asked for yet")
 
 
-def _providers(status: Status) -> list[str]:
+def _list_providers(status: Status) -> list[str]:
     known = dict(sorted(status.state.providers.items()))
-    return _table(
+    return _format_table(
         Column.plain("Provider", known, words=True),
-        Column.plain("Last answer", (_ago(status, each.answered_ms) for each in known.values())),
-        Column.plain("State", (_provider(each, status.now_ms) for each in known.values()), words=True),
+        Column.plain("Last answer", (_format_age(status, provider.answered_ms) for provider in known.values())),
+        Column.plain("State", (_describe_provider(provider, status.now_ms) for provider in known.values()), words=True),
     )
 
 
-def _provider(known: ProviderState, now_ms: int) -> str:
+def _describe_provider(known: ProviderState, now_ms: int) -> str:
     """What to expect of a provider; its error stands among the warnings."""
-    parts = [_answers(known)]
+    parts = [_describe_answers(known)]
     if known.not_before_ms > now_ms:
         why = f" ({known.why})" if known.why and known.why != known.error else ""
         parts.append(f"waits {duration((known.not_before_ms - now_ms) / 1000)} more{why}")
@@ -124,7 +128,7 @@ def _provider(known: ProviderState, now_ms: int) -> str:
     return ", ".join(parts)
 
 
-def _answers(known: ProviderState) -> str:
+def _describe_answers(known: ProviderState) -> str:
     """Whether it does; one that fails may have told the price and failed to tell its candles."""
     if known.answered_ms is None:
         return "fails" if known.error else "not asked yet"
@@ -133,19 +137,19 @@ def _answers(known: ProviderState) -> str:
     return "answers in part" if known.answers else "fails"
 
 
-def _rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
+def _align_rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
     names, texts = zip(*pairs, strict=True)
     column = Column.plain("", names, words=True)
     return [column.aligned(name) + GAP + text for name, text in zip(names, texts, strict=True)]
 
 
-def _table(*columns: Column) -> list[str]:
-    rows = [[each.heading for each in columns]]
-    rows += [[cell.text for cell in cells] for cells in zip(*(each.cells for each in columns), strict=True)]
+def _format_table(*columns: Column) -> list[str]:
+    rows = [[column.heading for column in columns]]
+    rows += [[cell.text for cell in cells] for cells in zip(*(column.cells for column in columns), strict=True)]
     return [GAP.join(column.aligned(text) for column, text in zip(columns, row, strict=True)).rstrip() for row in rows]
 
 
-def _fitted(lines: Iterable[str], width: int | None) -> Iterator[str]:
+def _wrap_lines(lines: Iterable[str], width: int | None) -> Iterator[str]:
     """The lines without control characters, which the words of a provider may hold, wrapped."""
     for line in lines:
         shown = plain(line)
@@ -155,7 +159,7 @@ def _fitted(lines: Iterable[str], width: int | None) -> Iterator[str]:
             yield from TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False).wrap(shown)
 
 
-def _head(status: Status) -> dict[str, Any]:
+def _encode_health(status: Status) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "market": MARKET,
@@ -167,7 +171,7 @@ def _head(status: Status) -> dict[str, Any]:
     }
 
 
-def _prices(status: Status) -> dict[str, Any]:
+def _encode_prices(status: Status) -> dict[str, Any]:
     newest, state = status.newest, status.state
     return {
         "newest_ms": newest and newest.time_ms,
@@ -180,21 +184,21 @@ def _prices(status: Status) -> dict[str, Any]:
         "problem": state.problem,
         "providers_ahead_ms": state.ahead_ms,
         "spooled": status.spooled,
-        "resolutions": {name: _completeness_json(each) for name, each in status.completeness.items()},
-        "minutes": _completeness_json(status.minutes),
+        "resolutions": {name: _encode_completeness(completeness) for name, completeness in status.completeness.items()},
+        "minutes": _encode_completeness(status.minutes),
         "thin_minutes": status.thin.minutes,
         "members": state.members,
         "flag": state.flag,
         "deviating": [{"provider": name, "deviation": ratio} for name, ratio in sorted(state.deviating.items())],
-        "providers": {name: _provider_json(each) for name, each in state.providers.items()},
+        "providers": {name: _encode_provider(provider) for name, provider in state.providers.items()},
     }
 
 
-def _completeness_json(each: Completeness) -> dict[str, Any]:
-    return {"expected": each.expected, "present": each.present, "settled": each.settled, "gaps": each.gaps}
+def _encode_completeness(counts: Completeness) -> dict[str, Any]:
+    return {"expected": counts.expected, "present": counts.present, "settled": counts.settled, "gaps": counts.gaps}
 
 
-def _provider_json(known: ProviderState) -> dict[str, Any]:
+def _encode_provider(known: ProviderState) -> dict[str, Any]:
     """What is known of a provider, without what identifies the key."""
     return {
         "answered_ms": known.answered_ms,
@@ -205,10 +209,10 @@ def _provider_json(known: ProviderState) -> dict[str, Any]:
     }
 
 
-def _store(status: Status) -> dict[str, Any]:
+def _encode_store(status: Status) -> dict[str, Any]:
     facts, inspection = status.facts, status.inspection
     return {
-        "faults": [{"key": each.key, "problem": each.problem} for each in inspection.faults],
+        "faults": [{"key": fault.key, "problem": fault.problem} for fault in inspection.faults],
         "foreign": inspection.foreign,
         "poisoned": inspection.poisoned,
         "redis": {

@@ -32,9 +32,9 @@ def slot_starts(starts_ms: Iterable[int], *, utc: bool) -> tuple[str, list[str]]
     The weekday is added when they lie on more than one day. The zone stands in the heading, or on each of them
     when a change of the clocks lies between.
     """
-    moments = [moment(each, utc=utc) for each in starts_ms]
-    zones = {each.tzname() or "" for each in moments}
-    form = "%H:%M" if len({each.date() for each in moments}) == 1 else "%a %H:%M"
+    starts = [moment(start_ms, utc=utc) for start_ms in starts_ms]
+    zones = {start.tzname() or "" for start in starts}
+    form = "%H:%M" if len({start.date() for start in starts}) == 1 else "%a %H:%M"
     if len(zones) == 1:
-        return f"Start {zones.pop()}", [each.strftime(form) for each in moments]
-    return "Start", [each.strftime(f"{form} %Z") for each in moments]
+        return f"Start {zones.pop()}", [start.strftime(form) for start in starts]
+    return "Start", [start.strftime(f"{form} %Z") for start in starts]

@@ -23,9 +23,9 @@ def verify_text(verified: Verified, *, verbose: bool = False) -> str:
 
     Doubts are counted, and each has its line where that is wanted.
     """
-    lines = [*_lines(verified)]
+    lines = [*_list_lines(verified)]
     if verified.heard and verified.comparison:
-        lines += _compared(verified.heard, verified.comparison, verbose=verbose)
+        lines += _describe_comparison(verified.heard, verified.comparison, verbose=verbose)
     return "\n".join(map(plain, lines))
 
 
@@ -36,16 +36,16 @@ def verify_json(verified: Verified) -> str:
         "market": MARKET,
         "generated_ms": verified.now_ms,
         "ticks": verified.ticks,
-        "findings": [_finding(each) for each in verified.findings],
+        "findings": [_encode_finding(finding) for finding in verified.findings],
         "repaired": verified.repaired,
-        "left": [_finding(each) for each in verified.left],
-        "upstream": _upstream(verified.heard, verified.comparison) if verified.heard else None,
+        "left": [_encode_finding(finding) for finding in verified.left],
+        "upstream": _encode_upstream(verified.heard, verified.comparison) if verified.heard else None,
     }
     return json.dumps(document, allow_nan=False)
 
 
-def _lines(verified: Verified) -> Iterator[str]:
-    yield from map(_line, verified.findings)
+def _list_lines(verified: Verified) -> Iterator[str]:
+    yield from map(_format_finding, verified.findings)
     count = counted(len(verified.findings), "finding")
     if not verified.findings:
         yield f"{verified.where}: all buckets are what {verified.ticks} ticks make, keys and rules match the layout"
@@ -56,27 +56,29 @@ def _lines(verified: Verified) -> Iterator[str]:
         yield f"{count}, put right"
     else:
         yield f"{count}; left after the repair: {len(verified.left)}"
-        yield from map(_line, verified.left)
+        yield from map(_format_finding, verified.left)
 
 
-def _compared(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
+def _describe_comparison(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
     """What was compared with whom, what came of it, and what could not be compared."""
-    answered = [each for each in heard.witnesses if each.silence is None]
-    names, requests = ", ".join(each.provider for each in answered), sum(each.requests for each in answered)
-    damaged = _minutes_of(comparison.findings) or "none"
+    answered = [witness for witness in heard.witnesses if witness.silence is None]
+    names, requests = ", ".join(witness.provider for witness in answered), sum(witness.requests for witness in answered)
+    damaged = _count_minutes(comparison.findings) or "none"
     compared = counted(comparison.compared, "settled minute")
     yield f"compared {compared} with {names} in {counted(requests, 'request')}; damaged: {damaged}"
-    yield from _silences({each.provider: each.silence for each in heard.witnesses if each.silence}, verbose=verbose)
+    yield from _explain_silences(
+        {witness.provider: witness.silence for witness in heard.witnesses if witness.silence}, verbose=verbose
+    )
     hint = "" if verbose else "; -v names them"
     notes = {
         "settled by other providers than answer now": comparison.partial,
-        f"in doubt: damaged, or settled by providers that do not answer now{hint}": _minutes_of(comparison.doubts),
+        f"in doubt: damaged, or settled by providers that do not answer now{hint}": _count_minutes(comparison.doubts),
         "left out: collectors may still correct them": comparison.recent,
         "left out: the providers agree on no candle": comparison.untold,
         "not settled although there are candles; btcts collect --once settles them": comparison.unsettled,
     }
     yield from (f"{counted(count, 'minute')} {note}" for note, count in notes.items() if count)
-    yield from map(_line, comparison.doubts if verbose else ())
+    yield from map(_format_finding, comparison.doubts if verbose else ())
 
 
 def uncompared_line(heard: Heard, *, verbose: bool) -> str:
@@ -89,27 +91,27 @@ def uncompared_line(heard: Heard, *, verbose: bool) -> str:
     return f"compared nothing upstream: {'; '.join(['no provider answered', *said])}"
 
 
-def _silences(silences: Mapping[str, str], *, verbose: bool) -> Iterator[str]:
+def _explain_silences(silences: Mapping[str, str], *, verbose: bool) -> Iterator[str]:
     for providers, why in group_reasons(silences, verbose=verbose).items():
         yield f"without {providers}: {why}"
 
 
-def _minutes_of(findings: Sequence[Finding]) -> int:
-    return len({each.start_ms for each in findings})
+def _count_minutes(findings: Sequence[Finding]) -> int:
+    return len({finding.start_ms for finding in findings})
 
 
-def _line(finding: Finding) -> str:
-    slot = "" if finding.start_ms is None else f" {_start(finding) or 'at'} ({finding.start_ms})"
+def _format_finding(finding: Finding) -> str:
+    slot = "" if finding.start_ms is None else f" {_format_start(finding) or 'at'} ({finding.start_ms})"
     values = {"stored": finding.stored, "expected": finding.expected}
     spelt = [f"{name} {value}" for name, value in values.items() if value is not None]
     return f"{finding.key}{slot}: {finding.problem}" + (f" ({', '.join(spelt)})" if spelt else "")
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _encode_finding(finding: Finding) -> dict[str, Any]:
     return {
         "key": finding.key,
         "start_ms": finding.start_ms,
-        "start": _start(finding),
+        "start": _format_start(finding),
         "field": finding.field,
         "problem": finding.problem,
         "stored": finding.stored,
@@ -117,17 +119,17 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _upstream(heard: Heard, comparison: Comparison | None) -> dict[str, Any]:
+def _encode_upstream(heard: Heard, comparison: Comparison | None) -> dict[str, Any]:
     """Who was asked and what was compared: nothing, where there is a problem."""
     return {
         "problem": heard.problem,
-        "providers": [asdict(each) for each in heard.witnesses],
+        "providers": [asdict(witness) for witness in heard.witnesses],
         **{name: getattr(comparison, name, 0) for name in ("compared", "partial", "recent", "untold", "unsettled")},
-        "doubts": [_finding(each) for each in comparison.doubts] if comparison else [],
+        "doubts": [_encode_finding(finding) for finding in comparison.doubts] if comparison else [],
     }
 
 
-def _start(finding: Finding) -> str | None:
+def _format_start(finding: Finding) -> str | None:
     """The time that the finding is about, where it has one that can be written."""
     if finding.start_ms is None or finding.start_ms >= END_OF_CALENDAR_MS:
         return None

@@ -21,12 +21,12 @@ def alert_line(alert: Alert, *, utc: bool) -> str:
 def alert_message(alert: Alert) -> str:
     """What happened, in one sentence that makes sense without its time; simulated prices are marked."""
     market = f"simulated {MARKET}" if alert.simulated else MARKET
-    return f"{market} {_happened(alert)}{_lateness(alert)}"
+    return f"{market} {_describe_event(alert)}{_describe_lateness(alert)}"
 
 
 def alert_json(alert: Alert) -> str:
     """One object on one line, as `docs/schemas/watch.json` says."""
-    return json.dumps(_document(alert), allow_nan=False)
+    return json.dumps(_encode_alert(alert), allow_nan=False)
 
 
 def alert_body(alert: Alert, text_field: str | None) -> str:
@@ -36,10 +36,10 @@ def alert_body(alert: Alert, text_field: str | None) -> str:
 
 def alert_variables(alert: Alert) -> dict[str, str]:
     """The fields of the JSON object as environment variables, such as `BTCTS_ALERT_PRICE`; null is empty."""
-    return {f"{VARIABLE_PREFIX}{name.upper()}": _text(value) for name, value in _document(alert).items()}
+    return {f"{VARIABLE_PREFIX}{name.upper()}": _format_value(value) for name, value in _encode_alert(alert).items()}
 
 
-def _document(alert: Alert) -> dict[str, Any]:
+def _encode_alert(alert: Alert) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "market": MARKET,
@@ -60,40 +60,40 @@ def _document(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _happened(alert: Alert) -> str:
+def _describe_event(alert: Alert) -> str:
     if alert.kind == STALE:
-        return _stale(alert)
-    now = _shown(alert.price)
+        return _describe_stale(alert)
+    now = _format_price(alert.price)
     if alert.kind == "fresh":
         return f"has fresh prices again: {now}"
     if alert.span_ms:
         verb = "rose" if alert.kind == "rise" else "fell"
         moved = percent(abs(alert.change or 0)).lstrip("+")
-        return f"{verb} {moved} within {duration(alert.span_ms / 1000)}, from {_shown(alert.reference)} to {now}"
-    limit = f"at or {alert.kind} {_shown(alert.reference)}"
+        return f"{verb} {moved} within {duration(alert.span_ms / 1000)}, from {_format_price(alert.reference)} to {now}"
+    limit = f"at or {alert.kind} {_format_price(alert.reference)}"
     if alert.already:
         return f"is at {now}, already {limit}"
     return f"{'rose' if alert.kind == 'above' else 'fell'} to {now}, {limit}"
 
 
-def _stale(alert: Alert) -> str:
+def _describe_stale(alert: Alert) -> str:
     if alert.reference_ms is None:
         return "has no price that can be read"
     age = duration((alert.found_ms - alert.reference_ms) / 1000)
-    return f"has no fresh price: the last, {_shown(alert.reference)}, is {age} old"
+    return f"has no fresh price: the last, {_format_price(alert.reference)}, is {age} old"
 
 
-def _lateness(alert: Alert) -> str:
+def _describe_lateness(alert: Alert) -> str:
     """How much later it was found, where that is worth saying; a stale feed says its age itself."""
     late_ms = alert.found_ms - alert.time_ms
     return f" (found {duration(late_ms / 1000)} later)" if late_ms >= MINUTE_MS and alert.kind != STALE else ""
 
 
-def _shown(value: float | None) -> str:
+def _format_price(value: float | None) -> str:
     return "" if value is None else price(value, decimals(value))
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

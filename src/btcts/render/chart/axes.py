@@ -19,8 +19,8 @@ LADDER = sorted(
 with fewer labels come first."""
 
 ROUND_TIMES_MS = [
-    *(each * MINUTE_MS for each in (1, 2, 5, 10, 15, 20, 30)),
-    *(each * HOUR_MS for each in (1, 2, 3, 4, 6, 8, 12, 24)),
+    *(count * MINUTE_MS for count in (1, 2, 5, 10, 15, 20, 30)),
+    *(count * HOUR_MS for count in (1, 2, 3, 4, 6, 8, 12, 24)),
 ]
 
 
@@ -53,7 +53,7 @@ class PriceAxis:
 
     def height(self, price: float) -> float:
         """How many rows `price` lies above the lower edge; inside the axis it is in [0, rows)."""
-        return _row(price, self.step / self.rhythm) - self.first
+        return _locate_row(price, self.step / self.rhythm) - self.first
 
     @cached_property
     def labels(self) -> tuple[Label, ...]:
@@ -69,25 +69,27 @@ def price_axis(low: float, high: float, *, rows: int) -> PriceAxis:
     margin = max(0.0, high * QUIET - (high - low)) / 2
     low, high = low - margin, high + margin
     power = 10.0 ** math.floor(math.log10((high - low) / rows))
-    fitting = (_around(low, high, rows, step * power, -rhythm) for _, rhythm, step in LADDER if -2 * rhythm <= rows + 1)
-    return next(each for each in fitting if each.height(high) < rows)
+    fitting = (
+        _fit_around(low, high, rows, step * power, -rhythm) for _, rhythm, step in LADDER if -2 * rhythm <= rows + 1
+    )
+    return next(axis for axis in fitting if axis.height(high) < rows)
 
 
-def _around(low: float, high: float, rows: int, step: float, rhythm: int) -> PriceAxis:
+def _fit_around(low: float, high: float, rows: int, step: float, rhythm: int) -> PriceAxis:
     """The axis of these rows with `low` to `high` in its middle, as far as that needs no price below zero."""
-    bottom, top = (math.floor(_row(each, step / rhythm)) for each in (low, high))
+    bottom, top = (math.floor(_locate_row(price, step / rhythm)) for price in (low, high))
     spare = max(0, rows - 1 - (top - bottom))
     return PriceAxis(max(0, bottom - spare // 2), rows, step, rhythm)
 
 
-def _row(price: float, span: float) -> float:
+def _locate_row(price: float, span: float) -> float:
     """Where `price` lies when row 0 has zero dollars in its middle."""
     return price / span + 0.5
 
 
 def time_labels(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: bool) -> Iterator[Label]:
     """The slots that start at a round time of day, by the finest step that keeps them `apart` slots from each other."""
-    fine = [each for each in ROUND_TIMES_MS if each % bucket_ms == 0 and each >= apart * bucket_ms]
+    fine = [step_ms for step_ms in ROUND_TIMES_MS if step_ms % bucket_ms == 0 and step_ms >= apart * bucket_ms]
     step_ms = min(fine, default=ROUND_TIMES_MS[-1])
     for at, start_ms in enumerate(starts_ms):
         start = moment(start_ms, utc=utc)
@@ -98,8 +100,8 @@ def time_labels(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: 
 
 def day_labels(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
     """The first slot and those with which a day begins; the zones are named when the clocks change between."""
-    starts = [moment(each, utc=utc) for each in starts_ms]
-    form = "%a %d %b" if len({each.utcoffset() for each in starts}) == 1 else "%a %d %b %Z"
+    starts = [moment(start_ms, utc=utc) for start_ms in starts_ms]
+    form = "%a %d %b" if len({start.utcoffset() for start in starts}) == 1 else "%a %d %b %Z"
     before = ""
     for at, start in enumerate(starts):
         text = start.strftime(form)
@@ -115,10 +117,10 @@ def placed(wanted: Iterable[Placed], *, letter: float, room: float) -> list[Plac
     """
     kept: list[Placed] = []
     free = room + 2 * letter
-    for each in sorted(wanted, key=lambda label: label.start, reverse=True):
-        width = len(each.text) * letter
-        start = max(0.0, min(each.start, room - width))
+    for label in sorted(wanted, key=lambda label: label.start, reverse=True):
+        width = len(label.text) * letter
+        start = max(0.0, min(label.start, room - width))
         if start + width + 2 * letter <= free:
-            kept.append(each._replace(start=start))
+            kept.append(label._replace(start=start))
             free = start
     return kept

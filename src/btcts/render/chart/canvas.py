@@ -83,25 +83,25 @@ class Canvas:
     def lines(self, *, utc: bool) -> Iterator[Text]:
         """The rows from the top, the time axis, the times and the days."""
         for row in reversed(range(self.plot.axis.rows)):
-            yield self._row(row)
-        times = self._times(utc=utc)
-        yield self._floor({each.at for each in times})
-        yield _written(times)
-        yield _written(self._days(utc=utc))
+            yield self._draw_row(row)
+        times = self._place_times(utc=utc)
+        yield self._draw_floor({time.at for time in times})
+        yield _draw_labels(times)
+        yield _draw_labels(self._place_days(utc=utc))
 
     def sample(self, trend: int) -> str:
         """What a body of that trend looks like."""
         body = Shape(0, 1, 0, 1, trend) if trend else Shape(0, 0, 0, 0, 0)
-        return self._cells(body, 0, min(3, self.stick_width))
+        return self._draw_cells(body, 0, min(3, self.stick_width))
 
-    def _row(self, row: int) -> Text:
+    def _draw_row(self, row: int) -> Text:
         text = line()
         for slot, shape in zip(self.plot.shown.slots, self._shapes, strict=True):
             if shape:
-                cells = self._inside(self._cells(shape, row, self.stick_width))
+                cells = self._pad_cells(self._draw_cells(shape, row, self.stick_width))
                 text.append(cells, style=_style(slot, shape))
             else:
-                text.append(self._inside(self.signs.missing if is_gap(slot) else " "), style="dim")
+                text.append(self._pad_cells(self.signs.missing if is_gap(slot) else " "), style="dim")
         if row == self._newest_row:
             text.append(self.signs.newest, style="bold").append(f" {self._prices[row]}", style="bold")
         elif row in self._prices:
@@ -110,20 +110,22 @@ class Canvas:
             text.append(self.signs.wall, style="dim")
         return text
 
-    def _cells(self, shape: Shape, row: int, width: int) -> str:
+    def _draw_cells(self, shape: Shape, row: int, width: int) -> str:
         return (shape.ascii_cells if self.ascii_only else shape.cells)(row, width)
 
-    def _inside(self, cells: str, fill: str = " ") -> str:
+    def _pad_cells(self, cells: str, fill: str = " ") -> str:
         """The characters in the middle of a slot; of two middles the left one."""
         left = (self.pitch - len(cells)) // 2
         return fill * left + cells + fill * (self.pitch - len(cells) - left)
 
     @cached_property
     def _shapes(self) -> list[Shape | None]:
-        return [self._shape(each) if each else None for each in self.plot.candlesticks]
+        return [self._scale_stick(stick) if stick else None for stick in self.plot.candlesticks]
 
-    def _shape(self, stick: Candlestick) -> Shape:
-        low, high, bottom, top = (int(2 * self.plot.axis.height(each)) for each in (stick.min, stick.max, *stick.body))
+    def _scale_stick(self, stick: Candlestick) -> Shape:
+        low, high, bottom, top = (
+            int(2 * self.plot.axis.height(value)) for value in (stick.min, stick.max, *stick.body)
+        )
         return Shape(low, high, bottom, top, stick.trend)
 
     @cached_property
@@ -140,33 +142,33 @@ class Canvas:
         wholes = {row: len(text.partition(".")[0]) for row, text in texts.items()}
         return {row: " " * (max(wholes.values()) - wholes[row]) + text for row, text in texts.items()}
 
-    def _floor(self, times: set[int]) -> Text:
+    def _draw_floor(self, times: set[int]) -> Text:
         text = line()
         for at, slot in enumerate(self.plot.shown.slots):
             floor = self.signs.floor if slot.closed else self.signs.running
             tick = self.signs.time if slot.closed else self.signs.running_time
-            text.append(self._inside(tick if at in times else floor, floor), style="dim" if slot.closed else "bold")
+            text.append(self._pad_cells(tick if at in times else floor, floor), style="dim" if slot.closed else "bold")
         return text.append(self.signs.corner, style="dim")
 
-    def _times(self, *, utc: bool) -> list[Placed]:
+    def _place_times(self, *, utc: bool) -> list[Placed]:
         bucket_ms = self.plot.shown.resolution.bucket_ms
         apart = (TIME_WIDTH + 2) / self.pitch
         labels = time_labels(self.plot.starts_ms, bucket_ms=bucket_ms, apart=apart, utc=utc)
         middle = (self.pitch - 1) // 2
-        return self._placed(labels, indent=middle - TIME_WIDTH // 2)
+        return self._place_labels(labels, indent=middle - TIME_WIDTH // 2)
 
-    def _days(self, *, utc: bool) -> list[Placed]:
-        return self._placed(day_labels(self.plot.starts_ms, utc=utc), indent=0)
+    def _place_days(self, *, utc: bool) -> list[Placed]:
+        return self._place_labels(day_labels(self.plot.starts_ms, utc=utc), indent=0)
 
-    def _placed(self, labels: Iterator[Label], *, indent: int) -> list[Placed]:
-        wanted = [Placed(*each, each.at * self.pitch + indent) for each in labels]
+    def _place_labels(self, labels: Iterator[Label], *, indent: int) -> list[Placed]:
+        wanted = [Placed(*label, label.at * self.pitch + indent) for label in labels]
         return placed(wanted, letter=1, room=self.width)
 
 
-def _written(labels: list[Placed]) -> Text:
+def _draw_labels(labels: list[Placed]) -> Text:
     text = line()
-    for each in sorted(labels, key=lambda label: label.start):
-        text.append(" " * (int(each.start) - len(text))).append(each.text)
+    for label in sorted(labels, key=lambda label: label.start):
+        text.append(" " * (int(label.start) - len(text))).append(label.text)
     return text
 
 

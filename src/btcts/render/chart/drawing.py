@@ -49,43 +49,43 @@ class Drawing:
 
     def elements(self) -> Iterator[str]:
         """Everything that is drawn, from the back to the front."""
-        yield element("defs", _hatch())
-        yield from self._gaps()
-        yield element("g", *self._grid(), stroke=GRID)
-        yield from self._candlesticks()
-        yield element("g", *self._axes(), stroke=MUTED)
-        yield from self._labels()
-        yield from self._newest()
-        yield from self._legend()
+        yield element("defs", _define_hatch())
+        yield from self._draw_gaps()
+        yield element("g", *self._draw_grid(), stroke=GRID)
+        yield from self._draw_candlesticks()
+        yield element("g", *self._draw_axes(), stroke=MUTED)
+        yield from self._draw_labels()
+        yield from self._draw_newest()
+        yield from self._draw_legend()
 
     @cached_property
     def _right(self) -> float:
         """Where the plot ends and the price axis begins."""
-        texts = [each.text for each in self.plot.axis.labels] + [self._written(self.plot.marked)]
+        texts = [label.text for label in self.plot.axis.labels] + [self._format_price(self.plot.marked)]
         return WIDTH - MARGIN - max(map(len, texts)) * LETTER - 10
 
     @property
     def _pitch(self) -> float:
         return (self._right - MARGIN) / len(self.plot.candlesticks)
 
-    def _x(self, at: float) -> float:
+    def _locate_slot(self, at: float) -> float:
         """The middle of a slot."""
         return MARGIN + (at + 0.5) * self._pitch
 
-    def _y(self, value: float) -> float:
+    def _locate_price(self, value: float) -> float:
         """The height of a price."""
-        return self._row_y(self.plot.axis.height(value))
+        return self._locate_row(self.plot.axis.height(value))
 
-    def _row_y(self, height: float) -> float:
+    def _locate_row(self, height: float) -> float:
         return BOTTOM - height / ROWS * (BOTTOM - TOP)
 
-    def _written(self, value: float | None) -> str:
+    def _format_price(self, value: float | None) -> str:
         return "" if value is None else price(value, places_of(self.view))
 
     @cached_property
     def _prices(self) -> list[tuple[float, str]]:
         """The labels of the price axis and how high they are."""
-        return [(self._row_y(each.at + 0.5), each.text) for each in self.plot.axis.labels]
+        return [(self._locate_row(label.at + 0.5), label.text) for label in self.plot.axis.labels]
 
     @cached_property
     def _times(self) -> list[Placed]:
@@ -95,95 +95,97 @@ class Drawing:
             apart=8 * LETTER / self._pitch,
             utc=self.utc,
         )
-        return _placed((each, self._x(each.at) - len(each.text) * LETTER / 2) for each in labels)
+        return _place_labels((label, self._locate_slot(label.at) - len(label.text) * LETTER / 2) for label in labels)
 
-    def _grid(self) -> Iterator[str]:
+    def _draw_grid(self) -> Iterator[str]:
         for y, _ in self._prices:
             yield straight((MARGIN, y), (self._right, y))
-        for each in self._times:
-            yield straight((self._x(each.at), TOP), (self._x(each.at), BOTTOM))
+        for label in self._times:
+            yield straight((self._locate_slot(label.at), TOP), (self._locate_slot(label.at), BOTTOM))
         if self.plot.marked is not None:
-            y = self._y(self.plot.marked)
+            y = self._locate_price(self.plot.marked)
             yield straight((MARGIN, y), (self._right, y), stroke=INK, stroke_dasharray="2 4")
 
-    def _gaps(self) -> Iterator[str]:
+    def _draw_gaps(self) -> Iterator[str]:
         """A hatched ground for each run of closed slots without a price."""
         numbered = enumerate(self.plot.shown.slots)
-        for gap, run in groupby(numbered, lambda each: is_gap(each[1])):
+        for gap, run in groupby(numbered, lambda pair: is_gap(pair[1])):
             slots = list(run)
             if gap:
-                left, right = self._x(slots[0][0] - 0.5), self._x(slots[-1][0] + 0.5)
-                yield _hatched(left, TOP, width=right - left, height=BOTTOM - TOP)
+                left, right = self._locate_slot(slots[0][0] - 0.5), self._locate_slot(slots[-1][0] + 0.5)
+                yield _fill_hatched(left, TOP, width=right - left, height=BOTTOM - TOP)
 
-    def _candlesticks(self) -> Iterator[str]:
+    def _draw_candlesticks(self) -> Iterator[str]:
         for at, (slot, stick) in enumerate(zip(self.plot.shown.slots, self.plot.candlesticks, strict=True)):
             if stick:
-                x, colour = self._x(at), COLOURS[stick.trend]
-                wick = straight((x, self._y(stick.max)), (x, self._y(stick.min)))
-                told = worded("title", self._told(slot, stick))
-                yield element("g", told, wick, self._body(x, stick), stroke=colour, stroke_width=1.5)
+                x, colour = self._locate_slot(at), COLOURS[stick.trend]
+                wick = straight((x, self._locate_price(stick.max)), (x, self._locate_price(stick.min)))
+                told = worded("title", self._describe_slot(slot, stick))
+                yield element("g", told, wick, self._draw_candle_body(x, stick), stroke=colour, stroke_width=1.5)
 
-    def _body(self, x: float, stick: Candlestick) -> str:
-        bottom, top = map(self._y, stick.body)
-        return _body(x, top, width=min(WIDEST_BODY, self._pitch * BODY_SHARE), height=bottom - top, trend=stick.trend)
+    def _draw_candle_body(self, x: float, stick: Candlestick) -> str:
+        bottom, top = map(self._locate_price, stick.body)
+        return _draw_body(
+            x, top, width=min(WIDEST_BODY, self._pitch * BODY_SHARE), height=bottom - top, trend=stick.trend
+        )
 
-    def _told(self, slot: Slot, stick: Candlestick) -> str:
+    def _describe_slot(self, slot: Slot, stick: Candlestick) -> str:
         """The figures of a slot, for a pointer that rests on it."""
         start = f"{moment(slot.start_ms, utc=self.utc):%a %H:%M}" + ("" if slot.closed else " (open)")
-        low, high, close = map(self._written, (stick.min, stick.max, stick.close))
+        low, high, close = map(self._format_price, (stick.min, stick.max, stick.close))
         return f"{start}: close {close}, min {low}, max {high}"
 
-    def _axes(self) -> Iterator[str]:
+    def _draw_axes(self) -> Iterator[str]:
         yield straight((MARGIN, BOTTOM), (self._right, BOTTOM))
         yield straight((self._right, TOP), (self._right, BOTTOM))
         for y, _ in self._prices:
             yield straight((self._right, y), (self._right + 5, y))
-        for each in self._times:
-            yield straight((self._x(each.at), BOTTOM), (self._x(each.at), BOTTOM + 5))
+        for label in self._times:
+            yield straight((self._locate_slot(label.at), BOTTOM), (self._locate_slot(label.at), BOTTOM + 5))
         for at, slot in enumerate(self.plot.shown.slots):
             if not slot.closed:
-                yield _running(self._x(at - 0.5), BOTTOM, width=self._pitch)
+                yield _draw_running(self._locate_slot(at - 0.5), BOTTOM, width=self._pitch)
 
-    def _labels(self) -> Iterator[str]:
-        newest = None if self.plot.marked is None else self._y(self.plot.marked)
+    def _draw_labels(self) -> Iterator[str]:
+        newest = None if self.plot.marked is None else self._locate_price(self.plot.marked)
         for y, words in self._prices:
             if newest is None or abs(y - newest) > NEWEST_HEIGHT * 0.8:
                 yield text(self._right + 10, y + HALF_LETTER, words)
-        for each in self._times:
-            yield text(each.start + len(each.text) * LETTER / 2, BOTTOM + 22, each.text, text_anchor="middle")
+        for label in self._times:
+            yield text(label.start + len(label.text) * LETTER / 2, BOTTOM + 22, label.text, text_anchor="middle")
         days = day_labels(self.plot.starts_ms, utc=self.utc)
-        for each in _placed((day, self._x(day.at - 0.5)) for day in days):
-            yield text(each.start, BOTTOM + 42, each.text, fill=MUTED)
+        for label in _place_labels((day, self._locate_slot(day.at - 0.5)) for day in days):
+            yield text(label.start, BOTTOM + 42, label.text, fill=MUTED)
 
-    def _newest(self) -> Iterator[str]:
+    def _draw_newest(self) -> Iterator[str]:
         """The newest price on the axis, in place of the round prices near it."""
         if self.plot.marked is not None:
-            y, left = self._y(self.plot.marked), self._right + 3
+            y, left = self._locate_price(self.plot.marked), self._right + 3
             size = {"width": WIDTH - MARGIN / 2 - left, "height": NEWEST_HEIGHT}
             yield element("rect", x=left, y=y - NEWEST_HEIGHT / 2, rx=4, fill=INK, **size)
-            yield text(left + 7, y + HALF_LETTER, self._written(self.plot.marked), fill=GROUND)
+            yield text(left + 7, y + HALF_LETTER, self._format_price(self.plot.marked), fill=GROUND)
 
-    def _legend(self) -> Iterator[str]:
+    def _draw_legend(self) -> Iterator[str]:
         """The signs that occur, side by side, each before what it means."""
         left: float = MARGIN
-        for sign, words in self._meanings():
+        for sign, words in self._list_signs():
             yield element("g", sign, transform=f"translate({left + 8:g} {LEGEND:g})", stroke_width=1.5)
             yield text(left + 22, LEGEND + HALF_LETTER, words, fill=MUTED)
             left += 44 + len(words) * LETTER * 0.9
 
-    def _meanings(self) -> Iterator[tuple[str, str]]:
+    def _list_signs(self) -> Iterator[tuple[str, str]]:
         """Signs around the origin, and what they mean."""
         for trend in self.plot.trends:
             side = 12 * abs(trend)
-            body = _body(0, -side / 2, width=12, height=side, trend=trend)
+            body = _draw_body(0, -side / 2, width=12, height=side, trend=trend)
             yield element("g", body, stroke=COLOURS[trend]), TRENDS[trend]
         if self.plot.closing_ms is not None:
-            yield _running(-7, 0, width=14), f"open, {countdown(self.plot.closing_ms - self.view.now_ms)} left"
+            yield _draw_running(-7, 0, width=14), f"open, {countdown(self.plot.closing_ms - self.view.now_ms)} left"
         if self.plot.has_gaps:
-            yield _hatched(-7, -7, width=14, height=14), "no price"
+            yield _fill_hatched(-7, -7, width=14, height=14), "no price"
 
 
-def _body(x: float, top: float, *, width: float, height: float, trend: int) -> str:
+def _draw_body(x: float, top: float, *, width: float, height: float, trend: int) -> str:
     """A hollow body for a rise, a filled one for a fall, a line across the wick for neither."""
     left = x - width / 2
     if not trend:
@@ -192,11 +194,11 @@ def _body(x: float, top: float, *, width: float, height: float, trend: int) -> s
     return element("rect", x=left, y=top, width=width, height=max(1.0, height), fill=fill)
 
 
-def _running(left: float, y: float, *, width: float) -> str:
+def _draw_running(left: float, y: float, *, width: float) -> str:
     return straight((left, y), (left + width, y), stroke=INK, stroke_width=4)
 
 
-def _hatch() -> str:
+def _define_hatch() -> str:
     strokes = straight((0, 0), (0, 8), stroke=EDGE, stroke_width=2)
     return element(
         "pattern",
@@ -209,12 +211,12 @@ def _hatch() -> str:
     )
 
 
-def _hatched(left: float, top: float, *, width: float, height: float) -> str:
+def _fill_hatched(left: float, top: float, *, width: float, height: float) -> str:
     return element("rect", x=left, y=top, width=width, height=height, fill=f"url(#{HATCH})")
 
 
-def _placed(labels: Iterable[tuple[Label, float]]) -> list[Placed]:
+def _place_labels(labels: Iterable[tuple[Label, float]]) -> list[Placed]:
     """The labels that have room, each from where it is to start."""
     wanted = (Placed(label.at, label.text, start - MARGIN) for label, start in labels)
     kept = placed(wanted, letter=LETTER, room=WIDTH - 2 * MARGIN)
-    return [each._replace(start=each.start + MARGIN) for each in kept]
+    return [label._replace(start=label.start + MARGIN) for label in kept]

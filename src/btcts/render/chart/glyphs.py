@@ -41,37 +41,37 @@ class Shape(NamedTuple):
 
     def cells(self, row: int, width: int) -> str:
         """What of it lies in that row, an odd `width` of characters."""
-        halves = self._half(2 * row + 1), self._half(2 * row)
+        halves = self._choose_half(2 * row + 1), self._choose_half(2 * row)
         if not self.trend and BODY in halves:
-            return _wide("╶", "─", CLOSES[self.high > self.top, self.low < self.bottom], "╴", width)
+            return _fill_width("╶", "─", CLOSES[self.high > self.top, self.low < self.bottom], "╴", width)
         if BODY not in halves or (width == 1 and self.trend > 0):
             return LINES[halves].center(width)
-        return self._joined()._body(row, width)
+        return self._join_wick()._draw_body(row, width)
 
     def ascii_cells(self, row: int, width: int) -> str:
         """The same with one level to a row, in ASCII."""
-        low, high, bottom, top = (each // 2 for each in self[:4])
+        low, high, bottom, top = (level // 2 for level in self[:4])
         if not bottom <= row <= top:
             return ("|" if low <= row <= high else " ").center(width)
         if not self.trend:
-            return _wide("-", "-", "+" if low < high else "-", "-", width)
+            return _fill_width("-", "-", "+" if low < high else "-", "-", width)
         if width == 1:
             return "O" if self.trend > 0 else "#"
         inner = " " if self.trend > 0 else "#"
-        return _wide("[", inner, inner, "]", width)
+        return _fill_width("[", inner, inner, "]", width)
 
-    def _half(self, level: int) -> int:
+    def _choose_half(self, level: int) -> int:
         if self.bottom <= level <= self.top:
             return BODY
         return WICK if self.low <= level <= self.high else NOTHING
 
-    def _joined(self) -> "Shape":
+    def _join_wick(self) -> "Shape":
         """With a body to the end of the row where the wick goes on: no character is half a block and half a line."""
         top = self.top | 1 if self.high > self.top else self.top
         bottom = self.bottom & ~1 if self.low < self.bottom else self.bottom
         return self._replace(bottom=bottom, top=top)
 
-    def _body(self, row: int, width: int) -> str:
+    def _draw_body(self, row: int, width: int) -> str:
         upper, lower = 2 * row + 1, 2 * row
         inside = self.bottom <= upper <= self.top, self.bottom <= lower <= self.top
         if self.trend < 0:
@@ -80,10 +80,10 @@ class Shape(NamedTuple):
             inner = THIN[inside]
         else:
             inner = INNER[upper in (self.bottom, self.top), lower in (self.bottom, self.top)]
-        return _wide(LEFT[inside], inner, inner, RIGHT[inside], width)
+        return _fill_width(LEFT[inside], inner, inner, RIGHT[inside], width)
 
 
-def _wide(left: str, inner: str, middle: str, right: str, width: int) -> str:
+def _fill_width(left: str, inner: str, middle: str, right: str, width: int) -> str:
     """The middle alone, or as wide as it shall be between the edges."""
     if width == 1:
         return middle

@@ -22,11 +22,11 @@ def chart_svg(view: View, *, utc: bool) -> str:
     about = f"{shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
     return element(
         "svg",
-        worded("title", f"{_market(view)} {_price(view)}, {about}", id="btcts-title"),
-        worded("desc", HOW_TO_READ if plotted else _absence(view), id="btcts-desc"),
+        worded("title", f"{_name_market(view)} {_format_price(view)}, {about}", id="btcts-title"),
+        worded("desc", HOW_TO_READ if plotted else _explain_absence(view), id="btcts-desc"),
         element("rect", x=0.5, y=0.5, width=WIDTH - 1, height=HEIGHT - 1, rx=10, fill=GROUND, stroke=EDGE),
-        *_heading(view, about),
-        *(Drawing(plotted, view, utc).elements() if plotted else _instead(view)),
+        *_draw_heading(view, about),
+        *(Drawing(plotted, view, utc).elements() if plotted else _draw_absence(view)),
         xmlns=NAMESPACE,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         width=WIDTH,
@@ -39,23 +39,23 @@ def chart_svg(view: View, *, utc: bool) -> str:
     )
 
 
-def _heading(view: View, about: str) -> list[str]:
+def _draw_heading(view: View, about: str) -> list[str]:
     return [
-        text(MARGIN, 42, f"{_market(view)} {_price(view)}", font_size=20, font_weight="bold"),
-        text(MARGIN, 64, _age(view), fill=WARNING if view.stale else MUTED),
+        text(MARGIN, 42, f"{_name_market(view)} {_format_price(view)}", font_size=20, font_weight="bold"),
+        text(MARGIN, 64, _describe_age(view), fill=WARNING if view.stale else MUTED),
         text(WIDTH - MARGIN, 42, about, fill=MUTED, font_size=14, text_anchor="end"),
     ]
 
 
-def _market(view: View) -> str:
+def _name_market(view: View) -> str:
     return f"{MARKET} (simulated)" if view.simulated else MARKET
 
 
-def _price(view: View) -> str:
+def _format_price(view: View) -> str:
     return price(view.newest.price, places_of(view)) if view.newest else "no price"
 
 
-def _age(view: View) -> str:
+def _describe_age(view: View) -> str:
     if view.refused:
         future = view.refused.time_ms > view.now_ms + FUTURE_SLACK_MS
         return f"Stale: the newest tick {'lies in the future' if future else 'is no price'}"
@@ -65,7 +65,7 @@ def _age(view: View) -> str:
     return f"Stale: {age}, the limit is {duration(view.max_age_s)}" if view.stale else age
 
 
-def _absence(view: View) -> str:
+def _explain_absence(view: View) -> str:
     if has_prices(view) or view.refused:
         return "None of these slots has a price."
     if view.newest is not None:
@@ -73,5 +73,5 @@ def _absence(view: View) -> str:
     return "Nothing is stored yet." if view.oldest_ms is None else "No price is kept of that time."
 
 
-def _instead(view: View) -> list[str]:
-    return [text(WIDTH / 2, HEIGHT / 2, _absence(view), fill=MUTED, font_size=16, text_anchor="middle")]
+def _draw_absence(view: View) -> list[str]:
+    return [text(WIDTH / 2, HEIGHT / 2, _explain_absence(view), fill=MUTED, font_size=16, text_anchor="middle")]

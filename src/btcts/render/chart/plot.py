@@ -51,12 +51,12 @@ class Plot:
     @property
     def starts_ms(self) -> list[int]:
         """When the slots start."""
-        return [each.start_ms for each in self.shown.slots]
+        return [slot.start_ms for slot in self.shown.slots]
 
     @property
     def trends(self) -> list[int]:
         """Those of `TRENDS` that occur."""
-        occurring = {each.trend for each in self.candlesticks if each}
+        occurring = {stick.trend for stick in self.candlesticks if stick}
         return [trend for trend in TRENDS if trend in occurring]
 
     @property
@@ -80,12 +80,12 @@ def plot(view: View, *, most: int, rows: int) -> Plot | None:
     """The newest slots of the one resolution in `view`, `most` at most, on `rows` rows; None when none has a price."""
     (shown,) = view.shown
     left_out = max(0, len(shown.slots) - most)
-    candlesticks = tuple(_candlesticks(shown.slots))[left_out:]
-    drawn = [each for each in candlesticks if each]
+    candlesticks = tuple(_make_candlesticks(shown.slots))[left_out:]
+    drawn = [stick for stick in candlesticks if stick]
     if not drawn:
         return None
-    low = min(min(each.min, each.body[0]) for each in drawn)
-    high = max(max(each.max, each.body[1]) for each in drawn)
+    low = min(min(stick.min, stick.body[0]) for stick in drawn)
+    high = max(max(stick.max, stick.body[1]) for stick in drawn)
     axis = price_axis(low, high, rows=rows)
     newest = view.newest.price if view.newest else None
     return Plot(
@@ -97,7 +97,7 @@ def plot(view: View, *, most: int, rows: int) -> Plot | None:
     )
 
 
-def _candlesticks(slots: Sequence[Slot]) -> Iterator[Candlestick | None]:
+def _make_candlesticks(slots: Sequence[Slot]) -> Iterator[Candlestick | None]:
     before: float | None = None
     for slot in slots:
         if slot.close is None:

@@ -11,13 +11,13 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 def element(name: str, *children: str, **attributes: str | float) -> str:
     """An element around other elements, each on a line; an underscore in an attribute's name stands for a hyphen."""
     if not children:
-        return f"<{name}{_written(attributes)}/>"
-    return "\n".join((f"<{name}{_written(attributes)}>", *children, f"</{name}>"))
+        return f"<{name}{_format_attributes(attributes)}/>"
+    return "\n".join((f"<{name}{_format_attributes(attributes)}>", *children, f"</{name}>"))
 
 
 def worded(name: str, words: str, **attributes: str | float) -> str:
     """An element around words; control characters, which XML does not allow, become spaces."""
-    return f"<{name}{_written(attributes)}>{_escaped(words)}</{name}>"
+    return f"<{name}{_format_attributes(attributes)}>{_escape_words(words)}</{name}>"
 
 
 def text(x: float, y: float, words: str, **attributes: str | float) -> str:
@@ -31,13 +31,13 @@ def straight(start: tuple[float, float], end: tuple[float, float], **attributes:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
 
 
-def _written(attributes: Mapping[str, str | float]) -> str:
-    return "".join(f' {name.replace("_", "-")}="{_value(value)}"' for name, value in attributes.items())
+def _format_attributes(attributes: Mapping[str, str | float]) -> str:
+    return "".join(f' {name.replace("_", "-")}="{_format_value(value)}"' for name, value in attributes.items())
 
 
-def _value(value: str | float) -> str:
-    return _escaped(value) if isinstance(value, str) else f"{round(value, 2):g}"
+def _format_value(value: str | float) -> str:
+    return _escape_words(value) if isinstance(value, str) else f"{round(value, 2):g}"
 
 
-def _escaped(words: str) -> str:
+def _escape_words(words: str) -> str:
     return escape(plain(words))

@@ -32,28 +32,28 @@ def chart_page(view: View, *, utc: bool, console: Console, height: int | None = 
     """
     if not has_prices(view):
         return Group(*empty_page(view))
-    width, lines = _size(console)
+    width, lines = _measure_console(console)
     about = f"{view.shown[0].resolution.name}, {stamp(view.now_ms, utc=utc)}"
     below = list(notices(view))
     around = [*title(view, about, width=0, console=console), line(), line(), *below]
-    rows = (height or lines) - Canvas.BELOW - _lines(around, console, width)
-    canvas = _canvas(view, width=width, rows=rows, ascii_only=console.options.ascii_only)
+    rows = (height or lines) - Canvas.BELOW - _count_lines(around, console, width)
+    canvas = _fit_canvas(view, width=width, rows=rows, ascii_only=console.options.ascii_only)
     top = title(view, about, width=canvas.width if canvas else 0, console=console)
     if canvas is None:
-        return Group(*top, *_spark(view, width, console), *below)
-    return Group(*top, line(), *canvas.lines(utc=utc), _legend(canvas, view.now_ms, width), *below)
+        return Group(*top, *_draw_closes(view, width, console), *below)
+    return Group(*top, line(), *canvas.lines(utc=utc), _draw_legend(canvas, view.now_ms, width), *below)
 
 
-def _size(console: Console) -> tuple[int, int]:
+def _measure_console(console: Console) -> tuple[int, int]:
     return (console.width, console.height - 1) if console.is_terminal else (PIPE_WIDTH, PIPE_HEIGHT)
 
 
-def _lines(texts: Iterable[Text], console: Console, width: int) -> int:
+def _count_lines(texts: Iterable[Text], console: Console, width: int) -> int:
     """How many lines the texts take when the long ones are wrapped."""
-    return sum(len(each.wrap(console, width)) for each in texts)
+    return sum(len(text.wrap(console, width)) for text in texts)
 
 
-def _canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canvas | None:
+def _fit_canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canvas | None:
     """A canvas with room for the prices on its axis, which depend on how many slots have room beside them."""
     columns = width - AXIS_WIDTH
     while rows >= LEAST_ROWS and columns >= LEAST_COLUMNS:
@@ -67,37 +67,37 @@ def _canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canvas | 
     return None
 
 
-def _spark(view: View, width: int, console: Console) -> Iterator[Text]:
+def _draw_closes(view: View, width: int, console: Console) -> Iterator[Text]:
     """A line of the closes; nothing when no slot has one."""
-    closes = [each.close for each in view.shown[0].slots[-width:]]
+    closes = [slot.close for slot in view.shown[0].slots[-width:]]
     if any(closes):
         yield line()
         yield line(spark(closes, ascii_only=console.options.ascii_only))
         yield Text(SMALL, style="dim")
 
 
-def _legend(canvas: Canvas, now_ms: int, width: int) -> Text:
+def _draw_legend(canvas: Canvas, now_ms: int, width: int) -> Text:
     """What the signs mean, as much of it as one line has room for."""
-    items = list(_meanings(canvas, now_ms))
-    ends = accumulate(len(each) + 2 for each in items)
-    shown = [each for each, end in zip(items, ends, strict=True) if end - 2 <= width]
+    items = list(_list_signs(canvas, now_ms))
+    ends = accumulate(len(item) + 2 for item in items)
+    shown = [item for item, end in zip(items, ends, strict=True) if end - 2 <= width]
     return line("  ").join(shown)
 
 
-def _meanings(canvas: Canvas, now_ms: int) -> Iterator[Text]:
+def _list_signs(canvas: Canvas, now_ms: int) -> Iterator[Text]:
     """The signs of this chart, the most important ones first."""
     plotted, shown = canvas.plot, len(canvas.plot.candlesticks)
-    trends = {each: _meaning(canvas.sample(each), TRENDS[each], STYLES[each]) for each in plotted.trends}
+    trends = {trend: _explain_sign(canvas.sample(trend), TRENDS[trend], STYLES[trend]) for trend in plotted.trends}
     yield from (words for trend, words in trends.items() if trend)
     if plotted.left_out:
         yield Text(f"newest {shown} of {shown + plotted.left_out} slots", style="dim")
     if plotted.closing_ms is not None:
-        yield _meaning(canvas.signs.running, f"open, {countdown(plotted.closing_ms - now_ms)} left", "bold")
+        yield _explain_sign(canvas.signs.running, f"open, {countdown(plotted.closing_ms - now_ms)} left", "bold")
     if plotted.has_gaps:
-        yield _meaning(canvas.signs.missing, "no price", "dim")
+        yield _explain_sign(canvas.signs.missing, "no price", "dim")
     if 0 in trends:
         yield trends[0]
 
 
-def _meaning(sign: str, words: str, style: str) -> Text:
+def _explain_sign(sign: str, words: str, style: str) -> Text:
     return Text.assemble((sign, style), (f" {words}", "dim"))

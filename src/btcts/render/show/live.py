@@ -43,12 +43,12 @@ class Frames:
         lines = self.console.render_lines(page, style=OUTDATED if sight.away else None)
         slots = len(view.shown[0].slots) if len(view.shown) == 1 else 0
         kept, left_out = fitted(lines, room=height - 1, slots=slots)
-        below = _away(sight, view, utc=self.utc) if sight.away else _hint(slots, left_out)
+        below = _explain_outage(sight, view, utc=self.utc) if sight.away else _make_hint(slots, left_out)
         blank = [Segment(" " * width)]
         rows = [*kept, *[blank] * (height - 1 - len(kept)), *self.console.render_lines(below)[:1]]
-        return self._written(rows)
+        return self._render_rows(rows)
 
-    def _written(self, rows: Sequence[Line]) -> list[str]:
+    def _render_rows(self, rows: Sequence[Line]) -> list[str]:
         with self.console.capture() as captured:
             self.console.print(SegmentLines([list(row) for row in rows], new_lines=True), end="")
         return captured.get().splitlines()
@@ -60,18 +60,18 @@ def fitted(lines: Sequence[Line], *, room: int, slots: int) -> tuple[list[Line],
     The oldest slots go first, then what stands below them. They stand below the title, a blank line, the headings
     and a rule.
     """
-    blank = (number for number, line in enumerate(lines) if not "".join(each.text for each in line).strip())
+    blank = (number for number, line in enumerate(lines) if not "".join(segment.text for segment in line).strip())
     head = next(blank, 0) + 3
     left_out = max(0, min(len(lines) - room, slots - LEAST_SLOTS))
     return [*lines[:head], *lines[head + left_out :]][: max(0, room)], left_out
 
 
-def _hint(slots: int, left_out: int) -> Text:
+def _make_hint(slots: int, left_out: int) -> Text:
     newest = f"The newest {slots - left_out} of {slots} slots. " if left_out else ""
     return Text(f"{newest}Ctrl-C ends.", style="dim", no_wrap=True)
 
 
-def _away(sight: Sight, view: View, *, utc: bool) -> Text:
+def _explain_outage(sight: Sight, view: View, *, utc: bool) -> Text:
     """Since when Redis is away, and where it is not just silent, what it says."""
     since = f"{moment(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
     silent = isinstance(sight.away, StoreUnreachable)

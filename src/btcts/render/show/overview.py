@@ -49,27 +49,27 @@ def moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Col
     bar between them shows where the newest price stands. What is not known is a dash.
     """
     return {
-        **{span: _move(heading, span, view) for span, heading in HEADINGS.items()},
-        **_day_columns(view, places=places, ascii_only=ascii_only),
+        **{span: _build_move_column(heading, span, view) for span, heading in HEADINGS.items()},
+        **_build_day_columns(view, places=places, ascii_only=ascii_only),
     }
 
 
-def summary_columns(shown: Sequence[Shown], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
+def summary_columns(resolutions: Sequence[Shown], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
     """One row per resolution, by the names in `SUMMARY_LAYOUTS`: its newest closed slot and how complete it is."""
-    closed = [[slot for slot in each.slots if slot.closed] for each in shown]
-    newest = [(slots or each.slots)[-1] for slots, each in zip(closed, shown, strict=True)]
+    closed = [[slot for slot in shown.slots if slot.closed] for shown in resolutions]
+    newest = [(slots or shown.slots)[-1] for slots, shown in zip(closed, resolutions, strict=True)]
     return price_columns(newest, places=places, utc=utc, ascii_only=ascii_only) | {
-        "name": Column.plain("", [each.resolution.name for each in shown], words=True),
-        "slots": Column.plain("Slots", [_share([not each.missing for each in slots]) for slots in closed]),
-        "settled": Column.plain("Settled", [_share([each.settled for each in slots]) for slots in closed]),
-        "volatility": Column.plain("Volatility", map(_volatility, shown)),
+        "name": Column.plain("", [shown.resolution.name for shown in resolutions], words=True),
+        "slots": Column.plain("Slots", [_format_share([not slot.missing for slot in slots]) for slots in closed]),
+        "settled": Column.plain("Settled", [_format_share([slot.settled for slot in slots]) for slots in closed]),
+        "volatility": Column.plain("Volatility", map(_format_volatility, resolutions)),
     }
 
 
-def _day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
+def _build_day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
     """`low` and `high` of the day, `place` between them and `range%`."""
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
-    low, high = day_range(_slots(view), view.now_ms) or (0.0, 0.0)
+    low, high = day_range(_group_slots(view), view.now_ms) or (0.0, 0.0)
     if low > 0:
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
         if view.newest is not None:
@@ -78,21 +78,21 @@ def _day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Colu
     return {name: Column.plain(heading, [texts[name]]) for name, heading in headings.items()}
 
 
-def _volatility(shown: Shown) -> str:
+def _format_volatility(shown: Shown) -> str:
     """The realised volatility of the closed slots, annualised; a dash where they are too few."""
     per_year = volatility(shown.slots, shown.resolution.bucket_ms).realised_per_year
     return "-" if per_year is None else f"{share(per_year, YEAR_PLACES)} a year"
 
 
-def _share(flags: Sequence[bool]) -> str:
+def _format_share(flags: Sequence[bool]) -> str:
     return f"{sum(flags)}/{len(flags)}"
 
 
-def _move(heading: str, span: str, view: View) -> Column:
-    found = move(span, _slots(view), view.newest.price if view.newest else None, view.now_ms)
+def _build_move_column(heading: str, span: str, view: View) -> Column:
+    found = move(span, _group_slots(view), view.newest.price if view.newest else None, view.now_ms)
     text = percent(found.ratio) if found else "-"
     return Column(heading, (Cell(text, trend(text) if found else ""),))
 
 
-def _slots(view: View) -> dict[str, tuple[Slot, ...]]:
-    return {each.resolution.name: each.slots for each in view.shown}
+def _group_slots(view: View) -> dict[str, tuple[Slot, ...]]:
+    return {shown.resolution.name: shown.slots for shown in view.shown}

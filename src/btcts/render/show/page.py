@@ -40,20 +40,20 @@ def line(text: str = "", *, style: str = "") -> Text:
 
 def empty_page(view: View) -> Iterator[Text]:
     """What is said when there is nothing to show."""
-    yield _price_now(view)
+    yield _draw_price(view)
     yield Text()
     if view.refused or view.oldest_ms is not None:
-        yield from _staleness(view)
+        yield from _explain_staleness(view)
     elif view.newest is not None:
         yield Text(NONE_CLOSED)
     else:
         yield Text(f"Nothing is stored yet. {STATUS if view.collected else FETCH}")
-        yield from _last_cycle(view)
+        yield from _explain_last_cycle(view)
 
 
 def title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
     """The price on the left and, where the line has room for it, what the page is about on the right."""
-    price_now = _price_now(view)
+    price_now = _draw_price(view)
     room = max(width, len(price_now) + 2 + len(about))
     if console.is_terminal and room > console.width:
         yield price_now
@@ -78,38 +78,38 @@ def agreed(view: View) -> Iterator[Text]:
 
 def notices(view: View) -> Iterator[Text]:
     """What is missing or wrong, and what to do about it."""
-    lacking = {each.resolution.name: gaps(each) for each in view.shown}
-    named = [f"{name} {each}" if len(lacking) > 1 else each for name, each in lacking.items() if each]
+    lacking = {shown.resolution.name: gaps(shown) for shown in view.shown}
+    named = [f"{name} {text}" if len(lacking) > 1 else text for name, text in lacking.items() if text]
     if named:
         yield Text()
         yield Text(f"Gaps in closed slots: {'; '.join(named)}")
-    if (spoiled := sum(each.spoiled for each in view.shown)) and not view.refused:
+    if (spoiled := sum(shown.spoiled for shown in view.shown)) and not view.refused:
         yield Text()
         yield Text(f"Slots that hold what is no price, which is left out: {spoiled}")
         yield Text(REPAIR)
     if view.stale:
         yield Text()
-        yield from _staleness(view)
+        yield from _explain_staleness(view)
 
 
-def _staleness(view: View) -> Iterator[Text]:
+def _explain_staleness(view: View) -> Iterator[Text]:
     """Why there is no fresh price, and the next step where there is one."""
-    why, step = _lack(view)
+    why, step = _explain_lack(view)
     yield Text(f"Stale: {why}.", style="bold yellow")
     if step == COLLECT and view.collected:
         yield Text(STATUS)
-        yield from _last_cycle(view)
+        yield from _explain_last_cycle(view)
     elif step:
         yield Text(step)
 
 
-def _last_cycle(view: View) -> Iterator[Text]:
+def _explain_last_cycle(view: View) -> Iterator[Text]:
     """What the last cycle of a collector that runs says of the price."""
     if view.collected and view.problem:
         yield Text(plain(f"Its last cycle stored no price: {view.problem}"))
 
 
-def _lack(view: View) -> tuple[str, str]:
+def _explain_lack(view: View) -> tuple[str, str]:
     refused, limit = view.refused, f"the limit is {duration(view.max_age_s)}"
     if refused and refused.time_ms > view.now_ms + FUTURE_SLACK_MS:
         return "the newest price lies in the future and hides the others", PRUNE
@@ -122,7 +122,7 @@ def _lack(view: View) -> tuple[str, str]:
     return f"the newest price is {duration(view.age_s)} old, {limit}", COLLECT
 
 
-def _price_now(view: View) -> Text:
+def _draw_price(view: View) -> Text:
     text = Text.assemble((MARKET, "bold"), (" (simulated)" if view.simulated else "", "magenta"), " ")
     if view.newest is None or view.age_s is None:
         return text.append("no price", style="yellow")

@@ -38,26 +38,26 @@ def slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, ascii_onl
     """Every column there is for these slots, by its name in `LAYOUTS`; prices have `places` decimals."""
     return (
         price_columns(shown.slots, places=places, utc=utc, ascii_only=ascii_only)
-        | _change_columns(shown.slots, places=places)
-        | _state_columns(shown, now_ms=now_ms)
+        | _build_change_columns(shown.slots, places=places)
+        | _build_state_columns(shown, now_ms=now_ms)
     )
 
 
 def price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
     """When the slots start and what the price did in each: `start`, `close`, `min`, `place`, `max` and the ranges."""
-    heading, starts = slot_starts([each.start_ms for each in slots], utc=utc)
+    heading, starts = slot_starts([slot.start_ms for slot in slots], utc=utc)
 
     def column(title: str, values: list[float | None], absent: str = "") -> Column:
         texts = [absent if value is None else price(value, places) for value in values]
-        return _column(title, slots, texts)
+        return _make_column(title, slots, texts)
 
     return {
-        "start": _column(heading, slots, starts, words=True),
-        "close": column("Close", [each.close for each in slots], absent="no price"),
-        "min": column("Min", [each.min for each in slots]),
-        "place": _column("", slots, [_place(each, ascii_only=ascii_only) for each in slots]),
-        "max": column("Max", [each.max for each in slots]),
-        **_range_columns(slots, places=places),
+        "start": _make_column(heading, slots, starts, words=True),
+        "close": column("Close", [slot.close for slot in slots], absent="no price"),
+        "min": column("Min", [slot.min for slot in slots]),
+        "place": _make_column("", slots, [_draw_place(slot, ascii_only=ascii_only) for slot in slots]),
+        "max": column("Max", [slot.max for slot in slots]),
+        **_build_range_columns(slots, places=places),
     }
 
 
@@ -68,33 +68,33 @@ def trend(change: str) -> str:
 
 def gaps(shown: Shown) -> str:
     """How many closed slots lack minutes, and why, such as `2 empty, 1 incomplete (not reached)`; empty for none."""
-    whole = _minutes(shown.resolution)
-    gappy = [each for each in shown.slots if each.closed and each.minutes < whole]
-    empty = sum(each.missing for each in gappy)
+    whole = _count_minutes(shown.resolution)
+    gappy = [slot for slot in shown.slots if slot.closed and slot.minutes < whole]
+    empty = sum(slot.missing for slot in gappy)
     counts = ((empty, "empty"), (len(gappy) - empty, "incomplete"))
     text = ", ".join(f"{count} {what}" for count, what in counts if count)
-    reasons = dict.fromkeys(_spoken(each.reason) for each in gappy if each.reason)
+    reasons = dict.fromkeys(_format_reason(slot.reason) for slot in gappy if slot.reason)
     return f"{text} ({', '.join(reasons)})" if reasons else text
 
 
-def _place(slot: Slot, *, ascii_only: bool) -> str:
+def _draw_place(slot: Slot, *, ascii_only: bool) -> str:
     if slot.close is None or slot.min is None or slot.max is None:
         return ""
     return place(slot.close, slot.min, slot.max, width=PLACE_WIDTH, ascii_only=ascii_only)
 
 
-def _range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
+def _build_range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
     """From min to max in USD and in percent of min: `range` has both, `range%` only the latter."""
-    bounds = [(each.min, each.max) for each in slots]
+    bounds = [(slot.min, slot.max) for slot in slots]
     widths = ["" if low is None or high is None else price(high - low, places) for low, high in bounds]
     ratios = ["" if not low or high is None else share(high / low - 1, RATIO_PLACES) for low, high in bounds]
-    return _both("range", "Range", _column("", slots, widths), _column("", slots, ratios))
+    return _combine_columns("range", "Range", _make_column("", slots, widths), _make_column("", slots, ratios))
 
 
-def _change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
+def _build_change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
     """How the close differs from that of the slot before, where both have one: `change` has USD and percent."""
     changes, percents = [], []
-    for before, close in pairwise([None, *(each.close for each in slots)]):
+    for before, close in pairwise([None, *(slot.close for slot in slots)]):
         if not before or close is None:
             changes.append("")
             percents.append("")
@@ -102,26 +102,26 @@ def _change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
             changes.append(signed(close - before, places))
             percents.append(percent(close / before - 1))
     usd, ratio = (Column("", tuple(Cell(text, trend(text)) for text in texts)) for texts in (changes, percents))
-    return _both("change", "Change", usd, ratio)
+    return _combine_columns("change", "Change", usd, ratio)
 
 
-def _state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
+def _build_state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
     """How far each slot can be relied on: `minutes`, and `state` with its shorter forms `brief` and `word`.
 
     The shorter forms stand alone: they count the minutes of a slot that lacks some.
     """
-    whole = _minutes(shown.resolution)
-    states = [_state(each, whole, now_ms) for each in shown.slots]
+    whole = _count_minutes(shown.resolution)
+    states = [_describe_state(slot, whole, now_ms) for slot in shown.slots]
     columns = {
-        name: Column("State", tuple(each[form] for each in states), words=True)
-        for form, name in enumerate(("state", "brief", "word"))
+        name: Column("State", tuple(cells[number] for cells in states), words=True)
+        for number, name in enumerate(("state", "brief", "word"))
     }
     if whole > 1:
-        columns["minutes"] = _column("Mins", shown.slots, [f"{each.minutes}/{whole}" for each in shown.slots])
+        columns["minutes"] = _make_column("Mins", shown.slots, [f"{slot.minutes}/{whole}" for slot in shown.slots])
     return columns
 
 
-def _state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Cell]:
+def _describe_state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Cell]:
     """The state in three forms, each shorter than the one before."""
     if not slot.closed:
         left = countdown(slot.start_ms + whole * MINUTE_MS - now_ms)
@@ -132,29 +132,29 @@ def _state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Cell]:
     else:
         word, style = ("settled", "") if slot.settled else ("live", "yellow")
         counted = word
-    why = f": {_spoken(slot.reason)}" if slot.reason else ""
+    why = f": {_format_reason(slot.reason)}" if slot.reason else ""
     return Cell(word + why, style), Cell(counted + why, style), Cell(counted, style)
 
 
-def _minutes(resolution: Resolution) -> int:
+def _count_minutes(resolution: Resolution) -> int:
     return resolution.bucket_ms // MINUTE_MS
 
 
-def _spoken(reason: str) -> str:
+def _format_reason(reason: str) -> str:
     return plain(reason.replace("_", " "))
 
 
-def _both(name: str, heading: str, usd: Column, ratio: Column) -> dict[str, Column]:
+def _combine_columns(name: str, heading: str, usd: Column, ratio: Column) -> dict[str, Column]:
     """The two columns together as `name`, and the percent alone."""
     return {name: joined(heading, usd, ratio), f"{name}%": Column(heading, ratio.cells)}
 
 
-def _column(heading: str, slots: Sequence[Slot], texts: Sequence[str], *, words: bool = False) -> Column:
-    cells = (Cell(text, _style(slot)) for text, slot in zip(texts, slots, strict=True))
+def _make_column(heading: str, slots: Sequence[Slot], texts: Sequence[str], *, words: bool = False) -> Column:
+    cells = (Cell(text, _choose_style(slot)) for text, slot in zip(texts, slots, strict=True))
     return Column(heading, tuple(cells), words)
 
 
-def _style(slot: Slot) -> str:
+def _choose_style(slot: Slot) -> str:
     if slot.missing:
         return "dim"
     return "" if slot.closed else "bold"

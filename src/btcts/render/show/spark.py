@@ -15,11 +15,11 @@ ASCII_RANGE = tuple("[-]*")
 def spark(prices: Sequence[float | None], *, ascii_only: bool) -> str:
     """One character per price, the lowest to the highest over the whole range; None is marked as missing."""
     ramp, missing = (ASCII, ASCII_MISSING) if ascii_only else (BLOCKS, MISSING)
-    present = [each for each in prices if each is not None]
+    present = [price for price in prices if price is not None]
     if not present:
         return missing * len(prices)
     low, high = min(present), max(present)
-    return "".join(missing if each is None else ramp[_level(each, low, high, len(ramp))] for each in prices)
+    return "".join(missing if price is None else ramp[_scale_level(price, low, high, len(ramp))] for price in prices)
 
 
 def place(price: float, low: float, high: float, *, width: int, ascii_only: bool) -> str:
@@ -30,19 +30,19 @@ def place(price: float, low: float, high: float, *, width: int, ascii_only: bool
     """
     start, line, end, mark = ASCII_RANGE if ascii_only else RANGE
     cells = [start, *line * (width - 2), end]
-    cells[_position(price, low, high, width)] = mark
+    cells[_locate_mark(price, low, high, width)] = mark
     return "".join(cells)
 
 
-def _position(price: float, low: float, high: float, width: int) -> int:
+def _locate_mark(price: float, low: float, high: float, width: int) -> int:
     if low == high:
         return width // 2
     if not low < price < high:
         return 0 if price <= low else width - 1
-    return 1 + _level(price, low, high, width - 2)
+    return 1 + _scale_level(price, low, high, width - 2)
 
 
-def _level(price: float, low: float, high: float, levels: int) -> int:
+def _scale_level(price: float, low: float, high: float, levels: int) -> int:
     if low == high:
         return levels // 2 - 1
     return min(levels - 1, int((price - low) / (high - low) * levels))

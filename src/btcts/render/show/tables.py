@@ -42,8 +42,8 @@ def show_page(view: View, *, utc: bool, console: Console) -> Group:
     return Group(
         *title(view, about, width=grid.width, console=console),
         Text(),
-        *_rows(grid, console),
-        *_volatility(shown, console, places=places, utc=utc),
+        *_draw_rows(grid, console),
+        *_draw_volatility(shown, console, places=places, utc=utc),
         *notices(view),
     )
 
@@ -52,32 +52,32 @@ def overview_page(view: View, *, utc: bool, console: Console) -> Group:
     """What `overview_table` prints, made for the width and the encoding of `console`."""
     if not has_prices(view):
         return Group(*empty_page(view))
-    view = replace(view, shown=tuple(each for each in view.shown if each.slots))
+    view = replace(view, shown=tuple(shown for shown in view.shown if shown.slots))
     places, ascii_only = places_of(view), console.options.ascii_only
     columns = summary_columns(view.shown, places=places, utc=utc, ascii_only=ascii_only)
     summary = fitting(columns, SUMMARY_LAYOUTS, width=width_of(console))
     return Group(
         *title(view, stamp(view.now_ms, utc=utc), width=summary.width, console=console),
         Text(),
-        *_moves(view, console, places=places),
+        *_draw_moves(view, console, places=places),
         Text(),
-        *_rows(summary, console),
+        *_draw_rows(summary, console),
         Text(),
-        *_sparks(view, console),
+        *_draw_sparks(view, console),
         *agreed(view),
         *notices(view),
     )
 
 
-def _rows(grid: Grid, console: Console) -> Iterator[Text]:
-    headings = [Cell(each.heading, "bold") for each in grid.columns]
-    yield _row(grid.columns, headings)
+def _draw_rows(grid: Grid, console: Console) -> Iterator[Text]:
+    headings = [Cell(column.heading, "bold") for column in grid.columns]
+    yield _draw_row(grid.columns, headings)
     yield line(("-" if console.options.ascii_only else "─") * grid.width, style="dim")
-    for cells in zip(*(each.cells for each in grid.columns), strict=True):
-        yield _row(grid.columns, cells)
+    for cells in zip(*(column.cells for column in grid.columns), strict=True):
+        yield _draw_row(grid.columns, cells)
 
 
-def _row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
+def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
     row = line()
     for column, cell in zip(columns, cells, strict=True):
         row.append(column.aligned(cell.text), style=cell.style).append(GAP)
@@ -85,7 +85,7 @@ def _row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
     return row
 
 
-def _volatility(shown: Shown, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
+def _draw_volatility(shown: Shown, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
     """The volatility of the closed slots; nothing where none has a price or the line has no room."""
     measured = volatility(shown.slots, shown.resolution.bucket_ms)
     columns = volatility_columns(measured, shown, places=places, utc=utc)
@@ -93,28 +93,28 @@ def _volatility(shown: Shown, console: Console, *, places: int, utc: bool) -> It
     grid = fitting(columns, VOLATILITY_LAYOUTS, width=width)
     if columns and (width is None or grid.width <= width):
         yield Text()
-        yield from _rows(grid, console)
+        yield from _draw_rows(grid, console)
         yield Text(basis(measured), style="dim")
 
 
-def _moves(view: View, console: Console, *, places: int) -> Iterator[Text]:
+def _draw_moves(view: View, console: Console, *, places: int) -> Iterator[Text]:
     """The moves and the range of the day, below each other where the line has no room for both."""
     columns = moves_columns(view, places=places, ascii_only=console.options.ascii_only)
     moves = fitting(columns, MOVES_LAYOUTS, width=width_of(console))
-    yield from _rows(moves, console)
+    yield from _draw_rows(moves, console)
     if columns["high"] not in moves.columns:
         yield Text()
-        yield from _rows(fitting(columns, DAY_LAYOUTS, width=width_of(console)), console)
+        yield from _draw_rows(fitting(columns, DAY_LAYOUTS, width=width_of(console)), console)
 
 
-def _sparks(view: View, console: Console) -> Iterator[Text]:
+def _draw_sparks(view: View, console: Console) -> Iterator[Text]:
     """The closes of each resolution, as many of the newest as the line has room for."""
-    names = Column.plain("", [each.resolution.name for each in view.shown], words=True)
+    names = Column.plain("", [shown.resolution.name for shown in view.shown], words=True)
     width = width_of(console)
     for name, shown in zip(names.cells, view.shown, strict=True):
-        closes = [each.close for each in shown.slots]
+        closes = [slot.close for slot in shown.slots]
         if width is not None:
             closes = closes[-max(1, width - names.width - len(GAP)) :]
-        known = [each for each in closes if each is not None]
+        known = [close for close in closes if close is not None]
         style = trend(signed(known[-1] - known[0], places_of(view))) if known else "dim"
         yield line(names.aligned(name.text) + GAP).append(spark(closes, ascii_only=console.options.ascii_only), style)

@@ -23,8 +23,8 @@ def volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: 
     total, widest = measured.range, measured.widest
     if total is None or widest is None:
         return {}
-    _, starts = slot_starts([each.start_ms for each in shown.slots], utc=utc)
-    when = next(start for start, each in zip(starts, shown.slots, strict=True) if each.start_ms == widest.start_ms)
+    _, starts = slot_starts([slot.start_ms for slot in shown.slots], utc=utc)
+    when = next(start for start, slot in zip(starts, shown.slots, strict=True) if slot.start_ms == widest.start_ms)
     usd = (total.high, total.low, total.width, widest.width)
     ratios = (total.ratio, widest.ratio, measured.realised, measured.parkinson)
     years = (measured.realised_per_year, measured.parkinson_per_year)
@@ -32,9 +32,9 @@ def volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: 
         "name": Column.plain(
             "Volatility", ("High", "Low", "Range", f"Widest {when}", "Realised", "Parkinson"), words=True
         ),
-        "usd": Column.plain("USD", (*(price(each, places) for each in usd), "", "")),
-        "ratio": Column.plain("%", ("", "", *(_share(each, RATIO_PLACES) for each in ratios))),
-        "year": Column.plain("A year", ("", "", "", "", *(_share(each, YEAR_PLACES) for each in years))),
+        "usd": Column.plain("USD", (*(price(value, places) for value in usd), "", "")),
+        "ratio": Column.plain("%", ("", "", *(_format_share(ratio, RATIO_PLACES) for ratio in ratios))),
+        "year": Column.plain("A year", ("", "", "", "", *(_format_share(ratio, YEAR_PLACES) for ratio in years))),
     }
 
 
@@ -44,5 +44,5 @@ def basis(measured: Volatility) -> str:
     return f"From {slots}, {returns}; ranges in % of the low, volatility per slot."
 
 
-def _share(fraction: float | None, places: int) -> str:
+def _format_share(fraction: float | None, places: int) -> str:
     return "-" if fraction is None else share(fraction, places)
