@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from btcts.domain.model import PRICE_CEILING
 from btcts.domain.untrusted import END_MS, NAME
 from btcts.errors import ConfigError, SpoolError
-from btcts.render.watch import alert_json, alert_line, alert_variables
+from btcts.render.watch import alert_json, alert_line, list_alert_variables
 from btcts.services.watch.journal import LARGEST, Keeper, Kept, Waiting
 from btcts.services.watch.trigger import KINDS, Alert, Standing
 from series import HOUR, NOW
@@ -78,7 +78,7 @@ def test_what_is_kept_comes_back(keeper: Keeper, kept: Kept) -> None:
     for each in kept.waiting:
         assert alert_line(each.alert, utc=True)
         assert json.loads(alert_json(each.alert))
-        assert alert_variables(each.alert)
+        assert list_alert_variables(each.alert)
 
 
 HOSTILE = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from btcts.domain.model import Tick
-from btcts.render.chart.terminal import chart_page
+from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.page import print_page
 from btcts.services.show import View
 from render.views import NOW_MS, Minute, Walk, view_of, walk, without
@@ -54,7 +54,7 @@ def terminal(width: int, height: int, *, colour: bool = False) -> Console:
 
 def charted(view: View, console: Console, *, utc: bool = True, height: int | None = None) -> str:
     """The chart as it arrives in the console's file."""
-    print_page(chart_page(view, utc=utc, console=console, height=height), console)
+    print_page(draw_chart_page(view, utc=utc, console=console, height=height), console)
     file = console.file
     assert isinstance(file, io.StringIO)
     return file.getvalue()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from btcts.domain.model import HOUR_MS, PRICE_CEILING
-from btcts.render.watch import alert_json, alert_line, alert_message, alert_variables
+from btcts.render.watch import alert_json, alert_line, alert_message, list_alert_variables
 from btcts.services.watch.trigger import KINDS, Alert
 from render.views import NOW_MS
 from schemas import read_schema
@@ -133,10 +133,10 @@ def test_the_schema_is_one_and_says_what_every_field_means(schema: dict[str, Any
 
 
 def test_the_variables_are_the_fields_of_the_document() -> None:
-    variables = alert_variables(STALE)
+    variables = list_alert_variables(STALE)
 
     assert set(variables) == {f"BTCTS_ALERT_{name.upper()}" for name in json.loads(alert_json(STALE))}
     assert variables["BTCTS_ALERT_KIND"] == "stale"
     assert variables["BTCTS_ALERT_PRICE"] == ""
     assert variables["BTCTS_ALERT_ALREADY"] == "false"
-    assert alert_variables(RISE)["BTCTS_ALERT_PRICE"] == "64050.0"
+    assert list_alert_variables(RISE)["BTCTS_ALERT_PRICE"] == "64050.0"

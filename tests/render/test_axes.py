@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from btcts.domain.layout import RESOLUTIONS, Resolution
 from btcts.domain.model import HOUR_MS
-from btcts.render.chart.axes import Label, Placed, PriceAxis, day_labels, placed, price_axis, time_labels
+from btcts.render.chart.axes import Label, Placed, PriceAxis, fit_price_axis, label_days, label_times, place_labels
 from render.views import NOW_MS
 
 MORE_THAN_A_MOMENT = 1.001
@@ -30,14 +30,14 @@ def labelled(axis: PriceAxis) -> list[Decimal]:
 def test_all_prices_have_room_on_their_axis(bounds: tuple[float, float], rows: int) -> None:
     low, high = bounds
 
-    axis = price_axis(low, high, rows=rows)
+    axis = fit_price_axis(low, high, rows=rows)
 
     assert 0 <= axis.height(low) <= axis.height(high) < rows
 
 
 @given(bounds, heights, st.data())
 def test_a_higher_price_never_stands_lower(bounds: tuple[float, float], rows: int, data: st.DataObject) -> None:
-    axis = price_axis(*bounds, rows=rows)
+    axis = fit_price_axis(*bounds, rows=rows)
     values = sorted(data.draw(st.lists(st.floats(*bounds), min_size=2)))
 
     drawn = [axis.height(each) for each in values]
@@ -47,7 +47,7 @@ def test_a_higher_price_never_stands_lower(bounds: tuple[float, float], rows: in
 
 @given(bounds, heights)
 def test_labels_are_round_and_a_round_step_apart(bounds: tuple[float, float], rows: int) -> None:
-    values = labelled(price_axis(*bounds, rows=rows))
+    values = labelled(fit_price_axis(*bounds, rows=rows))
 
     steps = {after - before for before, after in pairwise(values)}
 
@@ -58,7 +58,7 @@ def test_labels_are_round_and_a_round_step_apart(bounds: tuple[float, float], ro
 
 @given(bounds, heights)
 def test_a_label_stands_in_the_row_of_its_price(bounds: tuple[float, float], rows: int) -> None:
-    axis = price_axis(*bounds, rows=rows)
+    axis = fit_price_axis(*bounds, rows=rows)
 
     stands = [int(axis.height(float(each))) for each in labelled(axis)]
 
@@ -68,21 +68,21 @@ def test_a_label_stands_in_the_row_of_its_price(bounds: tuple[float, float], row
 
 @given(bounds, heights)
 def test_there_is_a_label_and_from_ten_rows_on_there_are_two(bounds: tuple[float, float], rows: int) -> None:
-    axis = price_axis(*bounds, rows=rows)
+    axis = fit_price_axis(*bounds, rows=rows)
 
     assert len(axis.labels) >= (2 if rows >= 10 else 1)
 
 
 @given(prices, st.floats(min_value=MORE_THAN_A_MOMENT, max_value=1000), st.integers(min_value=10, max_value=200))
 def test_most_of_the_height_is_used(low: float, times: float, rows: int) -> None:
-    axis = price_axis(low, low * times, rows=rows)
+    axis = fit_price_axis(low, low * times, rows=rows)
 
     assert axis.height(low * times) - axis.height(low) > 0.6 * rows
 
 
 @given(prices, heights)
 def test_what_hardly_moves_is_not_blown_up(price: float, rows: int) -> None:
-    axis = price_axis(price, price * 1.0001, rows=rows)
+    axis = fit_price_axis(price, price * 1.0001, rows=rows)
 
     assert axis.height(price * 1.0001) - axis.height(price) < rows / 9
 
@@ -99,13 +99,13 @@ def test_what_hardly_moves_is_not_blown_up(price: float, rows: int) -> None:
     ],
 )
 def test_labels_have_the_decimals_of_their_step(low: float, high: float, texts: list[str]) -> None:
-    axis = price_axis(low, high, rows=16)
+    axis = fit_price_axis(low, high, rows=16)
 
     assert [each.text for each in axis.labels] == texts
 
 
 def test_an_axis_does_not_go_below_zero_dollars() -> None:
-    axis = price_axis(0.1, 34.0, rows=20)
+    axis = fit_price_axis(0.1, 34.0, rows=20)
 
     assert axis.labels[0] == Label(0, "0")
 
@@ -124,7 +124,7 @@ def test_labelled_times_are_round(name: str, apart: float, texts: list[str]) -> 
     resolution = RESOLUTIONS[name]
     starts_ms = resolution.slots(NOW_MS)
 
-    labels = time_labels(starts_ms, bucket_ms=resolution.bucket_ms, apart=apart, utc=True)
+    labels = label_times(starts_ms, bucket_ms=resolution.bucket_ms, apart=apart, utc=True)
 
     assert [each.text for each in labels] == texts
 
@@ -133,7 +133,7 @@ def test_labelled_times_are_round(name: str, apart: float, texts: list[str]) -> 
 def test_labelled_times_are_as_far_apart_as_asked(resolution: Resolution, apart: float) -> None:
     starts_ms = resolution.slots(NOW_MS)
 
-    places = [each.at for each in time_labels(starts_ms, bucket_ms=resolution.bucket_ms, apart=apart, utc=True)]
+    places = [each.at for each in label_times(starts_ms, bucket_ms=resolution.bucket_ms, apart=apart, utc=True)]
 
     assert all(after - before >= apart for before, after in pairwise(places))
 
@@ -142,7 +142,7 @@ def test_where_hours_do_not_start_on_the_hour_those_of_the_day_are_counted(set_z
     set_zone("Asia/Kathmandu")
     starts_ms = range(JANUARY_MS, JANUARY_MS + 12 * HOUR_MS, HOUR_MS)
 
-    labels = time_labels(starts_ms, bucket_ms=HOUR_MS, apart=3.5, utc=False)
+    labels = label_times(starts_ms, bucket_ms=HOUR_MS, apart=3.5, utc=False)
 
     assert list(labels) == [Label(3, "08:45"), Label(7, "12:45"), Label(11, "16:45")]
 
@@ -150,7 +150,7 @@ def test_where_hours_do_not_start_on_the_hour_those_of_the_day_are_counted(set_z
 def test_the_day_is_said_at_first_and_where_another_begins() -> None:
     starts_ms = range(JANUARY_MS - 5 * HOUR_MS, JANUARY_MS + 5 * HOUR_MS, HOUR_MS)
 
-    assert list(day_labels(starts_ms, utc=True)) == [Label(0, "Tue 13 Jan"), Label(5, "Wed 14 Jan")]
+    assert list(label_days(starts_ms, utc=True)) == [Label(0, "Tue 13 Jan"), Label(5, "Wed 14 Jan")]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_zones_are_said_where_the_clocks_change(
     set_zone("Europe/Berlin")
     starts_ms = range(midnight_ms, midnight_ms + 3 * HOUR_MS, HOUR_MS)
 
-    assert list(day_labels(starts_ms, utc=False)) == labels
+    assert list(label_days(starts_ms, utc=False)) == labels
 
 
 labels = st.lists(
@@ -179,7 +179,7 @@ labels = st.lists(
 
 @given(labels, st.integers(min_value=1, max_value=100))
 def test_placed_labels_never_touch_and_never_leave_the_room(labels: list[Placed], room: int) -> None:
-    kept = sorted(placed(labels, letter=1, room=room), key=lambda each: each.start)
+    kept = sorted(place_labels(labels, letter=1, room=room), key=lambda each: each.start)
 
     assert all(0 <= each.start <= room - len(each.text) for each in kept)
     assert all(before.start + len(before.text) + 2 <= after.start for before, after in pairwise(kept))
@@ -188,8 +188,8 @@ def test_placed_labels_never_touch_and_never_leave_the_room(labels: list[Placed]
 def test_of_labels_that_collide_the_newer_one_stays() -> None:
     wanted = [Placed(0, "Tue 13 Jan", 0), Placed(5, "Wed 14 Jan", 5)]
 
-    assert placed(wanted, letter=1, room=40) == [wanted[1]]
+    assert place_labels(wanted, letter=1, room=40) == [wanted[1]]
 
 
 def test_a_label_beyond_the_edge_is_moved_inwards() -> None:
-    assert placed([Placed(3, "16:00", 18)], letter=1, room=20) == [Placed(3, "16:00", 15)]
+    assert place_labels([Placed(3, "16:00", 18)], letter=1, room=20) == [Placed(3, "16:00", 15)]

@@ -17,7 +17,7 @@ from btcts.render.backfill import (
     head_lines,
     plan_json,
     plan_lines,
-    progress_bar,
+    show_progress,
     summary_json,
     summary_lines,
 )
@@ -201,7 +201,7 @@ def test_the_json_is_what_its_schema_says(plan: Plan) -> None:
 def test_the_bar_fits_the_terminal_and_is_gone_in_the_end(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, legacy_windows=False)
 
-    with progress_bar(PLAN, console) as move:
+    with show_progress(PLAN, console) as move:
         move(CHUNK)
 
     assert isinstance(console.file, io.StringIO)

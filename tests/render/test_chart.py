@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from btcts.render.chart.terminal import chart_page
+from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.page import print_page
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import FOLDER, assert_as_stored
@@ -125,7 +125,7 @@ def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str) -> None:
     for width, height in SIZES:
         file = io.TextIOWrapper(io.BytesIO(), encoding)
         console = Console(file=file, force_terminal=True, width=width, height=height, color_system=None)
-        print_page(chart_page(VIEWS["gaps"], utc=True, console=console), console)
+        print_page(draw_chart_page(VIEWS["gaps"], utc=True, console=console), console)
         file.seek(0)
         looks.append(file.read())
 

@@ -16,7 +16,7 @@ from btcts.domain.model import REASONS, Slot, Tick
 from btcts.domain.volatility import volatility
 from btcts.render.documents import SLOT_FIELDS, overview_csv, overview_json, show_csv, show_json
 from btcts.render.figures import percent, price
-from btcts.render.show.overview import moves_columns
+from btcts.render.show.overview import build_moves_columns
 from btcts.services.show import Shown, View
 from render.views import NOW_MS, polled, view_of, walk, without
 from schemas import read_schema
@@ -159,7 +159,7 @@ def test_what_is_not_known_of_the_volatility_and_the_moves_is_null() -> None:
 
 def test_the_moves_are_those_of_the_table() -> None:
     view = view_of(walk(), *RESOLUTIONS)
-    table = moves_columns(view, places=2, ascii_only=False)
+    table = build_moves_columns(view, places=2, ascii_only=False)
 
     document = json.loads(overview_json(view))
 

@@ -8,7 +8,7 @@ from btcts.render.chart.glyphs import Shape
 
 
 def drawn(shape: Shape, width: int, *, ascii_only: bool = False, rows: int = 4) -> list[str]:
-    cells = shape.ascii_cells if ascii_only else shape.cells
+    cells = shape.draw_ascii_cells if ascii_only else shape.draw_cells
     return [cells(row, width) for row in reversed(range(rows))]
 
 

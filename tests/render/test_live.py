@@ -10,9 +10,9 @@ from rich.console import Console, Group
 
 from btcts.domain.layout import RESOLUTIONS
 from btcts.errors import NoTimeSeries, StoreError, StoreUnreachable
-from btcts.render.chart.terminal import chart_page
+from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.live import Frames
-from btcts.render.show.tables import overview_page, show_page
+from btcts.render.show.tables import draw_overview_page, draw_slots_page
 from btcts.services.show import Sight, View
 from render.charts import terminal
 from render.views import NOW_MS, view_of, walk, without
@@ -21,11 +21,11 @@ HINT = "Ctrl-C ends."
 
 
 def table(view: View, console: Console, height: int) -> Group:
-    return (show_page if len(view.shown) == 1 else overview_page)(view, utc=True, console=console)
+    return (draw_slots_page if len(view.shown) == 1 else draw_overview_page)(view, utc=True, console=console)
 
 
 def chart(view: View, console: Console, height: int) -> Group:
-    return chart_page(view, utc=True, console=console, height=height)
+    return draw_chart_page(view, utc=True, console=console, height=height)
 
 
 VIEWS = {
@@ -43,7 +43,7 @@ def frame(
 ) -> list[str]:
     page, view = VIEWS[kind]
     frames = Frames(page, terminal(80, 24, colour=colour), utc=True)
-    return frames.frame(Sight(view, away), now_ms=NOW_MS + late_ms, size=size)
+    return frames.draw_frame(Sight(view, away), now_ms=NOW_MS + late_ms, size=size)
 
 
 @pytest.mark.parametrize("kind", VIEWS)
@@ -120,6 +120,6 @@ def test_an_age_beyond_the_limit_turns_stale_while_redis_is_away() -> None:
     frames = Frames(page, terminal(80, 24), utc=True)
     sight = Sight(replace(view, max_age_s=10.0), StoreUnreachable("gone"))
 
-    lines = frames.frame(sight, now_ms=NOW_MS + 20_000, size=(100, 90))
+    lines = frames.draw_frame(sight, now_ms=NOW_MS + 20_000, size=(100, 90))
 
     assert any("Stale: the newest price is 23 s old, the limit is 10 s." in each for each in lines)

@@ -9,7 +9,7 @@ from btcts.domain.layout import HOUR, RESOLUTIONS
 from btcts.domain.model import HOUR_MS, MINUTE_MS
 from btcts.domain.volatility import volatility
 from btcts.render.columns import Column
-from btcts.render.show.overview import moves_columns, summary_columns
+from btcts.render.show.overview import build_moves_columns, build_summary_columns
 from render.views import NOW_MS, Minute, Walk, view_of, walk, without
 
 MOVES = ("5min", "15min", "1h", "24h")
@@ -21,7 +21,7 @@ def row(columns: Mapping[str, Column], number: int = 0) -> dict[str, str]:
 
 
 def moves(minutes: Walk) -> dict[str, str]:
-    return row(moves_columns(view_of(minutes, *RESOLUTIONS), places=2, ascii_only=True))
+    return row(build_moves_columns(view_of(minutes, *RESOLUTIONS), places=2, ascii_only=True))
 
 
 def at_100() -> dict[int, Minute]:
@@ -78,7 +78,7 @@ def test_what_the_slots_do_not_reach_back_to_is_not_known() -> None:
     view = view_of(at_100(), *RESOLUTIONS)
     last_ten = tuple(replace(each, slots=each.slots[-10:]) for each in view.shown)
 
-    measured = row(moves_columns(replace(view, shown=last_ten), places=2, ascii_only=True))
+    measured = row(build_moves_columns(replace(view, shown=last_ten), places=2, ascii_only=True))
 
     unknown = dict.fromkeys(("15min", "1h", "24h", "low", "high", "range%"), "-")
     assert measured == unknown | {"5min": "0.00%", "place": ""}
@@ -87,7 +87,7 @@ def test_what_the_slots_do_not_reach_back_to_is_not_known() -> None:
 def test_without_a_newest_price_there_is_no_move() -> None:
     view = replace(view_of(at_100(), *RESOLUTIONS), newest=None)
 
-    measured = row(moves_columns(view, places=2, ascii_only=True))
+    measured = row(build_moves_columns(view, places=2, ascii_only=True))
 
     assert {measured[each] for each in MOVES} == {"-"}
     assert measured["place"] == ""
@@ -98,7 +98,7 @@ def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -
     minutes[min(minutes)] = replace(minutes[min(minutes)], settled=False)
     view = view_of(minutes, "hour")
 
-    summary = row(summary_columns(view.shown, places=2, utc=True, ascii_only=True))
+    summary = row(build_summary_columns(view.shown, places=2, utc=True, ascii_only=True))
 
     slot = view.shown[0].slots[-2]
     assert slot.start_ms == HOUR.start_of(NOW_MS) - HOUR.bucket_ms
@@ -121,7 +121,7 @@ def test_without_a_closed_slot_the_open_one_stands_for_its_resolution() -> None:
     view = view_of(walk(), "hour")
     only_open = tuple(replace(each, slots=each.slots[-1:]) for each in view.shown)
 
-    summary = row(summary_columns(only_open, places=2, utc=True, ascii_only=True))
+    summary = row(build_summary_columns(only_open, places=2, utc=True, ascii_only=True))
 
     assert (summary["start"], summary["slots"], summary["settled"]) == ("16:00", "0/0", "0/0")
     assert summary["volatility"] == "-"

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from btcts.domain.model import Tick
-from btcts.render.chart.picture import chart_svg
-from btcts.render.chart.svg import NAMESPACE, element, worded
+from btcts.render.chart.picture import draw_chart_svg
+from btcts.render.chart.svg import NAMESPACE, element, wrap_words
 from btcts.services.show import View
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import assert_as_stored
@@ -20,7 +20,7 @@ views = pytest.mark.parametrize("name", VIEWS)
 
 
 def parsed(view: View) -> ElementTree.Element:
-    return ElementTree.fromstring(chart_svg(view, utc=True))
+    return ElementTree.fromstring(draw_chart_svg(view, utc=True))
 
 
 def all_of(picture: ElementTree.Element, name: str) -> list[ElementTree.Element]:
@@ -35,7 +35,7 @@ def words(picture: ElementTree.Element) -> list[str]:
 def test_a_picture_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> None:
     set_zone("Europe/Berlin")
 
-    assert_as_stored(f"chart-picture-{name}", chart_svg(VIEWS[name], utc=False))
+    assert_as_stored(f"chart-picture-{name}", draw_chart_svg(VIEWS[name], utc=False))
 
 
 @views
@@ -51,7 +51,7 @@ def test_a_picture_says_what_it_is(name: str) -> None:
 
 @views
 def test_a_picture_needs_nothing_from_elsewhere(name: str) -> None:
-    picture = chart_svg(VIEWS[name], utc=True)
+    picture = draw_chart_svg(VIEWS[name], utc=True)
 
     assert "http" not in picture.replace(NAMESPACE, "")
     assert "href" not in picture
@@ -123,6 +123,6 @@ def test_a_stale_price_is_called_stale(name: str) -> None:
 def test_words_and_attributes_are_escaped() -> None:
     hostile = "<b> & \"'\x00\n]]>"
 
-    written = ElementTree.fromstring(element("g", worded("text", hostile), font_family=hostile))
+    written = ElementTree.fromstring(element("g", wrap_words("text", hostile), font_family=hostile))
 
     assert written[0].text == written.get("font-family") == "<b> & \"'  ]]>"

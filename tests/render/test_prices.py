@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from btcts.domain.model import Tick
-from btcts.render.show.prices import has_prices, places_of
+from btcts.render.show.prices import choose_places, has_prices
 from render.charts import VIEWS
 from render.views import NOW_MS
 
@@ -24,4 +24,4 @@ def test_slots_that_outlived_the_newest_price_have_some() -> None:
 
 @pytest.mark.parametrize(("name", "places"), [("hour", 2), ("price-of-one", 4), ("price-of-dust", 8), ("empty", 4)])
 def test_the_smallest_price_decides_how_many_decimals_there_are(name: str, places: int) -> None:
-    assert places_of(VIEWS[name]) == places
+    assert choose_places(VIEWS[name]) == places

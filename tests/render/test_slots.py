@@ -7,7 +7,7 @@ import pytest
 
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.render.columns import Column
-from btcts.render.show.slots import gaps, slot_columns
+from btcts.render.show.slots import build_slot_columns, describe_gaps
 from btcts.services.show import Shown
 from render.views import NOW_MS, Walk, polled, view_of, walk, without
 
@@ -20,7 +20,7 @@ def shown(minutes: Walk, name: str = "5min") -> Shown:
 
 
 def columns(of: Shown, *, places: int = 2) -> dict[str, Column]:
-    return slot_columns(of, now_ms=NOW_MS, places=places, utc=True, ascii_only=True)
+    return build_slot_columns(of, now_ms=NOW_MS, places=places, utc=True, ascii_only=True)
 
 
 def texts(of: Shown, name: str, *, places: int = 2) -> list[str]:
@@ -121,10 +121,10 @@ def test_a_minute_has_no_minutes_to_count() -> None:
     ],
 )
 def test_gaps_are_counted_by_how_much_is_missing(minutes: Walk, text: str) -> None:
-    assert gaps(shown(minutes)) == text
+    assert describe_gaps(shown(minutes)) == text
 
 
 def test_gaps_without_a_known_reason_are_counted_too() -> None:
     slots = shown({})
 
-    assert gaps(replace(slots, slots=tuple(replace(each, reason=None) for each in slots.slots))) == "12 empty"
+    assert describe_gaps(replace(slots, slots=tuple(replace(each, reason=None) for each in slots.slots))) == "12 empty"

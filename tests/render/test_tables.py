@@ -13,7 +13,7 @@ from rich.console import Console
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Tick
 from btcts.domain.moves import DAY_MS
-from btcts.render.show.tables import overview_table, show_table
+from btcts.render.show.tables import print_overview, print_slots
 from btcts.services.show import View
 from render.snapshot import FOLDER, assert_as_stored
 from render.views import NOW_MS, Minute, polled, view_of, walk, without
@@ -70,7 +70,7 @@ def terminal(width: int, *, colour: bool = False) -> Console:
 
 def drawn(view: View, console: Console, *, utc: bool = False) -> str:
     """The page of the view as it arrives in the console's file."""
-    draw = show_table if len(view.shown) == 1 else overview_table
+    draw = print_slots if len(view.shown) == 1 else print_overview
     draw(view, utc=utc, console=console)
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -174,7 +174,7 @@ def test_a_dumb_terminal_gets_text_alone(name: str, monkeypatch: pytest.MonkeyPa
 def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str, stored: str, name: str) -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding), force_terminal=True, width=120, color_system=None)
 
-    (overview_table if stored == "ascii-overview" else show_table)(PAGES[name], utc=True, console=console)
+    (print_overview if stored == "ascii-overview" else print_slots)(PAGES[name], utc=True, console=console)
 
     console.file.seek(0)
     assert_as_stored(stored, console.file.read())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from btcts.domain.layout import FIVE_MINUTES, HOUR
-from btcts.render.times import iso, slot_starts, stamp
+from btcts.render.times import format_starts, iso, stamp
 
 NOON_MS = 1_768_392_000_000
 """2026-01-14 12:00:00 UTC."""
@@ -40,7 +40,7 @@ def test_people_are_told_utc_where_the_zone_is_a_day_off(zone: str, set_zone: Ca
     set_zone(zone)
 
     assert stamp(NOON_MS, utc=False) == "2026-01-14 12:00:00 UTC"
-    assert slot_starts([NOON_MS], utc=False) == ("Start UTC", ["12:00"])
+    assert format_starts([NOON_MS], utc=False) == ("Start UTC", ["12:00"])
 
 
 def test_people_are_told_utc_on_request(set_zone: Callable[[str], None]) -> None:
@@ -52,7 +52,7 @@ def test_people_are_told_utc_on_request(set_zone: Callable[[str], None]) -> None
 def test_slots_of_one_day_are_told_by_the_time_of_day(set_zone: Callable[[str], None]) -> None:
     set_zone("Asia/Kathmandu")
 
-    heading, starts = slot_starts(FIVE_MINUTES.slots(NOON_MS), utc=False)
+    heading, starts = format_starts(FIVE_MINUTES.slots(NOON_MS), utc=False)
 
     assert (heading, starts[0], starts[-1]) == ("Start +0545", "16:45", "17:45")
 
@@ -60,7 +60,7 @@ def test_slots_of_one_day_are_told_by_the_time_of_day(set_zone: Callable[[str], 
 def test_slots_of_two_days_are_told_by_the_weekday_too(set_zone: Callable[[str], None]) -> None:
     set_zone("America/New_York")
 
-    heading, starts = slot_starts(HOUR.slots(NOON_MS), utc=False)
+    heading, starts = format_starts(HOUR.slots(NOON_MS), utc=False)
 
     assert (heading, starts[0], starts[-1]) == ("Start EST", "Tue 07:00", "Wed 07:00")
 
@@ -68,7 +68,7 @@ def test_slots_of_two_days_are_told_by_the_weekday_too(set_zone: Callable[[str],
 def test_the_hour_that_comes_twice_in_autumn_is_told_apart_by_its_zone(set_zone: Callable[[str], None]) -> None:
     set_zone("Europe/Berlin")
 
-    heading, starts = slot_starts(HOUR.slots(AUTUMN_MS + 2 * HOUR.bucket_ms), utc=False)
+    heading, starts = format_starts(HOUR.slots(AUTUMN_MS + 2 * HOUR.bucket_ms), utc=False)
 
     assert heading == "Start"
     assert starts[-3:] == ["Sun 02:00 CEST", "Sun 02:00 CET", "Sun 03:00 CET"]

@@ -7,7 +7,7 @@ import pytest
 
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.volatility import volatility
-from btcts.render.show.volatility import basis, volatility_columns
+from btcts.render.show.volatility import build_volatility_columns, describe_basis
 from btcts.services.show import Shown
 from render.views import Walk, view_of, walk, without
 
@@ -21,7 +21,7 @@ def shown(minutes: Walk, name: str = "5min") -> Shown:
 def rows(of: Shown, *, places: int = 2) -> list[list[str]]:
     """The rows, as the texts of their cells."""
     measured = volatility(of.slots, of.resolution.bucket_ms)
-    columns = volatility_columns(measured, of, places=places, utc=True)
+    columns = build_volatility_columns(measured, of, places=places, utc=True)
     cells = zip(*(each.cells for each in columns.values()), strict=True)
     return [[cell.text for cell in row] for row in cells]
 
@@ -70,7 +70,7 @@ def test_without_a_closed_slot_with_a_price_there_is_nothing_to_tell(minutes: Wa
 def test_the_basis_counts_slots_and_returns() -> None:
     of = shown(GAPPY)
 
-    text = basis(volatility(of.slots, of.resolution.bucket_ms))
+    text = describe_basis(volatility(of.slots, of.resolution.bucket_ms))
 
     assert text == "From 10 closed slots, 8 returns; ranges in % of the low, volatility per slot."
 
@@ -78,6 +78,6 @@ def test_the_basis_counts_slots_and_returns() -> None:
 def test_the_basis_knows_one_from_many() -> None:
     of = shown(walk())
 
-    text = basis(volatility(of.slots[-3:], of.resolution.bucket_ms))
+    text = describe_basis(volatility(of.slots[-3:], of.resolution.bucket_ms))
 
     assert text.startswith("From 2 closed slots, 1 return;")

@@ -65,7 +65,7 @@ def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, 
 
     def redraw(seen: Sight) -> None:
         size = screen.size
-        screen.draw(frames.frame(seen, now_ms=clock.now_ms(), size=size), size)
+        screen.draw(frames.draw_frame(seen, now_ms=clock.now_ms(), size=size), size)
 
     with _noted_signals(news):
         while True:

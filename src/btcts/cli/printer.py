@@ -62,19 +62,19 @@ class Printer(NamedTuple):
     def page(self, view: "View", console: "Console", height: int | None = None) -> "Group":
         """The view for a terminal; a chart is `height` lines high."""
         if self.form is Form.chart:
-            from btcts.render.chart.terminal import chart_page
+            from btcts.render.chart.terminal import draw_chart_page
 
-            return chart_page(view, utc=self.utc, console=console, height=height)
-        from btcts.render.show.tables import overview_page, show_page
+            return draw_chart_page(view, utc=self.utc, console=console, height=height)
+        from btcts.render.show.tables import draw_overview_page, draw_slots_page
 
-        return (show_page if len(view.shown) == 1 else overview_page)(view, utc=self.utc, console=console)
+        return (draw_slots_page if len(view.shown) == 1 else draw_overview_page)(view, utc=self.utc, console=console)
 
     def text(self, view: "View") -> str:
         """The view for a program, or as a picture."""
         if self.form is Form.picture:
-            from btcts.render.chart.picture import chart_svg
+            from btcts.render.chart.picture import draw_chart_svg
 
-            return chart_svg(view, utc=self.utc)
+            return draw_chart_svg(view, utc=self.utc)
         from btcts.render import documents
 
         one = len(view.shown) == 1

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RUNS_SHOWN = 20
-"""How many runs of minutes a plan lists; many small ones say little."""
+"""Runs of minutes that a plan lists at most; a long list of short runs says little."""
 
 ROOM_FOR_NAMES = 60
-"""In fewer columns the bar goes without the names of the providers."""
+"""Columns that a terminal needs for the bar to name the providers."""
 
 
 def head_lines(plan: Plan) -> Iterator[str]:
-    """What the user should know before: about the file, and what of it is kept."""
+    """Describe the file, and which part of its minutes the store keeps."""
     if plan.file:
         yield plain(_describe_file(plan))
     if plan.historical or plan.left_out:
@@ -38,7 +38,7 @@ def head_lines(plan: Plan) -> Iterator[str]:
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """What would be done, for --dry-run."""
+    """Describe what the backfill would do, for --dry-run."""
     yield from head_lines(plan)
     minutes = plan.minutes
     known = f" ({plan.settled} settled already)" if plan.settled else ""
@@ -59,7 +59,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def chunk_line(chunk: Chunk) -> str:
-    """One line."""
+    """Describe a finished chunk on one line."""
     parts = [_format_minutes(chunk.span), f"settled {chunk.settled} of {chunk.minutes}"]
     if chunk.dropped:
         parts[-1] += f" in place of {counted(chunk.dropped, 'tick')}"
@@ -69,7 +69,7 @@ def chunk_line(chunk: Chunk) -> str:
 
 
 def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
-    """One line, and one for each provider that has to wait."""
+    """Sum up the backfill on one line, with one more for each provider that has to wait."""
     parts = [f"settled {summary.settled} of {counted(summary.minutes, 'minute')}"]
     if not summary.minutes:
         parts = ["nothing to settle"]
@@ -89,8 +89,8 @@ def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) ->
 
 
 @contextmanager
-def progress_bar(plan: Plan, console: "Console") -> Iterator[Callable[[Chunk], None]]:
-    """A bar that moves on with each chunk that it is given, and is gone in the end."""
+def show_progress(plan: Plan, console: "Console") -> Iterator[Callable[[Chunk], None]]:
+    """Show a progress bar until the block ends; the yielded function advances it by one chunk."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
@@ -108,7 +108,7 @@ def progress_bar(plan: Plan, console: "Console") -> Iterator[Callable[[Chunk], N
 
 
 def plan_json(plan: Plan) -> str:
-    """One object on one line."""
+    """Encode the plan as one object on one line."""
     runs = [
         {"first_ms": run.start_ms, "last_ms": run.end_ms - MINUTE_MS, "minutes": len(run.minutes())}
         for run in _group_runs(plan.minutes)
@@ -118,13 +118,13 @@ def plan_json(plan: Plan) -> str:
 
 
 def chunk_json(chunk: Chunk) -> str:
-    """One object on one line."""
+    """Encode the finished chunk as one object on one line."""
     done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
     return _dump("chunk", _encode_span(chunk.span) | done | {"gaps": chunk.gaps, "failed": chunk.failed})
 
 
 def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> str:
-    """One object on one line."""
+    """Encode the summary as one object on one line."""
     done = {
         "settled": summary.settled,
         "dropped": summary.dropped,
@@ -164,7 +164,7 @@ def _list_waiting(waiting: Waiting) -> Iterator[str]:
 
 
 def _group_runs(minutes: Iterable[int]) -> Iterator[Span]:
-    """The minutes, ascending, as spans without a gap."""
+    """Group ascending minutes into spans without a gap."""
     start_ms = end_ms = None
     for minute in minutes:
         if start_ms is None or end_ms != minute:
@@ -177,7 +177,7 @@ def _group_runs(minutes: Iterable[int]) -> Iterator[Span]:
 
 
 def _format_minutes(span: Span) -> str:
-    """The first and the last minute, in local time."""
+    """Format the first and the last minute of the span, in local time."""
     first, last = _format_moment(span.start_ms), _format_moment(span.end_ms - MINUTE_MS)
     return f"{first} .. {last if first[:10] != last[:10] else last[11:]}"
 

@@ -1,4 +1,4 @@
-"""What a cycle of `collect` did, as one line for people or one JSON object for programs."""
+"""Cycles of `collect`, as one line for people or one JSON object for programs."""
 
 import json
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from btcts.system.foreign import plain
 
 
 def cycle_line(cycle: Cycle, *, utc: bool, verbose: bool = False) -> str:
-    """One line, whatever the messages of the providers contain; times are local, or UTC and marked with a Z.
+    """Describe the cycle on one line, whatever providers put in their messages; times are local, or UTC with a Z.
 
-    What all providers fail with is said once, unless it is to be said of each.
+    A failure that three or more providers share is stated once, unless `verbose`.
     """
     return plain("  ".join(_list_parts(cycle, utc=utc, verbose=verbose)))
 
@@ -73,14 +73,14 @@ def _explain_no_price(cycle: Cycle, *, verbose: bool) -> str:
 
 
 def _format_clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
-    """The time of day, after the date when that is not the date of `now_ms`."""
+    """Format the time of day, with the date in front when it differs from that of `now_ms`."""
     then, now = moment(time_ms, utc=utc), moment(now_ms, utc=utc)
     form = "%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S"
     return then.strftime(form) + ("Z" if utc else "")
 
 
 def cycle_json(cycle: Cycle) -> str:
-    """One object on one line; of `stored` and `spooled` one is the price, or both are null."""
+    """Encode the cycle as one object on one line; the price is in `stored` or `spooled`, or both are null."""
     return json.dumps(
         {
             "schema": SCHEMA,

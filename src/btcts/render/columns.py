@@ -1,4 +1,4 @@
-"""Columns of text, and which of them fit a width: a number is never wrapped or cut, a column is left out."""
+"""Columns of text fitted to a width: columns are dropped, numbers are never wrapped or cut."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """A heading over cells; numbers stand to the right, words to the left."""
+    """A heading over cells; numbers are aligned right, words left."""
 
     heading: str
     cells: tuple[Cell, ...]
@@ -25,7 +25,7 @@ class Column:
 
     @classmethod
     def plain(cls, heading: str, texts: Iterable[str], *, words: bool = False) -> Self:
-        """A column without styles."""
+        """Make a column without styles."""
         return cls(heading, tuple(map(Cell, texts)), words)
 
     @cached_property
@@ -33,15 +33,15 @@ class Column:
         """Characters of the widest cell, the heading included."""
         return max(len(text) for text in (self.heading, *(cell.text for cell in self.cells)))
 
-    def aligned(self, text: str) -> str:
-        """`text` padded to the width of the column."""
+    def align(self, text: str) -> str:
+        """Pad `text` to the width of the column."""
         return text.ljust(self.width) if self.words else text.rjust(self.width)
 
 
-def joined(heading: str, left: Column, right: Column) -> Column:
-    """Two columns of numbers as one under a common heading, in the styles of the left one."""
+def join_columns(heading: str, left: Column, right: Column) -> Column:
+    """Join two columns of numbers under a common heading, in the styles of the left one."""
     cells = zip(left.cells, right.cells, strict=True)
-    return Column(heading, tuple(Cell(left.aligned(a.text) + GAP + right.aligned(b.text), a.style) for a, b in cells))
+    return Column(heading, tuple(Cell(left.align(a.text) + GAP + right.align(b.text), a.style) for a, b in cells))
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Grid:
         return sum(column.width for column in self.columns) + len(GAP) * (len(self.columns) - 1)
 
 
-def fitting(columns: Mapping[str, Column], layouts: Sequence[str], *, width: int | None) -> Grid:
-    """The first of `layouts` that fits `width`, else the last of them; None stands for any width.
+def choose_grid(columns: Mapping[str, Column], layouts: Sequence[str], *, width: int | None) -> Grid:
+    """Return the first of `layouts` that fits `width`, else the last one; None stands for any width.
 
-    A layout names its columns, the richest layout comes first; names that `columns` lacks are passed over.
+    A layout is a list of column names, the richest comes first; names that `columns` lacks are skipped.
     """
     grids = [Grid(tuple(columns[name] for name in layout.split() if name in columns)) for layout in layouts]
     return next((grid for grid in grids if width is None or grid.width <= width), grids[-1])

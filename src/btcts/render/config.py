@@ -15,10 +15,10 @@ UNCUT = 1000
 """The width of a table that goes into a pipe, where nothing is folded."""
 
 UNSET = {"redis.url": "the embedded Redis"}
-"""What it means that a setting has no value, where that is not simply "not set"."""
+"""Meaning of a setting without a value, where that is not simply "not set"."""
 
 
-def settings_table(settings: Settings, console: Console) -> None:
+def print_settings(settings: Settings, console: Console) -> None:
     """Print a row for each setting; a narrow terminal folds long values, a pipe gets them whole."""
     if not console.is_terminal:
         console.width = UNCUT
@@ -30,7 +30,7 @@ def settings_table(settings: Settings, console: Console) -> None:
 
 
 def settings_json(settings: Settings, now_ms: int) -> str:
-    """One object on one line; secrets are masked, paths are text."""
+    """Encode the settings as one object on one line; secrets are masked, paths are text."""
     rows = {name: {"value": settings.value_of(name), "origin": origin} for name, origin in settings.origins.items()}
     document = {"schema": SCHEMA, "market": MARKET, "generated_ms": now_ms, "settings": rows}
     return json.dumps(document, default=str)

@@ -1,4 +1,4 @@
-"""A console whose words cannot steer the terminal: rich's own colours and cursor moves alone do."""
+"""A console whose text cannot control the terminal: only rich's own colours and cursor moves do."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,6 @@ class PlainConsole(Console):
     """A rich console for text that others may have written."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Render it, each character that is not printable a blank; rich strips the bell and the backspace alone."""
+        """Render it with blanks for unprintable characters; rich itself strips only a few such as the bell."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(plain_page(segment.text), segment.style)

@@ -1,4 +1,4 @@
-"""What commands print, as a picture of the terminal that they print it on."""
+"""The output of commands, as a picture of a terminal."""
 
 import io
 import re
@@ -11,14 +11,14 @@ WIDTH = 110
 """Columns of that terminal."""
 
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-"""What rich would have fetched from elsewhere."""
+"""Web fonts that rich would link to; the picture must need nothing from the network."""
 
 Page = Callable[[Console], Group]
 """Makes a page for a console."""
 
 
-def terminal_svg(screens: Iterable[tuple[str, Page]], *, title: str) -> str:
-    """The commands, each with the page that it prints below it, on one terminal."""
+def draw_terminal(screens: Iterable[tuple[str, Page]], *, title: str) -> str:
+    """Draw one terminal with the commands, each above the page that it prints."""
     console = Console(
         record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor", width=WIDTH, highlight=False
     )

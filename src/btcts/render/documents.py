@@ -1,8 +1,8 @@
 """JSON and CSV for programs; `docs/schemas/` describes the JSON of `show` field by field.
 
 A JSON document stands on one line, so that several make a stream. Prices are written as they are stored: with the
-fewest digits that read back as the same number. No text ends in a line end; printing adds it. What is worked out is
-worked out from the slots in the document, and null where they do not suffice.
+fewest digits that read back as the same number. No text ends in a line end; printing adds it. Derived
+figures come from the slots in the document alone, and are null where those do not suffice.
 """
 
 import csv
@@ -26,25 +26,25 @@ SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", 
 
 
 def show_json(view: View) -> str:
-    """The slots of one resolution, as `docs/schemas/show.json` says."""
+    """Encode the slots of one resolution, as `docs/schemas/show.json` says."""
     (shown,) = view.shown
     return _dump_json(_encode_head(view) | {"resolution": shown.resolution.name} | _encode_resolution(shown))
 
 
 def overview_json(view: View) -> str:
-    """The slots of every resolution, as `docs/schemas/overview.json` says."""
+    """Encode the slots of every resolution, as `docs/schemas/overview.json` says."""
     resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.shown}
     return _dump_json(_encode_head(view) | _encode_moves(view) | {"resolutions": resolutions})
 
 
 def show_csv(view: View) -> str:
-    """The slots of one resolution under a header line; null is empty."""
+    """List the slots of one resolution under a header line; null is empty."""
     (shown,) = view.shown
     return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in shown.slots))
 
 
 def overview_csv(view: View) -> str:
-    """The slots of every resolution under a header line, the name of the resolution in the first column."""
+    """List the slots of every resolution under a header line, the name of the resolution in the first column."""
     rows = ((shown.resolution.name, *_encode_slot(slot).values()) for shown in view.shown for slot in shown.slots)
     return _dump_csv(("resolution", *SLOT_FIELDS), rows)
 
@@ -92,7 +92,7 @@ def _encode_resolution(shown: Shown) -> dict[str, Any]:
 
 
 def _encode_gaps(slots: Iterable[Slot], whole: int) -> dict[str, Any]:
-    """The closed slots that lack some of their `whole` minutes."""
+    """Count the closed slots that lack some of their `whole` minutes, and the minutes they lack."""
     lacking = [slot for slot in slots if slot.closed and slot.minutes < whole]
     empty = sum(slot.missing for slot in lacking)
     return {

@@ -7,7 +7,7 @@ from itertools import dropwhile
 
 
 def decimals(smallest: float) -> int:
-    """How many decimals the prices of a page need: cents, below 10 USD four significant digits (at most 8)."""
+    """Decimals that the prices of a page need: 2, or below 10 USD enough for four significant digits (at most 8)."""
     if smallest >= 10:
         return 2
     return next((places for places in range(4, 8) if smallest * 10**places >= 1000), 8)
@@ -19,7 +19,7 @@ def price(value: float, places: int) -> str:
 
 
 def signed(value: float, places: int) -> str:
-    """A change of the price with its sign, such as `+12.30`; what rounds to nothing has none."""
+    """A change of the price with its sign, such as `+12.30`; zero after rounding has none."""
     return _strip_idle_sign(f"{value:+,.{places}f}")
 
 
@@ -35,7 +35,7 @@ def share(fraction: float, places: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of them, such as `1 minute` and `2 minutes`."""
+    """A number of things, such as `1 minute` or `2 minutes`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 

@@ -1,4 +1,4 @@
-"""What `init-keys` found and did: lines for people, or JSON as `docs/schemas/init-keys.json` says."""
+"""The outcome of `init-keys`: lines for people, or JSON as `docs/schemas/init-keys.json` says."""
 
 import json
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from btcts.system.foreign import plain
 
 
 def keys_text(outcome: Outcome, *, dry_run: bool) -> str:
-    """A line for each key that was renamed and each difference, and a last one that sums up."""
+    """List the renamed keys and the differences, one per line, with a summary in the last one."""
     return "\n".join(map(plain, _list_lines(outcome, dry_run=dry_run)))
 
 
 def keys_json(outcome: Outcome, *, dry_run: bool) -> str:
-    """One object on one line."""
+    """Encode the outcome as one object on one line."""
     document = {
         "schema": SCHEMA,
         "market": MARKET,

@@ -1,4 +1,4 @@
-"""What `prune` removed, or would: lines for people, or JSON as `docs/schemas/prune.json` says."""
+"""The outcome of `prune`: lines for people, or JSON as `docs/schemas/prune.json` says."""
 
 import json
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from btcts.system.foreign import plain
 
 
 def prune_text(pruned: Pruned, *, dry_run: bool) -> str:
-    """A line for each series that holds too much, and for each key that is unknown."""
+    """List the series that hold too much, and the unknown keys, one per line."""
     return "\n".join(map(plain, _list_lines(pruned, dry_run=dry_run)))
 
 
 def prune_json(pruned: Pruned, *, dry_run: bool) -> str:
-    """One object on one line."""
+    """Encode the outcome as one object on one line."""
     document = {
         "schema": SCHEMA,
         "market": MARKET,
@@ -59,5 +59,5 @@ def _encode_excess(excess: Excess) -> dict[str, Any]:
 
 
 def _format_time(start_ms: int) -> str | None:
-    """The time, where it is one that can be written."""
+    """Format the time; None from the year 10 000 on."""
     return iso(start_ms) if start_ms < END_OF_CALENDAR_MS else None

@@ -1,4 +1,4 @@
-"""Why providers failed: once for all that share the cause, with the next step, else each in its own words."""
+"""Reasons of failed providers: one for all that share a cause, with the next step, else each in its own words."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,31 +13,31 @@ STEPS = {
     "proxy": "{why}; correct or unset that variable",
     "slow": "{why}; check the network, its firewall and its proxy",
 }
-"""By the cause of a `Problem`, what it means when many providers have it."""
+"""Explanation of the cause of a `Problem` that many providers share, by that cause."""
 
 
 SHARED = 3
-"""How many must fail alike for their own words to say nothing more."""
+"""Providers that must fail alike for one explanation to replace their own words."""
 
 
-def group_reasons(whys: Mapping[str, str], *, verbose: bool = False) -> dict[str, str]:
-    """Return by providers why they failed: together where three or more share a cause, unless each is wanted."""
-    causes = {provider: why.cause if isinstance(why, Problem) else "" for provider, why in whys.items()}
+def group_reasons(reasons: Mapping[str, str], *, verbose: bool = False) -> dict[str, str]:
+    """Return reasons by providers, which share one where three or more have the same cause, unless `verbose`."""
+    causes = {provider: why.cause if isinstance(why, Problem) else "" for provider, why in reasons.items()}
     counts = Counter(causes.values())
     groups: dict[str, list[str]] = {}
     for provider, cause in causes.items():
         together = cause and counts[cause] >= SHARED and not verbose
         groups.setdefault(cause if together else provider, []).append(provider)
-    return {", ".join(group): _explain([whys[provider] for provider in group]) for group in groups.values()}
+    return {", ".join(group): _explain([reasons[provider] for provider in group]) for group in groups.values()}
 
 
-def list_reasons(whys: Mapping[str, str], *, verbose: bool = False) -> str:
-    """Return the same as one text."""
-    return ", ".join(f"{providers} ({why})" for providers, why in group_reasons(whys, verbose=verbose).items())
+def list_reasons(reasons: Mapping[str, str], *, verbose: bool = False) -> str:
+    """Join the reasons of `group_reasons` into one text."""
+    return ", ".join(f"{providers} ({why})" for providers, why in group_reasons(reasons, verbose=verbose).items())
 
 
-def _explain(whys: list[str]) -> str:
-    first = whys[0]
-    if len(whys) == 1 or not isinstance(first, Problem):
+def _explain(reasons: list[str]) -> str:
+    first = reasons[0]
+    if len(reasons) == 1 or not isinstance(first, Problem):
         return first
     return f"{STEPS[first.cause].format(why=first.why)} (-v names each)"

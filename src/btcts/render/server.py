@@ -1,4 +1,4 @@
-"""The embedded Redis from outside: lines for people, or JSON as `docs/schemas/server-status.json` says."""
+"""The status of the embedded Redis: lines for people, or JSON as `docs/schemas/server-status.json` says."""
 
 import json
 
@@ -8,13 +8,13 @@ from btcts.system.foreign import plain
 
 
 def server_text(status: Status) -> str:
-    """Whether it runs and answers, and where it listens and keeps its data."""
+    """Describe the state of the server, its socket and its data directory, one per line."""
     lines = (f"state:  {_describe_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}")
     return "\n".join(map(plain, lines))
 
 
 def server_json(status: Status) -> str:
-    """One object on one line."""
+    """Encode the status as one object on one line."""
     document = {
         "schema": SCHEMA,
         "running": status.running,

@@ -20,7 +20,7 @@ KIBIBYTE = 1024
 
 
 def status_text(status: Status, *, utc: bool, width: int | None) -> str:
-    """The page; lines longer than `width` are wrapped (None: never)."""
+    """Describe the status on a page; lines longer than `width` are wrapped (None: never)."""
     verdict = [("unhealthy", text) for text in status.reasons] + [("warning", text) for text in status.warnings]
     blocks = [[f"{MARKET} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
     blocks += [
@@ -33,7 +33,7 @@ def status_text(status: Status, *, utc: bool, width: int | None) -> str:
 
 
 def status_json(status: Status) -> str:
-    """One object on one line."""
+    """Encode the status as one object on one line."""
     return json.dumps(_encode_health(status) | _encode_prices(status) | _encode_store(status), allow_nan=False)
 
 
@@ -72,7 +72,7 @@ def _describe_cycle(status: Status) -> str:
 
 
 def _describe_clock(status: Status) -> str:
-    """How far the other two clocks are from the Redis server's; a Date header knows whole seconds."""
+    """Describe the offset of the other clocks from the Redis server's; a Date header has whole seconds."""
     ahead_ms = status.state.ahead_ms
     providers = "" if ahead_ms is None else f", the providers {ahead_ms / 1000:+.0f} s"
     return f"this machine {status.facts.ahead_ms / 1000:+.3f} s{providers} from the Redis server"
@@ -87,7 +87,7 @@ def _format_size(count: int | None) -> str:
 
 
 def _format_setting(status: Status, name: str) -> str:
-    """The setting as Redis spells it; an empty `save` means that there are no snapshots."""
+    """Format the setting as Redis spells it; an empty `save` means that there are no snapshots."""
     return status.facts.parameters.get(name, UNKNOWN) or "off"
 
 
@@ -118,7 +118,7 @@ def _list_providers(status: Status) -> list[str]:
 
 
 def _describe_provider(known: ProviderState, now_ms: int) -> str:
-    """What to expect of a provider; its error stands among the warnings."""
+    """Describe the state of a provider; its error is among the warnings."""
     parts = [_describe_answers(known)]
     if known.not_before_ms > now_ms:
         why = f" ({known.why})" if known.why and known.why != known.error else ""
@@ -129,7 +129,7 @@ def _describe_provider(known: ProviderState, now_ms: int) -> str:
 
 
 def _describe_answers(known: ProviderState) -> str:
-    """Whether it does; one that fails may have told the price and failed to tell its candles."""
+    """Tell whether the provider answers; one that failed may have served its price but not its candles."""
     if known.answered_ms is None:
         return "fails" if known.error else "not asked yet"
     if not known.error:
@@ -140,17 +140,17 @@ def _describe_answers(known: ProviderState) -> str:
 def _align_rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
     names, texts = zip(*pairs, strict=True)
     column = Column.plain("", names, words=True)
-    return [column.aligned(name) + GAP + text for name, text in zip(names, texts, strict=True)]
+    return [column.align(name) + GAP + text for name, text in zip(names, texts, strict=True)]
 
 
 def _format_table(*columns: Column) -> list[str]:
     rows = [[column.heading for column in columns]]
     rows += [[cell.text for cell in cells] for cells in zip(*(column.cells for column in columns), strict=True)]
-    return [GAP.join(column.aligned(text) for column, text in zip(columns, row, strict=True)).rstrip() for row in rows]
+    return [GAP.join(column.align(text) for column, text in zip(columns, row, strict=True)).rstrip() for row in rows]
 
 
 def _wrap_lines(lines: Iterable[str], width: int | None) -> Iterator[str]:
-    """The lines without control characters, which the words of a provider may hold, wrapped."""
+    """Wrap the lines and strip control characters, which messages of providers may contain."""
     for line in lines:
         shown = plain(line)
         if width is None or len(shown) <= width:
@@ -199,7 +199,7 @@ def _encode_completeness(counts: Completeness) -> dict[str, Any]:
 
 
 def _encode_provider(known: ProviderState) -> dict[str, Any]:
-    """What is known of a provider, without what identifies the key."""
+    """Encode the state of a provider, without anything that identifies the API key."""
     return {
         "answered_ms": known.answered_ms,
         "error": known.error or None,

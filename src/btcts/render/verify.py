@@ -1,4 +1,4 @@
-"""What `verify` found: a line for each thing that is wrong, or a JSON document as `docs/schemas/verify.json` says."""
+"""The findings of `verify`: one per line, or a JSON document as `docs/schemas/verify.json` says."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from btcts.services.verify.run import Heard, Verified
 from btcts.system.foreign import plain
 
 END_OF_CALENDAR_MS = 253_402_300_800_000
-"""The year 10 000, beyond which times have no ISO form; a stamp in the wrong unit lies there."""
+"""The year 10 000, from which on times have no ISO form; timestamps in a wrong unit lie there."""
 
 
 def verify_text(verified: Verified, *, verbose: bool = False) -> str:
-    """One line for each finding, one that sums up, and what was compared upstream; nothing is cut off or rounded.
+    """List the findings, a summary and the comparison with the providers; nothing is truncated or rounded.
 
-    Doubts are counted, and each has its line where that is wanted.
+    Doubts are counted, and listed too when `verbose`.
     """
     lines = [*_list_lines(verified)]
     if verified.heard and verified.comparison:
@@ -30,7 +30,7 @@ def verify_text(verified: Verified, *, verbose: bool = False) -> str:
 
 
 def verify_json(verified: Verified) -> str:
-    """The document as `docs/schemas/verify.json` says, on one line."""
+    """Encode the findings on one line, as `docs/schemas/verify.json` says."""
     document = {
         "schema": SCHEMA,
         "market": MARKET,
@@ -60,7 +60,7 @@ def _list_lines(verified: Verified) -> Iterator[str]:
 
 
 def _describe_comparison(heard: Heard, comparison: Comparison, *, verbose: bool) -> Iterator[str]:
-    """What was compared with whom, what came of it, and what could not be compared."""
+    """Describe the comparison with the providers: its extent, its result, and the minutes left out."""
     answered = [witness for witness in heard.witnesses if witness.silence is None]
     names, requests = ", ".join(witness.provider for witness in answered), sum(witness.requests for witness in answered)
     damaged = _count_minutes(comparison.findings) or "none"
@@ -81,8 +81,8 @@ def _describe_comparison(heard: Heard, comparison: Comparison, *, verbose: bool)
     yield from map(_format_finding, comparison.doubts if verbose else ())
 
 
-def uncompared_line(heard: Heard, *, verbose: bool) -> str:
-    """Why nothing was compared with the providers."""
+def explain_no_comparison(heard: Heard, *, verbose: bool) -> str:
+    """Explain why nothing was compared with the providers."""
     silences = {witness.provider: witness.silence or "" for witness in heard.witnesses}
     reasons = group_reasons(silences, verbose=verbose)
     if heard.skew_ms is not None or len(reasons) == len(silences):
@@ -120,7 +120,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
 
 
 def _encode_upstream(heard: Heard, comparison: Comparison | None) -> dict[str, Any]:
-    """Who was asked and what was compared: nothing, where there is a problem."""
+    """Encode the providers asked and the counts of the comparison: zeros, where there was a problem."""
     return {
         "problem": heard.problem,
         "providers": [asdict(witness) for witness in heard.witnesses],
@@ -130,7 +130,7 @@ def _encode_upstream(heard: Heard, comparison: Comparison | None) -> dict[str, A
 
 
 def _format_start(finding: Finding) -> str | None:
-    """The time that the finding is about, where it has one that can be written."""
+    """Format the time of the finding; None without one, or from the year 10 000 on."""
     if finding.start_ms is None or finding.start_ms >= END_OF_CALENDAR_MS:
         return None
     return iso(finding.start_ms)

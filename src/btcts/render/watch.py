@@ -14,28 +14,28 @@ VARIABLE_PREFIX = "BTCTS_ALERT_"
 
 
 def alert_line(alert: Alert, *, utc: bool) -> str:
-    """When it was so, and the message."""
+    """Describe the alert with its time in front."""
     return f"{stamp(alert.time_ms, utc=utc)}  {alert_message(alert)}"
 
 
 def alert_message(alert: Alert) -> str:
-    """What happened, in one sentence that makes sense without its time; simulated prices are marked."""
+    """Describe the alert in one sentence that makes sense without its time; simulated prices are marked."""
     market = f"simulated {MARKET}" if alert.simulated else MARKET
     return f"{market} {_describe_event(alert)}{_describe_lateness(alert)}"
 
 
 def alert_json(alert: Alert) -> str:
-    """One object on one line, as `docs/schemas/watch.json` says."""
+    """Encode the alert as one object on one line, as `docs/schemas/watch.json` says."""
     return json.dumps(_encode_alert(alert), allow_nan=False)
 
 
 def alert_body(alert: Alert, text_field: str | None) -> str:
-    """What is posted: the document, or for a service that wants the message in a field of its own, that alone."""
+    """Return the body to post: the document, or only the message in `text_field` for services that expect that."""
     return alert_json(alert) if text_field is None else json.dumps({text_field: alert_message(alert)})
 
 
-def alert_variables(alert: Alert) -> dict[str, str]:
-    """The fields of the JSON object as environment variables, such as `BTCTS_ALERT_PRICE`; null is empty."""
+def list_alert_variables(alert: Alert) -> dict[str, str]:
+    """Return the fields of the JSON object as environment variables, such as `BTCTS_ALERT_PRICE`; null is empty."""
     return {f"{VARIABLE_PREFIX}{name.upper()}": _format_value(value) for name, value in _encode_alert(alert).items()}
 
 
@@ -84,7 +84,7 @@ def _describe_stale(alert: Alert) -> str:
 
 
 def _describe_lateness(alert: Alert) -> str:
-    """How much later it was found, where that is worth saying; a stale feed says its age itself."""
+    """Tell how late the alert was found, from a minute on; a stale alert states its age already."""
     late_ms = alert.found_ms - alert.time_ms
     return f" (found {duration(late_ms / 1000)} later)" if late_ms >= MINUTE_MS and alert.kind != STALE else ""
 

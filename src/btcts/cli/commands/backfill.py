@@ -192,7 +192,7 @@ def _shown(plan: "Plan", format: LineFormat, common: Common) -> Iterator[Callabl
         if common.verbose or not _on_terminal():
             yield lambda chunk: tell(render.chunk_line(chunk))
         else:
-            with render.progress_bar(plan, open_console(stderr=True, no_color=common.no_color)) as move:
+            with render.show_progress(plan, open_console(stderr=True, no_color=common.no_color)) as move:
                 yield move
 
 

@@ -55,13 +55,13 @@ def show(
 
     embedded.data_dir is where the embedded Redis and unsent prices are kept. Secrets are masked.
     """
-    from btcts.render.config import settings_json, settings_table
+    from btcts.render.config import print_settings, settings_json
 
     settings = common()
     if format is SettingsFormat.json:
         emit(settings_json(settings, time.time_ns() // 1_000_000))
     else:
-        settings_table(settings, common.console())
+        print_settings(settings, common.console())
 
 
 @app.command(cls=Command)

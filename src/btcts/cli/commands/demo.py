@@ -107,13 +107,13 @@ def _print(views: list["View"], common: Common) -> None:
 
 def _picture(views: list["View"], common: Common) -> str:
     """The terminal with all of them."""
-    from btcts.render.demo import terminal_svg
+    from btcts.render.demo import draw_terminal
 
     def page(form: Form, view: "View") -> Callable[["Console"], "Group"]:
         return lambda console: Printer(form, True, common).page(view, console, CHART_HEIGHT)
 
     pages = [(command, page(form, view)) for (command, form, _), view in zip(SCREENS, views, strict=True)]
-    return terminal_svg(pages, title="btcts demo")
+    return draw_terminal(pages, title="btcts demo")
 
 
 @contextmanager

@@ -63,9 +63,9 @@ def verify(
 def _exit_code(verified: "Verified", *, verbose: bool) -> int:
     """By what is left; but when nothing could be compared upstream, nothing is known of it."""
     if verified.heard and verified.heard.problem:
-        from btcts.render.verify import uncompared_line
+        from btcts.render.verify import explain_no_comparison
 
-        complain(uncompared_line(verified.heard, verbose=verbose))
+        complain(explain_no_comparison(verified.heard, verbose=verbose))
         return ProviderError.exit_code
     return 1 if verified.left else 0
 

@@ -192,7 +192,7 @@ def _watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["W
 @contextmanager
 def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
     """The ways of delivery that are wanted, by name."""
-    from btcts.render.watch import alert_body, alert_json, alert_variables
+    from btcts.render.watch import alert_body, alert_json, list_alert_variables
 
     ways: dict[str, Deliver] = {}
     with ExitStack() as stack:
@@ -200,7 +200,7 @@ def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
             from btcts.services.watch.command import command
 
             ran = command(wanted.command)
-            ways["exec"] = lambda alert: ran.run(alert_json(alert), alert_variables(alert))
+            ways["exec"] = lambda alert: ran.run(alert_json(alert), list_alert_variables(alert))
         if wanted.webhook is not None:
             from btcts.providers.http import open_client
             from btcts.services.watch.webhook import Webhook, address

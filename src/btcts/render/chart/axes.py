@@ -10,13 +10,13 @@ from btcts.domain.model import HOUR_MS, MINUTE_MS
 from btcts.render.times import moment
 
 QUIET = 0.001
-"""An axis spans at least this share of the price, so that noise does not look like a move."""
+"""Smallest share of the price that an axis spans, so that noise does not look like a move."""
 
 LADDER = sorted(
     (step / rhythm, -rhythm, step) for step in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0) for rhythm in (2, 3, 4, 5)
 )
-"""What a row can span, how many rows (negative) make a round step, and that step; of rows that span the same the ones
-with fewer labels come first."""
+"""Row height, negated rows per label, and price step between labels, times a power of ten; of equal heights the one
+with the fewest labels comes first."""
 
 ROUND_TIMES_MS = [
     *(count * MINUTE_MS for count in (1, 2, 5, 10, 15, 20, 30)),
@@ -52,7 +52,7 @@ class PriceAxis:
     rhythm: int
 
     def height(self, price: float) -> float:
-        """How many rows `price` lies above the lower edge; inside the axis it is in [0, rows)."""
+        """Rows from the lower edge to `price`; inside the axis it is in [0, rows)."""
         return _locate_row(price, self.step / self.rhythm) - self.first
 
     @cached_property
@@ -64,8 +64,8 @@ class PriceAxis:
         return tuple(Label(row - self.first, f"{row // self.rhythm * self.step:,.{places}f}") for row in rows)
 
 
-def price_axis(low: float, high: float, *, rows: int) -> PriceAxis:
-    """The axis of at least four `rows` that shows `low` to `high` as large as round labels allow."""
+def fit_price_axis(low: float, high: float, *, rows: int) -> PriceAxis:
+    """Return the axis on which `low` to `high` fill as many of the `rows` (at least four) as round labels allow."""
     margin = max(0.0, high * QUIET - (high - low)) / 2
     low, high = low - margin, high + margin
     power = 10.0 ** math.floor(math.log10((high - low) / rows))
@@ -76,19 +76,19 @@ def price_axis(low: float, high: float, *, rows: int) -> PriceAxis:
 
 
 def _fit_around(low: float, high: float, rows: int, step: float, rhythm: int) -> PriceAxis:
-    """The axis of these rows with `low` to `high` in its middle, as far as that needs no price below zero."""
+    """Return the axis that centres `low` to `high`, shifted up where it would reach below zero."""
     bottom, top = (math.floor(_locate_row(price, step / rhythm)) for price in (low, high))
     spare = max(0, rows - 1 - (top - bottom))
     return PriceAxis(max(0, bottom - spare // 2), rows, step, rhythm)
 
 
 def _locate_row(price: float, span: float) -> float:
-    """Where `price` lies when row 0 has zero dollars in its middle."""
+    """Return the row coordinate of `price`; the middle of row 0 is zero dollars."""
     return price / span + 0.5
 
 
-def time_labels(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: bool) -> Iterator[Label]:
-    """The slots that start at a round time of day, by the finest step that keeps them `apart` slots from each other."""
+def label_times(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: bool) -> Iterator[Label]:
+    """Label the slots at round times of day, with the finest step that keeps labels at least `apart` slots apart."""
     fine = [step_ms for step_ms in ROUND_TIMES_MS if step_ms % bucket_ms == 0 and step_ms >= apart * bucket_ms]
     step_ms = min(fine, default=ROUND_TIMES_MS[-1])
     for at, start_ms in enumerate(starts_ms):
@@ -98,8 +98,8 @@ def time_labels(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: 
             yield Label(at, f"{start:%H:%M}")
 
 
-def day_labels(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
-    """The first slot and those with which a day begins; the zones are named when the clocks change between."""
+def label_days(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
+    """Label the first slot and the first of each day; the zone is named when the UTC offset changes between them."""
     starts = [moment(start_ms, utc=utc) for start_ms in starts_ms]
     form = "%a %d %b" if len({start.utcoffset() for start in starts}) == 1 else "%a %d %b %Z"
     before = ""
@@ -110,10 +110,10 @@ def day_labels(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
         before = text
 
 
-def placed(wanted: Iterable[Placed], *, letter: float, room: float) -> list[Placed]:
-    """Those labels that have room beside each other, the rightmost first; `letter` is the width of a character.
+def place_labels(wanted: Iterable[Placed], *, letter: float, room: float) -> list[Placed]:
+    """Keep the labels that do not collide, preferring those on the right; `letter` is the width of a character.
 
-    At the edges they are moved inwards.
+    Labels that stick out at an edge are moved inwards.
     """
     kept: list[Placed] = []
     free = room + 2 * letter

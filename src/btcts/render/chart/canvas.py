@@ -8,14 +8,14 @@ from typing import ClassVar, NamedTuple
 from rich.text import Text
 
 from btcts.domain.model import Slot
-from btcts.render.chart.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.chart.axes import Label, Placed, label_days, label_times, place_labels
 from btcts.render.chart.glyphs import Shape
 from btcts.render.chart.plot import Candlestick, Plot, is_gap
 from btcts.render.figures import price
 from btcts.render.show.page import line
 
 WIDEST_SLOT, WIDEST_STICK = 24, 9
-"""So many columns at most for a slot and for the candlestick in it: wider, it looks like a wall."""
+"""Most columns for a slot, and for the candlestick in it: a wider one looks like a wall."""
 
 AXIS_WIDTH = 2
 """Columns of the price axis and the space behind it."""
@@ -45,7 +45,7 @@ ASCII = Signs("|", "+", "<", "-", "+", "=", "=", "+", ".")
 
 @dataclass(frozen=True)
 class Canvas:
-    """A plot on at most so many columns; the newest price is written with `places` decimals."""
+    """A plot at most `columns` wide, price axis excluded; the newest price has `places` decimals."""
 
     BELOW: ClassVar = 3
     """Lines under the rows of the plot."""
@@ -57,17 +57,17 @@ class Canvas:
 
     @property
     def signs(self) -> Signs:
-        """The characters that the encoding has."""
+        """Characters that the encoding of the terminal can show."""
         return ASCII if self.ascii_only else BLOCKS
 
     @cached_property
     def pitch(self) -> int:
-        """How many columns a slot has."""
+        """Columns per slot."""
         return min(WIDEST_SLOT, self.columns // len(self.plot.candlesticks))
 
     @cached_property
     def stick_width(self) -> int:
-        """How many of them its candlestick has: an odd number, about two thirds, and in ASCII never all of them."""
+        """Columns per candlestick: an odd number, about two thirds of the slot, and in ASCII never all of it."""
         return min(WIDEST_STICK, (self.pitch - self.ascii_only) * 7 // 20 * 2 + 1)
 
     @property
@@ -77,11 +77,11 @@ class Canvas:
 
     @property
     def width(self) -> int:
-        """Columns of the whole."""
+        """Columns of the plot with its price axis."""
         return self.pitch * len(self.plot.candlesticks) + AXIS_WIDTH + self.label_width
 
-    def lines(self, *, utc: bool) -> Iterator[Text]:
-        """The rows from the top, the time axis, the times and the days."""
+    def draw_lines(self, *, utc: bool) -> Iterator[Text]:
+        """Draw the rows from the top down, then the time axis, the times and the days."""
         for row in reversed(range(self.plot.axis.rows)):
             yield self._draw_row(row)
         times = self._place_times(utc=utc)
@@ -90,7 +90,7 @@ class Canvas:
         yield _draw_labels(self._place_days(utc=utc))
 
     def sample(self, trend: int) -> str:
-        """What a body of that trend looks like."""
+        """Draw a short body of that trend, for the legend."""
         body = Shape(0, 1, 0, 1, trend) if trend else Shape(0, 0, 0, 0, 0)
         return self._draw_cells(body, 0, min(3, self.stick_width))
 
@@ -111,10 +111,10 @@ class Canvas:
         return text
 
     def _draw_cells(self, shape: Shape, row: int, width: int) -> str:
-        return (shape.ascii_cells if self.ascii_only else shape.cells)(row, width)
+        return (shape.draw_ascii_cells if self.ascii_only else shape.draw_cells)(row, width)
 
     def _pad_cells(self, cells: str, fill: str = " ") -> str:
-        """The characters in the middle of a slot; of two middles the left one."""
+        """Centre the characters in a slot, to the left where the space is uneven."""
         left = (self.pitch - len(cells)) // 2
         return fill * left + cells + fill * (self.pitch - len(cells) - left)
 
@@ -135,7 +135,7 @@ class Canvas:
 
     @cached_property
     def _prices(self) -> dict[int, str]:
-        """The labels of the price axis by their rows, the decimal points below each other."""
+        """Labels of the price axis by row, with their decimal points aligned."""
         texts = dict(self.plot.axis.labels)
         if self.plot.marked is not None and self._newest_row is not None:
             texts[self._newest_row] = price(self.plot.marked, self.places)
@@ -153,16 +153,16 @@ class Canvas:
     def _place_times(self, *, utc: bool) -> list[Placed]:
         bucket_ms = self.plot.shown.resolution.bucket_ms
         apart = (TIME_WIDTH + 2) / self.pitch
-        labels = time_labels(self.plot.starts_ms, bucket_ms=bucket_ms, apart=apart, utc=utc)
+        labels = label_times(self.plot.starts_ms, bucket_ms=bucket_ms, apart=apart, utc=utc)
         middle = (self.pitch - 1) // 2
         return self._place_labels(labels, indent=middle - TIME_WIDTH // 2)
 
     def _place_days(self, *, utc: bool) -> list[Placed]:
-        return self._place_labels(day_labels(self.plot.starts_ms, utc=utc), indent=0)
+        return self._place_labels(label_days(self.plot.starts_ms, utc=utc), indent=0)
 
     def _place_labels(self, labels: Iterator[Label], *, indent: int) -> list[Placed]:
         wanted = [Placed(*label, label.at * self.pitch + indent) for label in labels]
-        return placed(wanted, letter=1, room=self.width)
+        return place_labels(wanted, letter=1, room=self.width)
 
 
 def _draw_labels(labels: list[Placed]) -> Text:

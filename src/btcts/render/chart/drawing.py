@@ -6,32 +6,32 @@ from functools import cached_property
 from itertools import groupby
 
 from btcts.domain.model import Slot
-from btcts.render.chart.axes import Label, Placed, day_labels, placed, time_labels
+from btcts.render.chart.axes import Label, Placed, label_days, label_times, place_labels
 from btcts.render.chart.plot import TRENDS, Candlestick, Plot, is_gap
-from btcts.render.chart.svg import element, straight, text, worded
+from btcts.render.chart.svg import draw_line, element, text, wrap_words
 from btcts.render.figures import countdown, price
-from btcts.render.show.prices import places_of
+from btcts.render.show.prices import choose_places
 from btcts.render.times import moment
 from btcts.services.show import View
 
 WIDTH, HEIGHT, MARGIN = 960, 540, 28
 TOP, BOTTOM = 92, 424
-"""Between which heights the plot lies."""
+"""Upper and lower edge of the plot."""
 
 ROWS = 24
 
 BODY_SHARE, WIDEST_BODY = 0.6, 40
-"""How much of a slot a body takes, and how wide it is at most."""
+"""Share of a slot that a body takes, and its greatest width."""
 
 LETTER = 8.0
-"""No digit is wider, whatever font there is."""
+"""Width of a character: no common font has wider digits."""
 
 HALF_LETTER = 4.5
-"""How far below its middle the baseline of a text lies."""
+"""Distance from the middle of a text down to its baseline."""
 
 NEWEST_HEIGHT = 22
 LEGEND = 508
-"""How high the legend stands."""
+"""Height of the legend's middle."""
 
 INK, MUTED, EDGE, GRID, GROUND = "#1f2328", "#59636e", "#d0d7de", "#eceff2", "#ffffff"
 COLOURS = {1: "#1a7f37", -1: "#cf222e", 0: INK}
@@ -47,8 +47,8 @@ class Drawing:
     view: View
     utc: bool
 
-    def elements(self) -> Iterator[str]:
-        """Everything that is drawn, from the back to the front."""
+    def draw_elements(self) -> Iterator[str]:
+        """Draw the whole chart, from back to front."""
         yield element("defs", _define_hatch())
         yield from self._draw_gaps()
         yield element("g", *self._draw_grid(), stroke=GRID)
@@ -60,7 +60,7 @@ class Drawing:
 
     @cached_property
     def _right(self) -> float:
-        """Where the plot ends and the price axis begins."""
+        """X coordinate where the plot ends and the price axis begins."""
         texts = [label.text for label in self.plot.axis.labels] + [self._format_price(self.plot.marked)]
         return WIDTH - MARGIN - max(map(len, texts)) * LETTER - 10
 
@@ -69,27 +69,27 @@ class Drawing:
         return (self._right - MARGIN) / len(self.plot.candlesticks)
 
     def _locate_slot(self, at: float) -> float:
-        """The middle of a slot."""
+        """Return the x coordinate of the middle of a slot."""
         return MARGIN + (at + 0.5) * self._pitch
 
     def _locate_price(self, value: float) -> float:
-        """The height of a price."""
+        """Return the y coordinate of a price."""
         return self._locate_row(self.plot.axis.height(value))
 
     def _locate_row(self, height: float) -> float:
         return BOTTOM - height / ROWS * (BOTTOM - TOP)
 
     def _format_price(self, value: float | None) -> str:
-        return "" if value is None else price(value, places_of(self.view))
+        return "" if value is None else price(value, choose_places(self.view))
 
     @cached_property
     def _prices(self) -> list[tuple[float, str]]:
-        """The labels of the price axis and how high they are."""
+        """Labels of the price axis, each after its y coordinate."""
         return [(self._locate_row(label.at + 0.5), label.text) for label in self.plot.axis.labels]
 
     @cached_property
     def _times(self) -> list[Placed]:
-        labels = time_labels(
+        labels = label_times(
             self.plot.starts_ms,
             bucket_ms=self.plot.shown.resolution.bucket_ms,
             apart=8 * LETTER / self._pitch,
@@ -99,15 +99,15 @@ class Drawing:
 
     def _draw_grid(self) -> Iterator[str]:
         for y, _ in self._prices:
-            yield straight((MARGIN, y), (self._right, y))
+            yield draw_line((MARGIN, y), (self._right, y))
         for label in self._times:
-            yield straight((self._locate_slot(label.at), TOP), (self._locate_slot(label.at), BOTTOM))
+            yield draw_line((self._locate_slot(label.at), TOP), (self._locate_slot(label.at), BOTTOM))
         if self.plot.marked is not None:
             y = self._locate_price(self.plot.marked)
-            yield straight((MARGIN, y), (self._right, y), stroke=INK, stroke_dasharray="2 4")
+            yield draw_line((MARGIN, y), (self._right, y), stroke=INK, stroke_dasharray="2 4")
 
     def _draw_gaps(self) -> Iterator[str]:
-        """A hatched ground for each run of closed slots without a price."""
+        """Hatch the background of each run of closed slots without a price."""
         numbered = enumerate(self.plot.shown.slots)
         for gap, run in groupby(numbered, lambda pair: is_gap(pair[1])):
             slots = list(run)
@@ -119,9 +119,9 @@ class Drawing:
         for at, (slot, stick) in enumerate(zip(self.plot.shown.slots, self.plot.candlesticks, strict=True)):
             if stick:
                 x, colour = self._locate_slot(at), COLOURS[stick.trend]
-                wick = straight((x, self._locate_price(stick.max)), (x, self._locate_price(stick.min)))
-                told = worded("title", self._describe_slot(slot, stick))
-                yield element("g", told, wick, self._draw_candle_body(x, stick), stroke=colour, stroke_width=1.5)
+                wick = draw_line((x, self._locate_price(stick.max)), (x, self._locate_price(stick.min)))
+                tooltip = wrap_words("title", self._describe_slot(slot, stick))
+                yield element("g", tooltip, wick, self._draw_candle_body(x, stick), stroke=colour, stroke_width=1.5)
 
     def _draw_candle_body(self, x: float, stick: Candlestick) -> str:
         bottom, top = map(self._locate_price, stick.body)
@@ -130,18 +130,18 @@ class Drawing:
         )
 
     def _describe_slot(self, slot: Slot, stick: Candlestick) -> str:
-        """The figures of a slot, for a pointer that rests on it."""
+        """Describe a slot in figures, for its tooltip."""
         start = f"{moment(slot.start_ms, utc=self.utc):%a %H:%M}" + ("" if slot.closed else " (open)")
         low, high, close = map(self._format_price, (stick.min, stick.max, stick.close))
         return f"{start}: close {close}, min {low}, max {high}"
 
     def _draw_axes(self) -> Iterator[str]:
-        yield straight((MARGIN, BOTTOM), (self._right, BOTTOM))
-        yield straight((self._right, TOP), (self._right, BOTTOM))
+        yield draw_line((MARGIN, BOTTOM), (self._right, BOTTOM))
+        yield draw_line((self._right, TOP), (self._right, BOTTOM))
         for y, _ in self._prices:
-            yield straight((self._right, y), (self._right + 5, y))
+            yield draw_line((self._right, y), (self._right + 5, y))
         for label in self._times:
-            yield straight((self._locate_slot(label.at), BOTTOM), (self._locate_slot(label.at), BOTTOM + 5))
+            yield draw_line((self._locate_slot(label.at), BOTTOM), (self._locate_slot(label.at), BOTTOM + 5))
         for at, slot in enumerate(self.plot.shown.slots):
             if not slot.closed:
                 yield _draw_running(self._locate_slot(at - 0.5), BOTTOM, width=self._pitch)
@@ -153,12 +153,12 @@ class Drawing:
                 yield text(self._right + 10, y + HALF_LETTER, words)
         for label in self._times:
             yield text(label.start + len(label.text) * LETTER / 2, BOTTOM + 22, label.text, text_anchor="middle")
-        days = day_labels(self.plot.starts_ms, utc=self.utc)
+        days = label_days(self.plot.starts_ms, utc=self.utc)
         for label in _place_labels((day, self._locate_slot(day.at - 0.5)) for day in days):
             yield text(label.start, BOTTOM + 42, label.text, fill=MUTED)
 
     def _draw_newest(self) -> Iterator[str]:
-        """The newest price on the axis, in place of the round prices near it."""
+        """Draw the newest price on the axis, in place of the round prices near it."""
         if self.plot.marked is not None:
             y, left = self._locate_price(self.plot.marked), self._right + 3
             size = {"width": WIDTH - MARGIN / 2 - left, "height": NEWEST_HEIGHT}
@@ -166,7 +166,7 @@ class Drawing:
             yield text(left + 7, y + HALF_LETTER, self._format_price(self.plot.marked), fill=GROUND)
 
     def _draw_legend(self) -> Iterator[str]:
-        """The signs that occur, side by side, each before what it means."""
+        """Draw the signs that occur in this chart side by side, each with its meaning."""
         left: float = MARGIN
         for sign, words in self._list_signs():
             yield element("g", sign, transform=f"translate({left + 8:g} {LEGEND:g})", stroke_width=1.5)
@@ -174,7 +174,7 @@ class Drawing:
             left += 44 + len(words) * LETTER * 0.9
 
     def _list_signs(self) -> Iterator[tuple[str, str]]:
-        """Signs around the origin, and what they mean."""
+        """List the signs of this chart, drawn around the origin, with their meanings."""
         for trend in self.plot.trends:
             side = 12 * abs(trend)
             body = _draw_body(0, -side / 2, width=12, height=side, trend=trend)
@@ -186,20 +186,20 @@ class Drawing:
 
 
 def _draw_body(x: float, top: float, *, width: float, height: float, trend: int) -> str:
-    """A hollow body for a rise, a filled one for a fall, a line across the wick for neither."""
+    """Draw a hollow body for a rise, a filled one for a fall, and a line across the wick for neither."""
     left = x - width / 2
     if not trend:
-        return straight((left, top), (left + width, top))
+        return draw_line((left, top), (left + width, top))
     fill = GROUND if trend > 0 else COLOURS[trend]
     return element("rect", x=left, y=top, width=width, height=max(1.0, height), fill=fill)
 
 
 def _draw_running(left: float, y: float, *, width: float) -> str:
-    return straight((left, y), (left + width, y), stroke=INK, stroke_width=4)
+    return draw_line((left, y), (left + width, y), stroke=INK, stroke_width=4)
 
 
 def _define_hatch() -> str:
-    strokes = straight((0, 0), (0, 8), stroke=EDGE, stroke_width=2)
+    strokes = draw_line((0, 0), (0, 8), stroke=EDGE, stroke_width=2)
     return element(
         "pattern",
         strokes,
@@ -216,7 +216,7 @@ def _fill_hatched(left: float, top: float, *, width: float, height: float) -> st
 
 
 def _place_labels(labels: Iterable[tuple[Label, float]]) -> list[Placed]:
-    """The labels that have room, each from where it is to start."""
+    """Keep the labels that have room, given each with the x coordinate at which it should start."""
     wanted = (Placed(label.at, label.text, start - MARGIN) for label, start in labels)
-    kept = placed(wanted, letter=LETTER, room=WIDTH - 2 * MARGIN)
+    kept = place_labels(wanted, letter=LETTER, room=WIDTH - 2 * MARGIN)
     return [label._replace(start=label.start + MARGIN) for label in kept]

@@ -1,6 +1,6 @@
 """Candlesticks as characters, two levels to a row where the encoding has the blocks for it.
 
-Without colour, too, a rise is told from a fall: the body of one is hollow, that of the other is filled.
+Rises and falls differ without colour too: the body of a rise is hollow, that of a fall is filled.
 """
 
 from typing import NamedTuple
@@ -39,8 +39,8 @@ class Shape(NamedTuple):
     top: int
     trend: int
 
-    def cells(self, row: int, width: int) -> str:
-        """What of it lies in that row, an odd `width` of characters."""
+    def draw_cells(self, row: int, width: int) -> str:
+        """Draw the part of the candlestick in that row, in an odd `width` of characters."""
         halves = self._choose_half(2 * row + 1), self._choose_half(2 * row)
         if not self.trend and BODY in halves:
             return _fill_width("╶", "─", CLOSES[self.high > self.top, self.low < self.bottom], "╴", width)
@@ -48,8 +48,8 @@ class Shape(NamedTuple):
             return LINES[halves].center(width)
         return self._join_wick()._draw_body(row, width)
 
-    def ascii_cells(self, row: int, width: int) -> str:
-        """The same with one level to a row, in ASCII."""
+    def draw_ascii_cells(self, row: int, width: int) -> str:
+        """Draw the part in that row in ASCII, with one level per row."""
         low, high, bottom, top = (level // 2 for level in self[:4])
         if not bottom <= row <= top:
             return ("|" if low <= row <= high else " ").center(width)
@@ -66,7 +66,7 @@ class Shape(NamedTuple):
         return WICK if self.low <= level <= self.high else NOTHING
 
     def _join_wick(self) -> "Shape":
-        """With a body to the end of the row where the wick goes on: no character is half a block and half a line."""
+        """Extend the body to the edge of its row where a wick follows: no character is half block, half line."""
         top = self.top | 1 if self.high > self.top else self.top
         bottom = self.bottom & ~1 if self.low < self.bottom else self.bottom
         return self._replace(bottom=bottom, top=top)
@@ -84,7 +84,7 @@ class Shape(NamedTuple):
 
 
 def _fill_width(left: str, inner: str, middle: str, right: str, width: int) -> str:
-    """The middle alone, or as wide as it shall be between the edges."""
+    """Return `middle` alone for one character, else `middle` padded with `inner` between the edges."""
     if width == 1:
         return middle
     side = inner * ((width - 3) // 2)

@@ -3,10 +3,10 @@
 from btcts.domain.layout import FUTURE_SLACK_MS, MARKET
 from btcts.render.chart.drawing import EDGE, GROUND, HEIGHT, INK, MARGIN, MUTED, ROWS, WIDTH, Drawing
 from btcts.render.chart.plot import plot
-from btcts.render.chart.svg import NAMESPACE, element, text, worded
+from btcts.render.chart.svg import NAMESPACE, element, text, wrap_words
 from btcts.render.figures import duration, price
 from btcts.render.show.page import NONE_CLOSED
-from btcts.render.show.prices import has_prices, places_of
+from btcts.render.show.prices import choose_places, has_prices
 from btcts.render.times import stamp
 from btcts.services.show import View
 
@@ -15,18 +15,18 @@ FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Helv
 HOW_TO_READ = "Bodies go from the close before to the close, wicks from the lowest to the highest price of a slot."
 
 
-def chart_svg(view: View, *, utc: bool) -> str:
-    """The chart of the one resolution in `view`, with the same figures as that of the terminal."""
+def draw_chart_svg(view: View, *, utc: bool) -> str:
+    """Draw the chart of the one resolution in `view`, with the same figures as in the terminal."""
     (shown,) = view.shown
     plotted = plot(view, most=len(shown.slots), rows=ROWS)
     about = f"{shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
     return element(
         "svg",
-        worded("title", f"{_name_market(view)} {_format_price(view)}, {about}", id="btcts-title"),
-        worded("desc", HOW_TO_READ if plotted else _explain_absence(view), id="btcts-desc"),
+        wrap_words("title", f"{_name_market(view)} {_format_price(view)}, {about}", id="btcts-title"),
+        wrap_words("desc", HOW_TO_READ if plotted else _explain_absence(view), id="btcts-desc"),
         element("rect", x=0.5, y=0.5, width=WIDTH - 1, height=HEIGHT - 1, rx=10, fill=GROUND, stroke=EDGE),
         *_draw_heading(view, about),
-        *(Drawing(plotted, view, utc).elements() if plotted else _draw_absence(view)),
+        *(Drawing(plotted, view, utc).draw_elements() if plotted else _draw_absence(view)),
         xmlns=NAMESPACE,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         width=WIDTH,
@@ -52,7 +52,7 @@ def _name_market(view: View) -> str:
 
 
 def _format_price(view: View) -> str:
-    return price(view.newest.price, places_of(view)) if view.newest else "no price"
+    return price(view.newest.price, choose_places(view)) if view.newest else "no price"
 
 
 def _describe_age(view: View) -> str:

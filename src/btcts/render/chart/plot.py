@@ -1,19 +1,19 @@
-"""What a chart of one resolution shows, in figures: the terminal and the picture draw the same."""
+"""The figures behind a chart of one resolution, shared by the terminal and the SVG picture."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from btcts.domain.model import Slot
-from btcts.render.chart.axes import PriceAxis, price_axis
+from btcts.render.chart.axes import PriceAxis, fit_price_axis
 from btcts.services.show import Shown, View
 
 TRENDS = {1: "up", -1: "down", 0: "flat or first"}
-"""What the trends of a candlestick are called."""
+"""Names of a candlestick's trends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candlestick:
-    """What is drawn of a slot: a wick from `min` to `max`, a body from `open` to `close`.
+    """A slot as drawn: a wick from `min` to `max`, a body from `open` to `close`.
 
     The open is the close of the slot before, so it may lie outside of the wick; None where that slot has no price.
     """
@@ -50,34 +50,34 @@ class Plot:
 
     @property
     def starts_ms(self) -> list[int]:
-        """When the slots start."""
+        """Start times of the slots."""
         return [slot.start_ms for slot in self.shown.slots]
 
     @property
     def trends(self) -> list[int]:
-        """Those of `TRENDS` that occur."""
+        """Trends that occur in this plot, in the order of `TRENDS`."""
         occurring = {stick.trend for stick in self.candlesticks if stick}
         return [trend for trend in TRENDS if trend in occurring]
 
     @property
     def has_gaps(self) -> bool:
-        """Whether a closed slot has no price."""
+        """True when a closed slot has no price."""
         return any(map(is_gap, self.shown.slots))
 
     @property
     def closing_ms(self) -> int | None:
-        """When the open slot closes; None without one."""
+        """Time at which the open slot closes; None without one."""
         newest = self.shown.slots[-1]
         return None if newest.closed else newest.start_ms + self.shown.resolution.bucket_ms
 
 
 def is_gap(slot: Slot) -> bool:
-    """Whether it is closed and has no price: the open one may still get its first."""
+    """Tell whether a closed slot has no price; an open one may still get its first."""
     return slot.closed and slot.missing
 
 
 def plot(view: View, *, most: int, rows: int) -> Plot | None:
-    """The newest slots of the one resolution in `view`, `most` at most, on `rows` rows; None when none has a price."""
+    """Return a plot of the newest `most` slots of the one resolution in `view`; None when none of them has a price."""
     (shown,) = view.shown
     left_out = max(0, len(shown.slots) - most)
     candlesticks = tuple(_make_candlesticks(shown.slots))[left_out:]
@@ -86,7 +86,7 @@ def plot(view: View, *, most: int, rows: int) -> Plot | None:
         return None
     low = min(min(stick.min, stick.body[0]) for stick in drawn)
     high = max(max(stick.max, stick.body[1]) for stick in drawn)
-    axis = price_axis(low, high, rows=rows)
+    axis = fit_price_axis(low, high, rows=rows)
     newest = view.newest.price if view.newest else None
     return Plot(
         shown=replace(shown, slots=shown.slots[left_out:]),

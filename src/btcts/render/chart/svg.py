@@ -9,24 +9,24 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 
 
 def element(name: str, *children: str, **attributes: str | float) -> str:
-    """An element around other elements, each on a line; an underscore in an attribute's name stands for a hyphen."""
+    """Wrap elements in an element, one per line; an underscore in an attribute's name stands for a hyphen."""
     if not children:
         return f"<{name}{_format_attributes(attributes)}/>"
     return "\n".join((f"<{name}{_format_attributes(attributes)}>", *children, f"</{name}>"))
 
 
-def worded(name: str, words: str, **attributes: str | float) -> str:
-    """An element around words; control characters, which XML does not allow, become spaces."""
+def wrap_words(name: str, words: str, **attributes: str | float) -> str:
+    """Wrap words in an element; control characters, which XML does not allow, become spaces."""
     return f"<{name}{_format_attributes(attributes)}>{_escape_words(words)}</{name}>"
 
 
 def text(x: float, y: float, words: str, **attributes: str | float) -> str:
-    """Words whose baseline starts there, unless `text_anchor` says otherwise."""
-    return worded("text", words, x=x, y=y, **attributes)
+    """Return a text whose baseline starts at that point, unless `text_anchor` says otherwise."""
+    return wrap_words("text", words, x=x, y=y, **attributes)
 
 
-def straight(start: tuple[float, float], end: tuple[float, float], **attributes: str | float) -> str:
-    """A straight line."""
+def draw_line(start: tuple[float, float], end: tuple[float, float], **attributes: str | float) -> str:
+    """Draw a straight line."""
     (x1, y1), (x2, y2) = start, end
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
 

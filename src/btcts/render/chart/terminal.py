@@ -1,4 +1,4 @@
-"""A candle chart for the terminal, made for the width, the height and the encoding there are."""
+"""A candle chart fitted to the width, the height and the encoding of the terminal."""
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -9,9 +9,9 @@ from rich.text import Text
 from btcts.render.chart.canvas import AXIS_WIDTH, STYLES, Canvas
 from btcts.render.chart.plot import TRENDS, plot
 from btcts.render.figures import countdown
-from btcts.render.show.page import empty_page, line, notices, title
-from btcts.render.show.prices import has_prices, places_of
-from btcts.render.show.spark import spark
+from btcts.render.show.page import draw_empty_page, draw_title, line, list_notices
+from btcts.render.show.prices import choose_places, has_prices
+from btcts.render.show.spark import draw_spark
 from btcts.render.times import stamp
 from btcts.services.show import View
 
@@ -24,24 +24,24 @@ LEAST_COLUMNS, LEAST_ROWS = 10, 4
 SMALL = "There is no room for candles: these are the closes."
 
 
-def chart_page(view: View, *, utc: bool, console: Console, height: int | None = None) -> Group:
-    """The chart of the one resolution in `view`, as wide as the terminal and `height` lines high.
+def draw_chart_page(view: View, *, utc: bool, console: Console, height: int | None = None) -> Group:
+    """Draw the chart of the one resolution in `view`, as wide as the terminal and `height` lines high.
 
     Without `height` it is one line less than the terminal has, for the prompt. Where there is too little room the
     page has a spark line instead.
     """
     if not has_prices(view):
-        return Group(*empty_page(view))
+        return Group(*draw_empty_page(view))
     width, lines = _measure_console(console)
     about = f"{view.shown[0].resolution.name}, {stamp(view.now_ms, utc=utc)}"
-    below = list(notices(view))
-    around = [*title(view, about, width=0, console=console), line(), line(), *below]
+    below = list(list_notices(view))
+    around = [*draw_title(view, about, width=0, console=console), line(), line(), *below]
     rows = (height or lines) - Canvas.BELOW - _count_lines(around, console, width)
     canvas = _fit_canvas(view, width=width, rows=rows, ascii_only=console.options.ascii_only)
-    top = title(view, about, width=canvas.width if canvas else 0, console=console)
+    top = draw_title(view, about, width=canvas.width if canvas else 0, console=console)
     if canvas is None:
         return Group(*top, *_draw_closes(view, width, console), *below)
-    return Group(*top, line(), *canvas.lines(utc=utc), _draw_legend(canvas, view.now_ms, width), *below)
+    return Group(*top, line(), *canvas.draw_lines(utc=utc), _draw_legend(canvas, view.now_ms, width), *below)
 
 
 def _measure_console(console: Console) -> tuple[int, int]:
@@ -49,18 +49,18 @@ def _measure_console(console: Console) -> tuple[int, int]:
 
 
 def _count_lines(texts: Iterable[Text], console: Console, width: int) -> int:
-    """How many lines the texts take when the long ones are wrapped."""
+    """Count the lines that the texts take when the long ones are wrapped."""
     return sum(len(text.wrap(console, width)) for text in texts)
 
 
 def _fit_canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canvas | None:
-    """A canvas with room for the prices on its axis, which depend on how many slots have room beside them."""
+    """Fit the canvas to `width`: fewer slots may change the prices, and so the width of their axis."""
     columns = width - AXIS_WIDTH
     while rows >= LEAST_ROWS and columns >= LEAST_COLUMNS:
         plotted = plot(view, most=columns, rows=rows)
         if plotted is None:
             return None
-        canvas = Canvas(plotted, columns, places_of(view), ascii_only)
+        canvas = Canvas(plotted, columns, choose_places(view), ascii_only)
         if canvas.width <= width:
             return canvas
         columns = min(columns - 1, width - AXIS_WIDTH - canvas.label_width)
@@ -68,16 +68,16 @@ def _fit_canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canva
 
 
 def _draw_closes(view: View, width: int, console: Console) -> Iterator[Text]:
-    """A line of the closes; nothing when no slot has one."""
+    """Draw a spark line of the closes; nothing when no slot has one."""
     closes = [slot.close for slot in view.shown[0].slots[-width:]]
     if any(closes):
         yield line()
-        yield line(spark(closes, ascii_only=console.options.ascii_only))
+        yield line(draw_spark(closes, ascii_only=console.options.ascii_only))
         yield Text(SMALL, style="dim")
 
 
 def _draw_legend(canvas: Canvas, now_ms: int, width: int) -> Text:
-    """What the signs mean, as much of it as one line has room for."""
+    """Draw as much of the legend as fits on one line."""
     items = list(_list_signs(canvas, now_ms))
     ends = accumulate(len(item) + 2 for item in items)
     shown = [item for item, end in zip(items, ends, strict=True) if end - 2 <= width]
@@ -85,7 +85,7 @@ def _draw_legend(canvas: Canvas, now_ms: int, width: int) -> Text:
 
 
 def _list_signs(canvas: Canvas, now_ms: int) -> Iterator[Text]:
-    """The signs of this chart, the most important ones first."""
+    """List the signs of this chart with their meanings, the most important first."""
     plotted, shown = canvas.plot, len(canvas.plot.candlesticks)
     trends = {trend: _explain_sign(canvas.sample(trend), TRENDS[trend], STYLES[trend]) for trend in plotted.trends}
     yield from (words for trend, words in trends.items() if trend)

@@ -1,4 +1,4 @@
-"""Frames of a page that is drawn in place: as many lines as the terminal has, the last one says how things stand."""
+"""Frames of a page that is redrawn in place: as many lines as the terminal has, the last one a status line."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ Page = Callable[[View, Console, int], Group]
 Line = Sequence[Segment]
 
 OUTDATED = Style(dim=True)
-"""How values look while Redis is away."""
+"""Style of values while Redis is unreachable."""
 
 LEAST_SLOTS = 5
-"""Slots that a table keeps in a low terminal at the cost of what stands below them."""
+"""Slots that a table keeps in a low terminal, at the expense of the lines below them."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Frames:
     console: Console
     utc: bool
 
-    def frame(self, sight: Sight, *, now_ms: int, size: tuple[int, int]) -> list[str]:
-        """The lines of a frame, each as wide as the terminal, with colours in them."""
+    def draw_frame(self, sight: Sight, *, now_ms: int, size: tuple[int, int]) -> list[str]:
+        """Return the lines of a frame, each as wide as the terminal, with colour codes."""
         width, height = size
         self.console.size = ConsoleDimensions(width, height)
         view = sight.at(now_ms)
         page = self.page(view, self.console, height - 1)
         lines = self.console.render_lines(page, style=OUTDATED if sight.away else None)
         slots = len(view.shown[0].slots) if len(view.shown) == 1 else 0
-        kept, left_out = fitted(lines, room=height - 1, slots=slots)
+        kept, left_out = fit_lines(lines, room=height - 1, slots=slots)
         below = _explain_outage(sight, view, utc=self.utc) if sight.away else _make_hint(slots, left_out)
         blank = [Segment(" " * width)]
         rows = [*kept, *[blank] * (height - 1 - len(kept)), *self.console.render_lines(below)[:1]]
@@ -54,11 +54,11 @@ class Frames:
         return captured.get().splitlines()
 
 
-def fitted(lines: Sequence[Line], *, room: int, slots: int) -> tuple[list[Line], int]:
-    """What of a page with so many slots has room, and how many slots that leaves out.
+def fit_lines(lines: Sequence[Line], *, room: int, slots: int) -> tuple[list[Line], int]:
+    """Return the lines of a page with `slots` slots that have room, and the number of slots left out.
 
-    The oldest slots go first, then what stands below them. They stand below the title, a blank line, the headings
-    and a rule.
+    The oldest slots are dropped first, then the lines below the slots. Above the slots are the title, a blank line,
+    the headings and a rule.
     """
     blank = (number for number, line in enumerate(lines) if not "".join(segment.text for segment in line).strip())
     head = next(blank, 0) + 3
@@ -72,7 +72,7 @@ def _make_hint(slots: int, left_out: int) -> Text:
 
 
 def _explain_outage(sight: Sight, view: View, *, utc: bool) -> Text:
-    """Since when Redis is away, and where it is not just silent, what it says."""
+    """Tell since when Redis has been unreachable, and its error unless it is merely silent."""
     since = f"{moment(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
     silent = isinstance(sight.away, StoreUnreachable)
     problem = f"Redis does not answer since {since}" if silent else f"{sight.away}, since {since}"

@@ -7,8 +7,8 @@ from btcts.domain.moves import day_range, move
 from btcts.domain.volatility import volatility
 from btcts.render.columns import Cell, Column
 from btcts.render.figures import percent, price, share
-from btcts.render.show.slots import price_columns, trend
-from btcts.render.show.spark import place
+from btcts.render.show.slots import build_price_columns, style_change
+from btcts.render.show.spark import draw_place
 from btcts.render.show.volatility import RATIO_PLACES, YEAR_PLACES
 from btcts.services.show import Shown, View
 
@@ -23,7 +23,7 @@ MOVES_LAYOUTS = (
 )
 
 DAY_LAYOUTS = ("low place high", "low high", "high")
-"""What goes below the moves where it does not fit beside them."""
+"""Columns that go below the moves where they do not fit beside them."""
 
 SUMMARY_LAYOUTS = (
     "name start close min place max range slots settled volatility",
@@ -41,12 +41,12 @@ PLACE_WIDTH = 17
 """Characters of the bar that shows where the price stands between the low and the high of the day."""
 
 
-def moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
-    """How far the price moved of late, one row, by the names in `MOVES_LAYOUTS`.
+def build_moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
+    """Return the recent moves of the price in one row, by the names in `MOVES_LAYOUTS`.
 
-    A move counts from the close of the slot in which that long ago lies, so from a little later: for 24 h up to an
-    hour, for the others up to a minute. Low and high are those of the hours shown, the open one included, and the
-    bar between them shows where the newest price stands. What is not known is a dash.
+    A move starts at the close of the slot that contains its start time, so a little later: for 24 h up to an hour,
+    for the others up to a minute. Low and high are those of the hours shown, the open one included, and the bar
+    between them shows where the newest price stands. A dash stands for an unknown value.
     """
     return {
         **{span: _build_move_column(heading, span, view) for span, heading in HEADINGS.items()},
@@ -54,11 +54,13 @@ def moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Col
     }
 
 
-def summary_columns(resolutions: Sequence[Shown], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
-    """One row per resolution, by the names in `SUMMARY_LAYOUTS`: its newest closed slot and how complete it is."""
+def build_summary_columns(
+    resolutions: Sequence[Shown], *, places: int, utc: bool, ascii_only: bool
+) -> dict[str, Column]:
+    """Return a row per resolution, by the names in `SUMMARY_LAYOUTS`: its newest closed slot and its completeness."""
     closed = [[slot for slot in shown.slots if slot.closed] for shown in resolutions]
     newest = [(slots or shown.slots)[-1] for slots, shown in zip(closed, resolutions, strict=True)]
-    return price_columns(newest, places=places, utc=utc, ascii_only=ascii_only) | {
+    return build_price_columns(newest, places=places, utc=utc, ascii_only=ascii_only) | {
         "name": Column.plain("", [shown.resolution.name for shown in resolutions], words=True),
         "slots": Column.plain("Slots", [_format_share([not slot.missing for slot in slots]) for slots in closed]),
         "settled": Column.plain("Settled", [_format_share([slot.settled for slot in slots]) for slots in closed]),
@@ -67,19 +69,19 @@ def summary_columns(resolutions: Sequence[Shown], *, places: int, utc: bool, asc
 
 
 def _build_day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
-    """`low` and `high` of the day, `place` between them and `range%`."""
+    """Return `low` and `high` of the day, `place` between them and `range%`."""
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
     low, high = day_range(_group_slots(view), view.now_ms) or (0.0, 0.0)
     if low > 0:
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
         if view.newest is not None:
-            texts["place"] = place(view.newest.price, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
+            texts["place"] = draw_place(view.newest.price, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
     headings = {"low": "24 h low", "place": "", "high": "24 h high", "range%": "24 h range"}
     return {name: Column.plain(heading, [texts[name]]) for name, heading in headings.items()}
 
 
 def _format_volatility(shown: Shown) -> str:
-    """The realised volatility of the closed slots, annualised; a dash where they are too few."""
+    """Format the annualised volatility of the closed slots; a dash where they are too few."""
     per_year = volatility(shown.slots, shown.resolution.bucket_ms).realised_per_year
     return "-" if per_year is None else f"{share(per_year, YEAR_PLACES)} a year"
 
@@ -91,7 +93,7 @@ def _format_share(flags: Sequence[bool]) -> str:
 def _build_move_column(heading: str, span: str, view: View) -> Column:
     found = move(span, _group_slots(view), view.newest.price if view.newest else None, view.now_ms)
     text = percent(found.ratio) if found else "-"
-    return Column(heading, (Cell(text, trend(text) if found else ""),))
+    return Column(heading, (Cell(text, style_change(text) if found else ""),))
 
 
 def _group_slots(view: View) -> dict[str, tuple[Slot, ...]]:

@@ -1,4 +1,4 @@
-"""What the pages for the terminal share: the price on top, what is missing or wrong below, and how they are printed."""
+"""Parts that the terminal pages share: the price on top, notices of missing or bad data below, and printing."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,8 @@ from rich.text import Text
 
 from btcts.domain.layout import FUTURE_SLACK_MS, MARKET
 from btcts.render.figures import duration, percent, price
-from btcts.render.show.prices import places_of
-from btcts.render.show.slots import gaps
+from btcts.render.show.prices import choose_places
+from btcts.render.show.slots import describe_gaps
 from btcts.render.times import iso
 from btcts.services.show import View
 from btcts.system.foreign import plain
@@ -28,18 +28,18 @@ def print_page(page: Group, console: Console) -> None:
     console.print(page, soft_wrap=not console.is_terminal)
 
 
-def width_of(console: Console) -> int | None:
-    """How wide a page may be: None for a pipe, where any width will do."""
+def find_width(console: Console) -> int | None:
+    """Return the width that a page may have; None for a pipe, where any width will do."""
     return console.width if console.is_terminal else None
 
 
 def line(text: str = "", *, style: str = "") -> Text:
-    """A line that is never wrapped or cut."""
+    """Make a line that is never wrapped or cut."""
     return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
-def empty_page(view: View) -> Iterator[Text]:
-    """What is said when there is nothing to show."""
+def draw_empty_page(view: View) -> Iterator[Text]:
+    """Draw the page for a store without prices to show."""
     yield _draw_price(view)
     yield Text()
     if view.refused or view.oldest_ms is not None:
@@ -51,8 +51,8 @@ def empty_page(view: View) -> Iterator[Text]:
         yield from _explain_last_cycle(view)
 
 
-def title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
-    """The price on the left and, where the line has room for it, what the page is about on the right."""
+def draw_title(view: View, about: str, *, width: int, console: Console) -> Iterator[Text]:
+    """Draw the price on the left and `about` on the right, or below where the line has no room."""
     price_now = _draw_price(view)
     room = max(width, len(price_now) + 2 + len(about))
     if console.is_terminal and room > console.width:
@@ -62,8 +62,8 @@ def title(view: View, about: str, *, width: int, console: Console) -> Iterator[T
         yield price_now + Text(about.rjust(room - len(price_now)), style="dim")
 
 
-def agreed(view: View) -> Iterator[Text]:
-    """The providers that agreed on the newest price, and those that are far from it; nobody where it is old."""
+def describe_agreement(view: View) -> Iterator[Text]:
+    """Name the providers that agreed on the newest price and those far from it; nothing when it is stale."""
     if not view.members or view.simulated or view.stale:
         return
     heads = {"disputed": "Disputed, nearest to the price of before", "single": "The price of one provider alone"}
@@ -76,9 +76,9 @@ def agreed(view: View) -> Iterator[Text]:
         yield Text(f"Far from the price: {far}", style="yellow")
 
 
-def notices(view: View) -> Iterator[Text]:
-    """What is missing or wrong, and what to do about it."""
-    lacking = {shown.resolution.name: gaps(shown) for shown in view.shown}
+def list_notices(view: View) -> Iterator[Text]:
+    """List notices of missing or bad data, with the command that helps."""
+    lacking = {shown.resolution.name: describe_gaps(shown) for shown in view.shown}
     named = [f"{name} {text}" if len(lacking) > 1 else text for name, text in lacking.items() if text]
     if named:
         yield Text()
@@ -93,7 +93,7 @@ def notices(view: View) -> Iterator[Text]:
 
 
 def _explain_staleness(view: View) -> Iterator[Text]:
-    """Why there is no fresh price, and the next step where there is one."""
+    """Explain why there is no fresh price, and the next step where there is one."""
     why, step = _explain_lack(view)
     yield Text(f"Stale: {why}.", style="bold yellow")
     if step == COLLECT and view.collected:
@@ -104,7 +104,7 @@ def _explain_staleness(view: View) -> Iterator[Text]:
 
 
 def _explain_last_cycle(view: View) -> Iterator[Text]:
-    """What the last cycle of a collector that runs says of the price."""
+    """Tell why the last cycle of the running collector stored no price."""
     if view.collected and view.problem:
         yield Text(plain(f"Its last cycle stored no price: {view.problem}"))
 
@@ -126,5 +126,5 @@ def _draw_price(view: View) -> Text:
     text = Text.assemble((MARKET, "bold"), (" (simulated)" if view.simulated else "", "magenta"), " ")
     if view.newest is None or view.age_s is None:
         return text.append("no price", style="yellow")
-    text.append(price(view.newest.price, places_of(view)), style="bold")
+    text.append(price(view.newest.price, choose_places(view)), style="bold")
     return text.append(f", {duration(view.age_s)} old", style="yellow" if view.stale else "")

@@ -1,4 +1,4 @@
-"""Which prices a view holds, and how precisely they are written."""
+"""The prices of a view, and the decimals that they need."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from btcts.services.show import View
 
 
 def has_prices(view: View) -> bool:
-    """Whether there is anything to show: slots, with a price in one, or a newest one that none reaches back to."""
+    """Tell whether there are slots, and a price in one of them or a newest price."""
     return any(shown.slots for shown in view.shown) and any(True for _ in _list_prices(view))
 
 
-def places_of(view: View) -> int:
-    """How many decimals the prices of a page need, so that the smallest of them can be read."""
+def choose_places(view: View) -> int:
+    """Choose the decimals for all prices of a page, so that the smallest of them is readable."""
     return decimals(min(_list_prices(view), default=1.0))
 
 

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 from btcts.domain.layout import Resolution
 from btcts.domain.model import MINUTE_MS, Slot
-from btcts.render.columns import Cell, Column, joined
+from btcts.render.columns import Cell, Column, join_columns
 from btcts.render.figures import countdown, percent, price, share, signed
-from btcts.render.show.spark import place
+from btcts.render.show.spark import draw_place
 from btcts.render.show.volatility import RATIO_PLACES
-from btcts.render.times import slot_starts
+from btcts.render.times import format_starts
 from btcts.services.show import Shown
 from btcts.system.foreign import plain
 
@@ -28,46 +28,46 @@ LAYOUTS = (
     "start close",
     "close",
 )
-"""The columns to draw, the richest choice first; what can be worked out from the others is given up first."""
+"""The columns to draw, the richest choice first; columns that follow from others are dropped first."""
 
 PLACE_WIDTH = 7
 """Characters of the bar that shows where the close lies between min and max."""
 
 
-def slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
-    """Every column there is for these slots, by its name in `LAYOUTS`; prices have `places` decimals."""
+def build_slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
+    """Return all columns for these slots, by the names in `LAYOUTS`; prices have `places` decimals."""
     return (
-        price_columns(shown.slots, places=places, utc=utc, ascii_only=ascii_only)
+        build_price_columns(shown.slots, places=places, utc=utc, ascii_only=ascii_only)
         | _build_change_columns(shown.slots, places=places)
         | _build_state_columns(shown, now_ms=now_ms)
     )
 
 
-def price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
-    """When the slots start and what the price did in each: `start`, `close`, `min`, `place`, `max` and the ranges."""
-    heading, starts = slot_starts([slot.start_ms for slot in slots], utc=utc)
+def build_price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
+    """Return the start times and the prices of the slots: `start`, `close`, `min`, `place`, `max` and the ranges."""
+    heading, starts = format_starts([slot.start_ms for slot in slots], utc=utc)
 
-    def column(title: str, values: list[float | None], absent: str = "") -> Column:
+    def make_column(title: str, values: list[float | None], absent: str = "") -> Column:
         texts = [absent if value is None else price(value, places) for value in values]
         return _make_column(title, slots, texts)
 
     return {
         "start": _make_column(heading, slots, starts, words=True),
-        "close": column("Close", [slot.close for slot in slots], absent="no price"),
-        "min": column("Min", [slot.min for slot in slots]),
+        "close": make_column("Close", [slot.close for slot in slots], absent="no price"),
+        "min": make_column("Min", [slot.min for slot in slots]),
         "place": _make_column("", slots, [_draw_place(slot, ascii_only=ascii_only) for slot in slots]),
-        "max": column("Max", [slot.max for slot in slots]),
+        "max": make_column("Max", [slot.max for slot in slots]),
         **_build_range_columns(slots, places=places),
     }
 
 
-def trend(change: str) -> str:
-    """The style of a written change; its sign says the same."""
+def style_change(change: str) -> str:
+    """Choose the style of a formatted change by its sign."""
     return {"+": "green", "-": "red"}.get(change[:1], "")
 
 
-def gaps(shown: Shown) -> str:
-    """How many closed slots lack minutes, and why, such as `2 empty, 1 incomplete (not reached)`; empty for none."""
+def describe_gaps(shown: Shown) -> str:
+    """Describe the closed slots that lack minutes, such as `2 empty, 1 incomplete (not reached)`; empty for none."""
     whole = _count_minutes(shown.resolution)
     gappy = [slot for slot in shown.slots if slot.closed and slot.minutes < whole]
     empty = sum(slot.missing for slot in gappy)
@@ -80,11 +80,11 @@ def gaps(shown: Shown) -> str:
 def _draw_place(slot: Slot, *, ascii_only: bool) -> str:
     if slot.close is None or slot.min is None or slot.max is None:
         return ""
-    return place(slot.close, slot.min, slot.max, width=PLACE_WIDTH, ascii_only=ascii_only)
+    return draw_place(slot.close, slot.min, slot.max, width=PLACE_WIDTH, ascii_only=ascii_only)
 
 
 def _build_range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
-    """From min to max in USD and in percent of min: `range` has both, `range%` only the latter."""
+    """Return the ranges from min to max: `range` in USD and in percent of min, `range%` in percent alone."""
     bounds = [(slot.min, slot.max) for slot in slots]
     widths = ["" if low is None or high is None else price(high - low, places) for low, high in bounds]
     ratios = ["" if not low or high is None else share(high / low - 1, RATIO_PLACES) for low, high in bounds]
@@ -92,7 +92,7 @@ def _build_range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Col
 
 
 def _build_change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
-    """How the close differs from that of the slot before, where both have one: `change` has USD and percent."""
+    """Return the changes from the close before, where known: `change` in USD and percent, `change%` in percent."""
     changes, percents = [], []
     for before, close in pairwise([None, *(slot.close for slot in slots)]):
         if not before or close is None:
@@ -101,12 +101,12 @@ def _build_change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Co
         else:
             changes.append(signed(close - before, places))
             percents.append(percent(close / before - 1))
-    usd, ratio = (Column("", tuple(Cell(text, trend(text)) for text in texts)) for texts in (changes, percents))
+    usd, ratio = (Column("", tuple(Cell(text, style_change(text)) for text in texts)) for texts in (changes, percents))
     return _combine_columns("change", "Change", usd, ratio)
 
 
 def _build_state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
-    """How far each slot can be relied on: `minutes`, and `state` with its shorter forms `brief` and `word`.
+    """Return the completeness of the slots: `minutes`, and `state` with its shorter forms `brief` and `word`.
 
     The shorter forms stand alone: they count the minutes of a slot that lacks some.
     """
@@ -122,7 +122,7 @@ def _build_state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
 
 
 def _describe_state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Cell]:
-    """The state in three forms, each shorter than the one before."""
+    """Describe the state in three forms, from the longest to the shortest."""
     if not slot.closed:
         left = countdown(slot.start_ms + whole * MINUTE_MS - now_ms)
         brief = Cell(f"open {left}", "bold")
@@ -145,8 +145,8 @@ def _format_reason(reason: str) -> str:
 
 
 def _combine_columns(name: str, heading: str, usd: Column, ratio: Column) -> dict[str, Column]:
-    """The two columns together as `name`, and the percent alone."""
-    return {name: joined(heading, usd, ratio), f"{name}%": Column(heading, ratio.cells)}
+    """Return the two columns joined as `name`, and the percent column alone."""
+    return {name: join_columns(heading, usd, ratio), f"{name}%": Column(heading, ratio.cells)}
 
 
 def _make_column(heading: str, slots: Sequence[Slot], texts: Sequence[str], *, words: bool = False) -> Column:

@@ -12,8 +12,8 @@ RANGE = tuple("├─┤●")
 ASCII_RANGE = tuple("[-]*")
 
 
-def spark(prices: Sequence[float | None], *, ascii_only: bool) -> str:
-    """One character per price, the lowest to the highest over the whole range; None is marked as missing."""
+def draw_spark(prices: Sequence[float | None], *, ascii_only: bool) -> str:
+    """Draw a character per price, scaled from the lowest to the highest price; None is marked as missing."""
     ramp, missing = (ASCII, ASCII_MISSING) if ascii_only else (BLOCKS, MISSING)
     present = [price for price in prices if price is not None]
     if not present:
@@ -22,8 +22,8 @@ def spark(prices: Sequence[float | None], *, ascii_only: bool) -> str:
     return "".join(missing if price is None else ramp[_scale_level(price, low, high, len(ramp))] for price in prices)
 
 
-def place(price: float, low: float, high: float, *, width: int, ascii_only: bool) -> str:
-    """The range from `low` to `high` with a mark where `price` stands, such as `├──●───┤`.
+def draw_place(price: float, low: float, high: float, *, width: int, ascii_only: bool) -> str:
+    """Draw the range from `low` to `high` with a mark at `price`, such as `├──●───┤`.
 
     The mark takes an end only where the price is at that end of the range or beyond; a range of one price is marked in
     the middle. `width` counts the ends and is odd, and at least 3.

@@ -7,65 +7,79 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.domain.volatility import volatility
-from btcts.render.columns import GAP, Cell, Column, Grid, fitting
+from btcts.render.columns import GAP, Cell, Column, Grid, choose_grid
 from btcts.render.figures import signed
-from btcts.render.show.overview import DAY_LAYOUTS, MOVES_LAYOUTS, SUMMARY_LAYOUTS, moves_columns, summary_columns
-from btcts.render.show.page import agreed, empty_page, line, notices, print_page, title, width_of
-from btcts.render.show.prices import has_prices, places_of
-from btcts.render.show.slots import LAYOUTS, slot_columns, trend
-from btcts.render.show.spark import spark
+from btcts.render.show.overview import (
+    DAY_LAYOUTS,
+    MOVES_LAYOUTS,
+    SUMMARY_LAYOUTS,
+    build_moves_columns,
+    build_summary_columns,
+)
+from btcts.render.show.page import (
+    describe_agreement,
+    draw_empty_page,
+    draw_title,
+    find_width,
+    line,
+    list_notices,
+    print_page,
+)
+from btcts.render.show.prices import choose_places, has_prices
+from btcts.render.show.slots import LAYOUTS, build_slot_columns, style_change
+from btcts.render.show.spark import draw_spark
 from btcts.render.show.volatility import LAYOUTS as VOLATILITY_LAYOUTS
-from btcts.render.show.volatility import basis, volatility_columns
+from btcts.render.show.volatility import build_volatility_columns, describe_basis
 from btcts.render.times import stamp
 from btcts.services.show import Shown, View
 
 
-def show_table(view: View, *, utc: bool, console: Console) -> None:
+def print_slots(view: View, *, utc: bool, console: Console) -> None:
     """Print the slots of one resolution, the newest last, and their volatility."""
-    print_page(show_page(view, utc=utc, console=console), console)
+    print_page(draw_slots_page(view, utc=utc, console=console), console)
 
 
-def overview_table(view: View, *, utc: bool, console: Console) -> None:
+def print_overview(view: View, *, utc: bool, console: Console) -> None:
     """Print how far the price moved, and of each resolution the newest closed slot and a spark line."""
-    print_page(overview_page(view, utc=utc, console=console), console)
+    print_page(draw_overview_page(view, utc=utc, console=console), console)
 
 
-def show_page(view: View, *, utc: bool, console: Console) -> Group:
-    """What `show_table` prints, made for the width and the encoding of `console`."""
+def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
+    """Draw the page of one resolution for the width and the encoding of `console`."""
     if not has_prices(view):
-        return Group(*empty_page(view))
+        return Group(*draw_empty_page(view))
     (shown,) = view.shown
-    places, ascii_only = places_of(view), console.options.ascii_only
-    columns = slot_columns(shown, now_ms=view.now_ms, places=places, utc=utc, ascii_only=ascii_only)
-    grid = fitting(columns, LAYOUTS, width=width_of(console))
+    places, ascii_only = choose_places(view), console.options.ascii_only
+    columns = build_slot_columns(shown, now_ms=view.now_ms, places=places, utc=utc, ascii_only=ascii_only)
+    grid = choose_grid(columns, LAYOUTS, width=find_width(console))
     about = f"{shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
     return Group(
-        *title(view, about, width=grid.width, console=console),
+        *draw_title(view, about, width=grid.width, console=console),
         Text(),
         *_draw_rows(grid, console),
         *_draw_volatility(shown, console, places=places, utc=utc),
-        *notices(view),
+        *list_notices(view),
     )
 
 
-def overview_page(view: View, *, utc: bool, console: Console) -> Group:
-    """What `overview_table` prints, made for the width and the encoding of `console`."""
+def draw_overview_page(view: View, *, utc: bool, console: Console) -> Group:
+    """Draw the page of all resolutions for the width and the encoding of `console`."""
     if not has_prices(view):
-        return Group(*empty_page(view))
+        return Group(*draw_empty_page(view))
     view = replace(view, shown=tuple(shown for shown in view.shown if shown.slots))
-    places, ascii_only = places_of(view), console.options.ascii_only
-    columns = summary_columns(view.shown, places=places, utc=utc, ascii_only=ascii_only)
-    summary = fitting(columns, SUMMARY_LAYOUTS, width=width_of(console))
+    places, ascii_only = choose_places(view), console.options.ascii_only
+    columns = build_summary_columns(view.shown, places=places, utc=utc, ascii_only=ascii_only)
+    summary = choose_grid(columns, SUMMARY_LAYOUTS, width=find_width(console))
     return Group(
-        *title(view, stamp(view.now_ms, utc=utc), width=summary.width, console=console),
+        *draw_title(view, stamp(view.now_ms, utc=utc), width=summary.width, console=console),
         Text(),
         *_draw_moves(view, console, places=places),
         Text(),
         *_draw_rows(summary, console),
         Text(),
         *_draw_sparks(view, console),
-        *agreed(view),
-        *notices(view),
+        *describe_agreement(view),
+        *list_notices(view),
     )
 
 
@@ -80,41 +94,43 @@ def _draw_rows(grid: Grid, console: Console) -> Iterator[Text]:
 def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
     row = line()
     for column, cell in zip(columns, cells, strict=True):
-        row.append(column.aligned(cell.text), style=cell.style).append(GAP)
+        row.append(column.align(cell.text), style=cell.style).append(GAP)
     row.rstrip()
     return row
 
 
 def _draw_volatility(shown: Shown, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
-    """The volatility of the closed slots; nothing where none has a price or the line has no room."""
+    """Draw the volatility of the closed slots; nothing where none has a price or the line has no room."""
     measured = volatility(shown.slots, shown.resolution.bucket_ms)
-    columns = volatility_columns(measured, shown, places=places, utc=utc)
-    width = width_of(console)
-    grid = fitting(columns, VOLATILITY_LAYOUTS, width=width)
+    columns = build_volatility_columns(measured, shown, places=places, utc=utc)
+    width = find_width(console)
+    grid = choose_grid(columns, VOLATILITY_LAYOUTS, width=width)
     if columns and (width is None or grid.width <= width):
         yield Text()
         yield from _draw_rows(grid, console)
-        yield Text(basis(measured), style="dim")
+        yield Text(describe_basis(measured), style="dim")
 
 
 def _draw_moves(view: View, console: Console, *, places: int) -> Iterator[Text]:
-    """The moves and the range of the day, below each other where the line has no room for both."""
-    columns = moves_columns(view, places=places, ascii_only=console.options.ascii_only)
-    moves = fitting(columns, MOVES_LAYOUTS, width=width_of(console))
+    """Draw the moves and the range of the day, below each other where the line has no room for both."""
+    columns = build_moves_columns(view, places=places, ascii_only=console.options.ascii_only)
+    moves = choose_grid(columns, MOVES_LAYOUTS, width=find_width(console))
     yield from _draw_rows(moves, console)
     if columns["high"] not in moves.columns:
         yield Text()
-        yield from _draw_rows(fitting(columns, DAY_LAYOUTS, width=width_of(console)), console)
+        yield from _draw_rows(choose_grid(columns, DAY_LAYOUTS, width=find_width(console)), console)
 
 
 def _draw_sparks(view: View, console: Console) -> Iterator[Text]:
-    """The closes of each resolution, as many of the newest as the line has room for."""
+    """Draw a spark line per resolution, of as many of the newest closes as have room."""
     names = Column.plain("", [shown.resolution.name for shown in view.shown], words=True)
-    width = width_of(console)
+    width = find_width(console)
     for name, shown in zip(names.cells, view.shown, strict=True):
         closes = [slot.close for slot in shown.slots]
         if width is not None:
             closes = closes[-max(1, width - names.width - len(GAP)) :]
         known = [close for close in closes if close is not None]
-        style = trend(signed(known[-1] - known[0], places_of(view))) if known else "dim"
-        yield line(names.aligned(name.text) + GAP).append(spark(closes, ascii_only=console.options.ascii_only), style)
+        style = style_change(signed(known[-1] - known[0], choose_places(view))) if known else "dim"
+        yield line(names.align(name.text) + GAP).append(
+            draw_spark(closes, ascii_only=console.options.ascii_only), style
+        )

@@ -1,29 +1,29 @@
-"""The volatility of the slots shown, as columns of text and a sentence on what it rests on."""
+"""The volatility of the slots shown, as columns of text and a sentence on the data behind it."""
 
 from btcts.domain.volatility import Volatility
 from btcts.render.columns import Column
 from btcts.render.figures import counted, price, share
-from btcts.render.times import slot_starts
+from btcts.render.times import format_starts
 from btcts.services.show import Shown
 
 LAYOUTS = ("name usd ratio year", "name usd ratio")
 
 RATIO_PLACES = 3
-"""Decimals, in percent, of what the price did within a slot: in a calm minute that is a few hundredths."""
+"""Decimals, in percent, of moves within a slot: in a calm minute they are a few hundredths of a percent."""
 
 YEAR_PLACES = 1
 """Decimals, in percent, of an annualised volatility."""
 
 
-def volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: bool) -> dict[str, Column]:
-    """One row per figure, by the names in `LAYOUTS`; none without a price, a dash where too few slots have one.
+def build_volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: bool) -> dict[str, Column]:
+    """Return a row per figure, by the names in `LAYOUTS`; none without a price, a dash with too few of them.
 
     The widest slot is named as in the table of the slots.
     """
     total, widest = measured.range, measured.widest
     if total is None or widest is None:
         return {}
-    _, starts = slot_starts([slot.start_ms for slot in shown.slots], utc=utc)
+    _, starts = format_starts([slot.start_ms for slot in shown.slots], utc=utc)
     when = next(start for start, slot in zip(starts, shown.slots, strict=True) if slot.start_ms == widest.start_ms)
     usd = (total.high, total.low, total.width, widest.width)
     ratios = (total.ratio, widest.ratio, measured.realised, measured.parkinson)
@@ -38,8 +38,8 @@ def volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: 
     }
 
 
-def basis(measured: Volatility) -> str:
-    """What the figures were made from and what their percents count from."""
+def describe_basis(measured: Volatility) -> str:
+    """Describe the data behind the figures, and the base of their percentages."""
     slots, returns = counted(measured.ranges, "closed slot"), counted(measured.returns, "return")
     return f"From {slots}, {returns}; ranges in % of the low, volatility per slot."
 
