@@ -184,15 +184,19 @@ def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int,
 
 
 def find_contested(agreed: AgreedCandles, gaps: Mapping[int, Gap], reach: Reach, now_ms: int) -> set[int]:
-    """The minutes that were disputed before by providers not heard now, and on which no majority with these agrees."""
-    return {
-        minute
-        for minute, gap in gaps.items()
-        if gap.reason == DISAGREE
-        and minute in agreed.candles
-        and not agreed.backing[minute].heard.issuperset(gap.heard)
-        and 2 * len(agreed.backing[minute].near) <= len(reach.find_reaching(minute, now_ms).union(gap.heard))
-    }
+    """The minutes that are contradicted now as before, though some who did so then are not heard any more.
+
+    With those, no majority agrees. Where nobody contradicts the candle now, it stands.
+    """
+
+    def is_contested(minute: int, gap: Gap) -> bool:
+        backing = agreed.backing[minute]
+        if backing.near == backing.heard or backing.heard.issuperset(gap.heard):
+            return False
+        return 2 * len(backing.near) <= len(reach.find_reaching(minute, now_ms).union(gap.heard))
+
+    disputed = (minute for minute, gap in gaps.items() if gap.reason == DISAGREE and minute in agreed.candles)
+    return {minute for minute in disputed if is_contested(minute, gaps[minute])}
 
 
 def _find_unheard(minute: int, gap: Gap, able: Ables, now_ms: int) -> list[str]:
