@@ -86,7 +86,7 @@ def _run(command: Sequence[str], environ: dict[str, str]) -> float:
 
 def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     """Call `use` with the socket of a redis-server that is full, and with exchanges that trade the same prices."""
-    from btcts.connect import embedded_store
+    from btcts.connect import open_embedded_store
     from btcts.domain.clock import ServerClock
     from btcts.embedded import Embedded
     from btcts.providers import open_providers
@@ -101,7 +101,7 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
         try:
             server.ensure(print)
             with (
-                embedded_store(server, clock=clock) as store,
+                open_embedded_store(server, clock=clock) as store,
                 Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as exchanges,
                 open_providers(["coinbase", "kraken"], exchanges.endpoints(), clock=clock) as providers,
                 Poller(providers) as poller,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.candles import combine, minute_of, off_the_mark, settled_stamp, ticks_of
+from btcts.domain.candles import combine, minute_of, move_off_the_mark, settled_stamp, ticks_of
 from btcts.domain.model import Candle, Tick
 
 MINUTE = 1_767_225_600_000
@@ -41,7 +41,7 @@ def test_a_minute_is_marked_settled_by_its_last_millisecond() -> None:
 
 @pytest.mark.parametrize(("stamp", "stored"), [(59_999, 59_998), (59_998, 59_998), (60_000, 60_000), (0, 0)])
 def test_a_live_tick_never_takes_the_stamp_that_marks_a_minute_settled(stamp: int, stored: int) -> None:
-    assert off_the_mark(Tick(MINUTE + stamp, 10)) == (MINUTE + stored, 10)
+    assert move_off_the_mark(Tick(MINUTE + stamp, 10)) == (MINUTE + stored, 10)
 
 
 def test_combining_nothing_keeps_what_is_stored() -> None:

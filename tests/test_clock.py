@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.clock import ServerClock, next_beat
+from btcts.domain.clock import ServerClock, find_next_beat
 
 NOON = 1_700_000_000_000
 
@@ -18,7 +18,7 @@ NOON = 1_700_000_000_000
 def test_the_next_beat_is_the_first_one_after_now_on_the_grid(now_ms: int, interval_ms: int, share: float) -> None:
     phase_ms = int(interval_ms * share)
 
-    beat = next_beat(now_ms, interval_ms, phase_ms)
+    beat = find_next_beat(now_ms, interval_ms, phase_ms)
 
     assert now_ms < beat <= now_ms + interval_ms
     assert (beat - phase_ms) % interval_ms == 0
@@ -28,7 +28,7 @@ def test_beats_of_a_day_do_not_drift_however_long_each_cycle_takes() -> None:
     now_ms, beats = NOON, []
 
     for number in range(8640):
-        beats.append(next_beat(now_ms, 10_000, 3_700))
+        beats.append(find_next_beat(now_ms, 10_000, 3_700))
         now_ms = beats[-1] + number % 9_000
 
     assert beats == [beats[0] + 10_000 * number for number in range(8640)]

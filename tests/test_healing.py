@@ -19,8 +19,8 @@ from btcts.domain.healing import (
     find_rereads,
     find_revived,
     find_unserved,
+    group_into_spans,
     is_look_due,
-    spans_to_ask,
 )
 from btcts.domain.layout import window
 from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, THIN, Candle, Candles, Gap, Span
@@ -216,7 +216,7 @@ def test_collectors_do_not_ask_in_step() -> None:
 def test_spans_hold_every_minute_and_take_at_most_six_requests_of_300_candles(offsets: set[int]) -> None:
     minutes = sorted(MINUTE - offset * MINUTE_MS for offset in offsets)
 
-    spans = spans_to_ask(minutes)
+    spans = group_into_spans(minutes)
 
     assert set(minutes) <= {minute for span in spans for minute in span.minutes()}
     assert sum(-(-len(span.minutes()) // 299) for span in spans) <= 6
@@ -225,7 +225,7 @@ def test_spans_hold_every_minute_and_take_at_most_six_requests_of_300_candles(of
 def test_minutes_far_apart_are_asked_for_separately() -> None:
     late = MINUTE + BRIDGE_MS + MINUTE_MS
 
-    assert spans_to_ask([MINUTE, late]) == [Span(MINUTE, MINUTE + MINUTE_MS), Span(late, late + MINUTE_MS)]
+    assert group_into_spans([MINUTE, late]) == [Span(MINUTE, MINUTE + MINUTE_MS), Span(late, late + MINUTE_MS)]
 
 
 def test_without_an_answer_the_providers_are_down() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from btcts.domain.layout import HOUR, MINUTE, RESOLUTIONS, Resolution
 from btcts.domain.model import Slot
-from btcts.domain.moves import SPANS, Move, day_range, move
+from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
 from series import HOUR as HOUR_MS
 from series import MINUTE as MINUTE_MS
 from series import NOW
@@ -33,35 +33,35 @@ def test_a_move_begins_with_the_close_of_the_slot_in_which_that_long_ago_lies(
 ) -> None:
     known = {resolution.name: slots(resolution, {ago_ms: 50_000.0})}
 
-    moved = move(span, known, 60_000.0, NOW)
+    moved = compute_move(span, known, 60_000.0, NOW)
 
-    assert moved == Move(50_000.0, 60_000.0)
+    assert moved == PriceMove(50_000.0, 60_000.0)
     assert (moved.usd, moved.ratio) == (10_000.0, 60_000 / 50_000 - 1)
 
 
 @pytest.mark.parametrize("span", SPANS)
 def test_a_move_from_a_missing_slot_is_not_known(span: str) -> None:
-    assert move(span, {name: slots(each, {}) for name, each in RESOLUTIONS.items()}, 60_000.0, NOW) is None
+    assert compute_move(span, {name: slots(each, {}) for name, each in RESOLUTIONS.items()}, 60_000.0, NOW) is None
 
 
 @pytest.mark.parametrize("span", SPANS)
 def test_a_move_without_the_slots_that_reach_so_far_back_is_not_known(span: str) -> None:
     newest_alone = {name: slots(each, {0: 50_000.0})[-1:] for name, each in RESOLUTIONS.items()}
 
-    assert move(span, newest_alone, 60_000.0, NOW) is None
-    assert move(span, {}, 60_000.0, NOW) is None
+    assert compute_move(span, newest_alone, 60_000.0, NOW) is None
+    assert compute_move(span, {}, 60_000.0, NOW) is None
 
 
 def test_without_a_newest_price_there_is_no_move() -> None:
-    assert move("5min", {"minute": slots(MINUTE, {5 * MINUTE_MS: 50_000.0})}, None, NOW) is None
+    assert compute_move("5min", {"minute": slots(MINUTE, {5 * MINUTE_MS: 50_000.0})}, None, NOW) is None
 
 
 def test_the_range_of_the_day_is_over_all_hours_the_open_one_included() -> None:
     known = {"hour": slots(HOUR, {24 * HOUR_MS: 50_000.0, 3 * HOUR_MS: 40_000.0, 0: 60_000.0})}
 
-    assert day_range(known, NOW) == (39_990.0, 60_010.0)
+    assert find_day_range(known, NOW) == (39_990.0, 60_010.0)
 
 
 def test_the_range_of_the_day_is_not_known_from_a_part_of_it() -> None:
-    assert day_range({"hour": slots(HOUR, {0: 60_000.0})[1:]}, NOW) is None
-    assert day_range({"hour": slots(HOUR, {})}, NOW) is None
+    assert find_day_range({"hour": slots(HOUR, {0: 60_000.0})[1:]}, NOW) is None
+    assert find_day_range({"hour": slots(HOUR, {})}, NOW) is None

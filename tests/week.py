@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from btcts.domain.clock import next_beat
+from btcts.domain.clock import find_next_beat
 from btcts.errors import StoreError
 from btcts.providers import open_providers
 from btcts.providers.polling import Poller
@@ -130,7 +130,7 @@ class World:
     def rest(self) -> None:
         """Let time pass until a second before the next cycle."""
         now_ms = self.clock.true.now_ms()
-        self.clock.true.advance(next_beat(now_ms, round(self.interval_s * 1000), PHASE_S * 1000) - now_ms - 1000)
+        self.clock.true.advance(find_next_beat(now_ms, round(self.interval_s * 1000), PHASE_S * 1000) - now_ms - 1000)
 
     def fault(self, fault: Fault | None) -> None:
         """Let all providers do this wrong; None heals them."""

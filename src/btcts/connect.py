@@ -53,7 +53,7 @@ def connect(
         EmbeddedError: the embedded Redis cannot be installed, or does not run and only a command that writes starts it.
     """
     if settings.redis.url is not None:
-        address = _address(settings.redis, dialer or Dialer())
+        address = _build_address(settings.redis, dialer or Dialer())
         kind = _CLASSES[settings.redis.scheme]
         options = _OPTIONS | ({} if writes else {"socket_timeout": READER_TIMEOUT_S})
         pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **options)
@@ -61,7 +61,7 @@ def connect(
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if writes:
         embedded.prepare(say)
-        return embedded_store(embedded, clock=clock, say=say, deadline=deadline)
+        return open_embedded_store(embedded, clock=clock, say=say, deadline=deadline)
     known = embedded.status()
     if known.pid and not known.running:
         raise EmbeddedError(
@@ -71,10 +71,10 @@ def connect(
     if not known.running:
         step = "btcts server start" if known.stopped else "btcts collect --once"
         raise EmbeddedError(f"no Redis is named and the embedded one does not run; run {step}, or pass --redis")
-    return embedded_store(embedded, clock=clock)
+    return open_embedded_store(embedded, clock=clock)
 
 
-def embedded_store(
+def open_embedded_store(
     embedded: Embedded, *, clock: Clock, say: Callable[[str], None] | None = None, deadline: Deadline | None = None
 ) -> Store:
     """The store of an embedded redis-server, which with `say` is started again whenever it is found dead."""
@@ -108,14 +108,14 @@ def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
     What waits under another spelling of the same address is found too. So is what an earlier version left in the place
     of the embedded Redis, where there is none.
     """
-    data_dir, kind = settings.embedded.data_dir, _kind(settings)
-    names = {f"spool{kind}{_store(each)}": None for each in _spellings(settings.redis)}
+    data_dir, kind = settings.embedded.data_dir, _choose_kind_suffix(settings)
+    names = {f"spool{kind}{_format_store_suffix(spelling)}": None for spelling in _list_spellings(settings.redis)}
     if not os.access(data_dir / "db", os.F_OK):
         names[f"spool{kind}"] = None
     return tuple(data_dir / name for name in names)
 
 
-def _spellings(named: RedisSettings) -> Iterator[RedisSettings]:
+def _list_spellings(named: RedisSettings) -> Iterator[RedisSettings]:
     """The address as it is named, and other ways to write it."""
     yield named
     if named.scheme == "unix":
@@ -124,23 +124,23 @@ def _spellings(named: RedisSettings) -> Iterator[RedisSettings]:
         yield replace(named, host=host)
 
 
-def memory_file(settings: Settings) -> Path:
+def locate_memory_file(settings: Settings) -> Path:
     """Where a run leaves to the next one what Redis could not be told."""
-    return settings.embedded.data_dir / f"providers{_kind(settings)}.json"
+    return settings.embedded.data_dir / f"providers{_choose_kind_suffix(settings)}.json"
 
 
-def _kind(settings: Settings) -> str:
+def _choose_kind_suffix(settings: Settings) -> str:
     return "-simulated" if SIMULATED in settings.collect.providers else ""
 
 
-def _store(named: RedisSettings) -> str:
+def _format_store_suffix(named: RedisSettings) -> str:
     """Tells a store that is named from others; the embedded one has its data directory to itself."""
     if named.url is None:
         return ""
     return "-" + sha256(f"{named.where}, database {named.db}".encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:
+def _build_address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:
     host = {"host": named.host, "port": named.port, "dialer": dialer}
     place = {"path": named.path} if named.scheme == "unix" else host
     password = named.password.reveal() if named.password else None

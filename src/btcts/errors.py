@@ -125,10 +125,10 @@ def describe_unforeseen(exc: Exception) -> str:
         return exc.strerror.lower()
     if "start new thread" in str(exc):
         return "no thread can be started; raise the limits of threads and memory (ulimit -u, ulimit -v, TasksMax)"
-    return f"a bug in btcts, at {_place_of(exc)}; please report it with what -v says"
+    return f"a bug in btcts, at {_find_place(exc)}; please report it with what -v says"
 
 
-def _place_of(exc: Exception) -> str:
+def _find_place(exc: Exception) -> str:
     """The innermost line of ours that the failure went through."""
     place, step = "an unknown line", exc.__traceback__
     while step is not None:

@@ -4,7 +4,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.domain.candles import combine, off_the_mark
+from btcts.domain.candles import combine, move_off_the_mark
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from series import COMPACTIONS, MINUTE, NOW, TICK, compactions, put, samples
@@ -47,7 +47,7 @@ def test_a_write_leaves_the_ticks_exactly_as_the_pure_function_would(
 
     store.write(live, settling)
 
-    assert samples(client, TICK) == combine(stored, map(off_the_mark, live), settling)
+    assert samples(client, TICK) == combine(stored, map(move_off_the_mark, live), settling)
 
 
 @on_a_real_server
@@ -97,7 +97,7 @@ def test_every_compaction_is_the_plain_aggregation_of_the_ticks(
 
 @on_a_real_server
 @given(
-    live=st.lists(ticks, max_size=12, unique_by=lambda tick: off_the_mark(tick).time_ms),
+    live=st.lists(ticks, max_size=12, unique_by=lambda tick: move_off_the_mark(tick).time_ms),
     settling=st.lists(candles(), max_size=6, unique_by=lambda candle: candle.start_ms),
     data=st.data(),
 )

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
-from btcts.connect import embedded_store
+from btcts.connect import open_embedded_store
 from btcts.domain.model import Gap, Span, Tick
 from btcts.embedded import Embedded
 from btcts.errors import BtctsError, ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
@@ -295,7 +295,7 @@ def test_the_next_step_to_another_store_is_one_that_leads_there(client: redis.Re
 
 
 def test_the_store_of_the_embedded_server_is_known_by_where_it_is(tmp_path: Path) -> None:
-    with embedded_store(Embedded(tmp_path), clock=FakeClock(NOW)) as store:
+    with open_embedded_store(Embedded(tmp_path), clock=FakeClock(NOW)) as store:
         assert store.where == EMBEDDED
 
 

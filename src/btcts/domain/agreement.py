@@ -33,7 +33,7 @@ PENDING_MS = 3_600_000
 """How long a price waits for its confirmation: cron may run but every quarter of an hour."""
 
 
-class Refusal(NamedTuple):
+class RefusedReading(NamedTuple):
     """A reading that was not taken, and why."""
 
     provider: str
@@ -84,7 +84,7 @@ class Verdict:
     """
 
     agreed: Agreed | None = None
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[RefusedReading, ...] = ()
     problem: str | None = None
     past: Past = field(default_factory=Past)
 
@@ -172,7 +172,7 @@ def _judge_agreement(poll: _Poll) -> Verdict:
     majority = poll.has_majority(len(members))
     if not majority and poll.past.last and is_jump(price, poll.past.last.price) and not _is_confirmed(poll, price):
         return _wait(poll, price, f"{_join(members)} say {price}, {_format_jump(price, poll.past.last)}")
-    agreed = _accept(poll, price, members, None)
+    agreed = _build_agreed(poll, price, members, None)
     lean = _extend_lean(poll, [reading.provider for reading in members])
     anchored = majority or (lean is not None and poll.now_ms - lean.since_ms >= MEMORY_MS)
     anchor = Tick(agreed.time_ms, price) if anchored else poll.past.anchor
@@ -203,11 +203,11 @@ def _judge_single(poll: _Poll) -> Verdict:
         return _wait(poll, price, f"{reading.provider} alone says {price}, {_format_jump(price, last)}")
     if last is None and poll.configured > 1 and _count_polls(poll, price) < LONE_POLLS:
         return _wait(poll, price, f"{reading.provider} alone says {price} and there is no recent price")
-    agreed = _accept(poll, price, [reading], "single")
-    return Verdict(agreed, past=Past(anchor=_renew(poll, price), lean=poll.past.lean))
+    agreed = _build_agreed(poll, price, [reading], "single")
+    return Verdict(agreed, past=Past(anchor=_update_anchor(poll, price), lean=poll.past.lean))
 
 
-def _renew(poll: _Poll, price: float) -> Tick | None:
+def _update_anchor(poll: _Poll, price: float) -> Tick | None:
     """The anchor after a single price, which is that of a majority where one provider is configured."""
     return Tick(poll.now_ms, price) if poll.has_majority(1) else poll.past.anchor
 
@@ -219,7 +219,7 @@ def _choose_by_anchor(poll: _Poll) -> Verdict:
         before = anchor.price
         chosen = min(poll.readings, key=lambda reading: (abs(reading.price - before), reading.price))
         if not is_jump(chosen.price, before):
-            agreed = _accept(poll, chosen.price, [chosen], "disputed")
+            agreed = _build_agreed(poll, chosen.price, [chosen], "disputed")
             renewed = Tick(agreed.time_ms, chosen.price) if is_near(chosen.price, before) else anchor
             return Verdict(agreed, past=Past(anchor=renewed))
     said = " and ".join(f"{reading.provider} says {reading.price}" for reading in poll.readings)
@@ -233,7 +233,7 @@ def _is_confirmed(poll: _Poll, price: float) -> bool:
     return (
         pending is not None
         and poll.now_ms - pending.time_ms <= MEMORY_MS
-        and pending.time_ms < _newest_ms(poll.readings)
+        and pending.time_ms < _find_newest_ms(poll.readings)
         and is_near(pending.price, price)
     )
 
@@ -243,27 +243,27 @@ def _count_polls(poll: _Poll, price: float) -> int:
     pending = poll.past.pending
     if pending is None or is_jump(price, pending.price):
         return 1
-    return pending.polls + (pending.time_ms < _newest_ms(poll.readings))
+    return pending.polls + (pending.time_ms < _find_newest_ms(poll.readings))
 
 
 def _wait(poll: _Poll, price: float, what: str) -> Verdict:
     """The verdict that keeps a price for the next poll."""
-    pending = Pending(_newest_ms(poll.readings), price, _count_polls(poll, price))
+    pending = Pending(_find_newest_ms(poll.readings), price, _count_polls(poll, price))
     return Verdict(problem=f"{what}: it waits for confirmation", past=replace(poll.past, pending=pending))
 
 
-def _accept(poll: _Poll, price: float, members: Sequence[Reading], flag: str | None) -> Agreed:
+def _build_agreed(poll: _Poll, price: float, members: Sequence[Reading], flag: str | None) -> Agreed:
     strays = (reading for reading in poll.readings if not is_near(reading.price, price))
     return Agreed(
         price,
-        min(poll.now_ms, _newest_ms(members)),
+        min(poll.now_ms, _find_newest_ms(members)),
         tuple(reading.provider for reading in members),
         flag,
         tuple(Deviation(reading.provider, reading.price / price - 1) for reading in strays),
     )
 
 
-def _newest_ms(readings: Iterable[Reading]) -> int:
+def _find_newest_ms(readings: Iterable[Reading]) -> int:
     return max(reading.observed_ms for reading in readings)
 
 
@@ -275,12 +275,12 @@ def _format_jump(price: float, last: Tick) -> str:
     return f"{price / last.price - 1:+.1%} from the last accepted {last.price}"
 
 
-def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...], tuple[Refusal, ...]]:
+def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...], tuple[RefusedReading, ...]]:
     """The newest passing reading of each provider, by name, and the refusals."""
     passed, refused = [], []
     for reading in readings:
         if reason := _find_objection(reading, now_ms):
-            refused.append(Refusal(reading.provider, reason))
+            refused.append(RefusedReading(reading.provider, reason))
         else:
             passed.append(reading)
     oldest_first = sorted(passed, key=lambda reading: (reading.observed_ms, reading.price))

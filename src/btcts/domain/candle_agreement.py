@@ -86,7 +86,7 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book 
     for provider, book in books.items():
         for minute in book:
             covering.setdefault(minute, set()).add(provider)
-    return _Agreement(books, covering, quorum).conclude(settled or {})
+    return _Agreement(books, covering, quorum).judge(settled or {})
 
 
 def combine_candles(candles: Sequence[Candle]) -> Candle:
@@ -102,12 +102,12 @@ def combine_candles(candles: Sequence[Candle]) -> Candle:
 
 def is_near_candle(candle: Candle, reference: Candle) -> bool:
     """Tell whether two candles are near each other in all four fields."""
-    return all(map(is_near, _fields(candle), _fields(reference)))
+    return all(map(is_near, _list_prices(candle), _list_prices(reference)))
 
 
 def find_stray(candle: Candle, ticks: Iterable[Tick]) -> Tick | None:
     """The first of the live ticks that lies further outside a candle than candles of two providers may be apart."""
-    return next((tick for tick in ticks if not _holds(candle.low, candle.high, tick.price)), None)
+    return next((tick for tick in ticks if not _is_in_or_near(candle.low, candle.high, tick.price)), None)
 
 
 def group_live_ticks(ticks: Iterable[Tick], settled: Collection[int]) -> dict[int, list[Tick]]:
@@ -126,7 +126,7 @@ class _Agreement:
     covering: Mapping[int, Collection[str]]
     quorum: int
 
-    def conclude(self, settled: Book) -> AgreedCandles:
+    def judge(self, settled: Book) -> AgreedCandles:
         """Judge every minute, those that few have by their neighbours."""
         agreed: dict[int, Candle] = {}
         backing: dict[int, Backing] = {}
@@ -154,9 +154,9 @@ class _Agreement:
             return supported and (len(near) == len(holders) or 2 * len(near) > len(self.covering[minute]))
         if not near or any(map(_has_stray_wick, holders.values())):
             return False
-        return len(holders) == 2 or not self._leaves_its_neighbours(minute, *holders)
+        return len(holders) == 2 or not self._is_far_from_neighbours(minute, *holders)
 
-    def _leaves_its_neighbours(self, minute: int, provider: str) -> bool:
+    def _is_far_from_neighbours(self, minute: int, provider: str) -> bool:
         """Tell whether a lone candle is a jump from each of its provider's own candles beside it."""
         book = self.books[provider]
         closes = [book[beside].close for beside in (minute - MINUTE_MS, minute + MINUTE_MS) if beside in book]
@@ -179,10 +179,10 @@ def _is_between(candle: Candle, common: Book) -> bool:
     if not beside:
         return False
     low, high = min(neighbour.low for neighbour in beside), max(neighbour.high for neighbour in beside)
-    return _holds(low, high, candle.low) and _holds(low, high, candle.high)
+    return _is_in_or_near(low, high, candle.low) and _is_in_or_near(low, high, candle.high)
 
 
-def _holds(low: float, high: float, price: float) -> bool:
+def _is_in_or_near(low: float, high: float, price: float) -> bool:
     """Tell whether a price lies within a range or near it."""
     return low <= price <= high or is_near(price, low) or is_near(price, high)
 
@@ -193,5 +193,5 @@ def _has_stray_wick(candle: Candle) -> bool:
     return is_jump(candle.high, top) or is_jump(candle.low, bottom)
 
 
-def _fields(candle: Candle) -> tuple[float, float, float, float]:
+def _list_prices(candle: Candle) -> tuple[float, float, float, float]:
     return candle.open, candle.high, candle.low, candle.close

@@ -55,7 +55,7 @@ def candles_of(ticks: Iterable[Tick]) -> dict[int, Candle]:
     return found
 
 
-def off_the_mark(tick: Tick) -> Tick:
+def move_off_the_mark(tick: Tick) -> Tick:
     """The live tick as stored: 1 ms earlier where it would take the stamp that marks a minute settled."""
     if tick.time_ms % MINUTE_MS == SETTLED_OFFSET_MS:
         return Tick(tick.time_ms - 1, tick.price)
@@ -77,7 +77,7 @@ def combine(stored: Mapping[int, float], live: Iterable[Tick], candles: Iterable
             prices[time_ms] = price
         elif time_ms - minute not in CANDLE_OFFSETS_MS:
             low, high = prices.get(minute + LOW_OFFSET_MS, 0.0), prices.get(minute + HIGH_OFFSET_MS, math.inf)
-            prices[time_ms] = _within(low, high, price)
+            prices[time_ms] = _clamp(low, high, price)
     if settling:
         _settle(prices, settling)
     return {time_ms: prices[time_ms] for time_ms in sorted(prices)}
@@ -88,10 +88,10 @@ def _settle(prices: dict[int, float], candles: Mapping[int, Candle]) -> None:
     for time_ms, price in prices.items():
         candle = candles.get(minute_of(time_ms))
         if candle:
-            prices[time_ms] = _within(candle.low, candle.high, price)
+            prices[time_ms] = _clamp(candle.low, candle.high, price)
     for candle in candles.values():
         prices.update(ticks_of(candle))
 
 
-def _within(low: float, high: float, price: float) -> float:
+def _clamp(low: float, high: float, price: float) -> float:
     return min(max(price, low), high)

@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Protocol
 
-_GOES_ON: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+_SUSPEND_AWARE: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 """What goes on while the machine sleeps is called so on Linux, and so on macOS."""
 
 
@@ -42,7 +42,7 @@ class ServerClock:
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self._stop = stop or threading.Event()
-        self._offset_ms = time.time() * 1000 - _elapsed_ms()
+        self._offset_ms = time.time() * 1000 - _read_steady_ms()
         self._observed = False
 
     @property
@@ -52,11 +52,11 @@ class ServerClock:
 
     def now_ms(self) -> int:
         """The server's time in ms since the epoch."""
-        return int(_elapsed_ms() + self._offset_ms)
+        return int(_read_steady_ms() + self._offset_ms)
 
     def observe(self, server_ms: int) -> int:
         """Follow the server's TIME, read just now."""
-        self._offset_ms = server_ms - _elapsed_ms()
+        self._offset_ms = server_ms - _read_steady_ms()
         self._observed = True
         return server_ms
 
@@ -87,11 +87,11 @@ class StoppedClock:
         time.sleep(max(0.0, seconds))
 
 
-def _elapsed_ms() -> float:
+def _read_steady_ms() -> float:
     """A clock that nobody sets and that goes on while the machine sleeps, which `time.monotonic` does not."""
-    return (time.monotonic() if _GOES_ON is None else time.clock_gettime(_GOES_ON)) * 1000
+    return (time.monotonic() if _SUSPEND_AWARE is None else time.clock_gettime(_SUSPEND_AWARE)) * 1000
 
 
-def next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
+def find_next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
     """The first moment after `now_ms` that lies `phase_ms` behind a whole multiple of the interval since the epoch."""
     return (now_ms - phase_ms) // interval_ms * interval_ms + interval_ms + phase_ms

@@ -39,9 +39,9 @@ def to_pandas(values: Iterable[Slot] | Iterable[Tick]) -> "pandas.DataFrame":
         name, time, columns = "start", "start_ms", SLOT_COLUMNS
     else:
         name, time, columns = "time", "time_ms", TICK_COLUMNS
-    index = pandas.to_datetime([getattr(each, time) for each in rows], unit="ms", utc=True).rename(name)
+    index = pandas.to_datetime([getattr(row, time) for row in rows], unit="ms", utc=True).rename(name)
     data = {
-        column: pandas.Series([getattr(each, column) for each in rows], index=index, dtype=kind)
+        column: pandas.Series([getattr(row, column) for row in rows], index=index, dtype=kind)
         for column, kind in columns.items()
     }
     return pandas.DataFrame(data, index=index)

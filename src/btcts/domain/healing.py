@@ -133,7 +133,7 @@ def is_look_due(gap: Gap, now_ms: int) -> bool:
     return gap.tries <= len(LOOK_AFTER_MS) and not 0 <= now_ms - gap.tried_ms < LOOK_AFTER_MS[gap.tries - 1]
 
 
-def spans_to_ask(minutes: Sequence[int]) -> list[Span]:
+def group_into_spans(minutes: Sequence[int]) -> list[Span]:
     """Spans that hold all the minutes (ascending), with as few requests as the smallest page allows."""
     spans: list[Span] = []
     for minute in minutes:
@@ -153,18 +153,18 @@ def find_unserved(
     """
     everybody = tuple(sorted({answer.provider for answer in answers}))
 
-    def reason(minute: int) -> str:
+    def find_reason(minute: int) -> str:
         if not answers:
             return "providers_down" if offered else "polls_only"
         if minute in agreed.disputed:
             return DISAGREE
         return "no_trades" if minute in agreed.no_trades else "not_reached"
 
-    def heard(minute: int) -> tuple[str, ...]:
+    def find_heard(minute: int) -> tuple[str, ...]:
         backing = agreed.backing.get(minute)
         return tuple(sorted(backing.heard)) if backing and minute in agreed.disputed else everybody
 
-    return {minute: Gap(reason(minute), 1, now_ms, heard(minute)) for minute in minutes}
+    return {minute: Gap(find_reason(minute), 1, now_ms, find_heard(minute)) for minute in minutes}
 
 
 def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int, Gap]:

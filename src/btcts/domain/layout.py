@@ -60,7 +60,7 @@ FIVE_MINUTES = Resolution("5min", 5 * MINUTE_MS, 12, ("close", "min", "max"))
 FIFTEEN_MINUTES = Resolution("15min", 15 * MINUTE_MS, 4, ("close", "min", "max"))
 HOUR = Resolution("hour", HOUR_MS, 24, ("close", "min", "max"))
 
-RESOLUTIONS = {each.name: each for each in (MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES, HOUR)}
+RESOLUTIONS = {resolution.name: resolution for resolution in (MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES, HOUR)}
 
 AGGREGATORS = {"close": "last", "min": "min", "max": "max"}
 """The aggregator, as Redis spells it, that makes each field."""
@@ -93,7 +93,7 @@ class Compaction:
     @property
     def definition(self) -> Definition:
         """How the series is created. A crash in module versions before 1.12.6 needs the encoding."""
-        labels = _labels(self.resolution.name, self.field)
+        labels = _make_labels(self.resolution.name, self.field)
         return Definition(self.key, self.resolution.retention_ms, "uncompressed", COMPACTION_CHUNK_SIZE, labels)
 
 
@@ -112,7 +112,7 @@ class Layout:
     def compactions(self) -> tuple[Compaction, ...]:
         """The ten compactions, finest resolution first."""
         return tuple(
-            Compaction(self._key(resolution, field), resolution, field)
+            Compaction(self._make_key(resolution, field), resolution, field)
             for resolution in RESOLUTIONS.values()
             for field in resolution.fields
         )
@@ -120,13 +120,13 @@ class Layout:
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         """The eleven series, the source first."""
-        source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, _labels("tick", "price"))
-        return (source, *(each.definition for each in self.compactions))
+        source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, _make_labels("tick", "price"))
+        return (source, *(compaction.definition for compaction in self.compactions))
 
     @cached_property
     def series(self) -> tuple[str, ...]:
         """The eleven keys, the source first."""
-        return tuple(each.key for each in self.definitions)
+        return tuple(definition.key for definition in self.definitions)
 
     @cached_property
     def gaps(self) -> str:
@@ -138,11 +138,11 @@ class Layout:
         """The hash of what collectors tell each other."""
         return f"{self.prefix}:state"
 
-    def of(self, resolution: Resolution) -> Iterator[Compaction]:
+    def list_compactions(self, resolution: Resolution) -> Iterator[Compaction]:
         """The compactions of one resolution."""
-        return (each for each in self.compactions if each.resolution is resolution)
+        return (compaction for compaction in self.compactions if compaction.resolution is resolution)
 
-    def _key(self, resolution: Resolution, field: str) -> str:
+    def _make_key(self, resolution: Resolution, field: str) -> str:
         return f"{self.prefix}:{resolution.name}" + ("" if field == "close" else f":{field}")
 
 
@@ -156,16 +156,16 @@ def window(now_ms: int) -> Span:
     return Span(HOUR.closed(now_ms).start_ms, now_ms)
 
 
-def _labels(resolution: str, field: str) -> dict[str, str]:
+def _make_labels(resolution: str, field: str) -> dict[str, str]:
     return {"app": "btcts", "asset": "btc", "quote": "usd", "resolution": resolution, "field": field}
 
 
-def _check() -> None:
+def _check_table() -> None:
     rows = list(RESOLUTIONS.values())
     for finer, coarser in pairwise(rows):
         if coarser.bucket_ms % finer.bucket_ms:
             raise ValueError(f"{coarser.name} is not made of whole buckets of {finer.name}")
-    longest = max(each.bucket_ms for each in rows)
+    longest = max(row.bucket_ms for row in rows)
     if (HOUR.entries + 1) * HOUR.bucket_ms + longest > TICK_RETENTION_MS:
         raise ValueError("the ticks do not outlast the window by the longest bucket")
     keys = Layout().series
@@ -173,4 +173,4 @@ def _check() -> None:
         raise ValueError(f"two series share a key: {keys}")
 
 
-_check()
+_check_table()

@@ -21,7 +21,7 @@ Slots = Mapping[str, Sequence[Slot]]
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PriceMove:
     """From the price of `then` to that of `now`, in USD."""
 
     then: float
@@ -38,27 +38,27 @@ class Move:
         return self.now / self.then - 1
 
 
-def move(span: str, slots: Slots, newest: float | None, now_ms: int) -> Move | None:
+def compute_move(span: str, slots: Slots, newest: float | None, now_ms: int) -> PriceMove | None:
     """The move over one of `SPANS`, from the close of the slot in which that long ago lies.
 
     So it begins a little later: for 24 h up to an hour, for the others up to a minute. None where it is not known.
     """
-    reaching = _reaching(span, slots, now_ms)
+    reaching = _find_reaching(span, slots, now_ms)
     then = reaching[0].close if reaching else None
-    return Move(then, newest) if then and newest is not None else None
+    return PriceMove(then, newest) if then and newest is not None else None
 
 
-def day_range(slots: Slots, now_ms: int) -> tuple[float, float] | None:
+def find_day_range(slots: Slots, now_ms: int) -> tuple[float, float] | None:
     """The lowest and the highest price of the last 24 hours and of what is open; None where they are not known."""
-    hours = _reaching("24h", slots, now_ms)
-    lows = [each.min for each in hours if each.min is not None]
-    highs = [each.max for each in hours if each.max is not None]
+    hours = _find_reaching("24h", slots, now_ms)
+    lows = [slot.min for slot in hours if slot.min is not None]
+    highs = [slot.max for slot in hours if slot.max is not None]
     return (min(lows), max(highs)) if lows and highs else None
 
 
-def _reaching(span: str, slots: Slots, now_ms: int) -> Sequence[Slot]:
+def _find_reaching(span: str, slots: Slots, now_ms: int) -> Sequence[Slot]:
     """The slots from the one in which that long ago lies; none when it is not among them."""
     resolution, ago_ms = SPANS[span]
     start_ms = resolution.start_of(now_ms - ago_ms)
-    since = [each for each in slots.get(resolution.name, ()) if each.start_ms >= start_ms]
+    since = [slot for slot in slots.get(resolution.name, ()) if slot.start_ms >= start_ms]
     return since if since and since[0].start_ms == start_ms else ()

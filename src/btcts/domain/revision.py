@@ -62,7 +62,7 @@ class Reviser:
             backing = self.agreed.backing.get(minute, Backing(frozenset()))
             if not (entry and entry.reason == THIN) and not self._has_majority(backing.heard, minute):
                 revision.inconclusive.add(minute)
-            if not self._may_judge(minute, entry, backing):
+            if not self._can_judge(minute, entry, backing):
                 self._count_look(revision, minute, entry)
             elif minute in self.agreed.candles:
                 self._compare(revision, minute, entry, backing)
@@ -76,7 +76,7 @@ class Reviser:
     def _has_majority(self, names: Iterable[str], minute: int) -> bool:
         return self.reach.has_majority(frozenset(names), minute, self.now_ms)
 
-    def _may_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
+    def _can_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
         """Tell whether what was heard outweighs what is stored.
 
         It does where it would leave the minute not thin, and over a thin one where all its providers were heard again,

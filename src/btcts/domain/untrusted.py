@@ -56,7 +56,7 @@ def parse_json(text: str | bytes, longest: int = LONGEST_JSON) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise Unreadable(f"{_quoted(text)} is not JSON") from exc
+        raise Unreadable(f"{_format_quoted(text)} is not JSON") from exc
 
 
 def read_int(value: Any, least: int = 0, most: int = END_MS) -> int:
@@ -153,5 +153,5 @@ def _read_field(name: str, read: Reader, value: Any) -> Any:
         raise Unreadable(f"{name}: {exc}") from exc
 
 
-def _quoted(text: str | bytes) -> str:
+def _format_quoted(text: str | bytes) -> str:
     return repr(excerpt(text if isinstance(text, str) else text.decode(errors="replace")))

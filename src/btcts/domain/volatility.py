@@ -57,14 +57,14 @@ class Volatility:
     @property
     def realised_per_year(self) -> float | None:
         """The realised volatility, annualised."""
-        return self._annualised(self.realised)
+        return self._scale_to_year(self.realised)
 
     @property
     def parkinson_per_year(self) -> float | None:
         """The Parkinson estimate, annualised."""
-        return self._annualised(self.parkinson)
+        return self._scale_to_year(self.parkinson)
 
-    def _annualised(self, per_bucket: float | None) -> float | None:
+    def _scale_to_year(self, per_bucket: float | None) -> float | None:
         return None if per_bucket is None else per_bucket * math.sqrt(YEAR_MS / self.bucket_ms)
 
 
@@ -74,9 +74,9 @@ def volatility(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
     A return is taken between the closes of two slots that follow each other, never over a missing one. A slot that
     lacks some of its minutes counts as it stands; what is not above 0 is no price, whoever wrote it.
     """
-    closed = [each for each in slots if each.closed]
-    ranges = [Range(each.start_ms, each.min, each.max) for each in closed if each.min and each.max and each.min > 0]
-    closes = [(each.start_ms, each.close) for each in closed if each.close and each.close > 0]
+    closed = [slot for slot in slots if slot.closed]
+    ranges = [Range(slot.start_ms, slot.min, slot.max) for slot in closed if slot.min and slot.max and slot.min > 0]
+    closes = [(slot.start_ms, slot.close) for slot in closed if slot.close and slot.close > 0]
     returns = [
         math.log(after / before)
         for (start_ms, before), (next_ms, after) in pairwise(closes)
@@ -84,40 +84,44 @@ def volatility(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
     ]
     return Volatility(
         bucket_ms,
-        range=_over_all(ranges),
-        widest=max(ranges, key=lambda each: each.width, default=None),
+        range=_combine_ranges(ranges),
+        widest=max(ranges, key=lambda price_range: price_range.width, default=None),
         returns=len(returns),
-        realised=realised(returns),
+        realised=estimate_realised(returns),
         ranges=len(ranges),
-        parkinson=parkinson([math.log(each.high / each.low) for each in ranges]),
+        parkinson=estimate_parkinson([math.log(price_range.high / price_range.low) for price_range in ranges]),
     )
 
 
-def realised(returns: Sequence[float]) -> float | None:
+def estimate_realised(returns: Sequence[float]) -> float | None:
     """The root of the mean square of log returns.
 
     Realised volatility is the root of the sum of squared returns, their mean not taken off: over spans as short as
     these it is noise (Andersen, Bollerslev, Diebold and Labys 2003, "Modeling and Forecasting Realized Volatility",
     Econometrica 71(2)). Divided by the root of their number it is that of one return.
     """
-    return None if len(returns) < ENOUGH else math.sqrt(_mean_square(returns))
+    return None if len(returns) < ENOUGH else math.sqrt(_compute_mean_square(returns))
 
 
-def parkinson(ranges: Sequence[float]) -> float | None:
+def estimate_parkinson(ranges: Sequence[float]) -> float | None:
     """The estimate from log ranges, ln(max / min) of each bucket: the root of their mean square over 4 ln 2.
 
     It takes the price for a random walk without drift (Parkinson 1980, "The Extreme Value Method for Estimating the
     Variance of the Rate of Return", Journal of Business 53(1)). Seen at moments only, as by polls, a range is
     narrower than it was, and the estimate too low.
     """
-    return None if len(ranges) < ENOUGH else math.sqrt(_mean_square(ranges) / (4 * math.log(2)))
+    return None if len(ranges) < ENOUGH else math.sqrt(_compute_mean_square(ranges) / (4 * math.log(2)))
 
 
-def _over_all(ranges: Sequence[Range]) -> Range | None:
+def _combine_ranges(ranges: Sequence[Range]) -> Range | None:
     if not ranges:
         return None
-    return Range(ranges[0].start_ms, min(each.low for each in ranges), max(each.high for each in ranges))
+    return Range(
+        ranges[0].start_ms,
+        min(price_range.low for price_range in ranges),
+        max(price_range.high for price_range in ranges),
+    )
 
 
-def _mean_square(values: Sequence[float]) -> float:
-    return math.fsum(each * each for each in values) / len(values)
+def _compute_mean_square(values: Sequence[float]) -> float:
+    return math.fsum(value * value for value in values) / len(values)

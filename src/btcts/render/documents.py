@@ -14,7 +14,7 @@ from typing import Any
 
 from btcts.domain.layout import MARKET
 from btcts.domain.model import MINUTE_MS, Slot
-from btcts.domain.moves import SPANS, Move, day_range, move
+from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
 from btcts.domain.volatility import Range, Volatility, volatility
 from btcts.render.times import iso
 from btcts.services.show import Shown, View
@@ -69,15 +69,15 @@ def _encode_head(view: View) -> dict[str, Any]:
 def _encode_moves(view: View) -> dict[str, Any]:
     slots = {shown.resolution.name: shown.slots for shown in view.shown}
     newest = view.newest.price if view.newest else None
-    low, high = day_range(slots, view.now_ms) or (None, None)
+    low, high = find_day_range(slots, view.now_ms) or (None, None)
     return {
-        "change": {span: _encode_move(move(span, slots, newest, view.now_ms)) for span in SPANS},
+        "change": {span: _encode_move(compute_move(span, slots, newest, view.now_ms)) for span in SPANS},
         "low_24h": low,
         "high_24h": high,
     }
 
 
-def _encode_move(moved: Move | None) -> dict[str, float] | None:
+def _encode_move(moved: PriceMove | None) -> dict[str, float] | None:
     return None if moved is None else {"from": moved.then, "usd": moved.usd, "ratio": moved.ratio}
 
 

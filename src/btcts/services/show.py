@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from btcts.domain.clock import Clock, next_beat
+from btcts.domain.clock import Clock, find_next_beat
 from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
@@ -186,7 +186,7 @@ def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s
         else:
             yield seen
         now_ms = clock.now_ms()
-        clock.sleep((next_beat(now_ms, interval_ms, 0) - now_ms) / 1000)
+        clock.sleep((find_next_beat(now_ms, interval_ms, 0) - now_ms) / 1000)
 
 
 def _unchanged(seen: View, store: "Store", clock: Clock) -> View | None:

@@ -6,7 +6,7 @@ from typing import Self
 
 from redis import Redis
 
-from btcts.domain.candles import off_the_mark
+from btcts.domain.candles import move_off_the_mark
 from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
 from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
@@ -286,7 +286,7 @@ def _as_stored(live: Iterable[Tick]) -> list[Tick]:
     Raises:
         StoreError: one of them has no price.
     """
-    ticks = [off_the_mark(tick) for tick in live]
+    ticks = [move_off_the_mark(tick) for tick in live]
     for tick in ticks:
         if not is_price(tick.price):
             raise StoreError(f"{tick.price!r} at {tick.time_ms} is no price; nothing was written")

@@ -173,7 +173,8 @@ def _field_queries(
     to_now = at_ms is None and link.rules_look_back
     latest = ("LATEST",) if to_now else ()
     queries: dict[str, Command] = {
-        f"{each.name} {item.field}": ("TS.RANGE", item.key, "-", "+", *latest) for item in link.layout.of(each)
+        f"{each.name} {item.field}": ("TS.RANGE", item.key, "-", "+", *latest)
+        for item in link.layout.list_compactions(each)
     }
     for field in fields:
         if not to_now or field not in each.fields:

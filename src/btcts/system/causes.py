@@ -25,8 +25,8 @@ NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNO
 
 def describe(exc: BaseException) -> str:
     """Return why it failed, in lower case: what the system said, else the first text among its causes."""
-    causes = list(_chain(exc))
-    system = filter(None, map(_system_words, causes))
+    causes = list(_walk_causes(exc))
+    system = filter(None, map(_describe_system_failure, causes))
     texts = (cite(str(cause), LONGEST).lower().rstrip(".") for cause in causes)
     return next(system, None) or next(filter(None, texts), UNKNOWN)
 
@@ -36,7 +36,7 @@ def classify(exc: BaseException) -> str | None:
     import socket  # both are costly, and needed for failures alone
     import ssl
 
-    for cause in _chain(exc):
+    for cause in _walk_causes(exc):
         if isinstance(cause, socket.gaierror | UnicodeError):
             return "names"
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -52,14 +52,14 @@ def find_certificate_fault(exc: BaseException) -> str | None:
     """Return what is wrong with the certificate that was refused, with the next step; None where none was."""
     import ssl
 
-    for cause in _chain(exc):
+    for cause in _walk_causes(exc):
         if isinstance(cause, ssl.SSLCertVerificationError):
             step = _CERTIFICATE_STEPS.get(cause.verify_code, "put the certificate of its authority into SSL_CERT_FILE")
             return f"is not trusted ({cite(cause.verify_message).rstrip('.').lower()}); {step}"
     return None
 
 
-def _chain(exc: BaseException) -> Iterator[BaseException]:
+def _walk_causes(exc: BaseException) -> Iterator[BaseException]:
     """The exception and what caused it, the cause of all last."""
     cause: BaseException | None = exc
     seen: set[int] = set()
@@ -69,7 +69,7 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _system_words(exc: BaseException) -> str | None:
+def _describe_system_failure(exc: BaseException) -> str | None:
     import ssl
 
     if isinstance(exc, ssl.SSLCertVerificationError):

@@ -18,10 +18,10 @@ def make(folder: Path) -> None:
         OSError: it cannot be made, or others can change it.
     """
     require_private(folder)
-    for each in reversed((folder, *folder.parents)):
-        if not each.exists():
-            each.mkdir(mode=0o700, exist_ok=True)
-            sync(each.parent)
+    for place in reversed((folder, *folder.parents)):
+        if not place.exists():
+            place.mkdir(mode=0o700, exist_ok=True)
+            sync(place.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -48,7 +48,7 @@ def read(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, is larger or is no file at all, or others can change its folder.
     """
-    with _opened(path) as file:
+    with _open_file(path) as file:
         if os.fstat(file.fileno()).st_size > limit:
             raise OSError(errno.EFBIG, f"{path.name} is larger than {limit} bytes")
         return file.read(limit)
@@ -60,13 +60,13 @@ def read_end(path: Path, limit: int) -> bytes:
     Raises:
         OSError: as `read`.
     """
-    with _opened(path) as file:
+    with _open_file(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
         return file.read(limit)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open_file(path: Path) -> Iterator[BinaryIO]:
     require_private(path.parent)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -121,7 +121,7 @@ def lock(path: Path) -> int | None:
     import fcntl  # absent on Windows
 
     require_private(path.parent)
-    descriptor = _above_streams(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    descriptor = _move_above_streams(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -130,7 +130,7 @@ def lock(path: Path) -> int | None:
     return descriptor
 
 
-def _above_streams(descriptor: int) -> int:
+def _move_above_streams(descriptor: int) -> int:
     """The same file above 0 to 2, which a closed stream leaves free, and which a child's streams overwrite."""
     import fcntl  # absent on Windows
 

@@ -62,7 +62,7 @@ def redact(text: str) -> str:
     """
     for secret in sorted(_secrets, key=len, reverse=True):
         if secret not in _patterns:
-            _patterns[secret] = _compile(secret)
+            _patterns[secret] = _build_pattern(secret)
         text = _patterns[secret].sub(HIDDEN, text)
     return mask_logins(text)
 
@@ -78,13 +78,13 @@ def cite(text: str, limit: int | None = None) -> str:
     return line if limit is None or len(line) <= limit else line[:limit] + "..."
 
 
-def _compile(secret: str) -> re.Pattern[str]:
+def _build_pattern(secret: str) -> re.Pattern[str]:
     octets = secret.encode(errors="surrogatepass")
-    texts = (secret, octets.hex(), *_base64_cores(octets))
-    return re.compile("|".join("".join(map(_spellings, text)) for text in texts), re.IGNORECASE)
+    texts = (secret, octets.hex(), *_find_base64_cores(octets))
+    return re.compile("|".join("".join(map(_build_spellings, text)) for text in texts), re.IGNORECASE)
 
 
-def _spellings(character: str) -> str:
+def _build_spellings(character: str) -> str:
     """The pattern of a character: as it is, behind backslashes, or as an escape of Python, JSON, HTML or a URL."""
     code = ord(character)
     units = character.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
@@ -100,7 +100,7 @@ def _spellings(character: str) -> str:
     return f"(?:{'|'.join(ways)})"
 
 
-def _base64_cores(secret: bytes) -> Iterator[str]:
+def _find_base64_cores(secret: bytes) -> Iterator[str]:
     """The characters of base64 that the secret alone decides, for each of its three places within a group."""
     for before in range(3):
         known = (before + len(secret)) * 8 // 6

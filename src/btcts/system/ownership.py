@@ -31,7 +31,7 @@ class Exposed:
     @property
     def remedy(self) -> str:
         """The command that makes it ours alone."""
-        if self.uid not in _trusted():
+        if self.uid not in _find_trusted():
             return f"chown {os.geteuid()} {self.path}"
         return f"chmod go-w {self.path}"
 
@@ -43,7 +43,7 @@ def find_exposed(path: Path) -> Exposed | None:
     """
     if not hasattr(os, "geteuid"):  # Windows
         return None
-    way = (_judge(step, passed_through=True) for step in _steps(path.absolute(), DEEPEST_LINKS))
+    way = (_judge(step, passed_through=True) for step in _walk_path(path.absolute(), DEEPEST_LINKS))
     return next(filter(None, way), None) or _judge(_resolve(path), passed_through=False)
 
 
@@ -76,13 +76,13 @@ def require_private(folder: Path) -> None:
         raise PermissionError(EPERM, f"{exposed}; {exposed.remedy}")
 
 
-def _steps(path: Path, links: int) -> Iterator[Path]:
+def _walk_path(path: Path, links: int) -> Iterator[Path]:
     """Yield every folder and link on the way, those that links lead through included, as far as the system goes."""
     for step in (*reversed(path.parents), path):
         yield step
         target = _read_link(step)
         if links and target:
-            yield from _steps(target, links - 1)
+            yield from _walk_path(target, links - 1)
 
 
 def _read_link(path: Path) -> Path | None:
@@ -105,7 +105,7 @@ def _judge(path: Path, *, passed_through: bool) -> Exposed | None:
         found = path.lstat()
     except OSError:  # it is not there, or cannot be used either
         return None
-    safe = found.st_uid in _trusted() and not (
+    safe = found.st_uid in _find_trusted() and not (
         _is_open(path, found) and not (passed_through and found.st_mode & stat.S_ISVTX)
     )
     return None if safe else Exposed(path, found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
@@ -119,7 +119,7 @@ def _is_open(path: Path, found: os.stat_result) -> bool:
     return bool(found.st_mode & stat.S_IWOTH or by_group)
 
 
-def _trusted() -> set[int]:
+def _find_trusted() -> set[int]:
     return {0, os.geteuid(), Path("/").stat().st_uid}
 
 
@@ -134,7 +134,9 @@ def _is_private(gid: int) -> bool:
         name, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
     except KeyError:
         return False
-    strangers = (account for account in pwd.getpwall() if account.pw_gid == gid and account.pw_uid not in _trusted())
+    strangers = (
+        account for account in pwd.getpwall() if account.pw_gid == gid and account.pw_uid not in _find_trusted()
+    )
     return group.gr_name == name and set(group.gr_mem) <= {name} and not any(strangers)
 
 

@@ -111,7 +111,7 @@ def _collector(
     settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """A collector on the store and the providers that the settings name, and its clock."""
-    from btcts.connect import connect, find_spool_folders, memory_file
+    from btcts.connect import connect, find_spool_folders, locate_memory_file
     from btcts.domain.clock import ServerClock
     from btcts.providers import Endpoint, open_providers
     from btcts.providers.polling import Poller
@@ -139,7 +139,7 @@ def _collector(
             quorum=settings.collect.quorum,
             salt=round(_chance(2**32)),
             spool=open_spool(find_spool_folders(settings)),
-            memory=Memory(memory_file(settings), now_ms=clock.now_ms()),
+            memory=Memory(locate_memory_file(settings), now_ms=clock.now_ms()),
             deadline=deadline or Deadline(),
         )
         yield collector, clock

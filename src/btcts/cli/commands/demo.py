@@ -121,7 +121,7 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     """A store on a redis-server of its own that ends, with its files, when this does."""
     import tempfile
 
-    from btcts.connect import embedded_store
+    from btcts.connect import open_embedded_store
     from btcts.embedded import Embedded
 
     server = common.embedded(runs=True)
@@ -130,7 +130,7 @@ def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)
         try:
             throw_away.ensure(lambda line: None)  # that it starts and where its data are is of no interest
-            with embedded_store(throw_away, clock=clock) as store:
+            with open_embedded_store(throw_away, clock=clock) as store:
                 yield store
         finally:
             throw_away.discard()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from btcts.domain.model import Slot
-from btcts.domain.moves import day_range, move
+from btcts.domain.moves import compute_move, find_day_range
 from btcts.domain.volatility import volatility
 from btcts.render.columns import Cell, Column
 from btcts.render.figures import percent, price, share
@@ -71,7 +71,7 @@ def build_summary_columns(
 def _build_day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
     """Return `low` and `high` of the day, `place` between them and `range%`."""
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
-    low, high = day_range(_group_slots(view), view.now_ms) or (0.0, 0.0)
+    low, high = find_day_range(_group_slots(view), view.now_ms) or (0.0, 0.0)
     if low > 0:
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
         if view.newest is not None:
@@ -91,7 +91,7 @@ def _format_share(flags: Sequence[bool]) -> str:
 
 
 def _build_move_column(heading: str, span: str, view: View) -> Column:
-    found = move(span, _group_slots(view), view.newest.price if view.newest else None, view.now_ms)
+    found = compute_move(span, _group_slots(view), view.newest.price if view.newest else None, view.now_ms)
     text = percent(found.ratio) if found else "-"
     return Column(heading, (Cell(text, style_change(text) if found else ""),))
 

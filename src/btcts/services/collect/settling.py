@@ -185,7 +185,7 @@ class Settling:
     ) -> None:
         settled = frozenset() if survey.guest else frozenset(looks) - survey.unsettled
         question = Question(frozenset(minutes), settled, reread_ms, frozenset(back))
-        spans = healing.spans_to_ask(sorted(question.minutes | settled))
+        spans = healing.group_into_spans(sorted(question.minutes | settled))
         able = [provider for provider in ready if provider.reach_ms]
         self._rounds.append(self._poller.candles(able, question, spans))
 

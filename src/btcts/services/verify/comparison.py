@@ -207,7 +207,7 @@ def _wrong_buckets(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
     for resolution in RESOLUTIONS.values():
         first_ms = _first_compared(audit, resolution)
         buckets = aggregate((tick for tick in ticks if tick.time_ms >= first_ms), resolution)
-        for each in audit.layout.of(resolution):
+        for each in audit.layout.list_compactions(resolution):
             if each.key in audit.compactions:
                 expected = {start: getattr(bucket, each.field) for start, bucket in buckets.items()}
                 yield from _wrong_values(audit, each, expected, first_ms)

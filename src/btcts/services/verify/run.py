@@ -175,7 +175,7 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     store.refuse_mixture(inspection.newest, state, simulated=any(each.name == "simulated" for each in able))
     ready, waiting = pacing.split(able, state.providers, inspection.now_ms)
     minutes = healing.closed_minutes(inspection.now_ms)
-    asked = upstream.poller.candles(ready, Question(frozenset(minutes)), healing.spans_to_ask(minutes))
+    asked = upstream.poller.candles(ready, Question(frozenset(minutes)), healing.group_into_spans(minutes))
     readings, errors = upstream.poller.latest(ready, within_s=PRICES_S)
     skew = _skew_ms(readings, upstream, poisoned=inspection.poisoned)
     if skew is None:

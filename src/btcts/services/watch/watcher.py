@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from btcts.domain.clock import Clock, next_beat
+from btcts.domain.clock import Clock, find_next_beat
 from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
@@ -162,7 +162,7 @@ def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> 
     yield from watch.outbox.recall()
     while not stopped():
         yield from _try_look(watch, stopped)
-        beat_ms = next_beat(clock.now_ms(), interval_ms, 0)
+        beat_ms = find_next_beat(clock.now_ms(), interval_ms, 0)
         while not stopped() and clock.now_ms() < beat_ms:
             clock.sleep((beat_ms - clock.now_ms()) / 1000)
     yield from watch.outbox.record(lag_ms=0)
