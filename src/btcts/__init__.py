@@ -1,7 +1,7 @@
 """The recent Bitcoin price in Redis TimeSeries at four resolutions.
 
-`open_store()` gives the store to read from: `latest()`, `slots(resolution)`, `ticks(span)`. What comes out of it is
-measured by `volatility_of()` and handed to pandas by `to_pandas()`. Every failure is a `BtctsError`.
+`open_store()` returns a store to read from: `latest()`, `slots(resolution)`, `ticks(span)`. `volatility_of()` measures
+the volatility of its slots, `to_pandas()` converts slots and ticks to pandas. Every failure is a `BtctsError`.
 """
 
 from typing import TYPE_CHECKING
@@ -55,10 +55,10 @@ _HOMES = {
     "volatility_of": "domain.volatility.volatility",
 }
 
-if not TYPE_CHECKING:  # a type checker sees the imports above; by this it would believe that every name exists
+if not TYPE_CHECKING:  # for type checkers, which read the imports above, every name would exist
 
     def __getattr__(name: str) -> object:
-        """Import on first use: the store brings redis with it, which `btcts --version` does without."""
+        """Import on first use: the store imports redis, which `btcts --version` does not need."""
         from importlib import import_module
 
         if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""From the settings to a store: a Redis that is named, or the embedded one."""
+"""Connect to the store that the settings choose: a configured Redis, or the embedded one."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -28,10 +28,10 @@ CONNECT_TIMEOUT_S = 3.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 ANSWER_TIMEOUT_S = 10.0
-"""A rebuild, the longest command, takes about 0.1 s; a server that swaps or forks may need longer."""
+"""The longest command, a rebuild, takes about 0.1 s; a server that swaps or forks needs longer."""
 
 READER_TIMEOUT_S = 4.0
-"""The same for commands that only read: whoever looks wants to know of a Redis that hangs before 10 s are over."""
+"""The same for commands that only read: people who wait for output should hear of a hung Redis sooner."""
 
 
 def connect(
@@ -43,14 +43,14 @@ def connect(
     dialer: Dialer | None = None,
     deadline: Deadline | None = None,
 ) -> Store:
-    """The store that the settings name; nothing is sent to it before its first use.
+    """Return the store that the settings choose; nothing is sent to it before its first use.
 
-    When no Redis is named the embedded one is used: commands that write install it here and start it at the first
-    use, and `say` so; commands that read only find it. A server that was stopped, or does not answer, is met at the
-    first use as well: by then `collect` has somewhere else to keep a price. Nothing is waited for beyond the deadline.
+    When no Redis is configured, the embedded one is used. Commands that write install it here, start it at the first
+    use and report that through `say`; commands that read only connect to it. A server that does not answer raises
+    at the first use, not here, so that `collect` can spool its prices first. No wait outlasts the deadline.
 
     Raises:
-        EmbeddedError: the embedded Redis cannot be installed, or does not run and only a command that writes starts it.
+        EmbeddedError: the embedded Redis cannot be installed, or is not running and this command only reads.
     """
     if settings.redis.url is not None:
         address = _build_address(settings.redis, dialer or Dialer())
@@ -77,8 +77,8 @@ def connect(
 def open_embedded_store(
     embedded: Embedded, *, clock: Clock, say: Callable[[str], None] | None = None, deadline: Deadline | None = None
 ) -> Store:
-    """The store of an embedded redis-server, which with `say` is started again whenever it is found dead."""
-    limit = deadline or Deadline()  # which never comes
+    """Return the store of an embedded redis-server; with `say` the server is restarted whenever it has died."""
+    limit = deadline or Deadline()  # without a limit
     pool = ConnectionPool(
         connection_class=_EmbeddedConnection,
         path=str(embedded.socket),
@@ -90,23 +90,23 @@ def open_embedded_store(
 
 
 def open_store(url: str | None = None) -> Store:
-    """The store at `url` (redis://, rediss:// or unix://), or the one that environment and files name, to read from.
+    """Open the store at `url` (redis://, rediss:// or unix://), or the configured one, for reading.
 
-    `latest()`, `slots(resolution)` and `ticks(span)` answer from it. Use it in a `with` block, or `close()` it.
+    Read it with `latest()`, `slots(resolution)` and `ticks(span)`. Use it in a `with` block, or `close()` it.
 
     Raises:
         ConfigError: a setting is wrong.
-        EmbeddedError: no Redis is named and the embedded one does not run.
+        EmbeddedError: no Redis is configured and the embedded one is not running.
     """
     settings = load({"redis.url": url} if url else None, endpoints=default_endpoints())
     return connect(settings, clock=ServerClock(), writes=False, say=lambda line: None)
 
 
 def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
-    """The folders where prices wait for this store alone, the one of now first; simulated ones never meet real ones.
+    """Return the spool folders of this store, the current one first; simulated and real prices have separate folders.
 
-    What waits under another spelling of the same address is found too. So is what an earlier version left in the place
-    of the embedded Redis, where there is none.
+    Folders under another spelling of the same address are included. So is the folder that earlier versions used for
+    every store, unless the embedded Redis owns it.
     """
     data_dir, kind = settings.embedded.data_dir, _choose_kind_suffix(settings)
     names = {f"spool{kind}{_format_store_suffix(spelling)}": None for spelling in _list_spellings(settings.redis)}
@@ -116,7 +116,7 @@ def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
 
 
 def _list_spellings(named: RedisSettings) -> Iterator[RedisSettings]:
-    """The address as it is named, and other ways to write it."""
+    """Yield the configured address, then other spellings of it."""
     yield named
     if named.scheme == "unix":
         yield replace(named, path=realpath(named.path))
@@ -125,7 +125,7 @@ def _list_spellings(named: RedisSettings) -> Iterator[RedisSettings]:
 
 
 def locate_memory_file(settings: Settings) -> Path:
-    """Where a run leaves to the next one what Redis could not be told."""
+    """Return the file in which a run leaves state for the next one while Redis is unreachable."""
     return settings.embedded.data_dir / f"providers{_choose_kind_suffix(settings)}.json"
 
 
@@ -134,7 +134,7 @@ def _choose_kind_suffix(settings: Settings) -> str:
 
 
 def _format_store_suffix(named: RedisSettings) -> str:
-    """Tells a store that is named from others; the embedded one has its data directory to itself."""
+    """Return a suffix that is unique to a configured store; empty for the embedded one, which has its own directory."""
     if named.url is None:
         return ""
     return "-" + sha256(f"{named.where}, database {named.db}".encode(errors="surrogatepass")).hexdigest()[:16]
@@ -148,7 +148,7 @@ def _build_address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:
 
 
 class _Timely:
-    """What a connection inherits from first to wait for nothing beyond a deadline, where there is one."""
+    """First base class of a connection: with a deadline, no call waits beyond it."""
 
     def __init__(self, *, deadline: Deadline | None, **options: Any) -> None:
         super().__init__(**options)
@@ -169,21 +169,21 @@ class _UnixConnection(_Timely, UnixDomainSocketConnection):
 
 
 class _EmbeddedConnection(_UnixConnection):
-    """A connection to a server that may have been killed, and then lives again."""
+    """A connection to the embedded server, which is restarted if it was killed."""
 
     def __init__(self, *, revive: Callable[[], object], **options: Any) -> None:
         super().__init__(**options)
         self._revive = revive
 
     def connect(self) -> None:
-        """Connect, after the server was brought back to life where that is needed."""
+        """Connect, after restarting the server if necessary."""
         if not self.is_connected:
             self._revive()
         super().connect()  # type: ignore[no-untyped-call]
 
 
 class _DialedConnection(Connection):
-    """A connection that races the addresses of its host."""
+    """A connection that tries the addresses of its host in parallel."""
 
     def __init__(self, *, dialer: Dialer, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
@@ -203,7 +203,7 @@ class _PlainConnection(_Timely, _DialedConnection):
 
 
 class _TlsConnection(_Timely, SSLConnection, _DialedConnection):
-    """A connection with TLS, which `SSLConnection` puts upon that of the next class."""
+    """A connection with TLS: `SSLConnection` wraps the socket of the class after it."""
 
 
 _CLASSES = {"redis": _PlainConnection, "rediss": _TlsConnection, "unix": _UnixConnection}
@@ -211,10 +211,10 @@ _CLASSES = {"redis": _PlainConnection, "rediss": _TlsConnection, "unix": _UnixCo
 _OPTIONS: dict[str, Any] = {
     "protocol": 3,
     "decode_responses": True,
-    "encoding_errors": "replace",  # keys of others may have any bytes
+    "encoding_errors": "replace",  # foreign keys may contain any bytes
     "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "socket_timeout": ANSWER_TIMEOUT_S,
-    # For a server that was started anew; one that does not answer in time would only take twice as long.
+    # Retry after a server restart, but not after a timeout: that would only double the wait.
     "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     "client_name": "btcts",
 }

@@ -1,4 +1,4 @@
-"""Every failure that btcts reports, and the exit code each one ends a command with.
+"""The errors that btcts reports, with the exit code of a command that ends with each.
 
     BtctsError              1   the base; never raised itself
     ├── ConfigError         2   a setting, an option or an input file is wrong
@@ -55,16 +55,16 @@ class Contended(StoreError):
 
 
 class SpoolError(BtctsError):
-    """What waits on the disk, prices for Redis or alerts for delivery, cannot be kept, read or taken out."""
+    """Prices for Redis or alerts for delivery that wait on the disk cannot be stored, read or removed."""
 
     exit_code = 3
 
 
 class Problem(str):
-    """The words for a failure that other providers may share.
+    """The message of a failure, with a code when other providers may fail for the same cause.
 
-    `cause` is its code: names, route, refused, certificate, proxy or slow, empty for one that they cannot share; `why`
-    are the words without the address.
+    `cause` is its code: names, route, refused, certificate, proxy or slow, empty for a failure of this provider alone.
+    `why` is the message without the address.
     """
 
     __slots__ = ("cause", "why")
@@ -80,7 +80,7 @@ class Problem(str):
 
 
 NOT_SENT = {"names", "route", "refused", "certificate", "proxy"}
-"""The causes after which a request never left."""
+"""Causes that prove that the request was never sent."""
 
 
 class ProviderError(BtctsError):
@@ -113,9 +113,9 @@ class EmbeddedError(BtctsError):
 
 
 def describe_unforeseen(exc: Exception) -> str:
-    """Return why something failed that is no failure of ours to explain: a shortage of the machine, or a bug.
+    """Return the cause of an exception that no module translated: a resource shortage, or a bug.
 
-    A bug is named by its place, so that it can be found and reported.
+    For a bug the message gives the line of code, so that it can be reported.
     """
     if isinstance(exc, BtctsError):
         return str(exc)
@@ -129,7 +129,7 @@ def describe_unforeseen(exc: Exception) -> str:
 
 
 def _find_place(exc: Exception) -> str:
-    """The innermost line of ours that the failure went through."""
+    """Return the file and line of the innermost btcts frame in the traceback."""
     place, step = "an unknown line", exc.__traceback__
     while step is not None:
         _, ours, file = step.tb_frame.f_code.co_filename.rpartition("/btcts/")
@@ -139,15 +139,15 @@ def _find_place(exc: Exception) -> str:
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: a question where one of `words` is close, else nothing."""
+    """Return "; did you mean ...?" when one of `words` is close to the unknown word, else an empty string."""
     meant = find_nearest(word, words)
     return f"; did you mean {meant!r}?" if meant else ""
 
 
 def find_nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the one of `words` that is close to `word`, None where none is; small and capital letters are alike.
+    """Return the closest match among `words`, ignoring case, or None when none is close.
 
-    Of dotted names, those that end alike are the closest: the key is right and stands in the wrong table.
+    Dotted names with the same last part match first: the key is right but in the wrong table.
     """
     from difflib import get_close_matches
 

@@ -1,1 +1,1 @@
-"""What prices, candles and the kept series are, without a server, a file or a socket."""
+"""Prices, candles and the layout of the stored series, as pure values and functions: no server, file or socket."""

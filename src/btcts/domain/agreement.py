@@ -1,8 +1,8 @@
-"""The one price that several providers come to (pure).
+"""The one price that several providers agree on (pure).
 
-The plain median of all that passed makes fewer than half of the providers powerless; removing outliers before or
-after it would hand that power back. A value without a majority behind it is never a midpoint: the last price on which
-a majority agreed, the anchor, decides, or nothing does.
+The price is the plain median of all readings that passed: fewer than half of the providers cannot move it, which
+removing outliers first would undo. Without a majority there is no midpoint: the last price that a majority agreed on,
+the anchor, decides, or there is no price.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,30 +11,23 @@ from typing import NamedTuple
 
 from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Lean, Pending, Reading, Tick, is_price
+from btcts.domain.nearness import find_median, is_jump, is_near
 
 STALE_MS = 120_000
-"""A price is refused when it, or the trade it rests on, is older than this."""
+"""Maximum age of a price and of its last trade."""
 
 MEMORY_MS = 600_000
-"""How long an accepted or agreed price counts for what comes after it."""
-
-NEAR = 0.01
-"""Two prices are near each other when they differ by no more than this part of the smaller one. Four USD markets
-in the turmoil of March 2023 stayed within 1.14 % of their median, 99 of 100 readings within 0.75 %."""
-
-JUMP = 0.25
-"""A price without a majority is not believed at once beyond this. One-minute ranges of 11.5 % (2017-11-29) and of
-23 % (2017-03-10) were real."""
+"""Time for which an accepted or agreed price is compared with later ones."""
 
 LONE_POLLS = 3
-"""How many polls must say about the same before a lone provider of several is believed without a recent price."""
+"""Consecutive polls with about the same price that make a lone provider of several credible without a recent price."""
 
 PENDING_MS = 3_600_000
-"""How long a price waits for its confirmation: cron may run but every quarter of an hour."""
+"""Time for which a price may wait for confirmation: cron may run only every 15 minutes."""
 
 
 class RefusedReading(NamedTuple):
-    """A reading that was not taken, and why."""
+    """A reading that was refused, and the reason."""
 
     provider: str
     reason: str
@@ -49,7 +42,7 @@ class Deviation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What earlier polls left: the last accepted price, and what `Verdict.past` said.
+    """State from earlier polls: the last accepted price, and `Verdict.past` of the last poll.
 
     `anchor` is the last price that a majority agreed on, `pending` a price that waits for confirmation, `lean` the
     stretch in which no more than half of the providers could be heard.
@@ -63,7 +56,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The price the readings come to.
+    """The agreed price.
 
     `flag` is "single" where one reading passed, "disputed" where no majority was found and the anchor chose. `members`
     are the providers near the price; `deviating` are those that passed and are not.
@@ -78,9 +71,9 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of the readings: `agreed`, or else `problem` says why not.
+    """The result of a poll: `agreed`, or the `problem` that prevented agreement.
 
-    `past` is to be handed back with the next poll, its `last` replaced by what was accepted then.
+    Pass `past` to the next poll, with `last` replaced by the price that was accepted.
     """
 
     agreed: Agreed | None = None
@@ -91,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Poll:
-    """The readings that passed, by provider, and what is known beside them; `configured` are all price providers."""
+    """The readings that passed, by provider, and their context; `configured` counts all price providers."""
 
     readings: tuple[Reading, ...]
     now_ms: int
@@ -108,7 +101,7 @@ class _Poll:
         return [reading for reading in self.readings if is_near(reading.price, price)]
 
     def has_majority(self, count: int) -> bool:
-        """Tell whether so many are more than half of the configured providers."""
+        """Tell whether `count` is more than half of the configured providers."""
         return 2 * count > self.configured
 
 
@@ -120,10 +113,10 @@ def agree(
     configured: int = 1,
     quorum: int = 1,
 ) -> Verdict:
-    """Return the one price that the readings of a poll come to; their order does not matter.
+    """Return the one price that the readings of a poll agree on; their order does not matter.
 
-    `now_ms` is read after the answers came in. `configured` counts the price providers, without those that only wait
-    for their budget. The newest reading of a provider that passes is the one that counts.
+    `now_ms` is read after the answers came in. `configured` counts the price providers, except those that are only
+    waiting for their budget. Of each provider the newest reading that passes counts.
     """
     passed, refused = _sift(readings, now_ms)
     poll = _Poll(passed, now_ms, _forget_old(past, now_ms), max(configured, len(passed)))
@@ -138,26 +131,10 @@ def agree(
     return replace(verdict, refused=refused)
 
 
-def find_median(prices: Iterable[float]) -> float:
-    """The middle one of the prices, or the mean of the middle two."""
-    ascending = sorted(prices)
-    return (ascending[(len(ascending) - 1) // 2] + ascending[len(ascending) // 2]) / 2
-
-
-def is_near(price: float, reference: float) -> bool:
-    """Tell whether two prices differ by no more than `NEAR` of the smaller one."""
-    return abs(price - reference) <= NEAR * min(price, reference)
-
-
-def is_jump(price: float, reference: float) -> bool:
-    """Tell whether a price lies further from a reference than can be believed at once."""
-    return abs(price - reference) > JUMP * reference
-
-
 def _is_believed(poll: _Poll) -> bool:
-    """Tell whether the median stands: two near each other, or half of the values near it.
+    """Tell whether the median is accepted: two readings near each other, or half of all near the median.
 
-    One reading that contradicts it makes a majority of the configured providers necessary.
+    If any reading contradicts the median, a majority of the configured providers must support it.
     """
     count, near = len(poll.readings), len(poll.find_near(poll.middle))
     if count == 2:
@@ -180,7 +157,7 @@ def _judge_agreement(poll: _Poll) -> Verdict:
 
 
 def _extend_lean(poll: _Poll, members: Sequence[str]) -> Lean | None:
-    """The stretch in which no more than half were heard and the same two or more agreed, uncontradicted."""
+    """Return the stretch in which half or fewer answered and the same two or more agreed without contradiction."""
     if 2 * len(poll.readings) > poll.configured:
         return None
     before = poll.past.lean
@@ -191,11 +168,11 @@ def _extend_lean(poll: _Poll, members: Sequence[str]) -> Lean | None:
 
 
 def _judge_single(poll: _Poll) -> Verdict:
-    """A lone reading; one that jumps is believed when the next one says the same.
+    """Judge a lone reading; a jump is accepted once the next reading repeats it.
 
-    Where several are configured and no recent price supports it, it waits longer for a second provider. Any price
-    accepted in between drops what is pending, and a jump elsewhere replaces it: a feed that flaps between right and
-    wrong never confirms itself.
+    If several providers are configured and no recent price supports it, it waits longer for a second provider. Any
+    price accepted in between clears the pending one, and another jump replaces it, so a feed that flaps between right
+    and wrong never confirms itself.
     """
     (reading,) = poll.readings
     price, last = reading.price, poll.past.last
@@ -208,12 +185,12 @@ def _judge_single(poll: _Poll) -> Verdict:
 
 
 def _update_anchor(poll: _Poll, price: float) -> Tick | None:
-    """The anchor after a single price, which is that of a majority where one provider is configured."""
+    """Return the anchor after a single price: a majority only if one provider is configured."""
     return Tick(poll.now_ms, price) if poll.has_majority(1) else poll.past.anchor
 
 
 def _choose_by_anchor(poll: _Poll) -> Verdict:
-    """Readings without a majority; the price that a majority agreed on last decides where it can."""
+    """Judge readings without a majority: choose the one nearest to the last price that a majority agreed on."""
     anchor = poll.past.anchor
     if anchor is not None:
         before = anchor.price
@@ -228,7 +205,7 @@ def _choose_by_anchor(poll: _Poll) -> Verdict:
 
 
 def _is_confirmed(poll: _Poll, price: float) -> bool:
-    """Tell whether an observation of the last minutes said the same."""
+    """Tell whether an earlier observation within `MEMORY_MS` gave about the same price."""
     pending = poll.past.pending
     return (
         pending is not None
@@ -239,7 +216,7 @@ def _is_confirmed(poll: _Poll, price: float) -> bool:
 
 
 def _count_polls(poll: _Poll, price: float) -> int:
-    """How many polls have said about this price in a row; the same observation read again counts once."""
+    """Count the consecutive polls with about this price; the same observation read twice counts once."""
     pending = poll.past.pending
     if pending is None or is_jump(price, pending.price):
         return 1
@@ -247,7 +224,7 @@ def _count_polls(poll: _Poll, price: float) -> int:
 
 
 def _wait(poll: _Poll, price: float, what: str) -> Verdict:
-    """The verdict that keeps a price for the next poll."""
+    """Return the verdict that keeps a price pending until the next poll."""
     pending = Pending(_find_newest_ms(poll.readings), price, _count_polls(poll, price))
     return Verdict(problem=f"{what}: it waits for confirmation", past=replace(poll.past, pending=pending))
 
@@ -276,7 +253,7 @@ def _format_jump(price: float, last: Tick) -> str:
 
 
 def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...], tuple[RefusedReading, ...]]:
-    """The newest passing reading of each provider, by name, and the refusals."""
+    """Return the newest passing reading of each provider, sorted by name, and the refused readings."""
     passed, refused = [], []
     for reading in readings:
         if reason := _find_objection(reading, now_ms):
@@ -302,7 +279,7 @@ def _find_objection(reading: Reading, now_ms: int) -> str | None:
 
 
 def _forget_old(past: Past, now_ms: int) -> Past:
-    """What still counts of the past."""
+    """Return the past without expired parts."""
 
     def is_recent(time_ms: int, limit_ms: int = MEMORY_MS) -> bool:
         return abs(now_ms - time_ms) <= limit_ms

@@ -1,19 +1,19 @@
-"""The one candle of a minute that several providers come to, and how many of them stand behind it (pure).
+"""The one candle of a minute that several providers agree on, and how many of them support it (pure).
 
-The plain median of each field over the same members keeps low <= open, close <= high. It is judged without history,
-so that any two collectors that ask the same providers come to the same one. Believed is not yet backed: a minute is
-thin while providers that reach it were not heard and no majority of all that reach it is near its candle.
+The plain median of each field over the same members keeps low <= open, close <= high. No history is used, so any two
+collectors that ask the same providers get the same candle. An agreed minute can still be thin: some providers that
+reach it were not heard, and no majority of all that reach it is near its candle.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from btcts.domain.agreement import find_median, is_jump, is_near
 from btcts.domain.candles import CANDLE_OFFSETS_MS, minute_of
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Tick
+from btcts.domain.nearness import find_median, is_jump, is_near
 
 LEAST_COVERING = 3
-"""From so many providers that cover a minute on, a candle that fewer than half of them have needs its neighbours."""
+"""With this many providers covering a minute, a candle that fewer than half have must match its neighbours."""
 
 Book = Mapping[int, Candle]
 
@@ -30,9 +30,9 @@ class Backing:
 class AgreedCandles:
     """The agreed candles by minute, ascending, and the starts of the minutes that have none.
 
-    `disputed` minutes have candles that cannot be believed yet; `no_trades` were covered by a provider and
-    traded by none. `backing` says of each of these minutes who was heard; `rare` are those with candles that fewer
-    than half of the providers that cover them have.
+    `disputed` minutes have candles that are not credible yet; `no_trades` minutes were covered by a provider, but none
+    saw trades. `backing` gives the providers heard for each of these minutes; `rare` minutes have candles from fewer
+    than half of the providers that cover them.
     """
 
     candles: Mapping[int, Candle]
@@ -42,7 +42,7 @@ class AgreedCandles:
     rare: frozenset[int] = frozenset()
 
     def reject(self, minutes: Collection[int]) -> "AgreedCandles":
-        """The same with these minutes disputed."""
+        """Return a copy with these minutes disputed."""
         if not minutes:
             return self
         candles = {minute: candle for minute, candle in self.candles.items() if minute not in minutes}
@@ -51,31 +51,31 @@ class AgreedCandles:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The providers that all collectors of a store ask, with how far back (ms) their candles reach; 0 for none."""
+    """The providers that the collectors of a store ask, with the reach of their candles in ms; 0 for no candles."""
 
     providers: Mapping[str, int]
 
     def find_reaching(self, minute_ms: int, now_ms: int) -> frozenset[str]:
-        """The providers whose candles reach back to a minute."""
+        """Return the providers whose candles reach back to a minute."""
         reaching = (name for name, reach_ms in self.providers.items() if reach_ms and minute_ms >= now_ms - reach_ms)
         return frozenset(reaching)
 
     def has_majority(self, names: Collection[str], minute_ms: int, now_ms: int) -> bool:
-        """Tell whether these are more than half of the providers that reach a minute; nobody is a majority of none."""
+        """Tell whether these are more than half of the providers that reach a minute; true when none reaches it."""
         reaching = self.find_reaching(minute_ms, now_ms)
         return 2 * len(reaching.intersection(names)) > len(reaching) or not reaching
 
     def is_thin(self, backing: Backing, minute_ms: int, now_ms: int) -> bool:
-        """Tell whether a minute rests on too few, and a provider that was not heard could say more."""
+        """Tell whether a minute has too little support while a provider that reaches it was not heard."""
         unheard = self.find_reaching(minute_ms, now_ms) - backing.heard
         return bool(unheard) and not self.has_majority(backing.near, minute_ms, now_ms)
 
 
 def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
-    """Return the candles that the answers come to, minute by minute; the order of the providers does not matter.
+    """Return the candles that the answers agree on, minute by minute; the order of the providers does not matter.
 
-    Of two candles of one provider for the same minute the one of the later answer counts. `settled` are candles of
-    other minutes that were agreed on before, as neighbours of a minute that few have.
+    When a provider answers twice for a minute, the later candle counts. `settled` are candles agreed on before, used
+    as neighbours of rare minutes.
     """
     books: dict[str, dict[int, Candle]] = {}
     covering: dict[int, set[str]] = {}
@@ -90,7 +90,7 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book 
 
 
 def combine_candles(candles: Sequence[Candle]) -> Candle:
-    """The median of each field; over the same members it keeps low <= open, close <= high."""
+    """Return the median of each field; over the same members it keeps low <= open, close <= high."""
     return Candle(
         candles[0].start_ms,
         open=find_median(candle.open for candle in candles),
@@ -106,12 +106,12 @@ def is_near_candle(candle: Candle, reference: Candle) -> bool:
 
 
 def find_stray(candle: Candle, ticks: Iterable[Tick]) -> Tick | None:
-    """The first of the live ticks that lies further outside a candle than candles of two providers may be apart."""
+    """Return the first live tick that lies outside a candle and is not near its bounds, or None."""
     return next((tick for tick in ticks if not _is_in_or_near(candle.low, candle.high, tick.price)), None)
 
 
 def group_live_ticks(ticks: Iterable[Tick], settled: Collection[int]) -> dict[int, list[Tick]]:
-    """The live ticks by minute: all of an unsettled one, and of the `settled` ones those beside the candle."""
+    """Return the live ticks by minute; in `settled` minutes the ticks at the offsets of the candle are left out."""
     found: dict[int, list[Tick]] = {}
     for tick in ticks:
         minute = minute_of(tick.time_ms)
@@ -127,7 +127,7 @@ class _Agreement:
     quorum: int
 
     def judge(self, settled: Book) -> AgreedCandles:
-        """Judge every minute, those that few have by their neighbours."""
+        """Judge every minute; rare ones by their neighbours as well."""
         agreed: dict[int, Candle] = {}
         backing: dict[int, Backing] = {}
         rare: set[int] = set()
@@ -148,7 +148,7 @@ class _Agreement:
         return found.reject({minute for minute in rare if not _is_between(agreed[minute], common)})
 
     def _is_believed(self, minute: int, holders: Mapping[str, Candle], near: Collection[str]) -> bool:
-        """Tell whether the candle of those that have one stands among themselves and against the others."""
+        """Tell whether the holders of a candle agree and are not outweighed by the other providers."""
         if len(holders) > 2:
             supported = 2 * len(near) >= len(holders)
             return supported and (len(near) == len(holders) or 2 * len(near) > len(self.covering[minute]))
@@ -157,14 +157,14 @@ class _Agreement:
         return len(holders) == 2 or not self._is_far_from_neighbours(minute, *holders)
 
     def _is_far_from_neighbours(self, minute: int, provider: str) -> bool:
-        """Tell whether a lone candle is a jump from each of its provider's own candles beside it."""
+        """Tell whether a lone candle is a jump from each adjacent candle of its provider."""
         book = self.books[provider]
         closes = [book[beside].close for beside in (minute - MINUTE_MS, minute + MINUTE_MS) if beside in book]
         return bool(closes) and all(is_jump(book[minute].close, close) for close in closes)
 
 
 def _find_near(candle: Candle, holders: Mapping[str, Candle]) -> list[str]:
-    """The holders near their median: in all four fields, two of them near each other in the close."""
+    """Return the holders near their median in all four fields; of two holders only the closes are compared."""
     if len(holders) == 2:
         first, second = holders.values()
         return list(holders) if is_near(first.close, second.close) else []
@@ -188,7 +188,7 @@ def _is_in_or_near(low: float, high: float, price: float) -> bool:
 
 
 def _has_stray_wick(candle: Candle) -> bool:
-    """Tell whether the high or the low leaves the body by more than a believable jump."""
+    """Tell whether the high or the low is a jump from the body."""
     top, bottom = max(candle.open, candle.close), min(candle.open, candle.close)
     return is_jump(candle.high, top) or is_jump(candle.low, bottom)
 

@@ -1,7 +1,7 @@
-"""Candles as ticks: where a candle's four prices are stored and how a settled minute depends on it alone (pure).
+"""Candles as ticks: the four stamps at which a candle is stored, and the rules that keep a settled minute (pure).
 
-A minute is settled when it holds a tick at +59 999 ms. No live tick may ever take that stamp, and no tick of a
-settled minute may lie outside its candle, or two collectors that polled at other moments would disagree on it.
+A minute is settled when it holds a tick at +59 999 ms. No live tick may ever have that stamp, and no tick of a
+settled minute may lie outside its candle; otherwise collectors that poll at different moments would disagree.
 """
 
 import math
@@ -15,21 +15,21 @@ HIGH_OFFSET_MS = 40_000
 SETTLED_OFFSET_MS = MINUTE_MS - 1
 
 CANDLE_OFFSETS_MS = (0, LOW_OFFSET_MS, HIGH_OFFSET_MS, SETTLED_OFFSET_MS)
-"""Where in its minute each tick of a candle lies, ascending."""
+"""Offsets of the four ticks of a candle within its minute, ascending."""
 
 
 def minute_of(time_ms: int) -> int:
-    """The start of the minute that `time_ms` lies in."""
+    """Return the start of the minute that contains `time_ms`."""
     return time_ms - time_ms % MINUTE_MS
 
 
 def settled_stamp(minute_ms: int) -> int:
-    """The stamp whose tick marks the minute settled."""
+    """Return the stamp of the tick that marks the minute settled."""
     return minute_ms + SETTLED_OFFSET_MS
 
 
 def ticks_of(candle: Candle) -> tuple[Tick, Tick, Tick, Tick]:
-    """The candle as stored: open, low, high and close, ascending in time."""
+    """Return the candle as stored: open, low, high and close, ascending in time."""
     start = candle.start_ms
     return (
         Tick(start, candle.open),
@@ -40,7 +40,7 @@ def ticks_of(candle: Candle) -> tuple[Tick, Tick, Tick, Tick]:
 
 
 def candles_of(ticks: Iterable[Tick]) -> dict[int, Candle]:
-    """The candles of the settled minutes among the ticks, by minute; one that has lost a part of it is left out."""
+    """Return the candles of the settled minutes among the ticks, by minute; incomplete ones are left out."""
     prices = {time_ms: price for time_ms, price in ticks if time_ms % MINUTE_MS in CANDLE_OFFSETS_MS}
     found: dict[int, Candle] = {}
     for minute in (stamp - SETTLED_OFFSET_MS for stamp in prices if stamp % MINUTE_MS == SETTLED_OFFSET_MS):
@@ -56,14 +56,14 @@ def candles_of(ticks: Iterable[Tick]) -> dict[int, Candle]:
 
 
 def move_off_the_mark(tick: Tick) -> Tick:
-    """The live tick as stored: 1 ms earlier where it would take the stamp that marks a minute settled."""
+    """Return the live tick as stored: 1 ms earlier if its stamp would mark the minute settled."""
     if tick.time_ms % MINUTE_MS == SETTLED_OFFSET_MS:
         return Tick(tick.time_ms - 1, tick.price)
     return tick
 
 
 def combine(stored: Mapping[int, float], live: Iterable[Tick], candles: Iterable[Candle]) -> dict[int, float]:
-    """The price at each stamp, ascending: what is stored with live ticks (off the mark) and candles added.
+    """Return the price at each stamp, ascending: the stored ticks with live ticks (off the mark) and candles added.
 
     A later live tick replaces a stored one of the same stamp; a candle replaces the candle of its minute. Every live
     tick of a settled minute is moved to the nearer bound of its candle, and none of them replaces a tick of the

@@ -1,41 +1,41 @@
-"""The one clock that guards, slots and the schedule share: the Redis server's time."""
+"""The clock that guards, slots and the schedule share: the time of the Redis server."""
 
 import threading
 import time
 from typing import Protocol
 
 _SUSPEND_AWARE: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-"""What goes on while the machine sleeps is called so on Linux, and so on macOS."""
+"""The clock that keeps running during suspend (Linux, macOS)."""
 
 
 class Clock(Protocol):
-    """Where `now` comes from; tests inject one that stands still."""
+    """The source of `now`; tests inject a clock that stands still."""
 
     follows_server: bool
-    """Whether `now` is the Redis server's TIME; a clock that does not is authoritative itself."""
+    """True if `now` is the Redis server's TIME; otherwise the clock itself is authoritative."""
 
     @property
     def source(self) -> str:
-        """Whose time it is, in the words of a message."""
+        """The machine whose time this is, as worded in messages."""
         ...
 
     def now_ms(self) -> int:
-        """The present in ms since the epoch."""
+        """Return the current time in ms since the epoch."""
         ...
 
     def observe(self, server_ms: int) -> int:
-        """Take note of the server's TIME, read just now, and return what `now` is by this clock."""
+        """Record the server's TIME, read just now, and return `now` by this clock."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait, or return earlier when the process was asked to stop."""
+        """Wait; return early when the process is asked to stop."""
         ...
 
 
 class ServerClock:
-    """The Redis server's time, carried forward by a steady clock between two replies.
+    """The Redis server's time, advanced by a steady clock between replies.
 
-    Before the first reply it says this machine's time. A step of this machine's clock does not move it.
+    Before the first reply it is this machine's time. Later changes of this machine's clock do not affect it.
     """
 
     follows_server = True
@@ -47,15 +47,15 @@ class ServerClock:
 
     @property
     def source(self) -> str:
-        """The machine whose time it is: this one until the server has told its own."""
+        """The machine whose time this is: this one until the first reply of the server."""
         return "the Redis server" if self._observed else "this machine"
 
     def now_ms(self) -> int:
-        """The server's time in ms since the epoch."""
+        """Return the server's time in ms since the epoch."""
         return int(_read_steady_ms() + self._offset_ms)
 
     def observe(self, server_ms: int) -> int:
-        """Follow the server's TIME, read just now."""
+        """Set the clock to the server's TIME, read just now."""
         self._offset_ms = server_ms - _read_steady_ms()
         self._observed = True
         return server_ms
@@ -66,7 +66,7 @@ class ServerClock:
 
 
 class StoppedClock:
-    """A moment of the past that is taken for the present, by which old prices are stored and looked at."""
+    """A fixed moment in the past that serves as `now` for storing and reading old prices."""
 
     follows_server = False
     source = "this machine"
@@ -75,11 +75,11 @@ class StoppedClock:
         self._now_ms = now_ms
 
     def now_ms(self) -> int:
-        """That moment."""
+        """Return the fixed moment."""
         return self._now_ms
 
     def observe(self, server_ms: int) -> int:
-        """That moment, whatever the server says."""
+        """Return the fixed moment, whatever the server says."""
         return self._now_ms
 
     def sleep(self, seconds: float) -> None:
@@ -88,10 +88,10 @@ class StoppedClock:
 
 
 def _read_steady_ms() -> float:
-    """A clock that nobody sets and that goes on while the machine sleeps, which `time.monotonic` does not."""
+    """Read a clock that cannot be set and that runs during suspend, unlike `time.monotonic`."""
     return (time.monotonic() if _SUSPEND_AWARE is None else time.clock_gettime(_SUSPEND_AWARE)) * 1000
 
 
 def find_next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
-    """The first moment after `now_ms` that lies `phase_ms` behind a whole multiple of the interval since the epoch."""
+    """Return the first moment after `now_ms` that is `phase_ms` past a multiple of the interval since the epoch."""
     return (now_ms - phase_ms) // interval_ms * interval_ms + interval_ms + phase_ms

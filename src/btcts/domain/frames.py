@@ -1,4 +1,4 @@
-"""Slots and ticks as frames of pandas, which is imported on use only: nothing else needs it."""
+"""Slots and ticks as pandas data frames; pandas is imported on use, as nothing else needs it."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ TICK_COLUMNS = {"price": "float64"}
 
 
 def to_pandas(values: Iterable[Slot] | Iterable[Tick]) -> "pandas.DataFrame":
-    """A row for each slot or tick, in their order, by their time in UTC.
+    """Return a data frame with a row for each slot or tick, in the given order, indexed by UTC time.
 
     Slots are indexed by `start` and have `close`, `min` and `max` in USD, NaN where they are missing, then `closed`,
     `settled`, `minutes` and `reason`, None where there is none; ticks are indexed by `time` and have their `price` in
-    USD. Nothing at all makes a frame of no ticks: a store always has slots.
+    USD. An empty input makes an empty frame of ticks: a store always returns slots.
 
     Raises:
         ImportError: pandas is not installed.

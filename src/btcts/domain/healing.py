@@ -1,4 +1,4 @@
-"""Which minutes to ask candles for, when to ask again, and why a minute stays unsettled (pure)."""
+"""Choose the minutes to request candles for and the time of the next try; give the reason of each gap (pure)."""
 
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,29 +10,29 @@ from btcts.domain.layout import window
 from btcts.domain.model import CLOSED_FOR_MS, CORRECTED, DISAGREE, HOUR_MS, LOOKS, MINUTE_MS, THIN, Candles, Gap, Span
 
 BRIDGE_MS = 300 * MINUTE_MS
-"""Minutes closer than the smallest page of a provider (Coinbase: 300 candles) are asked for in one go."""
+"""Minutes closer than the smallest page of a provider (Coinbase: 300 candles) share one request."""
 
 FIRST_RETRY_MS = MINUTE_MS
 LAST_RETRY_MS = 15 * MINUTE_MS
 
 REREAD_FOR_MS = 6 * MINUTE_MS
-"""An exchange may correct a candle shortly after its minute: for so long each goes along with every request."""
+"""An exchange may correct a candle shortly after its minute, so minutes this recent join every request."""
 
 REREAD_WITHIN_MS = 4 * HOUR_MS
-"""How far back minutes are read again that nobody looked at in time, because collectors or providers were away."""
+"""Maximum age of minutes that are read again because collectors or providers were away."""
 
 QUARTER_MS = 15 * MINUTE_MS
-"""A thin minute is asked for again with any request while it is so young, and then once in each such quarter."""
+"""A thin minute younger than this joins any request; an older one is requested once per quarter of an hour."""
 
 RETURN_MS = 6 * HOUR_MS
-"""When a provider comes back, the settled minutes that it missed are looked at so far back."""
+"""Maximum age of the settled minutes that are revised when a provider comes back."""
 
 LOOK_AFTER_MS = (5 * MINUTE_MS, 30 * MINUTE_MS)
-"""How long after a correction a minute is looked at again."""
+"""Delays between a correction and the further looks at its minute."""
 
 
 class Able(NamedTuple):
-    """A provider that can be asked for candles: how far back they reach, and whether it answered for the price last."""
+    """A provider that can be asked for candles: their reach, and whether its last price request succeeded."""
 
     reach_ms: int
     answers: bool
@@ -42,17 +42,17 @@ Ables = Mapping[str, Able]
 
 
 def closed_minutes(now_ms: int) -> range:
-    """The minutes of the window whose candles are final at `now_ms`."""
+    """Return the minutes of the window whose candles are final at `now_ms`."""
     return Span(window(now_ms).start_ms, max(window(now_ms).start_ms, now_ms - CLOSED_FOR_MS)).minutes()
 
 
 def find_due(minutes: Iterable[int], gaps: Mapping[int, Gap], now_ms: int, *, salt: int, able: Ables) -> list[int]:
-    """Those of the unsettled minutes that are worth a request now, ascending.
+    """Return the unsettled minutes that are due for a request, ascending.
 
-    A minute for which all of the `able` that reach it were heard waits twice as long after each try, from one minute
-    up to 15, less up to half of that by chance; `salt` differs between collectors, so that they do not ask in step.
-    One for which some were not heard waits a minute at most, goes along with any other, and is due at once where
-    nobody was heard and prices do come.
+    If all `able` providers that reach a minute were heard, its wait doubles after each try, from 1 to 15 minutes, less
+    a random part of up to half; `salt` differs between collectors, so that they do not ask in step. If some were not
+    heard, it waits at most a minute and joins any other request; it is due at once if nobody was heard and prices
+    arrive.
     """
     minutes = list(minutes)
     answering = any(provider.answers for provider in able.values())
@@ -64,7 +64,7 @@ def find_due(minutes: Iterable[int], gaps: Mapping[int, Gap], now_ms: int, *, sa
         doublings = 0 if _find_unheard(minute, gap, able, now_ms) else min(gap.tries - 1, 10)
         wait_ms = min(FIRST_RETRY_MS << doublings, LAST_RETRY_MS)
         chance = random.Random(hash((salt, minute, gap.tries))).uniform(0.5, 1)
-        return not 0 <= now_ms - gap.tried_ms < wait_ms * chance  # tried in the future: the clock was set back
+        return not 0 <= now_ms - gap.tried_ms < wait_ms * chance  # a try in the future: the clock was set back
 
     found = {minute for minute in minutes if is_due(minute)}
     if found:
@@ -73,15 +73,15 @@ def find_due(minutes: Iterable[int], gaps: Mapping[int, Gap], now_ms: int, *, sa
 
 
 def find_revived(minutes: Iterable[int], gaps: Mapping[int, Gap], back: Collection[str]) -> list[int]:
-    """Those of the minutes for which a provider that is `back` was not heard: a success ends every wait; ascending."""
+    """Return the gaps for which a provider that is `back` was not heard, ascending: its return ends their waits."""
     return sorted(minute for minute in minutes if minute in gaps and not set(back) <= set(gaps[minute].heard))
 
 
 def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int]:
-    """The settled minutes of the ledger that are worth another look now, ascending.
+    """Return the settled minutes of the ledger that are due for another look, ascending.
 
-    A thin one while a provider that answers prices was not heard: with any request in its first quarter of an hour,
-    then once in each quarter, so that all go into one request. A corrected one after `LOOK_AFTER_MS`.
+    A thin minute is due while a provider that answers for prices was not heard: with any request in its first quarter
+    of an hour, then once per quarter, so that all share one request. A corrected one is due after `LOOK_AFTER_MS`.
     """
 
     def is_due(minute: int, gap: Gap) -> bool:
@@ -96,10 +96,10 @@ def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int
 
 
 def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int | None], able: Ables) -> list[int]:
-    """The settled minutes that providers which are back may change, ascending.
+    """Return the settled minutes that returning providers may change, ascending.
 
-    `back` says since when each was away: all that were read again since, and thin minutes within its reach for which
-    any of the `able` was not heard, for those that made a thin candle have to be heard once more beside others.
+    `back` maps each to the start of its absence. Due are all minutes read again since then, and the thin minutes within
+    its reach for which any `able` provider was not heard: a thin candle's own providers must be heard with the others.
     """
     found: set[int] = set()
     for name, since_ms in back.items():
@@ -117,24 +117,24 @@ def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int 
 
 
 def find_rereads(since_ms: int | None, now_ms: int) -> list[int]:
-    """The minutes that are read again with a request, ascending: from `since_ms` on, the latest of them in any case."""
+    """Return the minutes that a request reads again, ascending: those from `since_ms` on, and always the latest."""
     until_ms = now_ms - MINUTE_MS
     first_ms = min(now_ms - REREAD_FOR_MS, until_ms if since_ms is None else since_ms)
     return list(Span(max(first_ms, now_ms - REREAD_WITHIN_MS), until_ms).minutes())
 
 
 def find_reread_end(now_ms: int) -> int:
-    """The end of the newest minute that no request after one at `now_ms` reads again by itself."""
+    """Return the end of the newest minute that requests after `now_ms` do not read again on their own."""
     return (now_ms - REREAD_FOR_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
 
 
 def is_look_due(gap: Gap, now_ms: int) -> bool:
-    """Tell whether a minute whose candle was corrected is to be looked at now."""
+    """Tell whether a minute with a corrected candle is due for another look."""
     return gap.tries <= len(LOOK_AFTER_MS) and not 0 <= now_ms - gap.tried_ms < LOOK_AFTER_MS[gap.tries - 1]
 
 
 def group_into_spans(minutes: Sequence[int]) -> list[Span]:
-    """Spans that hold all the minutes (ascending), with as few requests as the smallest page allows."""
+    """Return spans that cover all the minutes (ascending), as few as the smallest page allows."""
     spans: list[Span] = []
     for minute in minutes:
         if spans and minute - spans[-1].end_ms < BRIDGE_MS:
@@ -147,9 +147,9 @@ def group_into_spans(minutes: Sequence[int]) -> list[Span]:
 def find_unserved(
     minutes: Iterable[int], answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int, offered: bool
 ) -> dict[int, Gap]:
-    """The minutes that were asked for and stay unsettled, each with its reason; `tries` is 1.
+    """Return the requested minutes that stay unsettled, each with its reason; `tries` is 1.
 
-    `offered` says whether any provider has candles at all; no answer then means that each failed or had to wait.
+    `offered` is true if any provider has candles at all; then no answer means that each failed or had to wait.
     """
     everybody = tuple(sorted({answer.provider for answer in answers}))
 
@@ -168,9 +168,9 @@ def find_unserved(
 
 
 def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int, Gap]:
-    """The gaps found now, with the tries of those that were known counted on.
+    """Return the gaps found now; known ones continue their count of tries.
 
-    Who contradicted a candle once still does so when its candles do not reach back that far any more.
+    A provider that contradicted a candle still counts when its candles no longer reach back that far.
     """
 
     def count(gap: Gap, before: Gap | None) -> Gap:
@@ -184,9 +184,9 @@ def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int,
 
 
 def find_contested(agreed: AgreedCandles, gaps: Mapping[int, Gap], reach: Reach, now_ms: int) -> set[int]:
-    """The minutes that are contradicted now as before, though some who did so then are not heard any more.
+    """Return disputed minutes that are still contradicted, while some providers heard then are not heard now.
 
-    With those, no majority agrees. Where nobody contradicts the candle now, it stands.
+    No majority agrees when those are counted. A candle that nobody contradicts now stands.
     """
 
     def is_contested(minute: int, gap: Gap) -> bool:
@@ -200,5 +200,5 @@ def find_contested(agreed: AgreedCandles, gaps: Mapping[int, Gap], reach: Reach,
 
 
 def _find_unheard(minute: int, gap: Gap, able: Ables, now_ms: int) -> list[str]:
-    """The providers that can be asked, reach back to a minute and were not heard for it."""
+    """Return the providers that can be asked, reach a minute and were not heard for it."""
     return [name for name, provider in able.items() if name not in gap.heard and minute >= now_ms - provider.reach_ms]

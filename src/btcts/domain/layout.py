@@ -1,8 +1,8 @@
-"""What is kept in Redis: the table of series and rules, the window, and slots by the clock (pure).
+"""The layout in Redis: the table of series and rules, the window, and slots by the clock (pure).
 
-Retention counts from the newest stored sample and its bound is inclusive, so (entries - 1) x bucket keeps exactly
-`entries` closed buckets. A late tick recomputes its buckets from the ticks that are still retained, so the tick
-series must outlast the window by the longest bucket.
+Retention counts back from the newest sample, inclusively, so (entries - 1) x bucket keeps exactly `entries` closed
+buckets. A late tick recomputes its buckets from the retained ticks, so the tick series must outlast the window by the
+longest bucket.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from itertools import pairwise
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
 
 FUTURE_SLACK_MS = 10_000
-"""How far ahead of `now` a tick may be stamped; a sample further ahead hides all the others."""
+"""Maximum distance of a tick ahead of `now`; a sample in the far future would hide all others."""
 
 DUPLICATE_POLICY = "last"
 
 IGNORE = (0, 0)
-"""The insertion filter, off: how near the newest sample, in ms and in value, another one is dropped without a word."""
+"""The insertion filter, off. It would silently drop samples this near the newest one, in ms and in value."""
 
 TICK_RETENTION_MS = 26 * HOUR_MS
 TICK_CHUNK_SIZE = 4096
@@ -42,16 +42,16 @@ class Resolution:
         return (self.entries - 1) * self.bucket_ms
 
     def start_of(self, time_ms: int) -> int:
-        """The start of the bucket that `time_ms` lies in."""
+        """Return the start of the bucket that contains `time_ms`."""
         return time_ms - time_ms % self.bucket_ms
 
     def closed(self, now_ms: int) -> Span:
-        """The span of the closed buckets that the clock says are kept."""
+        """Return the span of the closed buckets that are kept at `now_ms`."""
         open_ms = self.start_of(now_ms)
         return Span(open_ms - self.entries * self.bucket_ms, open_ms)
 
     def slots(self, now_ms: int) -> range:
-        """The starts of the kept closed buckets and of the open one, ascending."""
+        """Return the starts of the kept closed buckets and of the open one, ascending."""
         return range(self.closed(now_ms).start_ms, now_ms + 1, self.bucket_ms)
 
 
@@ -68,7 +68,7 @@ AGGREGATORS = {"close": "last", "min": "min", "max": "max"}
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """How one series is created."""
+    """The options with which one series is created."""
 
     key: str
     retention_ms: int
@@ -92,14 +92,14 @@ class Compaction:
 
     @property
     def definition(self) -> Definition:
-        """How the series is created. A crash in module versions before 1.12.6 needs the encoding."""
+        """The options of the series; uncompressed, as module versions before 1.12.6 crash otherwise."""
         labels = _make_labels(self.resolution.name, self.field)
         return Definition(self.key, self.resolution.retention_ms, "uncompressed", COMPACTION_CHUNK_SIZE, labels)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of our keys under one prefix, and how each series is made."""
+    """The names of our keys under one prefix, and the definition of each series."""
 
     prefix: str = "btc:price"
 
@@ -130,16 +130,16 @@ class Layout:
 
     @cached_property
     def gaps(self) -> str:
-        """The hash of the minutes that nobody could serve."""
+        """The hash of unsettled minutes and of minutes to look at again."""
         return f"{self.prefix}:gaps"
 
     @cached_property
     def state(self) -> str:
-        """The hash of what collectors tell each other."""
+        """The hash of state shared between collectors."""
         return f"{self.prefix}:state"
 
     def list_compactions(self, resolution: Resolution) -> Iterator[Compaction]:
-        """The compactions of one resolution."""
+        """Return the compactions of one resolution."""
         return (compaction for compaction in self.compactions if compaction.resolution is resolution)
 
     def _make_key(self, resolution: Resolution, field: str) -> str:
@@ -147,12 +147,12 @@ class Layout:
 
 
 def can_be_true(tick: Tick, now_ms: int) -> bool:
-    """Whether it has a price and is not stamped further ahead than clocks are apart."""
+    """Tell whether a tick has a valid price and is at most `FUTURE_SLACK_MS` ahead of `now_ms`."""
     return is_price(tick.price) and tick.time_ms <= now_ms + FUTURE_SLACK_MS
 
 
 def window(now_ms: int) -> Span:
-    """From the start of the oldest of the 24 kept closed hours to `now`: at most 25 h."""
+    """Return the span from the start of the oldest kept closed hour to `now_ms`: at most 25 h."""
     return Span(HOUR.closed(now_ms).start_ms, now_ms)
 
 

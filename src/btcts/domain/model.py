@@ -1,4 +1,4 @@
-"""The values that pass between the modules; checked when they are made, frozen afterwards.
+"""The values that modules exchange: validated when created, then frozen.
 
 Times are whole milliseconds since the Unix epoch (UTC) in names ending `_ms`; prices are US dollars for one
 bitcoin.
@@ -12,16 +12,15 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 CLOSED_FOR_MS = 5_000
-"""How long a minute must be over before its candle counts as final: an exchange needs a moment to book its last
-trades."""
+"""Delay after the end of a minute before its candle counts as final: exchanges book the last trades late."""
 
 PRICE_CEILING = 1e8
-"""No price above this is believed. At 100 million USD all bitcoins together would be worth more than all
-wealth on earth (about 5e14 USD); CoinMarketCap published 850 billion on 2021-12-14."""
+"""Maximum credible price. At 100 million USD all bitcoins together would be worth more than all wealth on earth
+(about 5e14 USD); CoinMarketCap published 850 billion on 2021-12-14."""
 
 
 def is_price(value: float) -> bool:
-    """Whether `value` can be a price: finite, above 0 and not above `PRICE_CEILING`."""
+    """Tell whether `value` can be a price: finite, above 0 and not above `PRICE_CEILING`."""
     return math.isfinite(value) and 0 < value <= PRICE_CEILING
 
 
@@ -40,7 +39,7 @@ class Span:
         return self.start_ms <= time_ms < self.end_ms
 
     def minutes(self) -> range:
-        """The starts of the minutes that lie wholly inside, ascending."""
+        """Return the starts of the minutes that lie wholly inside, ascending."""
         first = -(-self.start_ms // MINUTE_MS) * MINUTE_MS
         return range(first, self.end_ms - MINUTE_MS + 1, MINUTE_MS)
 
@@ -53,7 +52,7 @@ class Tick(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A price that waits for confirmation: observed last at `time_ms`, and said by so many polls in a row."""
+    """A price that waits for confirmation: last observed at `time_ms`, in `polls` consecutive polls."""
 
     time_ms: int
     price: float
@@ -61,9 +60,9 @@ class Pending(NamedTuple):
 
 
 class Lean(NamedTuple):
-    """A stretch, seen from `since_ms` to `seen_ms`, in which no more than half of the price providers could be heard.
+    """A stretch, from `since_ms` to `seen_ms`, in which half or fewer of the price providers answered.
 
-    `members` are those that agreed all that time.
+    `members` agreed during all of it.
     """
 
     since_ms: int
@@ -73,7 +72,7 @@ class Lean(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """What the price did in the minute that starts at `start_ms`; low <= open, close <= high."""
+    """The prices of the minute that starts at `start_ms`; low <= open, close <= high."""
 
     start_ms: int
     open: float
@@ -94,9 +93,8 @@ class Candle:
 class Candles:
     """A provider's answer for a span.
 
-    `covered` is the part of the span that the provider really answered for (None: nothing): a closed minute
-    inside it without a candle had no trades there, one outside it is unknown. Ascending, no duplicates, closed
-    minutes only.
+    `covered` is the part of the span that the answer covers (None: nothing): a closed minute inside it without a
+    candle had no trades there, one outside it is unknown. Ascending, no duplicates, closed minutes only.
     """
 
     provider: str
@@ -108,10 +106,10 @@ class Candles:
 class Reading:
     """One provider's answer to "what is the price now".
 
-    `observed_ms` is when the price was true (for an exchange the time of the answer, for an aggregator the time
-    it states); `traded_ms` is the provider's own time of the last trade, by which a frozen feed is found out,
-    None where it states none; `date_ms` is the HTTP Date header. `not_before_ms` is set where the provider wants
-    no further call before that time (a credit budget), `credits_left` where it counts credits.
+    `observed_ms` is the time of the price (for an exchange that of the answer, for an aggregator the time it states);
+    `traded_ms` is the provider's time of the last trade, None if it states none, and reveals a frozen feed; `date_ms`
+    is the HTTP Date header. `not_before_ms` is set if the provider must not be called before that time (a credit
+    budget), `credits_left` if it counts credits.
     """
 
     provider: str
@@ -127,8 +125,8 @@ class Reading:
 class Slot:
     """A bucket of a resolution as shown, present or missing.
 
-    `minutes` counts the minutes in it that have a price, `settled` says that all of those have the agreed candle
-    of the exchanges; `reason` says why minutes of it are missing or unsettled, where that is known.
+    `minutes` counts its minutes with a price; `settled` is true if all of those have the agreed candle of the
+    exchanges; `reason` tells why minutes are missing or unsettled, if known.
     """
 
     start_ms: int
@@ -142,17 +140,17 @@ class Slot:
 
     @property
     def missing(self) -> bool:
-        """Whether the bucket holds no price at all."""
+        """True if the bucket holds no price at all."""
         return self.close is None
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """What collectors tell each other about a provider, so that none asks it before its time.
+    """State of a provider that collectors share, so that none asks it too early.
 
-    `not_before_ms` and `why` hold until then (a budget, Retry-After, a ban, a refused key); `key` identifies the
-    API key that was refused without revealing it; `error` is the last failure, empty after a success. `said_ms` is
-    when this was found out: what a clock said that was ahead does not hold.
+    `not_before_ms` and `why` apply until that time (a budget, Retry-After, a ban, a refused key); `key` identifies the
+    API key that was refused without revealing it; `error` is the last failure, empty after a success. `said_ms` is the
+    time of this state: a state from a clock that was ahead is ignored.
     """
 
     not_before_ms: int = 0
@@ -165,38 +163,38 @@ class ProviderState:
 
     @property
     def answers(self) -> bool:
-        """Whether it answered for a price when it was asked last; a clock may have been set back since."""
+        """True if the last price request succeeded, even if a clock was set back since."""
         return self.answered_ms is not None and self.answered_ms == self.said_ms
 
 
 Waiting = tuple[tuple[str, int, str], ...]
-"""Of each provider that is not asked: its name, until when (ms), and why."""
+"""The name, end of waiting (ms) and reason of each provider that is not asked."""
 
 DISAGREE = "disagree"
 
 REASONS = ("no_trades", "not_reached", DISAGREE, "providers_down", "polls_only")
-"""Why a minute is not settled: it had no trades, no provider that answers reaches back to it, too few agree on it, no
-provider answers, or none that is configured has candles."""
+"""Reasons of unsettled minutes: no trades, no answering provider reaches it, too few agree, no provider answers, or no
+configured provider has candles."""
 
 THIN = "thin"
 CORRECTED = "corrected"
 
 LOOKS = (THIN, CORRECTED)
-"""Why a settled minute is looked at again: its candle has no majority of the providers behind it, or it was changed by
-more than exchanges usually change theirs."""
+"""Reasons to look at a settled minute again: no majority of the providers supports its candle, or the candle changed by
+more than exchanges usually correct theirs."""
 
 
 MOST_CHANGES = 3
-"""How often the candle of a minute may change for good."""
+"""Maximum number of large changes to the candle of a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """An entry of the ledger: a minute that is not settled for one of `REASONS`, or that is settled and in `LOOKS`.
 
-    `tries` requests were in vain, the last at `tried_ms`; a minute that was corrected was so at that time, and `tries`
-    is the number of the next look. `heard` are the providers that answered for it then, ascending; others may still
-    serve it. `changes` counts how often its candle was changed for good.
+    `tries` counts failed requests, the last at `tried_ms`; for a corrected minute, `tried_ms` is the time of the
+    correction and `tries` the number of the next look. `heard` are the providers that answered for it then, ascending;
+    others may still serve it. `changes` counts the large changes to its candle.
     """
 
     reason: str

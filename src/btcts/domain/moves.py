@@ -1,4 +1,4 @@
-"""How far the price moved of late (pure): the newest price beside the slots that reach so far back."""
+"""Recent moves of the price (pure): the newest price compared with the slot of some time ago."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SPANS = {
     "1h": (MINUTE, HOUR_MS),
     "24h": (HOUR, DAY_MS),
 }
-"""How long ago a move begins, and the resolution that is asked for the price of then."""
+"""The resolution that holds the price at the start of a move, and the length of the move."""
 
 Slots = Mapping[str, Sequence[Slot]]
 """Slots by the name of their resolution, ascending."""
@@ -22,26 +22,26 @@ Slots = Mapping[str, Sequence[Slot]]
 
 @dataclass(frozen=True, slots=True)
 class PriceMove:
-    """From the price of `then` to that of `now`, in USD."""
+    """A move from the price `then` to the price `now`, in USD."""
 
     then: float
     now: float
 
     @property
     def usd(self) -> float:
-        """How far, in USD."""
+        """The difference in USD."""
         return self.now - self.then
 
     @property
     def ratio(self) -> float:
-        """How far, as a fraction of the price of then: 0.01 is 1 %."""
+        """The difference as a fraction of the earlier price: 0.01 is 1 %."""
         return self.now / self.then - 1
 
 
 def compute_move(span: str, slots: Slots, newest: float | None, now_ms: int) -> PriceMove | None:
-    """The move over one of `SPANS`, from the close of the slot in which that long ago lies.
+    """Return the move over one of `SPANS`, from the close of the slot that contains its start; None if unknown.
 
-    So it begins a little later: for 24 h up to an hour, for the others up to a minute. None where it is not known.
+    The close is later than the start: for 24 h up to an hour, for the others up to a minute.
     """
     reaching = _find_reaching(span, slots, now_ms)
     then = reaching[0].close if reaching else None
@@ -49,7 +49,7 @@ def compute_move(span: str, slots: Slots, newest: float | None, now_ms: int) -> 
 
 
 def find_day_range(slots: Slots, now_ms: int) -> tuple[float, float] | None:
-    """The lowest and the highest price of the last 24 hours and of what is open; None where they are not known."""
+    """Return the lowest and highest price of the last 24 hours and the open hour, or None if unknown."""
     hours = _find_reaching("24h", slots, now_ms)
     lows = [slot.min for slot in hours if slot.min is not None]
     highs = [slot.max for slot in hours if slot.max is not None]
@@ -57,7 +57,7 @@ def find_day_range(slots: Slots, now_ms: int) -> tuple[float, float] | None:
 
 
 def _find_reaching(span: str, slots: Slots, now_ms: int) -> Sequence[Slot]:
-    """The slots from the one in which that long ago lies; none when it is not among them."""
+    """Return the slots from the one that contains the start of the span; none if that one is missing."""
     resolution, ago_ms = SPANS[span]
     start_ms = resolution.start_of(now_ms - ago_ms)
     since = [slot for slot in slots.get(resolution.name, ()) if slot.start_ms >= start_ms]

@@ -1,7 +1,7 @@
-"""A second look at settled minutes: which candles give way, which minutes are opened again, what is remembered (pure).
+"""Revise settled minutes: replace candles, reopen minutes and update their ledger entries (pure).
 
-Whoever answers first owns nothing: a minute that rests on few providers is thin, its ledger entry says on which. It is
-agreed on anew when those and more are heard. A minute with a majority behind it gives way to another majority alone.
+The first providers to answer get no preference: a minute supported by few is thin, and its ledger entry names them. It
+is agreed on again once those and more are heard. A minute supported by a majority changes only by another majority.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,16 @@ from btcts.domain.healing import LOOK_AFTER_MS, is_look_due
 from btcts.domain.model import CORRECTED, LOOKS, MOST_CHANGES, THIN, Candle, Gap
 
 CHANGE = 0.005
-"""A candle that moves by more than this part of its price was wrong; exchanges book late trades within it."""
+"""A candle that changes by more than this fraction was wrong; late trades at exchanges stay within it."""
 
 
 @dataclass(slots=True)
 class Revision:
-    """What a look at settled minutes leads to.
+    """The changes that follow from a look at settled minutes.
 
-    `candles` replace the stored ones. `entries` go into the ledger before them, the minutes in `reopened` lose their
-    candle and enter it afterwards, and those in `forgotten` leave it then. `inconclusive` are minutes with a majority
-    behind them for which no majority was heard now.
+    `candles` replace the stored ones. `entries` are written to the ledger before them; afterwards the minutes in
+    `reopened` lose their candle and enter the ledger, and those in `forgotten` leave it. `inconclusive` are minutes
+    supported by a majority for which no majority was heard now.
     """
 
     candles: dict[int, Candle] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Revision:
     inconclusive: set[int] = field(default_factory=set)
 
     def absorb(self, later: "Revision") -> None:
-        """Add what a later look led to, which counts where both saw the same minute."""
+        """Add the changes of a later look, which win for minutes in both."""
         self.candles |= later.candles
         self.entries |= later.entries
         self.reopened |= later.reopened
@@ -52,7 +52,7 @@ class Reviser:
     now_ms: int
 
     def revise(self, minutes: Iterable[int]) -> Revision:
-        """Look at the settled ones of the minutes."""
+        """Revise those of the minutes that are settled."""
         revision = Revision()
         for minute in sorted(minutes):
             if minute not in self.stored:
@@ -77,10 +77,10 @@ class Reviser:
         return self.reach.has_majority(frozenset(names), minute, self.now_ms)
 
     def _can_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
-        """Tell whether what was heard outweighs what is stored.
+        """Tell whether the answers outweigh the stored candle.
 
-        It does where it would leave the minute not thin, and over a thin one where all its providers were heard again,
-        or a majority says that it has no candle.
+        They do if the minute would not be thin. They also outweigh a thin minute if all its providers were heard again,
+        or if a majority was heard and there is no agreed candle.
         """
         if not backing.heard:
             return False
@@ -93,7 +93,7 @@ class Reviser:
         return minute not in self.agreed.candles and self._has_majority(backing.heard, minute)
 
     def _compare(self, revision: Revision, minute: int, entry: Gap | None, backing: Backing) -> None:
-        """Take the agreed candle where it differs, and note whether the minute stays thin or changed too much."""
+        """Take the agreed candle if it differs, and record whether the minute stays thin or changed too much."""
         stored, candle = self.stored[minute], self.agreed.candles[minute]
         changes = entry.changes if entry else 0
         moved = stored is not None and measure_move(stored, candle) > CHANGE
@@ -116,7 +116,7 @@ class Reviser:
             self._count_look(revision, minute, entry)
 
     def _count_look(self, revision: Revision, minute: int, entry: Gap | None) -> None:
-        """Note that nothing came of a look; after the last one a minute is forgotten, unless it never came to rest."""
+        """Count a look without result; after the last one forget the minute, unless it changed too often."""
         if entry is None:
             return
         if entry.reason == THIN:
@@ -129,7 +129,7 @@ class Reviser:
 
 
 def measure_move(before: Candle, after: Candle) -> float:
-    """The largest relative difference between the fields of two candles: 0.02 is 2 %."""
+    """Return the largest relative difference between the fields of two candles: 0.02 is 2 %."""
     pairs = (
         (before.open, after.open),
         (before.high, after.high),

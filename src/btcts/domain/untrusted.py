@@ -1,7 +1,7 @@
-"""Values that anybody may have written: each is read by its type and its bounds, or not at all (pure).
+"""Readers of untrusted values: each checks the type and the bounds, or refuses the value (pure).
 
-The side keys in Redis and our own files are input. A reader returns the value as its type or raises `Unreadable`;
-what is unreadable counts as absent.
+The side keys in Redis and our own files are untrusted input. A reader returns the typed value or raises `Unreadable`;
+callers treat an unreadable value as absent.
 """
 
 import json
@@ -16,7 +16,7 @@ from btcts.system.foreign import plain
 Reader = Callable[[Any], Any]
 
 GENESIS_MS = 1_231_006_505_000
-"""The first block of the chain (3 January 2009): nothing of ours is older."""
+"""The first block of the chain (3 January 2009), the earliest valid time."""
 
 END_MS = 4_102_444_800_000
 """1 January 2100, UTC."""
@@ -28,29 +28,29 @@ LONGEST_TEXT = 1000
 MOST_NAMES = 32
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.ASCII)
-"""What a provider may be called."""
+"""A valid provider name."""
 
 _SHOWN = 40
 
 
 class Unreadable(ValueError):
-    """A value that is not what it should be; the text says what it is instead."""
+    """A value of the wrong type or out of bounds; the message shows it."""
 
 
 def excerpt(value: object) -> str:
-    """The beginning of a value, in printable ASCII."""
+    """Return the beginning of a value in printable ASCII."""
     text = value if isinstance(value, str) else json.dumps(value)
     shown = text[:_SHOWN].encode("ascii", "backslashreplace").decode()
     return plain(shown) + "..." * (len(text) > _SHOWN)
 
 
 def clean(text: str) -> str:
-    """The text as `read_text` takes it: printable, and not too long."""
+    """Return the text in a form that `read_text` accepts: printable and short enough."""
     return plain(text[:LONGEST_TEXT])
 
 
 def parse_json(text: str | bytes, longest: int = LONGEST_JSON) -> Any:
-    """The value that the text spells, whatever it is."""
+    """Return the value of a JSON text, of any type."""
     if len(text) > longest:
         raise Unreadable(f"has {len(text)} characters")
     try:
@@ -60,87 +60,87 @@ def parse_json(text: str | bytes, longest: int = LONGEST_JSON) -> Any:
 
 
 def read_int(value: Any, least: int = 0, most: int = END_MS) -> int:
-    """A whole number."""
+    """Return a whole number within bounds."""
     if type(value) is not int or not least <= value <= most:
         raise Unreadable(f"{excerpt(value)} is not a whole number from {least} to {most}")
     return value
 
 
 def read_float(value: Any, least: float, most: float) -> float:
-    """A finite number."""
+    """Return a finite number within bounds."""
     if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
         raise Unreadable(f"{excerpt(value)} is not a number from {least:g} to {most:g}")
     return float(value)
 
 
 def read_price(value: Any) -> float:
-    """A price."""
+    """Return a valid price."""
     if type(value) not in (int, float) or not is_price(value):
         raise Unreadable(f"{excerpt(value)} is not a price")
     return float(value)
 
 
 def read_flag(value: Any) -> bool:
-    """True or false, and nothing that merely counts as one of them."""
+    """Return a boolean; other truthy or falsy values are refused."""
     if type(value) is not bool:
         raise Unreadable(f"{excerpt(value)} is neither true nor false")
     return value
 
 
 def read_text(value: Any) -> str:
-    """A printable text that is not too long."""
+    """Return a printable text of at most `LONGEST_TEXT` characters."""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT or not value.isprintable():
         raise Unreadable(f"{excerpt(value)} is not a short printable text")
     return value
 
 
 def read_name(value: Any) -> str:
-    """What could be a provider's name."""
+    """Return a valid provider name."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise Unreadable(f"{excerpt(value)} is not a name")
     return value
 
 
 def read_choice(value: Any, choices: Sequence[str]) -> str:
-    """One of the choices."""
+    """Return one of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise Unreadable(f"{excerpt(value)} is not one of {', '.join(choices)}")
     return value
 
 
 def read_list(value: Any, read: Reader, most: int = MOST_NAMES) -> tuple[Any, ...]:
-    """A list of so many items at most, each read by `read`."""
+    """Return a list of at most `most` items, each read by `read`."""
     if not isinstance(value, list) or len(value) > most:
         raise Unreadable(f"{excerpt(value)} is not a list of at most {most}")
     return tuple(map(read, value))
 
 
 def read_names(value: Any) -> tuple[str, ...]:
-    """Providers' names."""
+    """Return provider names."""
     return read_list(value, read_name)
 
 
 def read_map(value: Any, read: Reader, most: int = MOST_NAMES) -> dict[str, Any]:
-    """Values by the names of providers, each read by `read`."""
+    """Return values by provider name, each read by `read`."""
     if not isinstance(value, dict) or len(value) > most:
         raise Unreadable(f"{excerpt(value)} is not an object of at most {most} names")
     return {read_name(name): read(item) for name, item in value.items()}
 
 
 def read_tick(value: Any, until_ms: int = END_MS) -> Tick:
-    """A time up to `until_ms` with a price."""
+    """Return a tick with a time up to `until_ms`."""
     if not isinstance(value, list) or len(value) != 2:
         raise Unreadable(f"{excerpt(value)} is not a time with a price")
     return Tick(read_int(value[0], GENESIS_MS, until_ms), read_price(value[1]))
 
 
 def read_optional(value: Any, read: Reader) -> Any:
-    """None, or what `read` reads."""
+    """Return None, or the value as read by `read`."""
     return None if value is None else read(value)
 
 
 def read_fields(values: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """The known ones of the fields of an object; those that it lacks are left out."""
+    """Return the known fields of an object; missing ones are left out."""
     if not isinstance(values, dict):
         raise Unreadable(f"{excerpt(values)} is not an object")
     return {name: _read_field(name, read, values[name]) for name, read in readers.items() if name in values}

@@ -1,6 +1,6 @@
-"""How much the price moved over the slots of a resolution (pure).
+"""Volatility of the price over the slots of a resolution (pure).
 
-Nothing is estimated across a missing slot, and nothing from fewer than `ENOUGH` figures.
+No return spans a missing slot, and no estimate is made from fewer than `ENOUGH` figures.
 """
 
 import math
@@ -12,14 +12,14 @@ from typing import NamedTuple
 from btcts.domain.model import HOUR_MS, Slot
 
 YEAR_MS = 365 * 24 * HOUR_MS
-"""The year of `_per_year`: bitcoin is traded at all hours of all days."""
+"""The year of `_per_year`: bitcoin trades around the clock."""
 
 ENOUGH = 2
-"""The fewest returns or ranges that an estimate is made from."""
+"""Minimum number of returns or ranges for an estimate."""
 
 
 class Range(NamedTuple):
-    """The lowest and the highest price, in USD, of a slot or of several; `start_ms` is that of the first."""
+    """The lowest and highest price, in USD, of one or more slots; `start_ms` is the start of the first."""
 
     start_ms: int
     low: float
@@ -27,23 +27,23 @@ class Range(NamedTuple):
 
     @property
     def width(self) -> float:
-        """From the low to the high, in USD."""
+        """The distance from low to high, in USD."""
         return self.high - self.low
 
     @property
     def ratio(self) -> float:
-        """From the low to the high, as a fraction of the low."""
+        """The distance from low to high, as a fraction of the low."""
         return self.high / self.low - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Volatility:
-    """What the closed slots with a price come to; what they do not suffice for is None.
+    """Measures of the closed slots with a price; a measure with too few slots is None.
 
-    `range` is that of all of them, `widest` that of the slot with the largest one in USD, the oldest of equals.
-    `realised` and `parkinson` are standard deviations of the log return of one bucket, as fractions (0.01 is 1 %),
-    estimated from `returns` and from `ranges` figures; with `_per_year` they are those of a year of such buckets,
-    so times the square root of the number of buckets in 365 days.
+    `range` covers all slots; `widest` is the largest range of one slot in USD, the oldest of equals. `realised` and
+    `parkinson` are standard deviations of the log return of one bucket, as fractions (0.01 is 1 %), estimated from
+    `returns` and `ranges` figures. `_per_year` values are multiplied by the square root of the number of buckets in 365
+    days.
     """
 
     bucket_ms: int
@@ -69,10 +69,10 @@ class Volatility:
 
 
 def volatility(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
-    """The volatility of the closed ones of `slots`, which are ascending; each stands for `bucket_ms`.
+    """Return the volatility of the closed slots; `slots` are ascending and `bucket_ms` long.
 
-    A return is taken between the closes of two slots that follow each other, never over a missing one. A slot that
-    lacks some of its minutes counts as it stands; what is not above 0 is no price, whoever wrote it.
+    A return is taken between the closes of two adjacent slots, never across a missing one. A slot that lacks some of
+    its minutes counts like any other; a price of 0 or less is ignored.
     """
     closed = [slot for slot in slots if slot.closed]
     ranges = [Range(slot.start_ms, slot.min, slot.max) for slot in closed if slot.min and slot.max and slot.min > 0]
@@ -94,21 +94,21 @@ def volatility(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
 
 
 def estimate_realised(returns: Sequence[float]) -> float | None:
-    """The root of the mean square of log returns.
+    """Return the root mean square of log returns.
 
-    Realised volatility is the root of the sum of squared returns, their mean not taken off: over spans as short as
-    these it is noise (Andersen, Bollerslev, Diebold and Labys 2003, "Modeling and Forecasting Realized Volatility",
+    Realised volatility is the root of the sum of squared returns, without subtracting their mean, which is noise over
+    such short spans (Andersen, Bollerslev, Diebold and Labys 2003, "Modeling and Forecasting Realized Volatility",
     Econometrica 71(2)). Divided by the root of their number it is that of one return.
     """
     return None if len(returns) < ENOUGH else math.sqrt(_compute_mean_square(returns))
 
 
 def estimate_parkinson(ranges: Sequence[float]) -> float | None:
-    """The estimate from log ranges, ln(max / min) of each bucket: the root of their mean square over 4 ln 2.
+    """Return the Parkinson estimate from log ranges, ln(max / min): the root of their mean square over 4 ln 2.
 
-    It takes the price for a random walk without drift (Parkinson 1980, "The Extreme Value Method for Estimating the
-    Variance of the Rate of Return", Journal of Business 53(1)). Seen at moments only, as by polls, a range is
-    narrower than it was, and the estimate too low.
+    It assumes a random walk without drift (Parkinson 1980, "The Extreme Value Method for Estimating the
+    Variance of the Rate of Return", Journal of Business 53(1)). Polling misses extremes, which makes ranges
+    too narrow and the estimate too low.
     """
     return None if len(ranges) < ENOUGH else math.sqrt(_compute_mean_square(ranges) / (4 * math.log(2)))
 

@@ -1,1 +1,1 @@
-"""What the machine gives: threads, files, connections, and the words for what it refuses."""
+"""Threads, files and connections of the operating system, and readable descriptions of its errors."""

@@ -1,4 +1,4 @@
-"""Calls that run in threads of their own, which no end of the process waits for and no lack of memory hides."""
+"""Calls in threads of their own: process exit does not wait for them, and running out of memory is reported."""
 
 import _thread
 from collections.abc import Callable
@@ -14,21 +14,21 @@ StartThread = Callable[[Callable[[], None]], object]
 def start_thread(run: Callable[[], None]) -> None:
     """Start a thread.
 
-    `threading.Thread.start` waits for ever where the new thread has no memory to say that it runs.
+    `threading.Thread.start` hangs if the new thread runs out of memory before it signals that it runs.
 
     Raises:
-        RuntimeError: no thread is to be had.
+        RuntimeError: no thread can be started.
     """
     _thread.start_new_thread(run, ())
 
 
 def start_call(work: Callable[[], T], *, start: StartThread = start_thread, lost: Exception | None = None) -> Future[T]:
-    """Start the work in a thread, and return the future of what it comes to.
+    """Start the work in a thread and return the future of its result.
 
-    Where the thread ends without memory to say so, or even to begin, that is `lost`, else a MemoryError.
+    If the thread dies for lack of memory, the future fails with `lost` or, without it, a MemoryError.
 
     Raises:
-        RuntimeError, MemoryError: no thread is to be had.
+        RuntimeError, MemoryError: no thread can be started.
     """
     future = _Awaited[T](lost or MemoryError())
     call = _Call(work, future)
@@ -38,7 +38,7 @@ def start_call(work: Callable[[], T], *, start: StartThread = start_thread, lost
 
 
 class _Awaited(Future[T]):
-    """A future that is done, too, once its thread has ended without a word."""
+    """A future that is also done once its thread has ended without setting a result."""
 
     call: "ref[_Call[T]]"
 
@@ -47,14 +47,14 @@ class _Awaited(Future[T]):
         self._lost = lost
 
     def done(self) -> bool:
-        """Tell whether there is a result, or none will come."""
+        """Tell whether there is a result or none will come."""
         if not super().done() and self.call() is None:
             self.set_exception(self._lost)
         return super().done()
 
 
 class _Call(Generic[T]):
-    """Work, and the future of what it comes to; of it nobody but its thread knows."""
+    """Work and the future of its result; only its thread holds a reference, so that its end is noticed."""
 
     def __init__(self, work: Callable[[], T], future: Future[T]) -> None:
         self._work = work
@@ -63,5 +63,5 @@ class _Call(Generic[T]):
     def __call__(self) -> None:
         try:
             self._future.set_result(self._work())
-        except BaseException as exc:  # noqa: BLE001 - who asks for the result raises it
+        except BaseException as exc:  # noqa: BLE001 - raised again where the result is read
             self._future.set_exception(exc)

@@ -1,4 +1,4 @@
-"""The words for a failure of the system or of a library: what it says, never the name of a class."""
+"""Readable descriptions of system and library errors: their own message, never a class name."""
 
 import errno
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from btcts.system.foreign import cite
 UNKNOWN = "no reason was given"
 
 LONGEST = 200
-"""Characters of a text that a library made of what a server sent."""
+"""Maximum length of a library message, which may contain what a server sent."""
 
 _NAME = "name it as its certificate does"
 
@@ -18,13 +18,13 @@ _CERTIFICATE_STEPS = {
     62: _NAME,
     64: _NAME,
 }
-"""By the X509_V_ERR codes of OpenSSL: not yet valid, expired, another host name, another address."""
+"""The X509_V_ERR codes of OpenSSL: not yet valid, expired, other host name, other address."""
 
 NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 
 
 def describe(exc: BaseException) -> str:
-    """Return why it failed, in lower case: what the system said, else the first text among its causes."""
+    """Return the message of a failure in lower case: that of the system if any, else the first of its causes."""
     causes = list(_walk_causes(exc))
     system = filter(None, map(_describe_system_failure, causes))
     texts = (cite(str(cause), LONGEST).lower().rstrip(".") for cause in causes)
@@ -32,8 +32,8 @@ def describe(exc: BaseException) -> str:
 
 
 def classify(exc: BaseException) -> str | None:
-    """Return the code of a failure that many servers can share: names, certificate, route, refused; None for others."""
-    import socket  # both are costly, and needed for failures alone
+    """Return the code of a failure that servers can share (names, certificate, route, refused), or None."""
+    import socket  # both are slow to import, and only failures need them
     import ssl
 
     for cause in _walk_causes(exc):
@@ -49,7 +49,7 @@ def classify(exc: BaseException) -> str | None:
 
 
 def find_certificate_fault(exc: BaseException) -> str | None:
-    """Return what is wrong with the certificate that was refused, with the next step; None where none was."""
+    """Return the fault of a refused certificate with the next step, or None if no certificate was refused."""
     import ssl
 
     for cause in _walk_causes(exc):
@@ -60,7 +60,7 @@ def find_certificate_fault(exc: BaseException) -> str | None:
 
 
 def _walk_causes(exc: BaseException) -> Iterator[BaseException]:
-    """The exception and what caused it, the cause of all last."""
+    """Yield the exception and its causes, the root cause last."""
     cause: BaseException | None = exc
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:

@@ -1,4 +1,4 @@
-"""A moment by which all waiting for one server ends, however many answers are waited for."""
+"""A shared deadline for all waits on one server, however many calls are made."""
 
 import time
 from math import inf
@@ -7,25 +7,25 @@ from typing import Any
 
 
 class Deadline:
-    """A moment of the monotonic clock, never until it is set; it can be moved."""
+    """A moment of the monotonic clock; infinite until it is set, and movable."""
 
     def __init__(self) -> None:
         self._at = inf
 
     def set(self, at: float) -> None:
-        """Move it to this moment."""
+        """Set or move the deadline."""
         self._at = at
 
     @property
     def left_s(self) -> float:
-        """Seconds until then, 0 behind it."""
+        """Seconds until the deadline, 0 after it."""
         return max(0.0, self._at - time.monotonic())
 
     def limit(self, seconds: float | None) -> float | None:
-        """A time limit (None: as long as it takes) that ends by the deadline.
+        """Return the time limit (None: no limit) cut to the deadline.
 
         Raises:
-            TimeoutError: it is over.
+            TimeoutError: the deadline has passed.
         """
         left_s = self.left_s
         if not left_s:
@@ -36,9 +36,9 @@ class Deadline:
 
 
 class TimelySocket:
-    """A connected socket, TLS or not, of which no call waits beyond the deadline.
+    """A connected socket, TLS or not, whose calls never wait beyond the deadline.
 
-    Each call is limited anew: an answer that comes in drops would be waited for time and again.
+    Each call gets a new limit: an answer that arrives in small pieces would otherwise restart the time-out each time.
     """
 
     def __init__(self, connection: socket, deadline: Deadline) -> None:
@@ -50,22 +50,22 @@ class TimelySocket:
         return getattr(self._connection, name)
 
     def settimeout(self, seconds: float | None) -> None:
-        """How long a call may take where the deadline is later; with 0 none waits at all."""
+        """Set the time limit of each call before the deadline; 0 makes the socket non-blocking."""
         self._timeout_s = seconds
         self._connection.settimeout(seconds)
 
     def recv(self, *arguments: Any) -> bytes:
-        """As that of a socket."""
+        """Receive like `socket.recv`."""
         self._limit()
         return self._connection.recv(*arguments)
 
     def recv_into(self, *arguments: Any) -> int:
-        """As that of a socket."""
+        """Receive like `socket.recv_into`."""
         self._limit()
         return self._connection.recv_into(*arguments)
 
     def sendall(self, data: bytes) -> None:
-        """As that of a socket, for which the limit is that of all the data."""
+        """Send like `socket.sendall`, with one limit for all the data."""
         self._limit()
         self._connection.sendall(data)
 

@@ -1,8 +1,8 @@
-"""TCP connections to a host by name: its look-up and the race of its addresses, both within one time limit.
+"""TCP connections to a host by name: the look-up and the race of its addresses share one time limit.
 
-The addresses are raced as RFC 8305 (Happy Eyeballs) has it: address families take turns, the next attempt starts 250 ms
+The addresses are raced as in RFC 8305 (Happy Eyeballs): address families take turns, the next attempt starts 250 ms
 after the last one or as soon as one fails, the first connection wins and the others are closed. asyncio, anyio and
-aiohappyeyeballs do the same, at the price of an event loop for each connection and a pool of threads for look-ups.
+aiohappyeyeballs do the same, but need an event loop for each connection and a thread pool for look-ups.
 """
 
 import errno
@@ -30,18 +30,19 @@ PACE_S = 0.25
 """From one attempt to the next: the Connection Attempt Delay that RFC 8305 recommends."""
 
 MOST_ADDRESSES = 16
-"""How many of a host's addresses are tried; each takes a descriptor while it is."""
+"""Maximum number of addresses tried per host; each attempt holds a file descriptor."""
 
 NO_DELAY: Option = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 _NOT_REACHED = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-"""Failures that say less than that of an address that was reached."""
+"""Errors that are less informative than that of an address that was reached."""
 
 
 def resolve(host: str, port: int, flags: int = 0) -> list[Address]:
-    """Return the addresses of a host, best first; it may take as long as the system likes.
+    """Return the addresses of a host, best first; the system sets no time limit.
 
-    Raises: OSError
+    Raises:
+        OSError: the look-up failed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
@@ -51,7 +52,7 @@ def resolve(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class Dialer:
-    """Opens TCP connections. A look-up that hangs keeps one thread, however often its host is asked for."""
+    """Opens TCP connections. A look-up that hangs holds one thread, however often its host is dialed."""
 
     def __init__(self, resolve: Resolve = resolve) -> None:
         self._resolve = resolve
@@ -61,7 +62,9 @@ class Dialer:
     def dial(self, host: str, port: int, timeout_s: float, options: Sequence[Option] = ()) -> socket.socket:
         """Return a connection; set its time-out before use.
 
-        Raises: OSError; TimeoutError when neither a connection nor a failure of all addresses came in time.
+        Raises:
+            OSError: no address could be reached.
+            TimeoutError: time ran out before a connection or the failure of all addresses.
         """
         deadline = time.monotonic() + timeout_s
         addresses = interleave(self._look_up(host, port, deadline))[:MOST_ADDRESSES]
@@ -89,7 +92,7 @@ class Dialer:
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:
-    """Return the addresses without repetition, families in turn, each family in its order."""
+    """Return the addresses without duplicates, alternating families, each family in its order."""
     families: dict[int, list[Address]] = {}
     for address in dict.fromkeys(addresses):
         families.setdefault(address[0], []).append(address)
@@ -99,7 +102,9 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
 def race(addresses: Sequence[Address], deadline: float, options: Sequence[Option]) -> socket.socket:
     """Return the first connection to one of the addresses; every address gets its turn before the deadline.
 
-    Raises: OSError, the failure of an address that was reached where there is one.
+    Raises:
+        OSError: every address failed; the failure of one that was reached is preferred.
+        TimeoutError: the deadline passed.
     """
     failures: list[OSError] = []
     waiting = list(reversed(addresses))
@@ -138,7 +143,7 @@ def _start(
 
 
 def _await_attempt(attempts: selectors.BaseSelector, until: float, failures: list[OSError]) -> socket.socket | None:
-    """Return the first connection, or None at the first failure or when time is up."""
+    """Return the first connection, or None after a failure or when time is up."""
     if not attempts.get_map():
         return None
     for ready, _ in attempts.select(max(0.0, until - time.monotonic())):

@@ -1,4 +1,4 @@
-"""Files that survive the end of the process and of the machine, and locks that do not."""
+"""Files that survive a crash of the process or the machine, and locks that end with the process."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ from btcts.system.ownership import require_private
 
 
 def make(folder: Path) -> None:
-    """Make the folder and those above it, for nobody but us, and lasting.
+    """Create the folder and its parents durably, with access for us alone.
 
     Raises:
-        OSError: it cannot be made, or others can change it.
+        OSError: it cannot be created, or others can change it.
     """
     require_private(folder)
     for place in reversed((folder, *folder.parents)):
@@ -25,7 +25,7 @@ def make(folder: Path) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put the content in the place of the file at once, whatever happens; it is on the disk when this returns."""
+    """Replace the file atomically; the content is on the disk when this returns."""
     draft = path.with_name(f"{path.name}.new")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -43,10 +43,10 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def read(path: Path, limit: int) -> bytes:
-    """The content of a file that has at most `limit` bytes; a pipe or a device in its place is not waited for.
+    """Return the content of a file of at most `limit` bytes, without waiting for a pipe or a device.
 
     Raises:
-        OSError: it cannot be read, is larger or is no file at all, or others can change its folder.
+        OSError: it cannot be read, is larger, is not a regular file, or others can change its folder.
     """
     with _open_file(path) as file:
         if os.fstat(file.fileno()).st_size > limit:
@@ -55,10 +55,10 @@ def read(path: Path, limit: int) -> bytes:
 
 
 def read_end(path: Path, limit: int) -> bytes:
-    """The last `limit` bytes of a file, all of one that has no more.
+    """Return the last `limit` bytes of a file, or all of a shorter one.
 
     Raises:
-        OSError: as `read`.
+        OSError: as for `read`, except for the size.
     """
     with _open_file(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
@@ -83,9 +83,9 @@ def _require_file(descriptor: int, path: Path) -> None:
 
 
 def append(path: Path, lines: bytes) -> None:
-    """Add to a file and wait until the disk has it; a failure leaves the file as it was.
+    """Append lines to a file and sync it to the disk; a failure leaves the file unchanged.
 
-    After a crash in the middle of a line the next one begins on a line of its own.
+    If a crash left an incomplete line, the new ones start on a line of their own.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
     try:
@@ -104,7 +104,7 @@ def append(path: Path, lines: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Make what was created or renamed in the folder last."""
+    """Sync the folder to the disk, so that files created or renamed in it survive a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -113,10 +113,10 @@ def sync(folder: Path) -> None:
 
 
 def lock(path: Path) -> int | None:
-    """The descriptor that holds the lock, until it is closed or the process ends; None when another one holds it.
+    """Return a descriptor that holds the lock until it is closed or the process ends; None if it is taken.
 
     Raises:
-        OSError: it cannot be made, or others can change its folder.
+        OSError: it cannot be created, or others can change its folder.
     """
     import fcntl  # absent on Windows
 
@@ -131,7 +131,7 @@ def lock(path: Path) -> int | None:
 
 
 def _move_above_streams(descriptor: int) -> int:
-    """The same file above 0 to 2, which a closed stream leaves free, and which a child's streams overwrite."""
+    """Return a descriptor of the file above 2: lower ones may be free, but a child process replaces them."""
     import fcntl  # absent on Windows
 
     if descriptor > 2:
@@ -143,6 +143,6 @@ def _move_above_streams(descriptor: int) -> int:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Write all of it; a disk that fills up takes the first part and refuses the rest."""
+    """Write all of the content; a disk that fills up may accept only a part per call."""
     while content:
         content = content[os.write(descriptor, content) :]

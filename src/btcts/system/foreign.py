@@ -1,7 +1,7 @@
-"""Text from elsewhere (servers, files, arguments), made safe to print and to store: no control character, no secret.
+"""Foreign text (servers, files, arguments) made safe to print and store: no control characters, no secrets.
 
-Settings and clients name their secrets with `conceal`; whatever others wrote passes `cite` before it becomes part of a
-message, and everything for people passes `plain` once more where it is printed.
+Settings and clients register their secrets with `conceal`. Foreign text passes `cite` before it becomes part of a
+message, and all output for people passes `plain` again when it is printed.
 """
 
 import re
@@ -9,10 +9,10 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 SHORTEST_SECRET = 4
-"""Shorter texts stand in any answer by chance; hiding them would only tell where."""
+"""Shorter texts occur in any answer by chance; hiding them would only reveal them."""
 
 SHORTEST_CODE = 8
-"""Characters of a base64 text that are known whatever stands before and behind the secret; fewer are no evidence."""
+"""Minimum length of the base64 characters that depend on the secret alone; shorter matches may be chance."""
 
 HIDDEN = "***"
 
@@ -23,30 +23,30 @@ _patterns: dict[str, re.Pattern[str]] = {}
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 _USERINFO = re.compile(r"(:/{1,2})(?!/)\S*@")
-"""A path makes one slash of the two behind a scheme."""
+"""A `Path` reduces the two slashes after a scheme to one."""
 
 
 def plain(text: str) -> str:
-    """Return the text on one line: a line break, an escape sequence or a mark of direction has its place blank."""
+    """Return the text on one line, with each unprintable character replaced by a space."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def plain_page(text: str) -> str:
-    """Return lines of text with nothing in them but what can be printed."""
+    """Return the lines of a text with unprintable characters replaced by spaces."""
     return text if text.isprintable() else "\n".join(map(plain, text.split("\n")))
 
 
 def conceal(secret: str) -> None:
-    """Let `redact` hide this text from now on, in any spelling."""
+    """Register a secret that `redact` hides from now on, in any encoding."""
     if len(secret) >= SHORTEST_SECRET:
         _secrets.add(secret)
 
 
 def conceal_login(url: str) -> None:
-    """Let `redact` hide the user and the password of this URL, as they stand there and decoded."""
-    from urllib.parse import unquote  # costly, and needed where there is a proxy alone
+    """Register the user and password of a URL as secrets, both encoded and decoded."""
+    from urllib.parse import unquote  # slow to import, and only proxies need it
 
     login = url.partition("://")[2].rpartition("@")[0]
     for part in login.split(":", 1):
@@ -55,7 +55,7 @@ def conceal_login(url: str) -> None:
 
 
 def redact(text: str) -> str:
-    """Return the text without secrets: user and password of any URL, and what was concealed.
+    """Return the text without secrets: logins in URLs, and everything registered.
 
     A secret is found in upper and lower case, with escapes of JSON, HTML, Python or URLs, in hexadecimal and within
     base64. Redact before cutting: the first half of a key is half a key.
@@ -68,12 +68,12 @@ def redact(text: str) -> str:
 
 
 def mask_logins(text: str) -> str:
-    """Return the text with what stands before the @ of its URLs hidden."""
+    """Return the text with the logins of its URLs hidden."""
     return _USERINFO.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
 
 
 def cite(text: str, limit: int | None = None) -> str:
-    """Return the words of others on one line without secrets, cut to `limit` characters."""
+    """Return foreign text on one line without secrets, cut to `limit` characters."""
     line = " ".join(plain(redact(text)).split())
     return line if limit is None or len(line) <= limit else line[:limit] + "..."
 
@@ -85,7 +85,7 @@ def _build_pattern(secret: str) -> re.Pattern[str]:
 
 
 def _build_spellings(character: str) -> str:
-    """The pattern of a character: as it is, behind backslashes, or as an escape of Python, JSON, HTML or a URL."""
+    """Return the pattern of a character: itself, after backslashes, or as an escape of Python, JSON, HTML or a URL."""
     code = ord(character)
     units = character.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
     octets = character.encode(errors="surrogatepass").hex(" ").split()
@@ -101,7 +101,7 @@ def _build_spellings(character: str) -> str:
 
 
 def _find_base64_cores(secret: bytes) -> Iterator[str]:
-    """The characters of base64 that the secret alone decides, for each of its three places within a group."""
+    """Yield the base64 characters that depend on the secret alone, for each of its three offsets in a group."""
     for before in range(3):
         known = (before + len(secret)) * 8 // 6
         core = b64encode(bytes(before) + secret).decode()[-(-before * 8 // 6) : known]

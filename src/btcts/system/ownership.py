@@ -1,8 +1,8 @@
-"""Who can change a file or a folder; what others can change is never obeyed.
+"""Checks that no other user can change a file or a folder; files that others can change are not trusted.
 
-We, root and the owner of / are trusted. Whoever may write to a folder can put something else in the place of what
-lies in it, unless the sticky bit forbids that, as in /tmp. A group may write when it is root's, or when nobody but us
-belongs to it (umask 002 with private groups).
+We, root and the owner of / are trusted. Anyone who may write to a folder can replace what is in it, unless the sticky
+bit forbids that, as in /tmp. A group may write if it is root's, or if we are its only member (umask 002 with private
+groups).
 """
 
 import os
@@ -13,7 +13,7 @@ from errno import EPERM
 from pathlib import Path
 
 DEEPEST_LINKS = 40
-"""How many symbolic links Linux follows in one path."""
+"""Maximum number of symbolic links that Linux follows in one path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class Exposed:
 
     @property
     def remedy(self) -> str:
-        """The command that makes it ours alone."""
+        """The command that takes the access away from others."""
         if self.uid not in _find_trusted():
             return f"chown {os.geteuid()} {self.path}"
         return f"chmod go-w {self.path}"
 
 
 def find_exposed(path: Path) -> Exposed | None:
-    """Return the first thing on the way from / to `path` that others can change, or None.
+    """Return the first file or folder on the way from / to `path` that others can change, or None.
 
-    Links are followed, and have to be ours or root's too. What is not there yet cannot be changed.
+    Links are followed, and must belong to a trusted owner too. Missing parts cannot be changed and are skipped.
     """
     if not hasattr(os, "geteuid"):  # Windows
         return None
@@ -48,17 +48,17 @@ def find_exposed(path: Path) -> Exposed | None:
 
 
 def find_exposed_itself(path: Path) -> Exposed | None:
-    """Return the path if others can change it, by its own owner and mode alone, or None."""
+    """Return the path if its own owner or mode lets others change it, or None."""
     return _judge(path, passed_through=False) if hasattr(os, "geteuid") else None
 
 
 def find_exposed_file(file: Path) -> Exposed | None:
-    """Return which of a file, the folder it lies in, and those behind a link others can change, or None."""
+    """Return the first of a file, its folder and their link targets that others can change, or None."""
     if not hasattr(os, "geteuid"):  # Windows
         return None
     try:
         file.lstat()
-    except OSError:  # nobody can change what is not there
+    except OSError:  # a missing file cannot be changed
         return None
     folder, target = _resolve(file.parent), _resolve(file)
     places = {folder: True, folder / file.name: False, target.parent: True, target: False}
@@ -66,10 +66,10 @@ def find_exposed_file(file: Path) -> Exposed | None:
 
 
 def require_private(folder: Path) -> None:
-    """Refuse a folder that others can change, in itself or by what it lies in.
+    """Refuse a folder that others can change, directly or through a parent.
 
     Raises:
-        PermissionError: its text names what can be changed.
+        PermissionError: others can change it; the message names the exposed path.
     """
     exposed = find_exposed(folder)
     if exposed is not None:
@@ -77,7 +77,7 @@ def require_private(folder: Path) -> None:
 
 
 def _walk_path(path: Path, links: int) -> Iterator[Path]:
-    """Yield every folder and link on the way, those that links lead through included, as far as the system goes."""
+    """Yield every folder and link on the way, following links, up to the limit of the system."""
     for step in (*reversed(path.parents), path):
         yield step
         target = _read_link(step)
@@ -88,7 +88,7 @@ def _walk_path(path: Path, links: int) -> Iterator[Path]:
 def _read_link(path: Path) -> Path | None:
     try:
         return path.parent / path.readlink()
-    except OSError:  # it is none, or cannot be used either
+    except OSError:  # not a link, or not accessible
         return None
 
 
@@ -100,10 +100,10 @@ def _resolve(path: Path) -> Path:
 
 
 def _judge(path: Path, *, passed_through: bool) -> Exposed | None:
-    """Return the path as exposed, or None; one that is only passed through may be open to others with a sticky bit."""
+    """Return the path as exposed, or None; a folder that is only passed through may be sticky and writable."""
     try:
         found = path.lstat()
-    except OSError:  # it is not there, or cannot be used either
+    except OSError:  # missing, or not accessible
         return None
     safe = found.st_uid in _find_trusted() and not (
         _is_open(path, found) and not (passed_through and found.st_mode & stat.S_ISVTX)
@@ -112,7 +112,7 @@ def _judge(path: Path, *, passed_through: bool) -> Exposed | None:
 
 
 def _is_open(path: Path, found: os.stat_result) -> bool:
-    """Whether the mode lets others write; that of links, devices and pipes says nothing."""
+    """Tell whether the mode lets others write; for links, devices and pipes it has no such meaning."""
     if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
         return False
     by_group = found.st_mode & stat.S_IWGRP and not (_is_private(found.st_gid) and not _has_access_list(path))
@@ -124,7 +124,7 @@ def _find_trusted() -> set[int]:
 
 
 def _is_private(gid: int) -> bool:
-    """Whether nobody but us and root belongs to the group, by the name that private groups have and its members."""
+    """Tell whether the group is private: named after us, with no members but us and root."""
     import grp
     import pwd
 
@@ -141,8 +141,8 @@ def _is_private(gid: int) -> bool:
 
 
 def _has_access_list(path: Path) -> bool:
-    """Whether more users than the mode tells may write; then the bits of the group are those of all of them."""
-    if not hasattr(os, "listxattr"):  # macOS keeps its lists out of the mode
+    """Tell whether an access list lets further users write; the group bits then apply to all of them."""
+    if not hasattr(os, "listxattr"):  # macOS does not reflect access lists in the mode
         return False
     try:
         return "system.posix_acl_access" in os.listxattr(path)

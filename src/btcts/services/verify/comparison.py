@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Literal
 
-from btcts.domain.agreement import NEAR, is_near
 from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles
 from btcts.domain.candles import HIGH_OFFSET_MS, LOW_OFFSET_MS, SETTLED_OFFSET_MS, minute_of, ticks_of
 from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Compaction, Resolution, window
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Tick, is_price
+from btcts.domain.nearness import NEAR, is_near
 
 if TYPE_CHECKING:
     from btcts.store.audit import Audit
