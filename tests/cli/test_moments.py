@@ -7,7 +7,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.cli.moments import EXAMPLES, hours_ago, moment
+from btcts.cli.moments import EXAMPLES, hours_ago, parse_moment
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ConfigError
 from btcts.store import Store
@@ -15,13 +15,13 @@ from series import MIDNIGHT, NOW
 
 
 def of(store: Store, text: str) -> int | None:
-    found = moment("--at", text)
+    found = parse_moment("--at", text)
     assert found
-    return found.of(store)
+    return found.resolve(store)
 
 
 def test_what_is_not_given_is_no_moment() -> None:
-    assert moment("--at", None) is None
+    assert parse_moment("--at", None) is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_length_is_so_long_ago_by_the_clock_of_the_store(store: Store, text: s
 
 @pytest.mark.parametrize("hours", [1, 25, 1_000_000, 10**30])
 def test_hours_are_counted_from_now_however_many_they_are(store: Store, hours: int) -> None:
-    assert hours_ago(hours).of(store) == NOW - hours * HOUR_MS
+    assert hours_ago(hours).resolve(store) == NOW - hours * HOUR_MS
 
 
 def test_newest_is_the_end_of_the_newest_tick(store: Store) -> None:
@@ -75,7 +75,7 @@ def test_an_empty_store_has_no_newest_tick(store: Store) -> None:
 @pytest.mark.parametrize("text", ["", "yesterday", "2", "2x", "h", "--2h", "2 h", "12:00", "1e9", "\u0663h", "2h\n"])
 def test_anything_else_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        moment("--since", text)
+        parse_moment("--since", text)
 
     assert str(refused.value) == f"--since {text!r} is no time; write it like {EXAMPLES}"
 
@@ -83,7 +83,7 @@ def test_anything_else_is_refused_with_examples(text: str) -> None:
 @given(st.text(max_size=20))
 def test_no_text_makes_anything_but_a_moment_or_an_error_of_one_line(text: str) -> None:
     try:
-        said = repr(moment("--since", text))
+        said = repr(parse_moment("--since", text))
     except ConfigError as exc:
         said = str(exc)
 
@@ -94,8 +94,8 @@ def test_no_text_makes_anything_but_a_moment_or_an_error_of_one_line(text: str) 
 def test_a_newest_tick_that_no_calendar_has_is_said(store: Store, client: redis.Redis) -> None:
     store.rebuild()
     client.execute_command("TS.ADD", "btc:price:tick", 1_795_385_788_410_000, 60_000)
-    newest = moment("--at", "newest")
+    newest = parse_moment("--at", "newest")
     assert newest
 
     with pytest.raises(ConfigError, match="is stamped 1795385788410000 ms, far in the future; run btcts prune"):
-        newest.of(store)
+        newest.resolve(store)

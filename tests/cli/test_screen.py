@@ -75,7 +75,7 @@ def test_a_sign_that_the_terminal_cannot_show_is_replaced(ends: tuple[int, int])
 def test_the_terminal_is_given_back_after_a_failure(ends: tuple[int, int]) -> None:
     screen = Screen(ends[1], "utf-8")
 
-    with pytest.raises(ZeroDivisionError), screen.shown():
+    with pytest.raises(ZeroDivisionError), screen.take_over():
         screen.draw(["one   "], (1 // 0, 3))
 
     text = written(ends)
@@ -86,7 +86,7 @@ def test_the_terminal_is_given_back_after_a_failure(ends: tuple[int, int]) -> No
 def test_taken_again_it_is_drawn_in_full(ends: tuple[int, int]) -> None:
     screen = Screen(ends[1], "utf-8")
     for _ in range(2):
-        with screen.shown():
+        with screen.take_over():
             screen.draw(["one   "], SMALL)
 
     assert written(ends).count("one") == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from btcts import cli
-from btcts.cli.mistakes import explained
+from btcts.cli.mistakes import explain_mistake
 from btcts.errors import ConfigError
 from cli.conftest import Btcts
 
@@ -12,7 +12,7 @@ def said(call: str) -> str:
     """The line about a wrong call."""
     with pytest.raises((cli.UsageError, ConfigError)) as refused:
         cli.app(call.split(), prog_name="btcts", standalone_mode=False)
-    return explained(refused.value) if isinstance(refused.value, cli.UsageError) else str(refused.value)
+    return explain_mistake(refused.value) if isinstance(refused.value, cli.UsageError) else str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -13,22 +13,22 @@ from btcts import __version__
 from btcts.cli.commands import backfill, collect, config, demo, prune, server, show, status, verify, watch
 from btcts.cli.commands import init_keys as keys
 from btcts.cli.completion import lighten_when_completing
-from btcts.cli.help import Command, Group
-from btcts.cli.mistakes import explained
+from btcts.cli.help import Group, PlainCommand
+from btcts.cli.mistakes import explain_mistake
 from btcts.cli.output import complain, report_traceback
 from btcts.errors import BtctsError
 
 UNEXPECTED = 70
-"""The exit code of a failure that nobody foresaw (EX_SOFTWARE in sysexits.h)."""
+"""The exit code of an unexpected failure (EX_SOFTWARE in sysexits.h)."""
 
 UNPRINTABLE = 74
-"""The exit code where stdout takes no more (EX_IOERR there)."""
+"""The exit code when stdout can no longer be written to (EX_IOERR there)."""
 
 DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""What a write to stdout fails with where it goes to a disk that is full or broken."""
+"""Errors of a write to stdout when its disk is full or broken."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""What typer raises for a wrong call; it has no public name."""
+"""The exception that typer raises for a wrong call; it has no public name."""
 
 PRICES, STORE, SETTINGS = "Prices", "Store", "Settings"
 
@@ -39,15 +39,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("collect", cls=Command, rich_help_panel=PRICES)(collect.collect)
-app.command("show", cls=Command, rich_help_panel=PRICES)(show.show)
-app.command("watch", cls=Command, rich_help_panel=PRICES)(watch.watch)
-app.command("backfill", cls=Command, rich_help_panel=PRICES)(backfill.backfill)
-app.command("demo", cls=Command, rich_help_panel=PRICES)(demo.demo)
-app.command("status", cls=Command, rich_help_panel=STORE)(status.status)
-app.command("init-keys", cls=Command, rich_help_panel=STORE)(keys.init_keys)
-app.command("verify", cls=Command, rich_help_panel=STORE)(verify.verify)
-app.command("prune", cls=Command, rich_help_panel=STORE)(prune.prune)
+app.command("collect", cls=PlainCommand, rich_help_panel=PRICES)(collect.collect)
+app.command("show", cls=PlainCommand, rich_help_panel=PRICES)(show.show)
+app.command("watch", cls=PlainCommand, rich_help_panel=PRICES)(watch.watch)
+app.command("backfill", cls=PlainCommand, rich_help_panel=PRICES)(backfill.backfill)
+app.command("demo", cls=PlainCommand, rich_help_panel=PRICES)(demo.demo)
+app.command("status", cls=PlainCommand, rich_help_panel=STORE)(status.status)
+app.command("init-keys", cls=PlainCommand, rich_help_panel=STORE)(keys.init_keys)
+app.command("verify", cls=PlainCommand, rich_help_panel=STORE)(verify.verify)
+app.command("prune", cls=PlainCommand, rich_help_panel=STORE)(prune.prune)
 app.add_typer(server.app, name="server", rich_help_panel=STORE)
 app.add_typer(config.app, name="config", rich_help_panel=SETTINGS)
 
@@ -73,8 +73,8 @@ def btcts(
       btcts show                        the price, its moves and ranges
       btcts show 15min                  the last hour by quarters
       btcts show hour --format csv      the last day for a spreadsheet
-      btcts status                      can they be relied on, and if not, why
-      btcts watch --above 100000        say when it is there
+      btcts status                      check that prices are fresh and complete
+      btcts watch --above 100000        alert when the price reaches a level
       btcts backfill --hours 3          fill the last 3 hours by hand
       btcts config show                 the settings, and where the data are
 
@@ -83,8 +83,8 @@ def btcts(
 
 
 def main() -> NoReturn:
-    """Run the command and end the process with its exit code; every foreseen failure is one line on stderr."""
-    gc.disable()  # a tenth of the time of a command that is over in a moment; one that is not enables it
+    """Run the command and end the process with its exit code; every expected failure is one line on stderr."""
+    gc.disable()  # saves a tenth of a short command's time; long-running ones enable it again
     lighten_when_completing()
     _open_closed_streams()
     try:
@@ -94,15 +94,15 @@ def main() -> NoReturn:
     except BtctsError as exc:
         _fail(str(exc), exc.exit_code)
     except UsageError as exc:
-        _fail(explained(exc), 2)
+        _fail(explain_mistake(exc), 2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
-        _silence_stdout()
+        _drop_stdout()
         sys.exit(1)
     except Exception as exc:  # noqa: BLE001 -- the last line of defence: report it and say whose fault it is
         if isinstance(exc, OSError) and exc.errno in DISK_FAILURES and exc.filename is None:
-            _silence_stdout()
+            _drop_stdout()
             problem = f"stdout takes no more ({os.strerror(exc.errno).lower()})"
             _fail(f"{problem}; free its disk, or send it elsewhere", UNPRINTABLE)
         report_traceback()
@@ -110,15 +110,15 @@ def main() -> NoReturn:
 
 
 def _open_closed_streams() -> None:
-    """Open what of stdin, stdout and stderr is closed: a file or a lock that is opened next would take its number."""
+    """Reopen closed standard streams on /dev/null: the next file or lock would take their number."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
-def _silence_stdout() -> None:
-    """Let the flush at the end not fail once more."""
+def _drop_stdout() -> None:
+    """Redirect stdout to /dev/null, so that the flush at exit does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""The options that commands share, the settings they lead to, and where talk goes."""
+"""The options that commands share, and what follows from them: settings, messages and the console."""
 
 import functools
 import inspect
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from btcts.cli.completion import provider_names
+from btcts.cli.completion import suggest_providers
 from btcts.cli.output import complain, open_console, show_log
 from btcts.errors import ConfigError
 
@@ -30,8 +30,8 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="PATH", help="Read this settings file and no other.", rich_help_panel=PANEL),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=PANEL)]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what failed.", rich_help_panel=PANEL)]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.", rich_help_panel=PANEL)]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only failures.", rich_help_panel=PANEL)]
 NoColorOption = Annotated[bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=PANEL)]
 
 ProviderOption = Annotated[
@@ -40,7 +40,7 @@ ProviderOption = Annotated[
         "--provider",
         metavar="NAME",
         help="Ask this provider, and no other that is not named too; repeatable.",
-        autocompletion=provider_names,
+        autocompletion=suggest_providers,
     ),
 ]
 """For the commands that ask providers."""
@@ -56,18 +56,18 @@ class Common(NamedTuple):
     no_color: bool = False
 
     def __call__(self, **flags: object) -> "Settings":
-        """The settings in force; `flags` are those of the command, by dotted name with __ for the dot."""
+        """Load the settings in force; `flags` are the command's own, by dotted name with __ for the dot."""
         from btcts.config import load
         from btcts.providers import default_endpoints
 
         named = {name.replace("__", "."): value for name, value in flags.items()}
         return load({"redis.url": self.redis, **named}, endpoints=default_endpoints(), config_path=self.config)
 
-    def embedded(self, *, runs: bool) -> "Embedded":
-        """Return the embedded Redis of the settings; `runs` tells that the command would fetch or start one.
+    def find_embedded(self, *, runs: bool) -> "Embedded":
+        """Return the embedded Redis of the settings; `runs` means that the command would fetch or start one.
 
         Raises:
-            ConfigError: it would, and that is forbidden.
+            ConfigError: it would, and the settings forbid it.
         """
         from btcts.config import load
         from btcts.embedded import Embedded
@@ -80,12 +80,12 @@ class Common(NamedTuple):
         return Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
 
     def say(self, line: str) -> None:
-        """Talk, on stderr."""
+        """Print a line for people on stderr, unless --quiet forbids it."""
         if not self.quiet:
             complain(line)
 
-    def console(self) -> "Console":
-        """Where tables go."""
+    def open_console(self) -> "Console":
+        """Open the console that tables are printed on."""
         return open_console(no_color=self.no_color)
 
 
@@ -116,8 +116,8 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         command(common=shared, **arguments)
 
     own = [
-        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, each in signature.parameters.items()
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
         if name != "common"
     ]
     shared = [
@@ -125,5 +125,5 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         for name, (option, default) in _OPTIONS.items()
     ]
     wrapped.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
     return wrapped

@@ -6,8 +6,8 @@ import sys
 from typer.core import TyperArgument, TyperOption
 
 
-def provider_names(incomplete: str) -> list[str]:
-    """The providers whose names begin so."""
+def suggest_providers(incomplete: str) -> list[str]:
+    """List the providers whose names begin like this."""
     from btcts.providers import NAMES
 
     return [name for name in NAMES if name.startswith(incomplete)]
@@ -16,7 +16,7 @@ def provider_names(incomplete: str) -> list[str]:
 def lighten_when_completing() -> None:
     """Keep typer from loading rich and pydantic when a shell asks for completions.
 
-    It would, to strip markup from help that has none and to convert values that nobody uses: 0.1 s for each TAB.
+    It would load them to strip markup that the help does not have and to convert values nobody uses: 0.1 s per TAB.
     """
     if "_BTCTS_COMPLETE" not in os.environ:
         return

@@ -1,10 +1,10 @@
-"""The forms in which results are printed."""
+"""Output formats."""
 
 from enum import StrEnum
 
 
 class TableFormat(StrEnum):
-    """For slots."""
+    """Formats of slots."""
 
     table = "table"
     json = "json"
@@ -12,7 +12,7 @@ class TableFormat(StrEnum):
 
 
 class LineFormat(StrEnum):
-    """For what happens while a command runs."""
+    """Formats of events and reports."""
 
     text = "text"
     json = "json"

@@ -1,6 +1,6 @@
-"""The help of the commands: a summary, examples, what else there is to know, then the options by panel.
+"""The help of the commands: a summary, examples, further paragraphs, then the options by panel.
 
-It is plain text without boxes, so that it is the same in a terminal, a pager and a pipe, and takes nothing to load.
+Plain text without boxes looks the same in a terminal, a pager and a pipe, and needs no library.
 """
 
 import inspect
@@ -21,27 +21,27 @@ WIDEST = 100
 Rows = list[tuple[str, str]]
 
 
-class Command(TyperCommand):
-    """A command."""
+class PlainCommand(TyperCommand):
+    """A command whose help is plain text."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help page."""
-        _write_help(self, ctx, formatter, _options(self, ctx))
+        _write_help(self, ctx, formatter, _list_options(self, ctx))
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """The summary, whole: shells cut it by themselves."""
-        return _paragraphs(self)[0]
+        """Return the whole summary: shells shorten it themselves."""
+        return _split_paragraphs(self)[0]
 
 
 class Group(TyperGroup):
-    """A command of sub-commands; by itself it shows its help."""
+    """A command with sub-commands; called without one it shows its help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Ask for help where nothing is asked for."""
+        """Add --help where no argument is given."""
         return super().parse_args(ctx, args or ["--help"])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The sub-command that is called; an unknown one is refused with the one that was meant."""
+        """Find the sub-command; refuse an unknown one and suggest what was meant."""
         name = args[0]
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
             ctx.fail(has_no(ctx, f"command {name!r}") + did_you_mean(name, self.commands))
@@ -54,19 +54,19 @@ class Group(TyperGroup):
         for name, command in self.commands.items():
             panel = getattr(command, "rich_help_panel", None) or "Commands"
             panels.setdefault(panel, []).append((name.ljust(longest), command.get_short_help_str()))
-        _write_help(self, ctx, formatter, panels | _options(self, ctx))
+        _write_help(self, ctx, formatter, panels | _list_options(self, ctx))
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """The summary, whole: shells cut it by themselves."""
-        return _paragraphs(self)[0]
+        """Return the whole summary: shells shorten it themselves."""
+        return _split_paragraphs(self)[0]
 
 
 def _write_help(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any, panels: Mapping[str, Rows]) -> None:
     formatter.width = min(shutil.get_terminal_size().columns, WIDEST)
     command.format_usage(ctx, formatter)
-    for paragraph in _examples_first(_paragraphs(command)):
+    for paragraph in _put_examples_first(_split_paragraphs(command)):
         formatter.write_paragraph()
-        if _verbatim(paragraph):
+        if _is_verbatim(paragraph):
             formatter.write(paragraph + "\n")
         else:
             formatter.write_text(paragraph)
@@ -75,14 +75,14 @@ def _write_help(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any, pa
             formatter.write_dl(rows, col_max=formatter.width // 3)
 
 
-def _paragraphs(command: Any) -> list[str]:
+def _split_paragraphs(command: Any) -> list[str]:
     summary, *others = inspect.cleandoc(command.help or _read_docstring(command.callback)).split("\n\n")
     return [" ".join(summary.split()), *others]
 
 
 def _read_docstring(function: Any) -> str:
-    """The docstring of the function as its source has it: Python drops it with -OO or PYTHONOPTIMIZE=2."""
-    import ast  # costly, and needed then alone
+    """Read the docstring from the source file: Python drops it with -OO or PYTHONOPTIMIZE=2."""
+    import ast  # costly, and only needed in that case
 
     code = inspect.unwrap(function).__code__
     try:
@@ -93,19 +93,19 @@ def _read_docstring(function: Any) -> str:
     return next((ast.get_docstring(node) or "" for node in functions), "")
 
 
-def _examples_first(paragraphs: list[str]) -> Iterable[str]:
-    """The summary, then the examples, then the rest."""
+def _put_examples_first(paragraphs: list[str]) -> Iterable[str]:
+    """Order the paragraphs: the summary, the examples, the rest."""
     summary, *others = paragraphs
-    return [summary, *sorted(others, key=lambda each: not _verbatim(each))]
+    return [summary, *sorted(others, key=lambda paragraph: not _is_verbatim(paragraph))]
 
 
-def _verbatim(paragraph: str) -> bool:
-    """Whether the paragraph is written as it is: lines of it are indented, as examples are."""
+def _is_verbatim(paragraph: str) -> bool:
+    """Tell whether the paragraph is printed as it is: some of its lines are indented, as examples are."""
     return re.search(r"^ ", paragraph, re.MULTILINE) is not None
 
 
-def _options(command: TyperCommand | TyperGroup, ctx: Any) -> dict[str, Rows]:
-    """Arguments and options by panel; `--help` stands in the last one."""
+def _list_options(command: TyperCommand | TyperGroup, ctx: Any) -> dict[str, Rows]:
+    """List arguments and options by panel; `--help` is in the last one."""
     panels: dict[str, Rows] = {}
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)

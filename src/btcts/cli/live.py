@@ -1,4 +1,4 @@
-"""`btcts show --watch`: views as they change, in place on a terminal or as lines."""
+"""`btcts show --watch`: follow the view in place on a terminal, or as lines."""
 
 import gc
 import os
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
     from btcts.render.show.live import Frames
 
 News = SimpleQueue[View | Exception | signal.Signals]
-"""What there is to react to; a signal handler may put into it at any time."""
+"""Events to react to; a signal handler may add one at any time."""
 
 PATIENCE_S = 2.0
-"""How long a Redis that hangs is waited for before it is said."""
+"""Seconds without an answer after which Redis counts as hanging."""
 
 
 def stream(views: Iterator[View | StoreError], text: Callable[[View], str], where: str) -> None:
-    """Print the view, and again at each new price; that Redis is away is said once.
+    """Print the view, and again at each new price; report once that Redis is away.
 
     Raises:
         StoreError: Redis does not answer the first time.
     """
     gc.enable()
     sight: Sight | None = None
-    for each in views:
-        before, sight = sight, _after(sight, each)
-        if isinstance(each, StoreError):
+    for view in views:
+        before, sight = sight, _update_sight(sight, view)
+        if isinstance(view, StoreError):
             if before and not before.away:
-                complain(f"{each}; trying again")
+                complain(f"{view}; trying again")
         else:
             if before and before.away:
                 complain(f"Redis at {where} answers again")
-            if not before or before.view.newest != each.newest:
-                emit(text(each))
+            if not before or before.view.newest != view.newest:
+                emit(text(view))
 
 
 def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, interval_s: float) -> NoReturn:
     """Draw the view in place as it changes, until a signal ends it.
 
-    A thread looks, so that a Redis that hangs does not keep the age from growing.
+    A thread reads, so that the age on screen keeps growing while Redis hangs.
 
     Raises:
         StoreError: Redis does not answer the first time.
         KeyboardInterrupt: Ctrl-C.
     """
     gc.enable()
-    sight = _after(None, next(views))
+    sight = _update_sight(None, next(views))
     news: News = SimpleQueue()
     threading.Thread(target=_look_on, args=(views, news), daemon=True).start()
     screen = Screen(sys.stdout.fileno(), frames.console.encoding)
@@ -67,15 +67,15 @@ def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, 
         size = screen.size
         screen.draw(frames.draw_frame(seen, now_ms=clock.now_ms(), size=size), size)
 
-    with _noted_signals(news):
+    with _note_signals(news):
         while True:
-            with screen.shown():
-                sight = _until_suspended(sight, news, redraw, interval_s)
+            with screen.take_over():
+                sight = _draw_until_suspended(sight, news, redraw, interval_s)
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _until_suspended(sight: Sight, news: News, redraw: Callable[[Sight], None], interval_s: float) -> Sight:
-    """Draw at each news, until Ctrl-Z; what is seen then."""
+def _draw_until_suspended(sight: Sight, news: News, redraw: Callable[[Sight], None], interval_s: float) -> Sight:
+    """Redraw at each event until Ctrl-Z; return what was shown last."""
     while True:
         redraw(sight)
         try:
@@ -90,14 +90,14 @@ def _until_suspended(sight: Sight, news: News, redraw: Callable[[Sight], None], 
             case signal.SIGTSTP:
                 return sight
             case View() | Exception():
-                sight = _after(sight, new)
+                sight = _update_sight(sight, new)
 
 
-def _after(sight: Sight | None, new: View | Exception) -> Sight:
-    """What is known after this answer.
+def _update_sight(sight: Sight | None, new: View | Exception) -> Sight:
+    """Return what is known after this answer.
 
     Raises:
-        StoreError: it is the first one, and there is no view.
+        StoreError: the first answer is a failure, so there is no view.
     """
     if isinstance(new, View):
         return Sight(new)
@@ -108,23 +108,23 @@ def _after(sight: Sight | None, new: View | Exception) -> Sight:
 
 def _look_on(views: Iterator[View | StoreError], news: News) -> None:
     try:
-        for each in views:
-            news.put(each)
+        for view in views:
+            news.put(view)
     except Exception as exc:  # noqa: BLE001 -- the thread that draws raises it
         news.put(exc)
 
 
 @contextmanager
-def _noted_signals(news: News) -> Iterator[None]:
-    """Let what comes from the terminal, or ends the process, be news."""
+def _note_signals(news: News) -> Iterator[None]:
+    """Turn signals from the terminal, and those that end the process, into events."""
 
     def note(number: int, frame: FrameType | None) -> None:
         news.put(signal.Signals(number))
 
     noted = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
-    before = {each: signal.signal(each, note) for each in noted}
+    before = {number: signal.signal(number, note) for number in noted}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

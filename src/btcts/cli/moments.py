@@ -1,4 +1,4 @@
-"""Times as they are given on the command line."""
+"""Times as given on the command line."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ _END_MS = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=
 
 
 class Anchor(Enum):
-    """What a moment is counted from."""
+    """The zero point that a moment is counted from."""
 
     epoch = auto()
     now = auto()
@@ -27,13 +27,13 @@ class Anchor(Enum):
 
 
 class Moment(NamedTuple):
-    """A time: so many ms after its anchor."""
+    """A time as an offset in ms from its anchor."""
 
     anchor: Anchor
     offset_ms: int = 0
 
-    def of(self, store: "Store") -> int | None:
-        """The time in ms since the epoch, by the clock and the newest tick of the store; None where it has no tick."""
+    def resolve(self, store: "Store") -> int | None:
+        """Return the time in ms since the epoch, by the clock and newest tick of the store; None if it has no tick."""
         match self.anchor:
             case Anchor.epoch:
                 return self.offset_ms
@@ -42,18 +42,18 @@ class Moment(NamedTuple):
             case Anchor.newest:
                 from btcts.services.show import newest_ms
 
-                return _believed(newest_ms(store))
+                return _refuse_impossible(newest_ms(store))
 
 
 def hours_ago(hours: int) -> Moment:
-    """So many hours ago."""
+    """The moment that many hours ago."""
     return Moment(Anchor.now, -hours * _SECONDS["h"] * 1000)
 
 
-def moment(option: str, text: str | None) -> Moment | None:
-    """The moment that the value of an option spells, None where it is not given.
+def parse_moment(option: str, text: str | None) -> Moment | None:
+    """Parse the value of a time option; None when it is not given.
 
-    ISO 8601, local unless it says otherwise; `now`; so long ago, as `2h` or `-2h`; or `newest`, the newest tick.
+    Accepts ISO 8601, local without an offset; `now`; a time ago, as `2h` or `-2h`; and `newest`, the newest tick.
 
     Raises:
         ConfigError: it is none of these.
@@ -72,11 +72,11 @@ def moment(option: str, text: str | None) -> Moment | None:
     return Moment(Anchor.epoch, (then - _EPOCH) // timedelta(milliseconds=1))
 
 
-def _believed(time_ms: int | None) -> int | None:
-    """The time of the newest tick, unless no calendar has it.
+def _refuse_impossible(time_ms: int | None) -> int | None:
+    """Return the time of the newest tick; refuse one beyond the year 9999.
 
     Raises:
-        ConfigError: it has the wrong unit.
+        ConfigError: the stamp has the wrong unit.
     """
     if time_ms is not None and time_ms >= _END_MS:
         raise ConfigError(f"the newest tick is stamped {time_ms - 1} ms, far in the future; run btcts prune")

@@ -1,4 +1,4 @@
-"""Where everything that commands print goes through: text for people without what could harm a terminal, documents."""
+"""Print everything that commands print: text for people, free of terminal escapes, and documents for programs."""
 
 import shutil
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def tell(line: str, *, err: bool = False) -> None:
-    """Print a line for people, on stdout or beside it."""
-    from btcts.system.foreign import mask_logins, plain  # not for commands that say nothing, such as a completion
+    """Print a line for people on stdout, or on stderr."""
+    from btcts.system.foreign import mask_logins, plain  # imported late: a completion prints nothing
 
     typer.echo(plain(mask_logins(line)), err=err)
 
@@ -24,7 +24,7 @@ def tell_page(page: str) -> None:
 
 
 def tell_on(line: str) -> None:
-    """Print a line of a command that goes on: neither a full disk of its log nor a lack of memory ends it."""
+    """Print a line of a long-running command: neither a full log disk nor a lack of memory ends it."""
     try:
         tell(line)
     except BrokenPipeError:
@@ -34,47 +34,47 @@ def tell_on(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Say on stderr, in one line that names us, what went wrong."""
+    """Print on stderr what went wrong, in one line that begins with our name."""
     tell(f"btcts: {line}", err=True)
 
 
 def emit(document: str) -> None:
-    """Print a document for programs: JSON, in which everything that is not ASCII is escaped, CSV or SVG."""
+    """Print a document for programs: JSON (non-ASCII escaped), CSV or SVG."""
     from btcts.system.foreign import plain_page
 
     typer.echo(plain_page(document.replace("\x7f", "\\u007f")))  # the one control character that JSON leaves as it is
 
 
 def report_traceback() -> None:
-    """Print the traceback of the exception that is handled on stderr."""
+    """Print the traceback of the current exception on stderr."""
     import traceback  # costly, and needed on the worst day only
 
     typer.echo(_guard(traceback.format_exc()), err=True, nl=False)
 
 
 def show_log() -> None:
-    """Print on stderr the tracebacks of what goes wrong in the threads and the rounds of a command that goes on."""
+    """Log on stderr the tracebacks of failures in threads and rounds of a long-running command."""
     import logging
 
-    class Guarded(logging.Formatter):
+    class GuardedFormatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             return _guard(super().format(record))
 
     handler = logging.StreamHandler()
-    handler.setFormatter(Guarded("btcts: %(message)s"))
+    handler.setFormatter(GuardedFormatter("btcts: %(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("btcts").setLevel(logging.DEBUG)
 
 
 def _guard(report: str) -> str:
-    """The report of a failure without what others may have put into it."""
+    """Remove secrets and control characters that others may have put into a traceback."""
     from btcts.system.foreign import plain_page, redact
 
     return plain_page(redact(report))
 
 
 def open_console(*, stderr: bool = False, no_color: bool = False) -> "Console":
-    """Where pages go: without colour when it is unwanted or nobody would see it (NO_COLOR, TERM=dumb, a pipe)."""
+    """Open the console for pages, without colour when unwanted or unseen (NO_COLOR, TERM=dumb, a pipe)."""
     from rich.console import ConsoleDimensions
 
     from btcts.render.console import PlainConsole

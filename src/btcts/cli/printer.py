@@ -1,4 +1,4 @@
-"""How a view is printed: as a page, a document or a picture."""
+"""Print a view as a page, a document or a picture."""
 
 import os
 import sys
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from btcts.services.show import View
 
 UNBOUNDED = 100_000
-"""The size of what is no terminal: no line is wrapped there, and no column left out."""
+"""The size of a pipe or file: no line is wrapped and no column left out."""
 
 
 class Form(StrEnum):
-    """What a view is turned into."""
+    """Forms of a view."""
 
     table = auto()
     chart = auto()
@@ -30,7 +30,7 @@ class Form(StrEnum):
 
 
 class Printer(NamedTuple):
-    """How a call wants to see a view; a picture goes to `file`, - for stdout."""
+    """Prints views as the options of a call ask for; a picture goes to `file`, - for stdout."""
 
     form: Form
     utc: bool
@@ -38,29 +38,29 @@ class Printer(NamedTuple):
     file: str | None = None
 
     def print(self, view: "View", *, height: int | None = None) -> None:
-        """Print it, a chart `height` lines high, or write the picture."""
+        """Print the view, a chart `height` lines high, or write the picture to its file."""
         if self.form in (Form.table, Form.chart):
             from btcts.render.show.page import print_page
 
-            console = self.console()
+            console = self.open_console()
             print_page(self.page(view, console, height), console)
         elif self.file in (None, "-"):
-            emit(self.text(view))
+            emit(self.render_text(view))
         else:
-            put(self.file, f"{self.text(view)}\n")
+            put(self.file, f"{self.render_text(view)}\n")
             self.common.say(f"the chart is in {self.file}")
 
-    def console(self) -> "Console":
-        """Where pages go; what is no terminal is as wide as it takes, whatever COLUMNS says, in colour or not."""
+    def open_console(self) -> "Console":
+        """Open the console; a pipe or file is as wide as the text needs, whatever COLUMNS says."""
         from rich.console import ConsoleDimensions
 
-        console = self.common.console()
+        console = self.common.open_console()
         if not sys.stdout.isatty():
-            console.size = ConsoleDimensions(*self._pipe())
+            console.size = ConsoleDimensions(*self._measure_pipe())
         return console
 
     def page(self, view: "View", console: "Console", height: int | None = None) -> "Group":
-        """The view for a terminal; a chart is `height` lines high."""
+        """Lay out the view for a terminal; a chart is `height` lines high."""
         if self.form is Form.chart:
             from btcts.render.chart.terminal import draw_chart_page
 
@@ -69,21 +69,21 @@ class Printer(NamedTuple):
 
         return (draw_slots_page if len(view.shown) == 1 else draw_overview_page)(view, utc=self.utc, console=console)
 
-    def text(self, view: "View") -> str:
-        """The view for a program, or as a picture."""
+    def render_text(self, view: "View") -> str:
+        """Render the view as JSON, CSV or SVG."""
         if self.form is Form.picture:
             from btcts.render.chart.picture import draw_chart_svg
 
             return draw_chart_svg(view, utc=self.utc)
         from btcts.render import documents
 
-        one = len(view.shown) == 1
+        single = len(view.shown) == 1
         if self.form is Form.csv:
-            return (documents.show_csv if one else documents.overview_csv)(view)
-        return (documents.show_json if one else documents.overview_json)(view)
+            return (documents.show_csv if single else documents.overview_csv)(view)
+        return (documents.show_json if single else documents.overview_json)(view)
 
-    def _pipe(self) -> tuple[int, int]:
-        """The size of what is no terminal."""
+    def _measure_pipe(self) -> tuple[int, int]:
+        """Return the columns and rows to use for a pipe or file."""
         if self.form is not Form.chart:
             return UNBOUNDED, UNBOUNDED
         from btcts.render.chart.terminal import PIPE_HEIGHT, PIPE_WIDTH
@@ -92,7 +92,7 @@ class Printer(NamedTuple):
 
 
 def put(path: str, text: str) -> None:
-    """Put the text in the place of the file at once; what is no file, such as a pipe, is written to."""
+    """Replace the file by the text atomically; write to what is not a regular file, such as a pipe."""
     if not path:
         raise ConfigError("--svg names no file; give one, or - for stdout")
     named = Path(path)

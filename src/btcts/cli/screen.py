@@ -1,4 +1,4 @@
-"""A terminal that is drawn on in place, and left as it was."""
+"""Draw on a terminal in place, and leave it as it was."""
 
 import os
 import sys
@@ -7,22 +7,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-"""The alternate screen, which is empty; no cursor; no line wraps, not even while the terminal is being resized."""
+"""Switch to the empty alternate screen, hide the cursor, and wrap no line, not even during a resize."""
 
 LEAVE = "\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-"""All of it as it was, whatever was being drawn."""
+"""Undo all of that, whatever was being drawn."""
 
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
-"""A terminal that knows them shows nothing of a frame before it has all of it (synchronized output)."""
+"""Synchronized output: a terminal that knows it shows a frame only when all of it has arrived."""
 
 SIZE = (80, 24)
-"""The columns and rows of a terminal that does not know its own."""
+"""Columns and rows to assume where the terminal does not report its own."""
 
 
 class Screen:
-    """The alternate screen of the terminal on `descriptor`; a frame is one write of those of its lines that changed.
+    """The alternate screen of the terminal on `descriptor`; a frame is one write of the lines that changed.
 
-    Lines are as long as the terminal is wide, so that nothing has ever to be erased.
+    Lines are as long as the terminal is wide, so nothing ever has to be erased.
     """
 
     def __init__(self, descriptor: int, encoding: str) -> None:
@@ -38,19 +38,19 @@ class Screen:
         return columns or SIZE[0], rows or SIZE[1]
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Take the terminal, without the echo of keys, and give it back."""
+    def take_over(self) -> Iterator[None]:
+        """Take the terminal, with the echo of keys off, and give it back."""
         self._drawn = []
-        with _without_echo():
+        with _keep_echo_off():
             try:
                 self._write(ENTER)
                 yield
             finally:
-                with suppress(OSError):  # it may be gone
+                with suppress(OSError):  # the terminal may be gone
                     self._write(LEAVE)
 
     def draw(self, lines: Sequence[str], size: tuple[int, int]) -> None:
-        """Draw a frame that was made for that size; nothing is written when nothing changed."""
+        """Draw a frame made for that size; write nothing when nothing changed."""
         if size != self._size or len(lines) != len(self._drawn):
             self._size, self._drawn = size, [None] * len(lines)
         changed = [
@@ -69,8 +69,8 @@ class Screen:
 
 
 @contextmanager
-def _without_echo() -> Iterator[None]:
-    """Let keys that are pressed neither spoil the page nor reach the shell afterwards."""
+def _keep_echo_off() -> Iterator[None]:
+    """Keep pressed keys from spoiling the page and from reaching the shell afterwards."""
     keyboard = sys.stdin.fileno() if sys.stdin and sys.stdin.isatty() else None
     if keyboard is None:
         yield

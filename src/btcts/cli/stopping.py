@@ -1,4 +1,4 @@
-"""How a command is told to stop, so that it leaves all in good order."""
+"""Stop commands on signals so that everything is left in good order."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ from types import FrameType
 
 
 @contextmanager
-def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stop`, so that what is in hand ends well; a second one ends it at once."""
+def stop_on_signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set `stop`, so that current work is finished; a second one interrupts it."""
 
     def note(signum: int, frame: FrameType | None) -> None:
         if stop.is_set():
@@ -19,27 +19,27 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
         if signum == signal.SIGINT and os.isatty(2):
             os.write(2, b"btcts: ending with what is in hand; Ctrl-C again ends it now\n")
 
-    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGHUP and SIGTERM end the block as Ctrl-C does, cleaning up; further signals do not disturb that."""
+def end_on_signals() -> Iterator[None]:
+    """Let SIGHUP and SIGTERM end the block as Ctrl-C does; ignore further signals during the cleanup."""
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def end(signum: int, frame: FrameType | None) -> None:
-        for each in asked:
-            signal.signal(each, signal.SIG_IGN)
+        for number in asked:
+            signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + signum)
 
-    before = {each: signal.signal(each, end) for each in asked if signal.getsignal(each) != signal.SIG_IGN}
+    before = {number: signal.signal(number, end) for number in asked if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

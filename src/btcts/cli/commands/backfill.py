@@ -10,7 +10,7 @@ import typer
 
 from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
-from btcts.cli.moments import Moment, hours_ago, moment
+from btcts.cli.moments import Moment, hours_ago, parse_moment
 from btcts.cli.output import complain, emit, open_console, tell, tell_page
 from btcts.errors import ConfigError, ProviderError
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from btcts.store import Store
 
 INTERRUPTED = 130
-"""The exit code that shells give to what was ended by Ctrl-C."""
+"""The exit code that shells give to a command ended by Ctrl-C."""
 
 MOST_HOURS = 1_000_000
-"""Longer than there will have been bitcoin for; what lies before the window is left out and counted anyway."""
+"""More hours than bitcoin will have existed; minutes before the window are only counted anyway."""
 
 
 @with_common_options
@@ -40,15 +40,15 @@ def backfill(
     provider: ProviderOption = None,
     file: Annotated[
         str | None,
-        typer.Option(metavar="CSV", help="Take candles of one minute from this file, or - for stdin; ask nobody."),
+        typer.Option(metavar="CSV", help="Take candles of one minute from this file, or - for stdin; ask no provider."),
     ] = None,
     minutes: Annotated[
-        bool, typer.Option("--minutes", help="Each row of the file is about one minute, however far apart they lie.")
+        bool, typer.Option("--minutes", help="Each row of the file is one minute, however far apart the rows are.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace all ticks of the minutes, settled or not: removes a bad price.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; ask nobody.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done; ask no provider.")] = False,
     format: Annotated[LineFormat, typer.Option(help="What is printed for each part.")] = LineFormat.text,
     common: Common,
 ) -> None:
@@ -60,7 +60,7 @@ def backfill(
       btcts backfill --file day.csv --dry-run
       btcts backfill --file 2018.csv --until 2018-04-05T12:00Z
 
-    Each part is stored at once: interrupted and repeated it goes on where it was. A file has the columns
+    Each part is stored at once: run it again to go on after an interruption. A file has the columns
     timestamp,open,high,low,close and perhaps volume, its times to the minute, in UTC unless they say otherwise. A few
     rows on full hours may be candles of an hour or a day: say --minutes if they are not. Where a store has old prices
     alone, the day up to the last of them is kept: btcts show hour --at newest.
@@ -73,22 +73,22 @@ def backfill(
         raise ConfigError("--minutes says what the rows of a file are about; name it by --file")
     if overwrite and (hours, since, file) == (None, None, None):
         raise ConfigError("--overwrite replaces what is stored: say of when, by --hours, --since or --file")
-    asked = _Asked(
-        since=moment("--since", since) if hours is None else hours_ago(hours),
-        until=moment("--until", until),
+    asked = _MinuteOptions(
+        since=parse_moment("--since", since) if hours is None else hours_ago(hours),
+        until=parse_moment("--until", until),
         overwrite=overwrite,
         minutes=minutes,
         dry_run=dry_run,
     )
     if file is None:
-        code = _from_providers(asked, provider or None, format, common)
+        code = _settle_from_providers(asked, provider or None, format, common)
     else:
-        code = _from_file(asked, file, format, common)
+        code = _settle_from_file(asked, file, format, common)
     raise typer.Exit(code)
 
 
-class _Asked(NamedTuple):
-    """The options that choose minutes, and whether anything is to happen to them."""
+class _MinuteOptions(NamedTuple):
+    """The options that choose minutes and say how to treat them."""
 
     since: Moment | None
     until: Moment | None
@@ -96,19 +96,19 @@ class _Asked(NamedTuple):
     minutes: bool
     dry_run: bool
 
-    def of(self, store: "Store") -> "Wish":
-        """The same by the clock of the store."""
+    def resolve(self, store: "Store") -> "Wish":
+        """Return the same as times by the clock of the store."""
         from btcts.services.backfill.plan import Wish
 
         return Wish(
-            since_ms=self.since.of(store) if self.since else None,
-            until_ms=self.until.of(store) if self.until else None,
+            since_ms=self.since.resolve(store) if self.since else None,
+            until_ms=self.until.resolve(store) if self.until else None,
             overwrite=self.overwrite,
             minutes=self.minutes,
         )
 
 
-def _from_providers(asked: _Asked, names: list[str] | None, format: LineFormat, common: Common) -> int:
+def _settle_from_providers(asked: _MinuteOptions, names: list[str] | None, format: LineFormat, common: Common) -> int:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
     from btcts.providers import Endpoint, open_providers
@@ -118,20 +118,20 @@ def _from_providers(asked: _Asked, names: list[str] | None, format: LineFormat, 
 
     settings = common(collect__providers=names)
     clock = ServerClock()
-    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     with (
         connect(settings, clock=clock, writes=not asked.dry_run, say=common.say) as store,
         open_providers(settings.collect.providers, endpoints, clock=clock) as providers,
         Poller(providers) as poller,
     ):
-        plan = plan_of_providers(store, providers, asked.of(store))
+        plan = plan_of_providers(store, providers, asked.resolve(store))
         if asked.dry_run:
-            return _foretell(plan, format)
+            return _print_plan(plan, format)
         chunks = from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
         return _carry_out(plan, chunks, format, common)
 
 
-def _from_file(asked: _Asked, path: str, format: LineFormat, common: Common) -> int:
+def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, common: Common) -> int:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
     from btcts.services.backfill.candle_csv import opened
@@ -142,12 +142,12 @@ def _from_file(asked: _Asked, path: str, format: LineFormat, common: Common) -> 
         opened(path, sys.stdin.buffer) as source,
         connect(common(), clock=ServerClock(), writes=not asked.dry_run, say=common.say) as store,
     ):
-        plan = plan_of_file(store, source, asked.of(store))
-        return _foretell(plan, format) if asked.dry_run else _carry_out(plan, from_file(plan, store), format, common)
+        plan = plan_of_file(store, source, asked.resolve(store))
+        return _print_plan(plan, format) if asked.dry_run else _carry_out(plan, from_file(plan, store), format, common)
 
 
-def _foretell(plan: "Plan", format: LineFormat) -> int:
-    """Print what would be done; the exit code."""
+def _print_plan(plan: "Plan", format: LineFormat) -> int:
+    """Print what would be done, and return the exit code."""
     from btcts.render import backfill as render
 
     if format is LineFormat.json:
@@ -158,28 +158,28 @@ def _foretell(plan: "Plan", format: LineFormat) -> int:
 
 
 def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, common: Common) -> int:
-    """Do it, print what comes of it, and at last the sum of it; the exit code."""
+    """Settle chunk by chunk, print each and then the summary, and return the exit code."""
     from btcts.services.backfill.run import summed
 
     done: list[Chunk] = []
     interrupted = False
     try:
-        with _shown(plan, format, common) as show:
+        with _open_display(plan, format, common) as show:
             for chunk in chunks:
                 done.append(chunk)
                 show(chunk)
     except KeyboardInterrupt:
         interrupted = True
     summary = summed(plan, done)
-    _conclude(plan, summary, format, common, interrupted=interrupted)
+    _print_summary(plan, summary, format, common, interrupted=interrupted)
     if interrupted:
         return INTERRUPTED
     return ProviderError.exit_code if summary.in_vain else 0
 
 
 @contextmanager
-def _shown(plan: "Plan", format: LineFormat, common: Common) -> Iterator[Callable[["Chunk"], None]]:
-    """How each chunk is shown: as JSON, not at all, by a bar on a terminal, else as a line."""
+def _open_display(plan: "Plan", format: LineFormat, common: Common) -> Iterator[Callable[["Chunk"], None]]:
+    """Yield the function that shows a chunk: as JSON, not at all, in a progress bar on a terminal, else as a line."""
     from btcts.render import backfill as render
 
     if format is LineFormat.json:
@@ -189,20 +189,20 @@ def _shown(plan: "Plan", format: LineFormat, common: Common) -> Iterator[Callabl
     else:
         for line in render.head_lines(plan):
             tell(line)
-        if common.verbose or not _on_terminal():
+        if common.verbose or not _is_on_terminal():
             yield lambda chunk: tell(render.chunk_line(chunk))
         else:
             with render.show_progress(plan, open_console(stderr=True, no_color=common.no_color)) as move:
                 yield move
 
 
-def _on_terminal() -> bool:
-    """Whether somebody sees a bar that moves."""
+def _is_on_terminal() -> bool:
+    """Tell whether somebody sees a bar that moves."""
     return sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _conclude(plan: "Plan", summary: "Summary", format: LineFormat, common: Common, *, interrupted: bool) -> None:
-    """Print the sum; where it is about a failure, on stderr."""
+def _print_summary(plan: "Plan", summary: "Summary", format: LineFormat, common: Common, *, interrupted: bool) -> None:
+    """Print the summary; that of a failure on stderr."""
     from btcts.render import backfill as render
 
     if format is LineFormat.json:

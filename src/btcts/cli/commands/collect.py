@@ -12,7 +12,7 @@ import typer
 from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.output import emit, tell, tell_on
-from btcts.cli.stopping import stopped_by_signals
+from btcts.cli.stopping import stop_on_signals
 from btcts.errors import ConfigError, ProviderError, StoreError
 
 if TYPE_CHECKING:
@@ -56,61 +56,61 @@ def collect(
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
     if not once and jitter:
-        raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever begins at a moment of its own by itself")
+        raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever already starts at a random offset")
     settings = common(collect__interval_s=interval, collect__providers=provider or None)
-    code = _once(settings, common, format, jitter) if once else _forever(settings, common, format)
+    code = _run_once(settings, common, format, jitter) if once else _run_forever(settings, common, format)
     raise typer.Exit(code)
 
 
-def _once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> int:
+def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> int:
     from btcts.services.collect.collector import once
 
     stop = threading.Event()
-    stop.wait(_chance(jitter))
-    with _collector(settings, common, stop, cadence_s=None) as (collector, _):
+    stop.wait(_draw_number(jitter))
+    with _open_collector(settings, common, stop, cadence_s=None) as (collector, _):
         cycle = once(collector)
     wrong = bool(cycle.problem)
     if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
         _print(cycle, format, failed=wrong, verbose=common.verbose)
-    return _exit_code(cycle)
+    return _choose_exit_code(cycle)
 
 
-def _exit_code(cycle: "Cycle") -> int:
-    """By the live price: stored, or nobody was due; agreed on but not stored; not even agreed on."""
+def _choose_exit_code(cycle: "Cycle") -> int:
+    """Choose the exit code by the live price: stored or nobody due; agreed on but not stored; not even agreed on."""
     if cycle.stored or cycle.idle:
         return 0
     nobody_asked = cycle.waiting and not cycle.refused
     return StoreError.exit_code if cycle.members or nobody_asked else ProviderError.exit_code
 
 
-def _forever(settings: "Settings", common: Common, format: LineFormat) -> int:
-    from btcts.render.collect import cycle_line  # noqa: F401 - for it may be too late when the machine is short of something
+def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> int:
+    from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
     from btcts.services.collect.collector import forever
 
     gc.enable()
     stop = threading.Event()
     interval_s = settings.collect.interval_s
-    with _collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stopped_by_signals(stop):
-        phase_s = _chance(interval_s)
+    with _open_collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stop_on_signals(stop):
+        phase_s = _draw_number(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
-                    tell_on(_line(cycle, format, verbose=common.verbose))
+                    tell_on(_format_cycle(cycle, format, verbose=common.verbose))
     return 0
 
 
-def _chance(limit: float) -> float:
-    """A number from 0 to `limit`."""
+def _draw_number(limit: float) -> float:
+    """Draw a random number from 0 to `limit`."""
     import random  # no other command needs it
 
     return random.uniform(0, limit)
 
 
 @contextmanager
-def _collector(
+def _open_collector(
     settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
-    """A collector on the store and the providers that the settings name, and its clock."""
+    """Open the store and the providers that the settings name; yield a collector on them, and its clock."""
     from btcts.connect import connect, find_spool_folders, locate_memory_file
     from btcts.domain.clock import ServerClock
     from btcts.providers import Endpoint, open_providers
@@ -122,7 +122,7 @@ def _collector(
 
     clock = ServerClock(stop)
     deadline = Deadline() if cadence_s is None else None
-    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
         connect(settings, clock=clock, writes=True, say=common.say, deadline=deadline) as store,
@@ -137,7 +137,7 @@ def _collector(
             clock,
             cadence_s=cadence_s,
             quorum=settings.collect.quorum,
-            salt=round(_chance(2**32)),
+            salt=round(_draw_number(2**32)),
             spool=open_spool(find_spool_folders(settings)),
             memory=Memory(locate_memory_file(settings), now_ms=clock.now_ms()),
             deadline=deadline or Deadline(),
@@ -146,7 +146,7 @@ def _collector(
 
 
 def _warn_of_quorum(quorum: int, providers: "Sequence[Provider]", common: Common) -> None:
-    """Say where a quorum is more than the providers whose candles reach back through the whole window."""
+    """Warn when fewer providers than the quorum have candles for the whole window."""
     from btcts.services.collect.collector import find_full_reach
 
     reaching = find_full_reach(providers)
@@ -159,14 +159,14 @@ def _warn_of_quorum(quorum: int, providers: "Sequence[Provider]", common: Common
 
 
 def _print(cycle: "Cycle", format: LineFormat, *, failed: bool, verbose: bool) -> None:
-    """Print a cycle, the line of one that failed on stderr."""
+    """Print a cycle; the line of a failed one goes to stderr."""
     if format is LineFormat.json:
-        emit(_line(cycle, format, verbose=verbose))
+        emit(_format_cycle(cycle, format, verbose=verbose))
     else:
-        tell(_line(cycle, format, verbose=verbose), err=failed)
+        tell(_format_cycle(cycle, format, verbose=verbose), err=failed)
 
 
-def _line(cycle: "Cycle", format: LineFormat, *, verbose: bool) -> str:
+def _format_cycle(cycle: "Cycle", format: LineFormat, *, verbose: bool) -> str:
     from btcts.render.collect import cycle_json, cycle_line
 
     return cycle_json(cycle) if format is LineFormat.json else cycle_line(cycle, utc=False, verbose=verbose)

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from btcts.cli.common import Common, with_common_options
-from btcts.cli.help import Command, Group
+from btcts.cli.help import Group, PlainCommand
 from btcts.cli.output import emit, tell
 from btcts.errors import ConfigError
 
 
 class SettingsFormat(StrEnum):
-    """How settings are printed."""
+    """Formats in which settings are printed."""
 
     table = "table"
     json = "json"
@@ -40,7 +40,7 @@ def config() -> None:
     """
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def show(
     *,
@@ -61,10 +61,10 @@ def show(
     if format is SettingsFormat.json:
         emit(settings_json(settings, time.time_ns() // 1_000_000))
     else:
-        print_settings(settings, common.console())
+        print_settings(settings, common.open_console())
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def init(
     *,
@@ -94,10 +94,10 @@ def init(
     common.say(f"wrote {target}")
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def path(*, common: Common) -> None:
-    """Print the files that are looked at, the one that counts most first.
+    """Print the settings files that are read, the strongest first.
 
     Examples:
       btcts config path
@@ -105,10 +105,10 @@ def path(*, common: Common) -> None:
     from btcts.config import config_files
 
     for file in config_files(os.environ, config_path=common.config):
-        tell(f"{file.path}  {_presence(file.path)}")
+        tell(f"{file.path}  {_describe_presence(file.path)}")
 
 
-def _presence(file: Path) -> str:
+def _describe_presence(file: Path) -> str:
     try:
         return "present" if file.exists() else "absent"
     except OSError as exc:

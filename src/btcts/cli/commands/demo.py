@@ -11,7 +11,7 @@ import typer
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.output import emit, tell, tell_page
 from btcts.cli.printer import Form, Printer, put
-from btcts.cli.stopping import ended_by_signals
+from btcts.cli.stopping import end_on_signals
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SCREENS = (
     ("btcts show 15min", Form.table, "15min"),
     ("btcts show hour --chart", Form.chart, "hour"),
 )
-"""What is shown: the command, its form and its resolution."""
+"""The screens: command, form and resolution."""
 
 CHART_HEIGHT = 20
 """Lines of the chart, so that it does not push the tables off the screen."""
@@ -46,7 +46,7 @@ def demo(
     ] = None,
     common: Common,
 ) -> None:
-    """See all of it on simulated prices; nothing is left behind.
+    """Try everything on simulated prices; nothing is left behind.
 
     Examples:
       btcts demo
@@ -61,52 +61,52 @@ def demo(
     _refuse_early(svg, common)
     clock = ServerClock()
     with (
-        _throw_away_store(clock, common) as store,
+        _open_throwaway_store(clock, common) as store,
         open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
         Poller(providers) as poller,
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
         tell(f"collected: {cycle_line(cycle, utc=False)}", err=svg == "-")
-        views = _views(store)
+        views = _read_views(store)
     if svg == "-":
-        emit(_picture(views, common))
+        emit(_draw_picture(views, common))
         return
     _print(views, common)
     if svg is not None:
-        put(svg, _picture(views, common))
+        put(svg, _draw_picture(views, common))
         common.say(f"the picture is in {svg}")
     tell_page(NEXT)
 
 
 def _refuse_early(svg: str | None, common: Common) -> None:
-    """Refuse what the demo cannot use before it runs."""
+    """Refuse options that the demo cannot use before it starts anything."""
     if common.redis:
         raise ConfigError("demo runs a Redis of its own and throws it away; drop --redis")
-    if svg not in (None, "-") and not _writable(Path(svg)):
+    if svg not in (None, "-") and not _is_writable(Path(svg)):
         raise ConfigError(f"--svg {svg} cannot be written; name a file in a folder that is there and yours")
 
 
-def _writable(file: Path) -> bool:
-    """Whether it can be made, or written to where it is there; a pipe stands in a folder that need not be ours."""
+def _is_writable(file: Path) -> bool:
+    """Tell whether the file can be created or written to; a pipe may stand in a folder that is not ours."""
     return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
 
 
-def _views(store: "Store") -> list["View"]:
-    """What the screens show."""
+def _read_views(store: "Store") -> list["View"]:
+    """Read the view of each screen."""
     from btcts.services.show import show
 
     return [show(store, [name] if name else []) for _, _, name in SCREENS]
 
 
 def _print(views: list["View"], common: Common) -> None:
-    """Each view under the command that shows it."""
+    """Print each view under the command that shows it."""
     for (command, form, _), view in zip(SCREENS, views, strict=True):
         tell_page(f"\n$ {command}")
         Printer(form, False, common).print(view, height=CHART_HEIGHT)
 
 
-def _picture(views: list["View"], common: Common) -> str:
-    """The terminal with all of them."""
+def _draw_picture(views: list["View"], common: Common) -> str:
+    """Draw the terminal with all of them as SVG."""
     from btcts.render.demo import draw_terminal
 
     def page(form: Form, view: "View") -> Callable[["Console"], "Group"]:
@@ -117,19 +117,19 @@ def _picture(views: list["View"], common: Common) -> str:
 
 
 @contextmanager
-def _throw_away_store(clock: "Clock", common: Common) -> Iterator["Store"]:
-    """A store on a redis-server of its own that ends, with its files, when this does."""
+def _open_throwaway_store(clock: "Clock", common: Common) -> Iterator["Store"]:
+    """Open a store on a temporary redis-server; server and files are gone when the block ends."""
     import tempfile
 
     from btcts.connect import open_embedded_store
     from btcts.embedded import Embedded
 
-    server = common.embedded(runs=True)
+    server = common.find_embedded(runs=True)
     binaries = server.find() or server.install(common.say)
-    with ended_by_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
+    with end_on_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)
         try:
-            throw_away.ensure(lambda line: None)  # that it starts and where its data are is of no interest
+            throw_away.ensure(lambda line: None)  # nobody cares where a throwaway server keeps its data
             with open_embedded_store(throw_away, clock=clock) as store:
                 yield store
         finally:

@@ -12,8 +12,8 @@ from btcts.cli.output import emit, tell_page
 @with_common_options
 def init_keys(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Derive every series anew from the ticks.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what differs.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make every series anew from the ticks.")] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Rename keys that have our names but are not ours, and go on.")
     ] = False,

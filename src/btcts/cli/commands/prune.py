@@ -12,7 +12,7 @@ from btcts.cli.output import emit, tell_page
 @with_common_options
 def prune(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:

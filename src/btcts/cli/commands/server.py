@@ -6,7 +6,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
-from btcts.cli.help import Command, Group
+from btcts.cli.help import Group, PlainCommand
 from btcts.cli.output import emit, tell, tell_page
 from btcts.errors import ConfigError
 
@@ -30,7 +30,7 @@ def server() -> None:
     """
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def install(*, common: Common) -> None:
     """Fetch the redis-server and the module.
@@ -39,12 +39,12 @@ def install(*, common: Common) -> None:
       btcts server install
       BTCTS_DATA_DIR=/srv/prices btcts server install
     """
-    binaries = _embedded(common, runs=True).install(common.say)
+    binaries = _find_embedded(common, runs=True).install(common.say)
     tell(f"redis-server: {binaries.server}")
     tell(f"TimeSeries:   {binaries.module}")
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def start(*, common: Common) -> None:
     """Start it, and let commands start it on demand again.
@@ -52,28 +52,28 @@ def start(*, common: Common) -> None:
     Examples:
       btcts server start
     """
-    _print(_embedded(common, runs=True).start(common.say), LineFormat.text)
+    _print(_find_embedded(common, runs=True).start(common.say), LineFormat.text)
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def stop(*, common: Common) -> None:
-    """Stop it, its data saved, until it is started again.
+    """Save its data and stop it, until it is started again.
 
     Examples:
       btcts server stop
     """
-    _print(_embedded(common, runs=False).stop(), LineFormat.text)
+    _print(_find_embedded(common, runs=False).stop(), LineFormat.text)
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def status(
     *,
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Say whether it runs, and where its socket and data are.
+    """Tell whether it runs, and where its socket and data are.
 
     Examples:
       btcts server status
@@ -81,12 +81,12 @@ def status(
 
     The exit code is 1 when it does not run.
     """
-    found = _embedded(common, runs=False).status()
+    found = _find_embedded(common, runs=False).status()
     _print(found, format)
     raise typer.Exit(0 if found.running else 1)
 
 
-@app.command(cls=Command)
+@app.command(cls=PlainCommand)
 @with_common_options
 def run(*, common: Common) -> None:
     """Run it in the foreground, for systemd and containers.
@@ -94,13 +94,13 @@ def run(*, common: Common) -> None:
     Examples:
       btcts server run
     """
-    _embedded(common, runs=True).run(common.say)
+    _find_embedded(common, runs=True).run(common.say)
 
 
-def _embedded(common: Common, *, runs: bool) -> "Embedded":
+def _find_embedded(common: Common, *, runs: bool) -> "Embedded":
     if common.redis:
         raise ConfigError("btcts server is about the embedded Redis alone; drop --redis")
-    return common.embedded(runs=runs)
+    return common.find_embedded(runs=runs)
 
 
 def _print(status: "Status", format: LineFormat) -> None:

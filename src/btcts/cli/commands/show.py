@@ -10,7 +10,7 @@ import typer
 
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import TableFormat
-from btcts.cli.moments import Anchor, Moment, moment
+from btcts.cli.moments import Anchor, Moment, parse_moment
 from btcts.cli.printer import Form, Printer
 from btcts.errors import ConfigError
 
@@ -31,10 +31,10 @@ class ResolutionName(StrEnum):
 
 
 CHARTED = ResolutionName.hour
-"""What a chart is of unless told otherwise: the whole day that is kept."""
+"""The default resolution of a chart: hours, which cover the whole day that is kept."""
 
 INTERVAL_S = 1.0
-"""How often --watch looks unless told otherwise."""
+"""The default seconds between reads of --watch."""
 
 
 @with_common_options
@@ -112,23 +112,23 @@ def show(
       btcts show hour --closed --format csv > day.csv
       btcts show 5min --limit 1 --format json
     """
-    form = _form(format, chart=chart, svg=svg)
+    form = _choose_form(format, chart=chart, svg=svg)
     if watch:
         _check_watch(form, at)
     elif interval is not None:
         raise ConfigError(f"--interval {interval:g} goes with --watch")
     if form in (Form.chart, Form.picture):
         resolution = resolution or CHARTED
-    asked = _Asked(resolution, moment("--since", since), moment("--at", at), limit, closed, max_age)
+    asked = _SlotOptions(resolution, parse_moment("--since", since), parse_moment("--at", at), limit, closed, max_age)
     printer = Printer(form, utc, common, svg)
     if watch:
         _follow(asked, printer, INTERVAL_S if interval is None else interval)
     else:
-        _once(asked, printer)
+        _show_once(asked, printer)
 
 
-def _form(format: TableFormat | None, *, chart: bool, svg: str | None) -> Form:
-    """What a call asks for; the picture is one of the chart, so that --chart may stand beside --svg."""
+def _choose_form(format: TableFormat | None, *, chart: bool, svg: str | None) -> Form:
+    """Choose the form that the options ask for; --svg draws the chart, so --chart may stand beside it."""
     drawn = f"--svg {svg}" if svg is not None else "--chart" if chart else ""
     if drawn and format is not None:
         raise ConfigError(f"{drawn} does not go with --format {format}; say one or the other")
@@ -146,7 +146,7 @@ def _check_watch(form: Form, at: str | None) -> None:
         raise ConfigError("--watch draws on a terminal in place, and stdout is none that can; use --format json")
 
 
-class _Asked(NamedTuple):
+class _SlotOptions(NamedTuple):
     """The options that choose what is shown."""
 
     resolution: ResolutionName | None
@@ -156,19 +156,19 @@ class _Asked(NamedTuple):
     closed: bool
     max_age_s: float | None
 
-    def of(self, store: "Store") -> Callable[[], "View"]:
-        """How to look at it; times that count from now count from this call."""
+    def make_look(self, store: "Store") -> Callable[[], "View"]:
+        """Return the function that reads the view; times relative to now are fixed by this call."""
         from btcts.services.show import Which, show
 
-        at_ms = self.at.of(store) if self.at else None
-        which = Which(self._since_ms(store, at_ms), self.limit, self.closed)
+        at_ms = self.at.resolve(store) if self.at else None
+        which = Which(self._resolve_since_ms(store, at_ms), self.limit, self.closed)
         names = [self.resolution] if self.resolution else []
         return lambda: show(store, names, at_ms=at_ms, which=which, max_age_s=self.max_age_s)
 
-    def _since_ms(self, store: "Store", at_ms: int | None) -> int | None:
-        if self.since is None or (since_ms := self.since.of(store)) is None:
+    def _resolve_since_ms(self, store: "Store", at_ms: int | None) -> int | None:
+        if self.since is None or (since_ms := self.since.resolve(store)) is None:
             return None
-        now_ms = Moment(Anchor.now).of(store) if at_ms is None else at_ms
+        now_ms = Moment(Anchor.now).resolve(store) if at_ms is None else at_ms
         if now_ms is None or since_ms <= now_ms:
             return since_ms
         if self.since.anchor is Anchor.newest:
@@ -178,16 +178,16 @@ class _Asked(NamedTuple):
         raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot begins so late")
 
 
-def _once(asked: _Asked, printer: Printer) -> None:
+def _show_once(asked: _SlotOptions, printer: Printer) -> None:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
 
     with connect(printer.common(), clock=ServerClock(), writes=False, say=printer.common.say) as store:
-        view = asked.of(store)()
+        view = asked.make_look(store)()
     printer.print(view)
 
 
-def _follow(asked: _Asked, printer: Printer, interval_s: float) -> None:
+def _follow(asked: _SlotOptions, printer: Printer, interval_s: float) -> None:
     from btcts.cli import live
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
@@ -195,11 +195,11 @@ def _follow(asked: _Asked, printer: Printer, interval_s: float) -> None:
 
     clock = ServerClock()
     with connect(printer.common(), clock=clock, writes=False, say=printer.common.say) as store:
-        views = follow(store, asked.of(store), clock, interval_s=interval_s)
+        views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
         if printer.form is Form.json:
-            live.stream(views, printer.text, store.where)
+            live.stream(views, printer.render_text, store.where)
         else:
             from btcts.render.show.live import Frames
 
-            frames = Frames(printer.page, printer.console(), printer.utc)
+            frames = Frames(printer.page, printer.open_console(), printer.utc)
             live.draw(views, frames, clock=clock, interval_s=interval_s)

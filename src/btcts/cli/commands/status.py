@@ -31,7 +31,7 @@ def status(
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Say whether the prices can be relied on; exit code 1 when not.
+    """Check that prices are fresh and complete; exit code 1 when not.
 
     Examples:
       btcts status

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 @with_common_options
 def verify(
     *,
-    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what differs.")] = False,
     upstream: Annotated[
         bool, typer.Option("--upstream", help="Also compare settled minutes with the providers' candles.")
     ] = False,
     format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
     common: Common,
 ) -> None:
-    """Recompute every bucket from the ticks, and name what differs.
+    """Recompute every bucket from the ticks, and list what differs.
 
     A minute with a damaged candle is unsettled by a repair, and settled anew by the next
     collect; with --upstream the providers are asked for the window's candles, which name
     each changed tick of a settled minute, and the repair writes them at once.
 
-    Exits 1 when something differs and was not put right, 4 when no provider answers.
+    Exits with 1 when something differs and was not repaired, 4 when no provider answers.
 
     Examples:
       btcts verify
@@ -49,7 +49,7 @@ def verify(
 
     settings, clock = common(), ServerClock()
     with connect(settings, clock=clock, writes=repair, say=common.say) as store, ExitStack() as stack:
-        asked = stack.enter_context(_upstream(settings, clock)) if upstream else None
+        asked = stack.enter_context(_open_upstream(settings, clock)) if upstream else None
         if asked and sys.stderr.isatty():
             common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)
@@ -57,11 +57,11 @@ def verify(
         emit(findings.verify_json(verified))
     elif verified.left or not common.quiet:
         tell_page(findings.verify_text(verified, verbose=common.verbose))
-    raise typer.Exit(_exit_code(verified, verbose=common.verbose))
+    raise typer.Exit(_choose_exit_code(verified, verbose=common.verbose))
 
 
-def _exit_code(verified: "Verified", *, verbose: bool) -> int:
-    """By what is left; but when nothing could be compared upstream, nothing is known of it."""
+def _choose_exit_code(verified: "Verified", *, verbose: bool) -> int:
+    """Choose the exit code by what still differs; 4 when nothing could be compared upstream."""
     if verified.heard and verified.heard.problem:
         from btcts.render.verify import explain_no_comparison
 
@@ -71,13 +71,13 @@ def _exit_code(verified: "Verified", *, verbose: bool) -> int:
 
 
 @contextmanager
-def _upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
-    """The providers that the settings name."""
+def _open_upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
+    """Open the providers that the settings name."""
     from btcts.providers import Endpoint, open_providers
     from btcts.providers.polling import Poller
     from btcts.services.verify.run import Upstream
 
-    endpoints = {name: Endpoint(each.url, each.timeout_s) for name, each in settings.providers.items()}
+    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
         open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,

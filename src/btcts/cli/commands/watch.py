@@ -12,7 +12,7 @@ import typer
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.output import complain, tell, tell_on
-from btcts.cli.stopping import stopped_by_signals
+from btcts.cli.stopping import stop_on_signals
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from btcts.services.watch.watcher import Watch
 
 INTERVAL_S = 5.0
-"""How often it looks unless told otherwise."""
+"""The default seconds between looks."""
 
 DELIVERY = "Delivery"
 
@@ -48,13 +48,13 @@ def watch(
         bool, typer.Option("--stale", help="Alert when prices stop coming, and when they are back.")
     ] = False,
     hysteresis: Annotated[
-        float, typer.Option(metavar="PCT", help="How many % of P it must retreat before the same alert can come again.")
+        float, typer.Option(metavar="PCT", help="How many % of P it must retreat before the same alert can repeat.")
     ] = 0.1,
     max_age: Annotated[
         float | None,
         typer.Option(metavar="S", help="Older prices are stale (default: 3 cadences, at least 150)."),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Look once and end, as cron wants it.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Look once and exit, for cron.")] = False,
     interval: Annotated[float | None, typer.Option(metavar="S", help="Seconds between looks (default: 5).")] = None,
     command: Annotated[
         str | None,
@@ -77,7 +77,7 @@ def watch(
     ] = False,
     common: Common,
 ) -> None:
-    """Say when the price crosses a level or moves, once each time.
+    """Alert when the price reaches a level or moves, once each time.
 
     Examples:
       btcts watch --above 100000 --below 80000
@@ -85,25 +85,25 @@ def watch(
       btcts watch --move -5/15min --webhook https://hooks.example.com/path
       * * * * * btcts watch --once --below 80000     (a line for cron)
 
-    What is so at the first look is said at once; what happened while Redis or the watch was away is found later. An
-    alert comes again when the price has retreated, or a fifth of a move is gone by. A delivery that fails is tried
-    again for an hour, across restarts too, but not one that the webhook refuses (HTTP 4xx). Discord and Slack get the
-    message alone. --once exits with 0 done, 1 a delivery has failed, 3 no Redis.
+    A rule fires at once if its condition already holds; what happened while Redis or the watch was away is found
+    later. It fires again only after the price has retreated from the level, or the move has shrunk by a fifth. A failed
+    delivery is retried for an hour, also after a restart, unless the webhook refuses it (HTTP 4xx). Discord and Slack
+    get only the message. --once exits with 0 done, 1 a delivery has failed, 3 no Redis.
     """
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} is for a watch that goes on; --once looks once")
-    interval_s = INTERVAL_S if interval is None else _within("--interval", interval, 1, 3600)
-    percent = _within("--hysteresis", hysteresis, 0, 50)
-    max_age_s = None if max_age is None else _within("--max-age", max_age, 1, 86_400)
-    wanted = Wanted(_rules(above or (), below or (), move or (), percent), stale, max_age_s, command, webhook)
+    interval_s = INTERVAL_S if interval is None else _check_range("--interval", interval, 1, 3600)
+    percent = _check_range("--hysteresis", hysteresis, 0, 50)
+    max_age_s = None if max_age is None else _check_range("--max-age", max_age, 1, 86_400)
+    wanted = Wanted(_parse_rules(above or (), below or (), move or (), percent), stale, max_age_s, command, webhook)
     if not wanted.names:
         raise ConfigError("watch needs something to watch for: say --above, --below, --move or --stale")
     teller = Teller(common, format, utc, alone=command is None and webhook is None)
-    raise typer.Exit(_once(wanted, teller) if once else _forever(wanted, teller, interval_s))
+    raise typer.Exit(_run_once(wanted, teller) if once else _run_forever(wanted, teller, interval_s))
 
 
 class Wanted(NamedTuple):
-    """What a call asks to be watched for, and how alerts are to be delivered."""
+    """The rules that a call watches, and the ways its alerts are delivered."""
 
     rules: Sequence["Rule"]
     stale: bool
@@ -113,14 +113,14 @@ class Wanted(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The names of the rules, that about the feed included."""
+        """The names of the rules, the one about stale prices included."""
         from btcts.services.watch.trigger import STALE
 
         return [*(rule.name for rule in self.rules), *([STALE] if self.stale else [])]
 
 
 class Teller(NamedTuple):
-    """How a call wants to be told; `alone` where alerts go no other way than to stdout."""
+    """The printer of alerts and notices; `alone` where alerts go nowhere but stdout."""
 
     common: Common
     format: LineFormat
@@ -128,47 +128,47 @@ class Teller(NamedTuple):
     alone: bool
 
     def tell(self, told: Iterable["Told"]) -> None:
-        """Alerts on stdout, what is said about the watch itself on stderr."""
+        """Print alerts on stdout, and notices about the watch itself on stderr."""
         from btcts.services.watch.outbox import Notice
 
-        for each in told:
-            if not isinstance(each, Notice):
-                (tell if self.alone else tell_on)(self._line(each))
-            elif each.failed:
-                complain(each.text)
+        for message in told:
+            if not isinstance(message, Notice):
+                (tell if self.alone else tell_on)(self._format_alert(message))
+            elif message.failed:
+                complain(message.text)
             else:
-                self.common.say(each.text)
+                self.common.say(message.text)
 
-    def _line(self, alert: "Alert") -> str:
+    def _format_alert(self, alert: "Alert") -> str:
         from btcts.render.watch import alert_json, alert_line
 
         return alert_json(alert) if self.format is LineFormat.json else alert_line(alert, utc=self.utc)
 
 
-def _once(wanted: Wanted, teller: Teller) -> int:
+def _run_once(wanted: Wanted, teller: Teller) -> int:
     from btcts.services.watch.watcher import once
 
-    with _watch(wanted, teller.common, threading.Event()) as watch:
+    with _open_watch(wanted, teller.common, threading.Event()) as watch:
         teller.tell(once(watch))
         if watch.away is not None:
             return watch.away.exit_code
         return 1 if watch.outbox.waiting or watch.outbox.lost else 0
 
 
-def _forever(wanted: Wanted, teller: Teller, interval_s: float) -> int:
+def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> int:
     from btcts.services.watch.watcher import forever
 
     gc.enable()
     stop = threading.Event()
-    with _watch(wanted, teller.common, stop) as watch, stopped_by_signals(stop):
+    with _open_watch(wanted, teller.common, stop) as watch, stop_on_signals(stop):
         teller.common.say(f"watching {', '.join(wanted.names)} at {watch.store.where} every {interval_s:g} s")
         teller.tell(forever(watch, interval_s=interval_s, stopped=stop.is_set))
     return 0
 
 
 @contextmanager
-def _watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["Watch"]:
-    """A watch of the store that the settings name; no other process watches its rules meanwhile."""
+def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["Watch"]:
+    """Open a watch of the store that the settings name; no other process can watch its rules meanwhile."""
     from random import random
 
     from btcts.connect import connect
@@ -181,7 +181,7 @@ def _watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["W
     clock = ServerClock(stop)
     keeper = Keeper(settings.embedded.data_dir / "alerts", f"{settings.redis.where}, database {settings.redis.db}")
     with (
-        _ways(wanted) as ways,
+        _open_ways(wanted) as ways,
         connect(settings, clock=clock, writes=False, say=common.say) as store,
         keeper.held(wanted.names),
     ):
@@ -190,8 +190,8 @@ def _watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["W
 
 
 @contextmanager
-def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
-    """The ways of delivery that are wanted, by name."""
+def _open_ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
+    """Open the ways of delivery that are wanted, by name."""
     from btcts.render.watch import alert_body, alert_json, list_alert_variables
 
     ways: dict[str, Deliver] = {}
@@ -211,8 +211,8 @@ def _ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
         yield ways
 
 
-def _rules(above: Sequence[str], below: Sequence[str], move: Sequence[str], hysteresis: float) -> list["Rule"]:
-    """The rules, each once, however often and in whatever way it was written."""
+def _parse_rules(above: Sequence[str], below: Sequence[str], move: Sequence[str], hysteresis: float) -> list["Rule"]:
+    """Parse the rules; one that is written twice, in whatever spelling, counts once."""
     from btcts.services.watch import rules
 
     named: list[Rule] = [
@@ -223,7 +223,7 @@ def _rules(above: Sequence[str], below: Sequence[str], move: Sequence[str], hyst
     return list({rule.name: rule for rule in named}.values())
 
 
-def _within(option: str, value: float, low: float, high: float) -> float:
+def _check_range(option: str, value: float, low: float, high: float) -> float:
     if not low <= value <= high:
         raise ConfigError(f"{option} {value:g} is not from {low:g} to {high:g}")
     return value
