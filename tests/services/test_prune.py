@@ -11,7 +11,7 @@ from btcts.errors import ForeignKey
 from btcts.services.collect.collector import once
 from btcts.services.prune import prune
 from btcts.store import Store
-from btcts.store.expire import excess_of
+from btcts.store.expire import find_excess
 from clocks import FakeClock
 from series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
 from servers import Server
@@ -194,7 +194,7 @@ def test_a_bucket_is_in_excess_exactly_when_it_is_no_slot_of_the_clock(
     resolution = compaction.resolution
     starts = [resolution.start_of(now_ms) + offset * resolution.bucket_ms for offset in offsets]
 
-    excess = excess_of(compaction, starts, now_ms)
+    excess = find_excess(compaction, starts, now_ms)
 
     covered = {start for start in starts for each in excess if each.first_ms <= start <= each.last_ms}
     assert covered == set(starts) - set(resolution.slots(now_ms))

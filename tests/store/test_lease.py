@@ -12,7 +12,7 @@ from btcts.domain.clock import ServerClock
 from btcts.domain.model import Candle, Tick
 from btcts.errors import Contended
 from btcts.store import Store
-from btcts.store.lease import holding
+from btcts.store.lease import register_holder
 from clocks import FakeClock
 from series import HOUR, MINUTE, NOW, TICK, put, samples, wave
 from servers import Server, connect
@@ -131,7 +131,7 @@ def test_nobody_waits_for_a_rebuild_of_this_process_that_is_over(
     client: redis.Redis, store: Store, act: Callable[[Store], object]
 ) -> None:
     store.write(wave(NOW - HOUR, NOW, MINUTE))
-    with holding() as holder:
+    with register_holder() as holder:
         pass
     lend(client, holder=" ".join(map(str, holder)))
     clock = PausingClock()

@@ -1,10 +1,10 @@
-"""The configuration files: which are looked at, and what one says, with the line for messages."""
+"""The configuration files, their entries, and the lines that messages name."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from btcts.config.homes import explained
+from btcts.config.homes import explain_missing_folders
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
 from btcts.config.textfile import read_text
@@ -26,7 +26,7 @@ class ConfigFile(NamedTuple):
     trusted: bool = True
 
 
-@explained()
+@explain_missing_folders()
 def config_files(
     environ: Mapping[str, str], cwd: Path | None = None, config_path: Path | None = None
 ) -> tuple[ConfigFile, ...]:
@@ -37,12 +37,12 @@ def config_files(
     if named:
         return (ConfigFile(cwd / Path(named).expanduser(), named, required=True),)
     project = ConfigFile(cwd / PROJECT_FILE, PROJECT_FILE, required=False, trusted=False)
-    user = _user_file()
-    return (project, ConfigFile(user, _with_tilde(user), required=False)) if user else (project,)
+    user = _find_user_file()
+    return (project, ConfigFile(user, _format_path(user), required=False)) if user else (project,)
 
 
-def _user_file() -> Path | None:
-    """The user's file, None without a home to look in."""
+def _find_user_file() -> Path | None:
+    """Return the user's file, None without a home."""
     from platformdirs import user_config_path
 
     try:
@@ -51,19 +51,19 @@ def _user_file() -> Path | None:
         return None
 
 
-def from_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]:
-    """What the file sets; nothing where it need not exist and does not.
+def read_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]:
+    """Yield the entries of the file; none if an optional file is missing.
 
     Raises:
         ConfigError: it cannot be read, is no TOML, or has a key that is no setting.
     """
-    text = _text_of(file)
+    text = _read(file)
     if not text:
         return
     known = [key for setting in table.values() for key in setting.keys]
-    sections = {key[:end] for key in known for end, each in enumerate(key) if each == "."}
-    for name, value in _flat(_parsed(text, file), sections):
-        at = f"{file.name}{_line_of(name, text)}: {name}"
+    sections = {key[:end] for key in known for end, character in enumerate(key) if character == "."}
+    for name, value in _flatten(_parse(text, file), sections):
+        at = f"{file.name}{_find_line(name, text)}: {name}"
         if name in sections:
             raise ConfigError(f"{at} is a table, not a value")
         if name not in known:
@@ -71,7 +71,7 @@ def from_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]
         yield Entry(name, value, file.name, at)
 
 
-def _text_of(file: ConfigFile) -> str:
+def _read(file: ConfigFile) -> str:
     try:
         return read_text(file.path)
     except UnicodeDecodeError as exc:
@@ -82,7 +82,7 @@ def _text_of(file: ConfigFile) -> str:
         raise ConfigError(f"{file.name}: cannot be read ({describe(exc)})") from exc
 
 
-def _parsed(text: str, file: ConfigFile) -> dict[str, Any]:
+def _parse(text: str, file: ConfigFile) -> dict[str, Any]:
     import tomllib
 
     try:
@@ -91,26 +91,26 @@ def _parsed(text: str, file: ConfigFile) -> dict[str, Any]:
         raise ConfigError(f"{file.name}: not valid TOML: {exc}") from exc
 
 
-def _flat(table: Mapping[str, Any], sections: set[str], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """The entries of nested tables by dotted name; a table that is none of ours counts as an entry."""
+def _flatten(table: Mapping[str, Any], sections: set[str], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the entries of nested tables by dotted name; an unknown table counts as an entry."""
     for key, value in table.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and name in sections:
-            yield from _flat(value, sections, f"{name}.")
+            yield from _flatten(value, sections, f"{name}.")
         else:
             yield name, value
 
 
-def _line_of(name: str, text: str) -> str:
+def _find_line(name: str, text: str) -> str:
     """ " line 3" for the key, or for the table that it is in where its own line is not found."""
-    lines = _lines(text)
+    lines = _index_lines(text)
     while name not in lines and "." in name:
         name = name.rpartition(".")[0]
     return f" line {lines[name]}" if name in lines else ""
 
 
-def _lines(text: str) -> dict[str, int]:
-    """By dotted name, the line of each table and key that does not stand inside of an inline table."""
+def _index_lines(text: str) -> dict[str, int]:
+    """Map dotted names of tables and keys to their lines; inline tables are not looked into."""
     lines: dict[str, int] = {}
     prefix = ""
     for number, line in enumerate(text.splitlines(), 1):
@@ -124,7 +124,7 @@ def _lines(text: str) -> dict[str, int]:
     return lines
 
 
-def _with_tilde(path: Path) -> str:
+def _format_path(path: Path) -> str:
     try:
         home = Path("~").expanduser()
     except RuntimeError:

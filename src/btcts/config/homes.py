@@ -1,4 +1,4 @@
-"""What is said where the home of the user, or the current folder, is missing."""
+"""Errors for a missing home or current folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from btcts.errors import ConfigError
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Let the lack of a folder that paths count from be a `ConfigError`."""
+def explain_missing_folders() -> Iterator[None]:
+    """Turn a missing home or current folder into a `ConfigError`."""
     try:
         yield
     except RuntimeError as exc:  # from expanduser, and from platformdirs

@@ -1,4 +1,4 @@
-"""The kinds of values a setting may have: how text becomes one, and what is refused.
+"""The kinds of values a setting may have: each parses text and refuses bad values.
 
 A check gets a value as TOML gives it and returns it as `Settings` holds it, or raises a ValueError whose text
 completes "<where>: ". It repeats the value, except where that could give away a secret.
@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from btcts.config.urls import base_url, redis_address
+from btcts.config.urls import check_base_url, parse_redis_address
 from btcts.config.values import Secret
 from btcts.errors import did_you_mean
 
 QUOTES = "'\""
-"""What an env file may leave around a value; no key contains them."""
+"""The quotes that an env file may leave around a value; no key contains them."""
 
 
 class Kind(NamedTuple):
@@ -30,10 +30,10 @@ def number(wanted: str, fits: Callable[[float], bool]) -> Kind:
 
     def check(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-            raise _refusal(value, wanted)
+            raise _make_refusal(value, wanted)
         return float(value)
 
-    return Kind(_leaving_junk(float), check)
+    return Kind(_pass_junk(float), check)
 
 
 def whole(wanted: str, fits: Callable[[int], bool]) -> Kind:
@@ -41,10 +41,10 @@ def whole(wanted: str, fits: Callable[[int], bool]) -> Kind:
 
     def check(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not fits(value):
-            raise _refusal(value, wanted)
+            raise _make_refusal(value, wanted)
         return value
 
-    return Kind(_leaving_junk(int), check)
+    return Kind(_pass_junk(int), check)
 
 
 def switch() -> Kind:
@@ -53,7 +53,7 @@ def switch() -> Kind:
 
     def check(value: object) -> bool:
         if not isinstance(value, bool):
-            raise _refusal(value, "true or false")
+            raise _make_refusal(value, "true or false")
         return value
 
     return Kind(lambda text: words.get(text.strip().lower(), text), check)
@@ -64,7 +64,7 @@ def path() -> Kind:
 
     def check(value: object) -> Path:
         try:
-            return Path(_path_text(value)).expanduser()
+            return Path(_check_path_text(value)).expanduser()
         except RuntimeError as exc:
             raise ValueError(f"{value!r} names an unknown home directory") from exc
 
@@ -73,16 +73,16 @@ def path() -> Kind:
 
 def text() -> Kind:
     """A word or more on one line."""
-    return Kind(str, _text)
+    return Kind(str, _check_text)
 
 
 def host() -> Kind:
     """A host name or an IP address."""
 
     def check(value: object) -> str:
-        name = _text(value)
-        if any(each in name for each in " /@[]?#") or name.count(":") == 1:
-            raise _refusal(value, "a host name or an address (a port and a URL are settings of their own)")
+        name = _check_text(value)
+        if any(character in name for character in " /@[]?#") or name.count(":") == 1:
+            raise _make_refusal(value, "a host name or an address (a port and a URL are settings of their own)")
         return name
 
     return Kind(str, check)
@@ -90,19 +90,19 @@ def host() -> Kind:
 
 def redis_url() -> Kind:
     """The URL of a Redis, taken apart."""
-    return Kind(str, lambda value: redis_address(_secret_text(value)))
+    return Kind(str, lambda value: parse_redis_address(_check_secret_text(value)))
 
 
 def http_url() -> Kind:
     """The base URL of a price API."""
-    return Kind(str, lambda value: base_url(_text(value)))
+    return Kind(str, lambda value: check_base_url(_check_text(value)))
 
 
 def password() -> Kind:
     """A secret on one line, taken as it is."""
 
     def check(value: object) -> Secret:
-        line = _secret_text(value).rstrip("\r\n")
+        line = _check_secret_text(value).rstrip("\r\n")
         if "\n" in line or "\r" in line:
             raise ValueError("the password has a line break inside; it is one line")
         if any("\ud800" <= character <= "\udfff" for character in line):
@@ -116,11 +116,11 @@ def key() -> Kind:
     """A secret that can stand in an HTTP header."""
 
     def check(value: object) -> Secret:
-        stripped = _secret_text(value).strip().strip("\ufeff").strip()
+        stripped = _check_secret_text(value).strip().strip("\ufeff").strip()
         if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in QUOTES:
             stripped = stripped[1:-1]
-        _secret_text(stripped)
-        if not all("!" <= each <= "~" for each in stripped):
+        _check_secret_text(stripped)
+        if not all("!" <= character <= "~" for character in stripped):
             raise ValueError("the key has a blank or a character that is not ASCII inside")
         return Secret(stripped)
 
@@ -132,7 +132,7 @@ def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
 
     def check(value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or not value:
-            raise _refusal(value, "a list of provider names")
+            raise _make_refusal(value, "a list of provider names")
         for name in value:
             if name not in known:
                 raise ValueError(f"{name!r} is not one of {', '.join(known)}{did_you_mean(str(name), known)}")
@@ -142,42 +142,42 @@ def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
             raise ValueError(f"{only_alone!r} cannot be mixed with real providers")
         return tuple(value)
 
-    return Kind(lambda listed: [each.strip() for each in listed.split(",") if each.strip()], check)
+    return Kind(lambda listed: [name.strip() for name in listed.split(",") if name.strip()], check)
 
 
-def _leaving_junk(read: Callable[[str], object]) -> Callable[[str], object]:
-    """The reader, which hands on what it cannot read for the check to refuse."""
+def _pass_junk(read: Callable[[str], object]) -> Callable[[str], object]:
+    """Wrap the reader so that unreadable text reaches the check, which refuses it."""
 
-    def attempt(text: str) -> object:
+    def read_or_keep(text: str) -> object:
         try:
             return read(text)
         except ValueError:
             return text
 
-    return attempt
+    return read_or_keep
 
 
-def _path_text(value: object) -> str:
+def _check_path_text(value: object) -> str:
     """The path, which may have bytes that are no UTF-8; Python keeps them as lone surrogates."""
     if isinstance(value, str):
-        _text(re.sub("[\udc80-\udcff]", "?", value))
+        _check_text(re.sub("[\udc80-\udcff]", "?", value))
         return value.strip()
-    return _text(value)
+    return _check_text(value)
 
 
-def _text(value: object) -> str:
+def _check_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip().isprintable() or not value.strip():
-        raise _refusal(value, "text on one line")
+        raise _make_refusal(value, "text on one line")
     return value.strip()
 
 
-def _secret_text(value: object) -> str:
+def _check_secret_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("the value is not text, or empty")
     return value
 
 
-def _refusal(value: object, wanted: str) -> ValueError:
-    """An error that names the value, but not one that may have a password before its @."""
+def _make_refusal(value: object, wanted: str) -> ValueError:
+    """Return an error that repeats the value, unless it may hold a password before an @."""
     shown = repr(value)
     return ValueError(f"{'the value' if '@' in shown else shown} is not {wanted}")

@@ -15,13 +15,13 @@ HEADER = """\
 """
 
 
-def commented_file(settings: Iterable[Setting]) -> str:
+def format_sample(settings: Iterable[Setting]) -> str:
     """The text of a file with all settings, in TOML."""
     parts = [HEADER]
     for section, rows in groupby(settings, key=lambda row: row.name.rpartition(".")[0]):
         if section:
             parts.append(f"[{section}]\n")
-        parts.extend(_commented(row) for row in rows)
+        parts.extend(_format_row(row) for row in rows)
     return "\n".join(parts)
 
 
@@ -41,21 +41,21 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
         raise ConfigError(f"cannot write {path} ({describe(exc)})") from exc
 
 
-def _commented(row: Setting) -> str:
+def _format_row(row: Setting) -> str:
     key = row.name.rpartition(".")[2]
     value = row.example if row.default is None else row.default
-    return f"# {row.help} {_places(row)}\n#{key} = {_toml(value)}\n"
+    return f"# {row.help} {_list_places(row)}\n#{key} = {_format_toml(value)}\n"
 
 
-def _places(row: Setting) -> str:
+def _list_places(row: Setting) -> str:
     flag = [row.flag] if row.flag else []
     return f"({', '.join([*flag, *row.variables])})"
 
 
-def _toml(value: object) -> str:
+def _format_toml(value: object) -> str:
     import tomli_w
 
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(_format_toml, value))}]"
     plain = value if isinstance(value, bool | int | float) else str(value)
     return tomli_w.dumps({"value": plain}).removeprefix("value = ").rstrip("\n")

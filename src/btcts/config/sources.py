@@ -1,4 +1,4 @@
-"""Where values come from: flags, environment and files, each brought into one form and checked."""
+"""The sources of values (flags, environment, files), brought into one form and checked."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,10 +13,10 @@ from btcts.system.causes import describe
 CONFIG_VARIABLE = "BTCTS_CONFIG"
 
 VARIABLE = "environment"
-"""How the origin of what a variable sets begins."""
+"""The prefix of the origin of a value set by a variable."""
 
 EMPTY = ("", '""', "''")
-"""What an env file makes of a variable without a value."""
+"""The forms of an empty variable in an env file."""
 
 
 class Entry(NamedTuple):
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     at: str
 
 
-class Found(NamedTuple):
+class CheckedValue(NamedTuple):
     """A checked value, as the kind of its setting makes it, and where it came from.
 
     It is `trusted` unless it comes from a file that was merely found, in a folder that somebody else may have filled.
@@ -39,17 +39,17 @@ class Found(NamedTuple):
     trusted: bool = True
 
 
-def from_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Iterator[Entry]:
-    """The flags that were given, by dotted name; None counts as not given."""
+def read_flags(flags: Mapping[str, object], table: Mapping[str, Setting]) -> Iterator[Entry]:
+    """Yield the given flags by dotted name; None counts as not given."""
     for name, value in flags.items():
         if value is not None:
             origin = f"flag {table[name].flag or name}"
             yield Entry(name, value, origin, origin)
 
 
-def from_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Iterator[Entry]:
-    """The environment variables that are set, not empty, and not those of others."""
-    given = {name: text for name, text in environ.items() if text.strip() not in EMPTY and not _of_others(name, text)}
+def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Iterator[Entry]:
+    """Yield the environment variables that are set, not empty, and ours."""
+    given = {name: text for name, text in environ.items() if text.strip() not in EMPTY and not _is_foreign(name, text)}
     _refuse_unknown(given, table)
     for setting in table.values():
         for name, variable in zip(setting.keys, setting.variables, strict=True):
@@ -58,30 +58,30 @@ def from_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
                 yield Entry(name, raw, f"{VARIABLE} {variable}", f"{VARIABLE} {variable}")
 
 
-def checked(
+def check_entries(
     entries: Iterable[Entry], table: Mapping[str, Setting], base: Path, *, trusted: bool = True
-) -> dict[str, Found]:
-    """The values of one source by dotted name; paths count from `base`, files of secrets are read.
+) -> dict[str, CheckedValue]:
+    """Return the checked values of one source by dotted name; paths are relative to `base`, secret files are read.
 
     Raises:
         ConfigError: a value is refused, or a secret is given both by itself and in a file.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, CheckedValue] = {}
     for entry in entries:
         name = entry.name if entry.name in table else entry.name.removesuffix("_file")
         if name in found:
             raise ConfigError(f"{entry.at}: {name} is given by {found[name].origin} already; keep one of them")
         try:
-            raw = entry.raw if name == entry.name else _contents(entry.raw, base)
+            raw = entry.raw if name == entry.name else _read_secret(entry.raw, base)
             value = table[name].kind.check(raw)
         except ValueError as exc:
-            raise ConfigError(f"{entry.at}: {exc}{_quotes(entry)}") from exc
-        found[name] = Found(base / value if isinstance(value, Path) else value, entry.origin, trusted)
+            raise ConfigError(f"{entry.at}: {exc}{_explain_quotes(entry)}") from exc
+        found[name] = CheckedValue(base / value if isinstance(value, Path) else value, entry.origin, trusted)
     return found
 
 
-def _of_others(name: str, text: str) -> bool:
-    """Whether Kubernetes set it for a service called redis or btcts, a watch for the command that it runs, or a test.
+def _is_foreign(name: str, text: str) -> bool:
+    """Tell whether Kubernetes set it for a service called redis or btcts, a watch for its command, or a test.
 
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
@@ -96,15 +96,15 @@ def _refuse_unknown(given: Iterable[str], table: Mapping[str, Setting]) -> None:
             raise ConfigError(f"environment {name}: there is no such setting{did_you_mean(name, sorted(known))}")
 
 
-def _quotes(entry: Entry) -> str:
-    """The hint for the value of a variable that is still in the quotes of an env file."""
+def _explain_quotes(entry: Entry) -> str:
+    """Return a hint if a variable's value still has the quotes of an env file."""
     raw = entry.raw if isinstance(entry.raw, str) and entry.origin.startswith(VARIABLE) else ""
     quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in QUOTES
     return "; the quotes are taken as a part of it: leave them out" if quoted else ""
 
 
-def _contents(path: object, base: Path) -> str:
-    """What the file of a secret holds.
+def _read_secret(path: object, base: Path) -> str:
+    """Return the content of the file of a secret.
 
     Raises:
         ValueError: it cannot be read.

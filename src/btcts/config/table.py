@@ -35,7 +35,7 @@ class Setting:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether it could run a program, move data, or give away a secret."""
+        """True if it could run a program, move data, or give away a secret."""
         return self.secret or self.names_path or self.names_host
 
     @property
@@ -56,17 +56,17 @@ def table(endpoints: Mapping[str, tuple[str, float]]) -> dict[str, Setting]:
     """
     real = {name: endpoint for name, endpoint in endpoints.items() if name != SIMULATED}
     sections = (
-        _api_key(),
-        *_redis_address(),
-        *_redis_login(),
-        *_collect({*real, SIMULATED}),
-        *_embedded(),
-        *_providers(real),
+        _define_api_key(),
+        *_define_redis_address(),
+        *_define_redis_login(),
+        *_define_collect({*real, SIMULATED}),
+        *_define_embedded(),
+        *_define_providers(real),
     )
-    return {each.name: each for each in sections}
+    return {setting.name: setting for setting in sections}
 
 
-def _api_key() -> Setting:
+def _define_api_key() -> Setting:
     return Setting(
         "api_key",
         kinds.key(),
@@ -78,7 +78,7 @@ def _api_key() -> Setting:
     )
 
 
-def _redis_address() -> tuple[Setting, ...]:
+def _define_redis_address() -> tuple[Setting, ...]:
     port = kinds.whole("a port from 1 to 65535", lambda n: 1 <= n <= 65_535)
     database = kinds.whole("the number of a database", lambda n: n >= 0)
     return (
@@ -98,7 +98,7 @@ def _redis_address() -> tuple[Setting, ...]:
     )
 
 
-def _redis_login() -> tuple[Setting, ...]:
+def _define_redis_login() -> tuple[Setting, ...]:
     about = "The user where the URL names none."
     return (
         Setting("redis.username", kinds.text(), None, "REDIS_USERNAME", about, example="default"),
@@ -114,7 +114,7 @@ def _redis_login() -> tuple[Setting, ...]:
     )
 
 
-def _collect(providers: Iterable[str]) -> tuple[Setting, ...]:
+def _define_collect(providers: Iterable[str]) -> tuple[Setting, ...]:
     seconds = kinds.number("a number of seconds from 1 to 86400", lambda n: 1 <= n <= 86_400)
     count = kinds.whole("a whole number from 1", lambda n: n >= 1)
     names = kinds.provider_names(sorted(providers), only_alone=SIMULATED)
@@ -139,7 +139,7 @@ def _collect(providers: Iterable[str]) -> tuple[Setting, ...]:
     )
 
 
-def _embedded() -> tuple[Setting, ...]:
+def _define_embedded() -> tuple[Setting, ...]:
     return (
         Setting(
             "embedded.enabled",
@@ -151,7 +151,7 @@ def _embedded() -> tuple[Setting, ...]:
         Setting(
             "embedded.data_dir",
             kinds.path(),
-            _user_data_dir(),
+            _find_data_dir(),
             "BTCTS_DATA_DIR",
             "Where the embedded Redis and unsent prices are kept.",
             example="/var/lib/btcts",
@@ -169,7 +169,7 @@ def _embedded() -> tuple[Setting, ...]:
     )
 
 
-def _providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Setting]:
+def _define_providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Setting]:
     timeout = kinds.number("a number of seconds above 0, at most 60", lambda n: 0 < n <= 60)
     for name, (url, timeout_s) in endpoints.items():
         variable = f"BTCTS_PROVIDERS_{name.upper()}"
@@ -179,7 +179,7 @@ def _providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Setting]:
         yield Setting(f"providers.{name}.timeout_s", timeout, float(timeout_s), f"{variable}_TIMEOUT_S", about)
 
 
-def _user_data_dir() -> Path | None:
+def _find_data_dir() -> Path | None:
     from platformdirs import user_data_path
 
     try:

@@ -1,4 +1,4 @@
-"""Which file may set what, and which address may get which secret.
+"""Limit what a file may set, and which address may get which secret.
 
 The file of the current folder may come from anybody: with an archive, a clone, or from those who share the folder. It
 therefore names no file or folder, and no address for a secret that it does not bring along.
@@ -7,13 +7,13 @@ therefore names no file or folder, and no address for a secret that it does not 
 from collections.abc import Iterable, Mapping
 
 from btcts.config.files import ConfigFile
-from btcts.config.sources import Entry, Found
+from btcts.config.sources import CheckedValue, Entry
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
 from btcts.system.ownership import find_exposed_file
 
 API_URL = "providers.coinmarketcap.url"
-"""Where the API key is sent to."""
+"""The setting that says where the API key is sent."""
 
 ADDRESS = ("scheme", "host", "port", "path")
 """The fields of `RedisSettings` that say where the password is sent to."""
@@ -35,7 +35,7 @@ def refuse_exposed(file: ConfigFile) -> None:
 
 
 def refuse_entries(file: ConfigFile, entries: Iterable[Entry], table: Mapping[str, Setting]) -> None:
-    """Refuse what this file may not set.
+    """Refuse settings that this file may not set.
 
     Raises:
         ConfigError: a file that was merely found names another file or a folder, or one that was chosen holds a
@@ -51,7 +51,9 @@ def refuse_entries(file: ConfigFile, entries: Iterable[Entry], table: Mapping[st
             raise ConfigError(f"{entry.at} is refused: {exposed}; if you trust the file, {exposed.remedy}")
 
 
-def refuse_leaks(found: Mapping[str, Found], redis: Mapping[str, Found], table: Mapping[str, Setting]) -> None:
+def refuse_leaks(
+    found: Mapping[str, CheckedValue], redis: Mapping[str, CheckedValue], table: Mapping[str, Setting]
+) -> None:
     """Refuse an address from a file that was merely found for a secret from elsewhere.
 
     Raises:
@@ -71,5 +73,5 @@ def refuse_leaks(found: Mapping[str, Found], redis: Mapping[str, Found], table: 
         )
 
 
-def _would_leak(secret: Found, address: Found) -> bool:
+def _would_leak(secret: CheckedValue, address: CheckedValue) -> bool:
     return bool(secret.value) and secret.trusted and not address.trusted

@@ -10,8 +10,8 @@ SCHEMES = ("redis", "rediss", "unix")
 LATER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
-def redis_address(url: str) -> dict[str, Any]:
-    """The fields of `RedisSettings` that the URL gives: always scheme, host, port and path; database, user and
+def parse_redis_address(url: str) -> dict[str, Any]:
+    """Return the fields of `RedisSettings` that the URL gives: always scheme, host, port and path; database, user and
     password where it has them.
 
     Raises:
@@ -24,12 +24,12 @@ def redis_address(url: str) -> dict[str, Any]:
         raise ValueError("the URL does not begin with redis://, rediss:// or unix://")
     if parts.query or parts.fragment:
         raise ValueError("the URL has options behind '?' or '#', which are not supported; write # as %23, ? as %3F")
-    place = _socket(parts) if parts.scheme == "unix" else _server(parts)
-    return {"scheme": parts.scheme, "host": "", "port": 0, "path": "", **place, **_login(parts)}
+    place = _parse_socket(parts) if parts.scheme == "unix" else _parse_server(parts)
+    return {"scheme": parts.scheme, "host": "", "port": 0, "path": "", **place, **_parse_login(parts)}
 
 
-def base_url(url: str) -> str:
-    """The URL without a trailing slash.
+def check_base_url(url: str) -> str:
+    """Return the URL without a trailing slash.
 
     Raises:
         ValueError: it is no plain http or https URL.
@@ -43,8 +43,8 @@ def base_url(url: str) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of the URL; its port is known to be one."""
-    if any(each.isspace() or not each.isprintable() for each in url):
+    """Split the URL, with a valid port."""
+    if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("the URL has a blank or a control character inside")
     try:
         parts = urlsplit(url)
@@ -56,7 +56,7 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _server(parts: SplitResult) -> dict[str, Any]:
+def _parse_server(parts: SplitResult) -> dict[str, Any]:
     if not parts.hostname:
         raise ValueError("the URL names no host")
     database = parts.path.strip("/")
@@ -66,12 +66,12 @@ def _server(parts: SplitResult) -> dict[str, Any]:
     return address | ({"db": int(database)} if database else {})
 
 
-def _socket(parts: SplitResult) -> dict[str, Any]:
+def _parse_socket(parts: SplitResult) -> dict[str, Any]:
     if parts.hostname or len(parts.path) < 2:
         raise ValueError("the URL of a socket needs an absolute path: unix:///run/redis.sock")
     return {"path": os.fsdecode(unquote_to_bytes(parts.path))}
 
 
-def _login(parts: SplitResult) -> dict[str, Any]:
+def _parse_login(parts: SplitResult) -> dict[str, Any]:
     user = {"username": unquote(parts.username)} if parts.username else {}
     return user | ({"password": Secret(unquote(parts.password))} if parts.password else {})

@@ -68,7 +68,7 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True)
 class CollectSettings:
-    """How often prices are collected, from whom, and how many of them must pass."""
+    """The interval between prices, the providers asked, and how many of them must give a usable price."""
 
     interval_s: float
     providers: tuple[str, ...]
@@ -77,7 +77,7 @@ class CollectSettings:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """Where a provider answers (no trailing slash) and how long it may take."""
+    """A provider's address (no trailing slash) and the longest it may take."""
 
     url: str
     timeout_s: float
@@ -85,7 +85,7 @@ class EndpointSettings:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedSettings:
-    """Whether the embedded Redis may be used, where it keeps its data and which redis-server it runs."""
+    """The permission to use the embedded Redis, its data directory and its redis-server."""
 
     enabled: bool
     data_dir: Path
@@ -103,8 +103,8 @@ class Settings:
     embedded: EmbeddedSettings
     origins: Mapping[str, str]
 
-    def value_of(self, name: str) -> object:
-        """The value of a setting by its dotted name, which is its path in here."""
+    def get_value(self, name: str) -> object:
+        """Return the value of a setting by its dotted name, which is its path in here."""
         node: object = self
         for part in name.split("."):
             node = node[part] if isinstance(node, Mapping) else getattr(node, part)

@@ -1,4 +1,4 @@
-"""Which machine a data directory is used by, and whether another one could use it at the same time.
+"""Identify the machine that uses a data directory, and tell whether another one could use it too.
 
 The name of a host changes with DHCP, and with each new container. Where only one machine can have the files, or the
 machine is known to be the same by the ids of its system or of its last start, the lock tells all there is to know.
@@ -23,17 +23,17 @@ LOCAL = frozenset(
 
 
 def identify_machine() -> str:
-    """The ids of this machine, hashed, in one line; empty where it has none."""
-    return " ".join(filter(None, (*map(_hash, IDS), _hardware_id())))
+    """Return the ids of this machine, hashed, in one line; empty where it has none."""
+    return " ".join(filter(None, (*map(_read_id, IDS), _read_hardware_id())))
 
 
 def is_same_machine(ids: str) -> bool:
-    """Whether one of these ids is of this machine."""
+    """Tell whether one of these ids is of this machine."""
     return bool(set(ids.split()) & set(identify_machine().split()))
 
 
 def is_local(path: Path, mounts: Path = MOUNTS) -> bool:
-    """Whether the path, which has no links, is known to lie on a file system of this machine alone."""
+    """Tell whether the path (without links) is on a file system that only this machine can mount."""
     try:
         lines = mounts.read_bytes().splitlines()
     except OSError:  # macOS
@@ -47,16 +47,16 @@ def is_local(path: Path, mounts: Path = MOUNTS) -> bool:
     return found[1] in LOCAL
 
 
-def _hash(file: str) -> str:
-    """The id in the file, hashed, for it is not to be shown around (man 5 machine-id)."""
+def _read_id(file: str) -> str:
+    """Return the id in the file, hashed, since it must not be exposed (man 5 machine-id)."""
     with suppress(OSError):
         content = Path(file).read_bytes().strip()
-        return _digest(content) if content else ""
+        return _compute_digest(content) if content else ""
     return ""
 
 
-def _hardware_id() -> str:
-    """That of a Mac, hashed; elsewhere nothing."""
+def _read_hardware_id() -> str:
+    """Return the hardware id of a Mac, hashed; elsewhere nothing."""
     if sys.platform != "darwin":
         return ""
     import ctypes
@@ -64,11 +64,11 @@ def _hardware_id() -> str:
     with suppress(OSError, AttributeError):
         buffer, wait = ctypes.create_string_buffer(16), (ctypes.c_long * 2)(5, 0)
         if ctypes.CDLL(None).gethostuuid(buffer, ctypes.byref(wait)) == 0:
-            return _digest(buffer.raw)
+            return _compute_digest(buffer.raw)
     return ""
 
 
-def _digest(content: bytes) -> str:
+def _compute_digest(content: bytes) -> str:
     from hashlib import sha256  # few need it
 
     return sha256(b"btcts" + content).hexdigest()[:16]

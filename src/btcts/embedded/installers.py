@@ -86,30 +86,30 @@ def find_installer(folder: Path) -> Installer | None:
     others = [(path,) for path in map(find_program, ("pip3", "pip")) if path]
     quiet = {**pick_environment(REACH), "PIP_CONFIG_FILE": NO_FILE}
     for command in (*own, *others):
-        if _answers(command, folder, quiet):
-            return Installer("pip", command, quiet | _pip_settings(command, folder))
+        if _can_run(command, folder, quiet):
+            return Installer("pip", command, quiet | _read_pip_settings(command, folder))
     uv = find_program("uv")
     kept = pick_environment([*REACH, *filter(UV_KEPT.fullmatch, os.environ)])
-    return Installer("uv", (uv,), kept) if uv and _answers((uv,), folder, kept) else None
+    return Installer("uv", (uv,), kept) if uv and _can_run((uv,), folder, kept) else None
 
 
-def _pip_settings(command: Sequence[str], folder: Path) -> dict[str, str]:
-    """What is kept of the settings of pip, as variables: a URL may hold a login, and everybody sees arguments."""
+def _read_pip_settings(command: Sequence[str], folder: Path) -> dict[str, str]:
+    """Return the kept settings of pip as variables: a URL may hold a login, and arguments are visible to everybody."""
     files = {"PIP_CONFIG_FILE": str(Path(named).absolute())} if (named := os.environ.get("PIP_CONFIG_FILE")) else {}
     listing = run([*command, "config", "list"], folder, {**pick_environment(REACH), **LISTING, **files})
     found = [line for line in map(LISTED.fullmatch, listing.stdout.splitlines()) if line and line["name"] in PIP_KEPT]
     settings = {
-        _variable(line["name"]): str(ast.literal_eval(line["value"]))
+        _name_variable(line["name"]): str(ast.literal_eval(line["value"]))
         for line in sorted(found, key=lambda line: line["section"])  # what is for `install` beats what is for all
     }
-    return settings | pick_environment(map(_variable, PIP_KEPT))
+    return settings | pick_environment(map(_name_variable, PIP_KEPT))
 
 
-def _variable(name: str) -> str:
+def _name_variable(name: str) -> str:
     return f"PIP_{name.upper().replace('-', '_')}"
 
 
-def _answers(command: Sequence[str], folder: Path, environment: dict[str, str]) -> bool:
+def _can_run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> bool:
     try:
         return run([*command, "--version"], folder, environment).returncode == 0
     except OSError:

@@ -28,13 +28,13 @@ REFUSED_DATA = re.compile(
     r"|Error loading data from RDB",
     re.DOTALL,
 )
-"""How redis-server 7.4 refuses its data: of 330 damaged directories that it refused, none went unrecognised.
+"""The messages by which redis-server 7.4 refuses its data; they matched all of 330 damaged directories that it refused.
 
 A disk that fails or a file that may not be opened is none of these: there the data may be whole.
 """
 
 NEWER_DATA = re.compile("Can't handle RDB format version")
-"""How a server refuses data that are whole, and that another one can read."""
+"""The message by which a server refuses intact data of a newer version."""
 
 CAME_UP = re.compile("Ready to accept connections|Redis is now ready to exit|Received shutdown signal")
 
@@ -42,14 +42,14 @@ WARNING_LINE = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ # (?!WARNING)(.+)$", re.
 
 
 def launch(binaries: Binaries, places: Places, lock: int) -> int:
-    """Start a server that outlives us and keeps the lock; where in the log its story begins.
+    """Start a server that outlives us and keeps the lock; return the offset in the log where its output begins.
 
     It has left our session by then, and is reading its data, or has failed: then the lock is free again.
     """
     begin = _prepare(places)
     with places.log.open("ab") as log:
         subprocess.run(
-            [*_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)],
+            [*_build_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)],
             cwd=places.data_dir,
             env=pick_environment(PASSED_ON),
             pass_fds=(lock,),
@@ -62,10 +62,10 @@ def launch(binaries: Binaries, places: Places, lock: int) -> int:
 
 
 def rehearse(binaries: Binaries, places: Places, lock: int, attempts: Iterable[None]) -> int | None:
-    """Let a server read the data and end, on a socket that nobody knows; where its story begins if it fails."""
+    """Start a server on a private socket to load the data, then end it; return its log offset if it fails."""
     begin = _prepare(places)
     stage = places.socket.with_name("rehearsal")
-    command = [*_command(binaries, places), "--unixsocket", str(stage)]
+    command = [*_build_command(binaries, places), "--unixsocket", str(stage)]
     with (
         places.log.open("ab") as log,
         subprocess.Popen(
@@ -89,7 +89,7 @@ def become(binaries: Binaries, places: Places, lock: int) -> NoReturn:
     """Turn this process into the server, which keeps the lock and talks on stdout."""
     os.set_inheritable(lock, True)
     os.chdir(places.data_dir)
-    os.execve(binaries.server, _command(binaries, places), pick_environment(PASSED_ON))
+    os.execve(binaries.server, _build_command(binaries, places), pick_environment(PASSED_ON))
 
 
 def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
@@ -113,16 +113,16 @@ def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
         places.db.mkdir(mode=0o700)
         say(f"the embedded Redis could not read its data; they are in {broken} now, and it starts afresh")
     elif not CAME_UP.search(story):
-        raise EmbeddedError(f"redis-server ended at once ({_reason(story)}); its log is {places.log}")
+        raise EmbeddedError(f"redis-server ended at once ({_find_reason(story)}); its log is {places.log}")
 
 
-def _reason(story: str) -> str:
-    """The line that tells why a server ended: its last warning, or else the last line it wrote."""
+def _find_reason(story: str) -> str:
+    """Return the line that tells why a server ended: its last warning, or else the last line it wrote."""
     lines = WARNING_LINE.findall(story) or [line for line in story.splitlines() if line.strip()]
     return cite(lines[-1]) if lines else "it said nothing"
 
 
-def _command(binaries: Binaries, places: Places) -> list[str]:
+def _build_command(binaries: Binaries, places: Places) -> list[str]:
     """The server and its settings. The append-only file alone keeps the data.
 
     It is rewritten at 8 MB instead of Redis' 64: a merge adds almost 1 MB of commands to it, which a start replays,

@@ -1,4 +1,4 @@
-"""Where everything of one embedded Redis lies, and the lock that tells whether its server lives.
+"""The files of one embedded Redis, and the lock that tells whether its server is alive.
 
 All of it follows from the uid and the data directory alone: XDG_RUNTIME_DIR, TMPDIR and PATH differ between a shell
 and cron, and two servers on one socket and one append-only file would both live.
@@ -33,7 +33,7 @@ class Places:
 
     @property
     def socket(self) -> Path:
-        """Where the server listens; in a folder of ours in /tmp when the data directory is too deep for a socket.
+        """The server's socket; in a folder of ours in /tmp when the path of the data directory is too long.
 
         Raises: EmbeddedError when that folder is somebody else's, or open to others.
         """
@@ -66,7 +66,7 @@ class Places:
 
     @property
     def log(self) -> Path:
-        """What the server says when it is not in the foreground."""
+        """The server's log when it is not in the foreground."""
         return self.data_dir / "redis.log"
 
     @property
@@ -81,7 +81,7 @@ class Places:
 
     @property
     def record(self) -> Path:
-        """Which binaries were started first: cron, with another PATH, shall start the same ones."""
+        """The record of the binaries started first, so that cron, with another PATH, starts the same ones."""
         return self.data_dir / "binaries"
 
     @property
@@ -108,9 +108,9 @@ class Places:
                 f"the embedded Redis does not use {self.data_dir}: {exposed}; {exposed.remedy}, or set BTCTS_DATA_DIR"
             )
 
-    def pid(self) -> int | None:
-        """The process of the server that lives, or of the last one when it was killed."""
-        text = _text(self.pid_file)
+    def read_pid(self) -> int | None:
+        """Return the pid of the running server, or of the last one if it was killed."""
+        text = _read_line(self.pid_file)
         return int(text) if text.isdecimal() and len(text) <= LONGEST_PID else None
 
     def refuse_other_host(self) -> None:
@@ -121,10 +121,10 @@ class Places:
 
         Raises: EmbeddedError naming both hosts.
         """
-        theirs, ours = _text(self.lock), os.uname().nodename
+        theirs, ours = _read_line(self.lock), os.uname().nodename
         if theirs in ("", ours) or not self.pid_file.exists():
             return
-        host, _, ids = _text(self.machine).partition(" ")
+        host, _, ids = _read_line(self.machine).partition(" ")
         if not is_local(self.data_dir, self.mounts) and not (host == theirs and is_same_machine(ids)):
             raise EmbeddedError(
                 f"{self.data_dir} belongs to the embedded Redis of host {theirs}, and this is {ours}; "
@@ -135,16 +135,16 @@ class Places:
         """Say in the lock, which the caller holds, that its server runs on this host; no server has written yet."""
         ours = os.uname().nodename
         machine = f"{ours} {identify_machine()}".rstrip()
-        if _text(self.lock) != ours:  # a full disk may take nothing
+        if _read_line(self.lock) != ours:  # a full disk may take nothing
             self.lock.write_text(f"{ours}\n")
-        if _text(self.machine) != machine:
+        if _read_line(self.machine) != machine:
             with suppress(OSError):
                 durable.replace(self.machine, f"{machine}\n".encode())
         self.pid_file.unlink(missing_ok=True)
 
     def find_server(self) -> int | None:
-        """The process of the server: the one of its file if it has the lock open, where the system can tell."""
-        pid = self.pid()
+        """Return the pid in the server's file, if that process has the lock open (where the system can tell)."""
+        pid = self.read_pid()
         if pid is None or not Path("/proc/self/fd").exists():  # macOS
             return pid
         try:
@@ -156,13 +156,13 @@ class Places:
 
 
 @contextmanager
-def held(lock: Path, attempts: Iterable[None] = (None,)) -> Iterator[int | None]:
-    """The lock as a descriptor until the block ends, or None when a server (or another starter) has it each time.
+def hold_lock(lock: Path, attempts: Iterable[None] = (None,)) -> Iterator[int | None]:
+    """Hold the lock until the block ends; yields its descriptor, or None when another process keeps it.
 
     A process that inherits the descriptor keeps the lock for as long as it lives, whatever ends it.
     """
     tried = (durable.lock(lock) for _ in attempts)
-    descriptor = next((each for each in tried if each is not None), None)
+    descriptor = next((lock_fd for lock_fd in tried if lock_fd is not None), None)
     try:
         yield descriptor
     finally:
@@ -170,16 +170,16 @@ def held(lock: Path, attempts: Iterable[None] = (None,)) -> Iterator[int | None]
             os.close(descriptor)
 
 
-def in_use(lock: Path) -> bool:
-    """Whether somebody has the lock; nothing is created to find out."""
+def is_in_use(lock: Path) -> bool:
+    """Tell whether somebody holds the lock, without creating it."""
     if not lock.exists():
         return False
-    with held(lock) as descriptor:
+    with hold_lock(lock) as descriptor:
         return descriptor is None
 
 
-def _text(path: Path) -> str:
-    """What one line of ours says, fit to be printed even when something has damaged it; nothing without a file."""
+def _read_line(path: Path) -> str:
+    """Return the one line of a file of ours, safe to print even when damaged; empty without a file."""
     try:
         text = path.read_text("utf-8", errors="replace").strip()
     except (FileNotFoundError, IsADirectoryError):

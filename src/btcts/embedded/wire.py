@@ -23,14 +23,14 @@ def ask(path: Path, command: str, *, timeout_s: float = 1.0) -> str:
 
 
 def listens(path: Path) -> bool:
-    """Whether a process has that socket, though it may never answer."""
+    """Tell whether a process listens on that socket, though it may never answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(1.0)
         return connection.connect_ex(str(path)) in (0, errno.EAGAIN)  # EAGAIN: too many wait to be answered
 
 
 def answers(path: Path) -> bool:
-    """Whether a server listens there and has read its data; one that complains of its disk answers too."""
+    """Tell whether a server there has loaded its data; one that reports a disk error counts."""
     try:
         return not ask(path, "PING").startswith("-LOADING")
     except OSError:

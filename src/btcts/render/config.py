@@ -24,14 +24,14 @@ def print_settings(settings: Settings, console: Console) -> None:
         console.width = UNCUT
     table = Table("setting", "value", "origin", box=None, pad_edge=False, header_style="bold")
     for name, origin in settings.origins.items():
-        shown = _format_value(name, settings.value_of(name))
+        shown = _format_value(name, settings.get_value(name))
         table.add_row(*(Text(plain(text), overflow="fold") for text in (name, shown, origin)))
     console.print(table)
 
 
 def settings_json(settings: Settings, now_ms: int) -> str:
     """Encode the settings as one object on one line; secrets are masked, paths are text."""
-    rows = {name: {"value": settings.value_of(name), "origin": origin} for name, origin in settings.origins.items()}
+    rows = {name: {"value": settings.get_value(name), "origin": origin} for name, origin in settings.origins.items()}
     document = {"schema": SCHEMA, "market": MARKET, "generated_ms": now_ms, "settings": rows}
     return json.dumps(document, default=str)
 

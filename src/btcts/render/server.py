@@ -2,18 +2,18 @@
 
 import json
 
-from btcts.embedded import Status
+from btcts.embedded import ServerStatus
 from btcts.render.documents import SCHEMA
 from btcts.system.foreign import plain
 
 
-def server_text(status: Status) -> str:
+def server_text(status: ServerStatus) -> str:
     """Describe the state of the server, its socket and its data directory, one per line."""
     lines = (f"state:  {_describe_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}")
     return "\n".join(map(plain, lines))
 
 
-def server_json(status: Status) -> str:
+def server_json(status: ServerStatus) -> str:
     """Encode the status as one object on one line."""
     document = {
         "schema": SCHEMA,
@@ -29,7 +29,7 @@ def server_json(status: Status) -> str:
     return json.dumps(document)
 
 
-def _describe_state(status: Status) -> str:
+def _describe_state(status: ServerStatus) -> str:
     state = "running" if status.running else "not running"
     if status.pid and not status.running:
         state = f"not answering (pid {status.pid})"

@@ -41,4 +41,4 @@ def prune(store: "Store", *, dry_run: bool = False) -> Pruned:
         while hidden := store.excess():
             store.remove(hidden)
             removed += hidden
-    return Pruned(store.where, store.layout.tick, removed, inspection.poisoned, store.unknown_keys())
+    return Pruned(store.where, store.layout.tick, removed, inspection.poisoned, store.find_unknown_keys())

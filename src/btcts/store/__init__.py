@@ -27,12 +27,12 @@ __all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Rebuilt", "Snapsh
 ADOPTED_SUFFIX = ":before-btcts"
 
 EMBEDDED = "the embedded Redis"
-"""Where the store of a server of our own is."""
+"""The `where` of a store in a server of our own."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a write did: `rebuilt` when it took a merge; ticks refused as too old or too far ahead are counted."""
+    """The result of a write: `rebuilt` when it took a merge, and how many ticks were too old or too far ahead."""
 
     now_ms: int
     rebuilt: bool
@@ -64,7 +64,7 @@ class Store:
 
     @property
     def elsewhere(self) -> str:
-        """What to use where this store will not do, in the words of a message."""
+        """The store to use instead of this one, in the words of a message."""
         return "another data directory (BTCTS_DATA_DIR)" if self.where == EMBEDDED else "another database (REDIS_DB)"
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Store:
         self._link.client.close()
 
     def as_of(self, now_ms: int) -> Self:
-        """The same store for which that moment is the present: what is kept and what is closed counts from there."""
+        """Return this store with the clock stopped at `now_ms`: retention and closed buckets count from there."""
         link = self._link
         stopped = StoppedClock(now_ms)
         return type(self)(
@@ -103,7 +103,7 @@ class Store:
 
         The read for low latency: one round trip, no coverage. All four resolutions when none is named.
         """
-        return reads.buckets(self._link, self._resolutions(resolutions))
+        return reads.buckets(self._link, self._find_resolutions(resolutions))
 
     def slots(self, resolution: str, *, at_ms: int | None = None) -> tuple[Slot, ...]:
         """The closed slots of a resolution by the clock and the open one, ascending, missing ones included."""
@@ -111,10 +111,10 @@ class Store:
 
     def snapshot(self, *resolutions: str, at_ms: int | None = None) -> Snapshot:
         """The slots of the resolutions (default: all four), the newest tick and the collectors' state at once."""
-        return reads.snapshot(self._link, self._resolutions(resolutions), at_ms)
+        return reads.snapshot(self._link, self._find_resolutions(resolutions), at_ms)
 
     def settled(self, minutes: Iterable[int]) -> set[int]:
-        """Those of the minutes that have the agreed candle of the exchanges."""
+        """Return those of the minutes that have an agreed candle."""
         return reads.settled(self._link, minutes)
 
     # How it is kept
@@ -124,14 +124,14 @@ class Store:
         return check.inspect(self._link)
 
     def wait_for_rebuild(self) -> None:
-        """Let a rebuild of another process end first, for a second at most.
+        """Wait up to a second for another process's rebuild to end.
 
-        An inspection in its midst would see what is not to last, and make it begin again: TS.INFO ends a WATCH.
+        An inspection during a rebuild would see a temporary state, and restart it: TS.INFO breaks a WATCH.
         """
         lease.wait(self._link)
 
     def inspect_at_rest(self) -> Inspection:
-        """Inspect once no other process rebuilds, and again where one has begun meanwhile: it lifts every retention."""
+        """Inspect after any running rebuild, and again if one began meanwhile (it lifts every retention)."""
         self.wait_for_rebuild()
         inspection = self.inspect()
         if inspection.lifted:
@@ -147,7 +147,7 @@ class Store:
                 nothing was written.
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
-        live = _as_stored(live)
+        live = _prepare_live(live)
         now_ms, appended = append.append(self._link, live, candles)
         if not appended:
             now_ms = self.rebuild(live=live, candles=candles).now_ms
@@ -169,30 +169,30 @@ class Store:
         Raises: as `write`, and `Contended` when other writers are always faster.
         """
         self.refuse_foreign(inspection or self.inspect())
-        return rebuild.rebuild(self._link, _as_stored(live), tuple(candles), dropped)
+        return rebuild.rebuild(self._link, _prepare_live(live), tuple(candles), dropped)
 
     def audit(self, inspection: Inspection) -> Audit:
-        """All ticks and all compactions as one moment held them."""
+        """Return all ticks and all compactions as of one moment."""
         return audit.audit(self._link, inspection)
 
     def repair(self, inspection: Inspection) -> tuple[Fault, ...]:
-        """Put right what differs from the layout, in place where that is possible; what was put right."""
+        """Repair what differs from the layout, in place where possible; return the faults repaired."""
         self.refuse_foreign(inspection)
         self.clear(inspection)
         if inspection.needs_rebuild:
             rebuild.rebuild(self._link)
         else:
             for key in {fault.key for fault in inspection.faults if not fault.fields}:
-                self._alter(key)
+                self._correct_series(key)
         return inspection.faults
 
     def clear(self, inspection: Inspection) -> None:
-        """Take out of the side keys what cannot be read; it counts as absent anyway."""
+        """Delete unreadable fields of the side keys; they count as absent anyway."""
         for fault in inspection.faults:
             self._link.remove_fields(fault.key, fault.fields)
 
     def adopt(self, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-        """Rename the foreign keys out of the way; the old and new names of those that were renamed.
+        """Rename the foreign keys out of the way; return the old and new name of each.
 
         Raises:
             ForeignKey: a new name is taken; nothing was renamed.
@@ -204,19 +204,19 @@ class Store:
         return tuple((key, name) for key, name in names if self._link.ask("RENAMENX", key, name))
 
     def excess(self) -> tuple[Excess, ...]:
-        """What of the compactions the clock says is not to be kept: too old, or in the future."""
+        """Find the buckets of the compactions that are past retention, or in the future."""
         return expire.find(self._link)
 
     def remove(self, excess: Iterable[Excess]) -> None:
         """Delete those buckets; ticks stay."""
         expire.remove(self._link, excess)
 
-    def unknown_keys(self) -> tuple[str, ...]:
+    def find_unknown_keys(self) -> tuple[str, ...]:
         """The keys under our prefix that are not of the layout, without those that were renamed by `adopt`."""
-        return tuple(key for key in expire.unknown_keys(self._link) if not key.endswith(ADOPTED_SUFFIX))
+        return tuple(key for key in expire.find_unknown_keys(self._link) if not key.endswith(ADOPTED_SUFFIX))
 
     def facts(self) -> Facts:
-        """What the server says about itself, and what our keys cost it."""
+        """Return the server's own figures, and the memory that our keys take."""
         return facts.read(self._link)
 
     # What collectors tell each other
@@ -230,7 +230,7 @@ class Store:
         state.write(self._link, remembered)
 
     def tell(self, providers: Mapping[str, ProviderState], *, simulated: bool | None = None) -> None:
-        """Store how these providers fare, and perhaps whether prices are made up; the rest of the state stays."""
+        """Store the state of these providers, and optionally whether prices are simulated; the rest stays."""
         state.tell(self._link, providers, simulated=simulated)
 
     def gaps(self) -> Mapping[int, Gap]:
@@ -238,16 +238,16 @@ class Store:
         return gaps.read(self._link)
 
     def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
-        """Enter gaps into the ledger, and take out minutes that were settled or left the window.
+        """Record gaps in the ledger, and remove minutes that were settled or have left the window.
 
         A bucket that was carried over gives way when the ledger shows that what it lacks had no trades.
         """
         gaps.write(self._link, found, forget=forget)
-        if any(gap.reason == "no_trades" for gap in found.values()) and rebuild.carries(self._link):
+        if any(gap.reason == "no_trades" for gap in found.values()) and rebuild.has_carried(self._link):
             self.rebuild()
 
-    def _alter(self, key: str) -> None:
-        definition = next(each for each in self.layout.definitions if each.key == key)
+    def _correct_series(self, key: str) -> None:
+        definition = next(definition for definition in self.layout.definitions if definition.key == key)
         labels = (part for label in definition.labels.items() for part in label)
         self._link.ask(
             *("TS.ALTER", key, "RETENTION", definition.retention_ms, "CHUNK_SIZE", definition.chunk_size),
@@ -272,7 +272,7 @@ class Store:
         )
 
     @staticmethod
-    def _resolutions(names: Sequence[str]) -> list[Resolution]:
+    def _find_resolutions(names: Sequence[str]) -> list[Resolution]:
         for name in names:
             if name not in RESOLUTIONS:
                 known = ", ".join(RESOLUTIONS)
@@ -280,8 +280,8 @@ class Store:
         return [RESOLUTIONS[name] for name in names or RESOLUTIONS]
 
 
-def _as_stored(live: Iterable[Tick]) -> list[Tick]:
-    """The live ticks off the stamps that mark minutes settled.
+def _prepare_live(live: Iterable[Tick]) -> list[Tick]:
+    """Move live ticks off the stamps that mark a minute as settled.
 
     Raises:
         StoreError: one of them has no price.

@@ -20,7 +20,7 @@ from btcts.store.plan import UNFINISHED
 
 
 def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple[int, bool]:
-    """Add live ticks (off the mark) and candles in one atomic step; `now`, and whether that was done.
+    """Add live ticks (off the mark) and candles in one atomic step; return `now` and whether it was done.
 
     Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
     rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist,
@@ -32,8 +32,8 @@ def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple
     """
     by_minute = {candle.start_ms: candle for candle in candles}
     ordered = [by_minute[minute] for minute in sorted(by_minute)]
-    ticks = _doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
-    bounds = _doubles([value for each in ordered for value in (each.start_ms, each.low, each.high)])
+    ticks = _pack_doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
+    bounds = _pack_doubles([value for candle in ordered for value in (candle.start_ms, candle.low, candle.high)])
     now_ms, status = _send(link, ticks, bounds)
     if status == "early":
         raise StoreError(UNFINISHED)
@@ -41,7 +41,7 @@ def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple
 
 
 def _send(link: Link, ticks: bytes, bounds: bytes) -> list[Any]:
-    """The script's reply when no rebuild is under way, or after a second beside one."""
+    """Call the script, waiting up to a second for a running rebuild; return its reply."""
     for _ in range(lease.APPEND_PAUSES):
         now_ms, status, *held = _call(link, lease.LEASE_MS, ticks, bounds)
         if status != "busy":
@@ -61,22 +61,22 @@ def _call(link: Link, longest_lease_ms: int | str, ticks: bytes, bounds: bytes) 
     )
     with link.translated():
         try:
-            reply = link.client.evalsha(_digest(), len(keys), *keys, *arguments)
+            reply = link.client.evalsha(_compute_digest(), len(keys), *keys, *arguments)
         except NoScriptError:
-            reply = link.client.eval(_script(), len(keys), *keys, *arguments)
+            reply = link.client.eval(_load_script(), len(keys), *keys, *arguments)
     return list(reply)
 
 
-def _doubles(values: Sequence[float]) -> bytes:
-    """The values as the script takes them; stamps in ms fit a double exactly."""
+def _pack_doubles(values: Sequence[float]) -> bytes:
+    """Pack the values as the script takes them; stamps in ms fit a double exactly."""
     return struct.pack(f"<{len(values)}d", *values)
 
 
 @cache
-def _script() -> str:
+def _load_script() -> str:
     return resources.files("btcts.store").joinpath("append.lua").read_text(encoding="utf-8")
 
 
 @cache
-def _digest() -> str:
-    return hashlib.sha1(_script().encode(), usedforsecurity=False).hexdigest()
+def _compute_digest() -> str:
+    return hashlib.sha1(_load_script().encode(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""What `verify` compares: all ticks, the ten compactions and what is known of them, as one moment held them."""
+"""The data that `verify` compares: all ticks and the ten compactions as of one moment."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
 
 @dataclass(frozen=True)
 class Audit:
-    """What Redis holds at `now_ms`.
+    """The content of Redis at `now_ms`.
 
     `ticks` are those that the retention shows, from `first_ms` on, ascending; `compactions` has the samples of each
     that exists, the open bucket last where `latest` says that it can be read; `carried` names by key the buckets
@@ -35,11 +35,11 @@ def audit(link: Link, inspection: Inspection) -> Audit:
     """Read it all in one transaction, so that no write comes between the ticks and what was made of them."""
     layout = link.layout
     latest = ("LATEST",) if link.rules_look_back else ()
-    time, carried, ticks, *compactions = _at_once(
+    time, carried, ticks, *compactions = _ask_at_once(
         link,
         [
             *(("TIME",), ("HGET", layout.state, CARRIED_FIELD), ("TS.RANGE", layout.tick, "-", "+")),
-            *(("TS.RANGE", each.key, "-", "+", *latest) for each in layout.compactions),
+            *(("TS.RANGE", compaction.key, "-", "+", *latest) for compaction in layout.compactions),
         ],
     )
     seen = tuple(Tick(*sample) for sample in ticks or ())
@@ -51,8 +51,8 @@ def audit(link: Link, inspection: Inspection) -> Audit:
         first_ms=seen[-1].time_ms - retention_ms if seen and retention_ms else 0,
         ticks=seen,
         compactions={
-            each.key: tuple((start, value) for start, value in reply)
-            for each, reply in zip(layout.compactions, compactions, strict=True)
+            compaction.key: tuple((start, value) for start, value in reply)
+            for compaction, reply in zip(layout.compactions, compactions, strict=True)
             if reply is not None
         },
         carried=find_known(layout, carried),
@@ -60,8 +60,8 @@ def audit(link: Link, inspection: Inspection) -> Audit:
     )
 
 
-def _at_once(link: Link, commands: list[Command]) -> list[Any]:
-    """The replies to the commands, None where a key is missing or holds something else."""
+def _ask_at_once(link: Link, commands: list[Command]) -> list[Any]:
+    """Return the replies to the commands, None where a key is missing or holds something else."""
     with link.translated(), link.transaction() as pipe:
         for command in commands:
             pipe.execute_command(*command)

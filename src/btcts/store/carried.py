@@ -1,4 +1,4 @@
-"""Which buckets were carried over without their ticks, as two fields of the state hash remember it.
+"""The buckets that were carried over without their ticks, kept in two fields of the state hash.
 
 `carried` has by key the starts of these buckets, `carried_until_ms` the end of the last one; only a rebuild may write a
 tick before it. Anybody may have written them.
@@ -27,7 +27,7 @@ def parse(layout: Layout, text: str | None) -> Starts:
     """
     if text is None:
         return {}
-    readers = {each.key: partial(_read_starts, compaction=each) for each in layout.compactions}
+    readers = {compaction.key: partial(_read_starts, compaction=compaction) for compaction in layout.compactions}
     return read_fields(parse_json(text), readers)
 
 
@@ -40,7 +40,7 @@ def find_known(layout: Layout, text: str | None) -> Starts:
 
 
 def find_without_ticks(layout: Layout, closed: Mapping[str, Mapping[int, float]], ticks: Mapping[int, float]) -> Starts:
-    """The closed buckets that no tick has made: what must have been carried over where nothing else tells."""
+    """Return the closed buckets without any tick: they must have been carried over."""
     found = {}
     for compaction in layout.compactions:
         made = {compaction.resolution.start_of(time_ms) for time_ms in ticks}
@@ -59,7 +59,7 @@ def end_of(layout: Layout, starts: Starts) -> int:
 
 
 def remember(layout: Layout, carried: Mapping[str, Mapping[int, float]]) -> Command:
-    """What stores the buckets that are carried over, or forgets those that were."""
+    """Return the command that records the carried buckets, or clears the record when there are none."""
     starts = {key: frozenset(samples) for key, samples in carried.items() if samples}
     if not starts:
         return ("HDEL", layout.state, CARRIED_UNTIL_FIELD, CARRIED_FIELD)

@@ -1,4 +1,4 @@
-"""What Redis holds under our names, compared with the layout; finding is separate from repairing."""
+"""Compare the keys in Redis with the layout. Finding faults is separate from repairing them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ MARKS = (SWEPT_FIELD, CARRIED_FIELD, CARRIED_UNTIL_FIELD, lease.LEASE_FIELD)
 MOST_UNKNOWN = 100
 
 MOST_NAMED = 20
-"""How many fields of one hash that cannot be read are faults of their own."""
+"""The most unreadable fields of one hash that are reported one by one."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Series:
     rules: Mapping[str, Rule]
     ignore: tuple[int, float] = IGNORE
 
-    def guests(self, layout: Layout) -> dict[str, Rule]:
+    def find_guests(self, layout: Layout) -> dict[str, Rule]:
         """The rules into keys that are not of the layout."""
         return {key: rule for key, rule in self.rules.items() if key not in layout.series}
 
@@ -81,22 +81,22 @@ class Inspection:
 
     @property
     def poisoned(self) -> bool:
-        """Whether the newest tick lies in the future and so hides older ones."""
+        """True if the newest tick lies in the future and so hides older ones."""
         return self.newest is not None and self.newest.time_ms > self.now_ms + FUTURE_SLACK_MS
 
     @property
     def lifted(self) -> bool:
-        """Whether a series is kept for ever, as all are in the middle of a rebuild."""
+        """True if a series has no retention, as during a rebuild."""
         return any(series.retention_ms == 0 for series in self.series.values() if series)
 
     @property
     def empty(self) -> bool:
-        """Whether none of our series exists."""
+        """True if none of our series exists."""
         return not any(self.series.values())
 
     @property
     def needs_rebuild(self) -> bool:
-        """Whether a rebuild is due: a fault that takes one, or a tick from the future."""
+        """True if a rebuild is due: a fault that needs one, or a tick from the future."""
         return self.poisoned or any(fault.rebuild for fault in self.faults)
 
 
@@ -115,7 +115,7 @@ def inspect(link: Link) -> Inspection:
         ]
     )
     described = dict(zip((*layout.series, *hashes), replies, strict=True))
-    series = {key: series_of(described[key]) for key in layout.series}
+    series = {key: parse_series(described[key]) for key in layout.series}
     unusable = [key for key, reply in described.items() if is_wrong_type(reply)]
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
     source = series[layout.tick]
@@ -129,21 +129,21 @@ def inspect(link: Link) -> Inspection:
         series=series,
         foreign=(*unusable, *others),
         faults=(
-            *_faults(layout, series, unusable),
-            *_marking_faults(layout, told, now_ms),
-            *_lease_faults(layout, told, now_of(time)),
-            *_field_faults(layout.state, unreadable),
-            *_surplus_faults(layout, told),
-            *_field_faults(layout.gaps, unreadable_gaps),
+            *_find_faults(layout, series, unusable),
+            *_find_marking_faults(layout, told, now_ms),
+            *_find_lease_faults(layout, told, now_of(time)),
+            *_find_field_faults(layout.state, unreadable),
+            *_find_surplus_faults(layout, told),
+            *_find_field_faults(layout.gaps, unreadable_gaps),
         ),
-        guests=source.guests(layout) if source else {},
+        guests=source.find_guests(layout) if source else {},
         state=known_state,
         gaps=known_gaps,
     )
 
 
-def _field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Fault]:
-    """The fields of a side key that cannot be read; of very many most are counted only."""
+def _find_field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield the unreadable fields of a side key, those beyond `MOST_NAMED` as one fault."""
     names = sorted(unreadable)
     for name in names[:MOST_NAMED]:
         problem = f"{excerpt(name)} cannot be read ({unreadable[name]})"
@@ -152,17 +152,17 @@ def _field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Fault]:
         yield Fault(key, f"{len(rest)} more fields cannot be read", rebuild=False, fields=rest)
 
 
-def _surplus_faults(layout: Layout, told: Mapping[str, str]) -> Iterator[Fault]:
-    """Fields of the state that nobody reads; a few may be those of a later version."""
+def _find_surplus_faults(layout: Layout, told: Mapping[str, str]) -> Iterator[Fault]:
+    """Report unknown fields of the state; a few are allowed, since a later version may have written them."""
     unknown = tuple(name for name in told if not state.is_known(name) and name not in MARKS)
     if len(unknown) > MOST_UNKNOWN:
         yield Fault(layout.state, f"has {len(unknown)} fields that nobody reads", rebuild=False, fields=unknown)
 
 
-def _marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Iterator[Fault]:
-    """What is wrong with the marks that writers leave for each other; a rebuild sets them anew."""
+def _find_marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Iterator[Fault]:
+    """Yield faults in the marks that writers leave for each other; a rebuild resets them."""
     try:
-        yield from _sweeping_faults(layout, told.get(SWEPT_FIELD), now_ms)
+        yield from _find_sweeping_faults(layout, told.get(SWEPT_FIELD), now_ms)
     except Unreadable as exc:
         yield Fault(layout.state, f"{SWEPT_FIELD} cannot be read ({exc})", rebuild=True)
     try:
@@ -174,8 +174,8 @@ def _marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Ite
         yield Fault(layout.state, f"{CARRIED_UNTIL_FIELD} is {excerpt(until)}, not {end_ms}", rebuild=True)
 
 
-def _lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) -> Iterator[Fault]:
-    """A lease that no rebuild has taken; nobody heeds it."""
+def _find_lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) -> Iterator[Fault]:
+    """Yield a fault for a malformed lease; writers ignore it."""
     try:
         if (text := told.get(lease.LEASE_FIELD)) is not None:
             lease.parse(text, server_ms)
@@ -184,16 +184,16 @@ def _lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) -> It
         yield Fault(layout.state, problem, rebuild=False, fields=(lease.LEASE_FIELD,))
 
 
-def _sweeping_faults(layout: Layout, swept: str | None, now_ms: int) -> Iterator[Fault]:
-    """Buckets that were removed although this clock says that they are kept."""
+def _find_sweeping_faults(layout: Layout, swept: str | None, now_ms: int) -> Iterator[Fault]:
+    """Yield a fault if buckets were removed that this clock would keep."""
     ahead_ms = 0 if swept is None else read_int(parse_json(swept)) - now_ms
     if ahead_ms > FUTURE_SLACK_MS:
         problem = f"says that buckets were removed by a clock that was {ahead_ms // 1000} s ahead of this one"
         yield Fault(layout.state, problem, rebuild=True)
 
 
-def series_of(reply: Any) -> Series | None:
-    """The reply to TS.INFO, None where there is no series."""
+def parse_series(reply: Any) -> Series | None:
+    """Parse the reply to TS.INFO; None where there is no series."""
     if is_missing(reply) or is_wrong_type(reply):
         return None
     rules = {key: (int(rule[0]), str(rule[1]).lower(), int(rule[2])) for key, rule in dict(reply["rules"]).items()}
@@ -212,30 +212,30 @@ def series_of(reply: Any) -> Series | None:
 
 
 def _is_ours(layout: Layout, key: str, series: Mapping[str, Series | None]) -> bool:
-    """Whether the key carries our label, or our rules show that only its label was lost."""
+    """Tell whether the key carries our label, or our rules show that only its label was lost."""
     found = series[key]
     if found is None or found.labels.get("app") == "btcts":
         return True
     kin = found.rules if key == layout.tick else [found.source or ""]
     relatives = [series.get(name) for name in kin]
-    return any(each is not None and each.labels.get("app") == "btcts" for each in relatives)
+    return any(relative is not None and relative.labels.get("app") == "btcts" for relative in relatives)
 
 
-def _faults(layout: Layout, series: Mapping[str, Series | None], unusable: Sequence[str]) -> Iterator[Fault]:
+def _find_faults(layout: Layout, series: Mapping[str, Series | None], unusable: Sequence[str]) -> Iterator[Fault]:
     for key in unusable:
         yield Fault(key, "holds another type of value", rebuild=True)
     for definition in layout.definitions:
         if definition.key not in unusable:
-            yield from _series_faults(definition, series[definition.key], derived=definition.key != layout.tick)
+            yield from _find_series_faults(definition, series[definition.key], derived=definition.key != layout.tick)
     source = series[layout.tick]
-    for each in layout.compactions:
-        found = series[each.key]
+    for compaction in layout.compactions:
+        found = series[compaction.key]
         if source and found:
-            yield from _rule_faults(each, source, found, layout.tick)
+            yield from _find_rule_faults(compaction, source, found, layout.tick)
 
 
-def _series_faults(wanted: Definition, found: Series | None, *, derived: bool) -> Iterator[Fault]:
-    """What differs; a compaction that was kept too short has lost buckets, which a rebuild derives again."""
+def _find_series_faults(wanted: Definition, found: Series | None, *, derived: bool) -> Iterator[Fault]:
+    """Yield the differences; a compaction with too short a retention has lost buckets and needs a rebuild."""
     key = wanted.key
     if found is None:
         yield Fault(key, "is missing", rebuild=True)
@@ -255,23 +255,23 @@ def _series_faults(wanted: Definition, found: Series | None, *, derived: bool) -
         near_ms, near = found.ignore
         yield Fault(key, f"drops samples within {near_ms} ms and {near:g} of the newest, not none", rebuild=False)
     if found.labels != wanted.labels:
-        problem = f"labels are {_spell(found.labels)}, not {_spell(wanted.labels)}"
+        problem = f"labels are {_format_labels(found.labels)}, not {_format_labels(wanted.labels)}"
         yield Fault(key, problem, rebuild=False)
 
 
-def _rule_faults(each: Compaction, source: Series, found: Series, tick: str) -> Iterator[Fault]:
-    wanted = (each.resolution.bucket_ms, each.aggregator, 0)
-    rule = source.rules.get(each.key)
+def _find_rule_faults(compaction: Compaction, source: Series, found: Series, tick: str) -> Iterator[Fault]:
+    wanted = (compaction.resolution.bucket_ms, compaction.aggregator, 0)
+    rule = source.rules.get(compaction.key)
     if rule is None or found.source != tick:
-        yield Fault(each.key, f"has no compaction rule from {tick}", rebuild=True)
+        yield Fault(compaction.key, f"has no compaction rule from {tick}", rebuild=True)
     elif rule != wanted:
-        yield Fault(each.key, f"its rule is {_spell_rule(rule)}, not {_spell_rule(wanted)}", rebuild=True)
+        yield Fault(compaction.key, f"its rule is {_format_rule(rule)}, not {_format_rule(wanted)}", rebuild=True)
 
 
-def _spell(labels: Mapping[str, str]) -> str:
+def _format_labels(labels: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in sorted(labels.items())) or "none"
 
 
-def _spell_rule(rule: tuple[int, str, int]) -> str:
+def _format_rule(rule: tuple[int, str, int]) -> str:
     bucket_ms, aggregator, align_ms = rule
     return f"{aggregator} of {bucket_ms} ms" + (f" aligned to {align_ms}" if align_ms else "")

@@ -15,7 +15,7 @@ Samples = Mapping[int, float]
 
 
 def condense(ticks: Samples, now_ms: int, most: int = MOST_TICKS) -> Samples:
-    """The ticks (ascending), where they are more than `most` without those of old minutes that no bucket needs.
+    """Return the ticks (ascending); beyond `most`, drop those of old minutes that no bucket needs.
 
     Of a settled minute before the previous whole hour its candle remains, of another one its first, lowest, highest
     and last tick. Where that does not do, the same goes for later minutes, but never for the running one.
@@ -36,7 +36,7 @@ def _condense_before(ticks: Samples, recent_ms: int) -> Samples:
 
 
 def _select(minute_ms: int, prices: Samples) -> Iterator[Tick]:
-    """The ticks of one minute from which its buckets come out as from all of them."""
+    """Return the fewest ticks of a minute that give the same buckets as all of them."""
     if settled_stamp(minute_ms) in prices:
         stamps = {minute_ms + offset for offset in CANDLE_OFFSETS_MS} & prices.keys()
     else:

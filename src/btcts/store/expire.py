@@ -1,4 +1,4 @@
-"""What the compactions hold beyond what the clock says is kept, and its removal; the tick series is never touched.
+"""Find and remove buckets that are past retention or in the future; the tick series is never touched.
 
 Retention counts from the newest sample: a feed that died keeps its old buckets for ever, and a bucket that starts in
 the future hides those that are kept. A clock that was ahead makes the removal take too much; so the time of the newest
@@ -28,41 +28,41 @@ class Excess:
 
 
 def find(link: Link) -> tuple[Excess, ...]:
-    """What of the compactions is not to be kept at this time, the finest resolution first."""
+    """Find the buckets that are not to be kept now, the finest resolution first."""
     compactions = link.layout.compactions
-    time, *replies = link.ask_all([("TIME",), *(("TS.RANGE", each.key, "-", "+") for each in compactions)])
+    time, *replies = link.ask_all([("TIME",), *(("TS.RANGE", compaction.key, "-", "+") for compaction in compactions)])
     now_ms = link.clock.observe(now_of(time))
     return tuple(
         excess
-        for each, reply in zip(compactions, replies, strict=True)
-        for excess in excess_of(each, _starts(reply), now_ms)
+        for compaction, reply in zip(compactions, replies, strict=True)
+        for excess in find_excess(compaction, _read_starts(reply), now_ms)
     )
 
 
-def excess_of(compaction: Compaction, starts: Iterable[int], now_ms: int) -> list[Excess]:
-    """Which of the buckets are not to be kept: those before the kept closed ones, and those that start after now."""
+def find_excess(compaction: Compaction, starts: Iterable[int], now_ms: int) -> list[Excess]:
+    """Return the buckets not to be kept: those before the oldest kept one, and those that start after now."""
     oldest_ms = compaction.resolution.closed(now_ms).start_ms
     ordered = sorted(starts)
     sides = {
         False: [start for start in ordered if start < oldest_ms],
         True: [start for start in ordered if start > now_ms],
     }
-    return [Excess(compaction.key, len(each), each[0], each[-1], future) for future, each in sides.items() if each]
+    return [Excess(compaction.key, len(found), found[0], found[-1], future) for future, found in sides.items() if found]
 
 
 def remove(link: Link, excess: Iterable[Excess]) -> None:
     """Delete those buckets, and older ones that Redis has not freed yet: they would show again without these."""
-    deletions = [("TS.DEL", each.key, each.first_ms if each.future else 0, each.last_ms) for each in excess]
+    deletions = [("TS.DEL", part.key, part.first_ms if part.future else 0, part.last_ms) for part in excess]
     if deletions:
-        link.ask_all([swept(link.layout, link.clock.now_ms()), *deletions])
+        link.ask_all([record_sweep(link.layout, link.clock.now_ms()), *deletions])
 
 
-def swept(layout: Layout, now_ms: int) -> Command:
-    """Remembers that buckets are removed by a clock that says `now_ms`."""
+def record_sweep(layout: Layout, now_ms: int) -> Command:
+    """Return the command that records a removal by a clock that says `now_ms`."""
     return ("HSET", layout.state, SWEPT_FIELD, now_ms)
 
 
-def unknown_keys(link: Link) -> tuple[str, ...]:
+def find_unknown_keys(link: Link) -> tuple[str, ...]:
     """The keys under our prefix that are not of the layout."""
     layout = link.layout
     known = {*layout.series, layout.gaps, layout.state}
@@ -72,6 +72,6 @@ def unknown_keys(link: Link) -> tuple[str, ...]:
     return tuple(sorted(found - known))
 
 
-def _starts(reply: Any) -> Mapping[int, float]:
-    """The buckets of a range by their start; none where there is no series."""
+def _read_starts(reply: Any) -> Mapping[int, float]:
+    """Return the buckets of a range by their start; none where there is no series."""
     return dict(reply) if isinstance(reply, list) else {}

@@ -1,6 +1,6 @@
-"""What a failure of Redis means, in one line: what it is, where, and the next step.
+"""Explain a failure of Redis in one line: what it is, where, and the next step.
 
-Who answers is never told to be started. Foreign words pass `cite`, for they may repeat a password.
+The advice to start Redis is never given for a server that answers. Foreign text passes `cite`: it may hold a password.
 """
 
 import re
@@ -71,10 +71,10 @@ _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|une
 
 def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "") -> StoreError:
     """Return the failure in one line; `mode` is what the server says that it is, where it was asked."""
-    text = _words_of(exc)
+    text = _extract_words(exc)
     if mode == SENTINEL:
         return StoreError(f"Redis at {where} is a Sentinel, which has no data; name the server that it watches over")
-    for kind, sentence in _known(exc, text):
+    for kind, sentence in _find_known(exc, text):
         return kind(f"Redis at {where} {sentence}")
     if isinstance(exc, AuthenticationError | AuthorizationError):
         return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
@@ -87,12 +87,12 @@ def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = ""
     return StoreError(f"Redis at {where} refused a command: {text}")
 
 
-def lacks_command(exc: Exception) -> bool:
+def is_unknown_command(exc: Exception) -> bool:
     """Return whether the server does not know a command, so that it is worth asking what it is."""
     return isinstance(exc, ResponseError) and "nknown command" in str(exc)
 
 
-def _known(exc: Exception, text: str) -> Iterator[tuple[type[StoreError], str]]:
+def _find_known(exc: Exception, text: str) -> Iterator[tuple[type[StoreError], str]]:
     for code in (getattr(exc, "status_code", None), text.partition(" ")[0]):
         if code in _BY_CODE:
             yield _BY_CODE[code]
@@ -102,7 +102,7 @@ def _known(exc: Exception, text: str) -> Iterator[tuple[type[StoreError], str]]:
 
 
 def _explain_silence(exc: Exception, where: str, transport: str) -> str:
-    """What it means that there is no connection, or that it ended."""
+    """Explain a connection that failed or was lost."""
     if fault := find_certificate_fault(exc):
         return f"the certificate of Redis at {where} {fault}"
     reason = describe(exc)
@@ -125,7 +125,7 @@ def _explain_silence(exc: Exception, where: str, transport: str) -> str:
     return f"no Redis answers at {where} ({reason}); start it or pass --redis"
 
 
-def _words_of(exc: Exception) -> str:
+def _extract_words(exc: Exception) -> str:
     """The server's own words, without the command and the script that redis-py and Redis add to them."""
     text = str(exc).rpartition(" of pipeline caused error: ")[2]
     return cite(_SCRIPT.sub("", text), LONGEST).rstrip(".")

@@ -1,4 +1,4 @@
-"""What the server says about itself, and what our keys cost it; what it may not tell stays unknown."""
+"""The server's own figures, and the memory that our keys take; what it may not tell stays unknown."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -45,19 +45,19 @@ def read(link: Link) -> Facts:
     info, *replies = _ask(link, [("INFO",), *parameters, *(("MEMORY USAGE", key) for key in keys)])
     told = info if isinstance(info, dict) else {}
     return Facts(
-        ahead_ms=_ahead_ms(link),
+        ahead_ms=_measure_ahead_ms(link),
         redis_version=told.get("redis_version"),
-        module_version=_module_version(told.get("modules", ())),
+        module_version=_find_module_version(told.get("modules", ())),
         used_bytes=told.get("used_memory"),
         max_bytes=told.get("maxmemory"),
         own_bytes=_total(replies[len(parameters) :]),
-        parameters={name: value for each in replies if isinstance(each, dict) for name, value in each.items()},
+        parameters={name: value for reply in replies if isinstance(reply, dict) for name, value in reply.items()},
         database=link.client.get_connection_kwargs().get("db", 0),
     )
 
 
 def _ask(link: Link, commands: Iterable[Command]) -> list[Any]:
-    """The replies in one round trip, refusals among them."""
+    """Return the replies in one round trip, errors included."""
     pipe = link.client.pipeline(transaction=False)
     for command in commands:
         pipe.execute_command(*command)
@@ -65,8 +65,8 @@ def _ask(link: Link, commands: Iterable[Command]) -> list[Any]:
         return list(pipe.execute(raise_on_error=False))
 
 
-def _ahead_ms(link: Link) -> int:
-    """How far this machine's clock is ahead of the server's, which was read halfway between its two readings."""
+def _measure_ahead_ms(link: Link) -> int:
+    """Measure how far this machine's clock is ahead of the server's, read halfway between two local readings."""
     before = time.time()
     server_ms = now_of(link.ask("TIME"))
     return round((before + time.time()) / 2 * 1000) - server_ms
@@ -78,7 +78,7 @@ def _total(sizes: Iterable[Any]) -> int | None:
     return None if any(isinstance(size, ResponseError) for size in known) else sum(size or 0 for size in known)
 
 
-def _module_version(modules: Iterable[Mapping[str, Any]]) -> str | None:
+def _find_module_version(modules: Iterable[Mapping[str, Any]]) -> str | None:
     """The version of the TimeSeries module, which is stated as 11202 for 1.12.2."""
-    number = next((int(each["ver"]) for each in modules if each["name"] == "timeseries"), None)
+    number = next((int(module["ver"]) for module in modules if module["name"] == "timeseries"), None)
     return None if number is None else f"{number // 10_000}.{number // 100 % 100}.{number % 100}"

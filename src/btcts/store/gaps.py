@@ -1,6 +1,6 @@
 """The ledger of minutes that nobody could serve, with the reason and the last try.
 
-Anybody may have written it: an entry that is not of the types and within the bounds of `_readers` counts as absent.
+Anybody may have written it: an entry that breaks the types or bounds of `_make_readers` counts as absent.
 """
 
 import json
@@ -28,11 +28,11 @@ LONGEST_MINUTE = 15
 """Digits of a time in ms, and some more."""
 
 REQUIRED = 3
-"""How many items of an entry have no default."""
+"""The number of items of an entry without a default."""
 
 
-def _readers(now_ms: int) -> dict[str, Reader]:
-    """How each field of a `Gap` is read, in the order in which an entry lists them."""
+def _make_readers(now_ms: int) -> dict[str, Reader]:
+    """Return the reader of each field of a `Gap`, in the order of an entry."""
     return {
         "reason": partial(read_choice, choices=REASONS + LOOKS),
         "tries": partial(read_int, least=1, most=1_000_000),
@@ -50,7 +50,7 @@ def read(link: Link) -> dict[int, Gap]:
 def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
     """Enter or update gaps, and take out minutes that were settled or left the window."""
     link.remove_fields(link.layout.gaps, tuple(map(str, forget)))
-    entries = [(minute, _entry(gap)) for minute, gap in gaps.items()]
+    entries = [(minute, _format_entry(gap)) for minute, gap in gaps.items()]
     for start in range(0, len(entries), FIELDS_AT_ONCE):
         link.ask("HSET", link.layout.gaps, *chain.from_iterable(entries[start : start + FIELDS_AT_ONCE]))
 
@@ -64,10 +64,10 @@ def examine(fields: Mapping[str, str], now_ms: int) -> tuple[dict[int, Gap], dic
     """The ledger from the fields of the hash, and by field what is wrong with those that cannot be read."""
     gaps: dict[int, Gap] = {}
     unreadable: dict[str, str] = {}
-    readers = _readers(now_ms)
+    readers = _make_readers(now_ms)
     for name, text in fields.items():
         try:
-            gaps[_read_minute(name, now_ms)] = Gap(**read_fields(_named(parse_json(text), readers), readers))
+            gaps[_read_minute(name, now_ms)] = Gap(**read_fields(_name_items(parse_json(text), readers), readers))
         except Unreadable as exc:
             unreadable[name] = str(exc)
     return gaps, unreadable
@@ -80,12 +80,12 @@ def _read_minute(text: str, now_ms: int) -> int:
     return minute
 
 
-def _named(entry: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """The items of an entry by name; what a later version adds is left out, and what an earlier one lacks."""
+def _name_items(entry: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Name the items of an entry; items of later versions are dropped, those missing in older ones left out."""
     if not isinstance(entry, list) or len(entry) < REQUIRED:
         raise Unreadable(f"{excerpt(entry)} is not an entry of a ledger")
     return dict(zip(readers, entry, strict=False))
 
 
-def _entry(gap: Gap) -> str:
-    return json.dumps([getattr(gap, name) for name in _readers(now_ms=0)])
+def _format_entry(gap: Gap) -> str:
+    return json.dumps([getattr(gap, name) for name in _make_readers(now_ms=0)])

@@ -1,4 +1,4 @@
-"""The lease of a rebuild: while it holds, other writers let the rebuild go first, or they would overtake it for ever.
+"""The lease of a rebuild: while it holds, other writers wait, or they would starve the rebuild.
 
 It is a field of the state hash, `<until ms> <host> <process> <token>` by the server's TIME, and no more than a hint:
 WATCH decides, and who has waited long enough goes ahead. Nobody waits for a rebuild that is known to be over although
@@ -18,11 +18,11 @@ from btcts.store.link import Link, now_of
 
 LEASE_FIELD = "rebuild_until_ms"
 LEASE_MS = 2_000
-"""How long a lease holds; an attempt of a rebuild takes 0.1 s, with a tick each second for a day up to one second."""
+"""The length of a lease; an attempt of a rebuild takes 0.1 s, with a tick each second for a day up to one second."""
 
 PAUSE_S = 0.05
 APPEND_PAUSES = 20
-"""How often an append waits for a rebuild: for a second, for a price must not be late."""
+"""The pauses an append makes for a rebuild: a second in all, since a price must not be late."""
 
 _REBUILD_PAUSES = 40
 _WRITTEN = re.compile(r"(\d{1,15}) (\S{1,255}) ([1-9]\d{0,8}) (\w{1,64})")
@@ -37,8 +37,8 @@ class Holder(NamedTuple):
     token: str
 
     def is_gone(self) -> bool:
-        """Whether it is known to have ended; what runs on other hosts is not known."""
-        if self.host != _host():
+        """Tell whether the process is known to have ended; other hosts' processes are not known."""
+        if self.host != _name_host():
             return False
         if self.process == os.getpid():
             return self not in _UNDER_WAY
@@ -52,9 +52,9 @@ class Holder(NamedTuple):
 
 
 @contextmanager
-def holding() -> Iterator[Holder]:
-    """Who takes the leases of one rebuild."""
-    holder = Holder(_host(), os.getpid(), secrets.token_hex(8))
+def register_holder() -> Iterator[Holder]:
+    """Register the holder of the leases of one rebuild until the block ends."""
+    holder = Holder(_name_host(), os.getpid(), secrets.token_hex(8))
     _UNDER_WAY.add(holder)
     try:
         yield holder
@@ -63,7 +63,7 @@ def holding() -> Iterator[Holder]:
 
 
 def parse(lease: str, now_ms: int) -> tuple[int, Holder]:
-    """Until when a lease holds, and its holder; by the time of the server, which is `now_ms`.
+    """Return the end of a lease and its holder, by the server's time `now_ms`.
 
     Raises:
         Unreadable: it is none, or holds for longer than any does.
@@ -75,19 +75,19 @@ def parse(lease: str, now_ms: int) -> tuple[int, Holder]:
 
 
 def wait(link: Link) -> None:
-    """Wait until no rebuild of others is under way, for a second at most."""
+    """Wait up to a second for other processes' rebuilds to end."""
     _wait(link, APPEND_PAUSES, None)
 
 
 def take(link: Link, holder: Holder) -> None:
-    """Ask other writers to wait for this holder, who first waits for another one."""
+    """Take the lease, after waiting for any other holder."""
     now_ms = _wait(link, _REBUILD_PAUSES, holder)
     host, process, token = holder
     link.ask("HSET", link.layout.state, LEASE_FIELD, f"{now_ms + LEASE_MS} {host} {process} {token}")
 
 
 def is_held(lease: object, now_ms: int, but: Holder | None = None) -> bool:
-    """Whether another rebuild has the lease at `now_ms`, the server's TIME, and may still be under way."""
+    """Tell whether another rebuild holds the lease at `now_ms` (server time) and may still be running."""
     if not isinstance(lease, str):
         return False
     try:
@@ -98,7 +98,7 @@ def is_held(lease: object, now_ms: int, but: Holder | None = None) -> bool:
 
 
 def _wait(link: Link, pauses: int, holder: Holder | None) -> int:
-    """Wait while somebody else has the lease; the server's TIME at the end."""
+    """Wait while somebody else has the lease; return the server's TIME at the end."""
     for pause in range(pauses + 1):
         time, lease = link.ask_all([("TIME",), ("HGET", link.layout.state, LEASE_FIELD)])
         now_ms = now_of(time)
@@ -108,5 +108,5 @@ def _wait(link: Link, pauses: int, holder: Holder | None) -> int:
     return now_ms
 
 
-def _host() -> str:
+def _name_host() -> str:
     return "_".join(socket.gethostname().split()) or "unnamed"

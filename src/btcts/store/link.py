@@ -12,12 +12,12 @@ from redis.exceptions import RedisError, ResponseError, WatchError
 
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
-from btcts.store.explain import TCP, TLS, UNIX, explain, lacks_command
+from btcts.store.explain import TCP, TLS, UNIX, explain, is_unknown_command
 
 Command = tuple[Any, ...]
 
 FIELDS_AT_ONCE = 2000
-"""How many fields of a hash one command changes."""
+"""The most fields of a hash that one command changes."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +36,28 @@ class Link:
 
     @property
     def told_ms(self) -> int:
-        """The present by which what others left in the side keys is judged, also while old prices are looked at."""
+        """The current time for judging the side keys, even while a past moment is shown."""
         return (self.teller or self.clock).now_ms()
 
     @property
     def rules_look_back(self) -> bool:
-        """Whether compaction rules reach the data that lies behind the newest tick.
+        """True if compaction rules handle data behind the newest tick.
 
-        They do in database 0 alone. Elsewhere RedisTimeSeries (1.12.2, 8.6.2 and 8.10.0) looks for the series of that
+        They do so only in database 0. Elsewhere RedisTimeSeries (1.12.2, 8.6.2 and 8.10.0) looks for the series of that
         name in database 0 when it recomputes a bucket or reads LATEST: it writes there, or drops the rule.
         """
         database: int = self.client.get_connection_kwargs().get("db", 0)
         return database == 0
 
     def ask(self, *command: Any) -> Any:
-        """The reply to one command."""
+        """Return the reply to one command."""
         with self.translated():
             return self.client.execute_command(*command)
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to the commands, in one round trip.
+        """Return the replies to the commands, in one round trip.
 
-        Where a series is missing, or its key holds something else, the reply is the error that says so.
+        A missing series, or a key of another type, gives the error as its reply.
         """
         pipe = self.client.pipeline(transaction=False)
         for command in commands:
@@ -86,11 +86,11 @@ class Link:
         except WatchError:
             raise  # no failure: the transaction has to begin again
         except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
-            mode = self._ask_mode() if lacks_command(exc) else ""
+            mode = self._ask_mode() if is_unknown_command(exc) else ""
             raise explain(exc, self.where, transport=self._transport, mode=mode) from exc
 
     def _ask_mode(self) -> str:
-        """What the server says that it is: standalone, sentinel or cluster; empty where it does not say."""
+        """Return the server's mode: standalone, sentinel or cluster; empty where it does not say."""
         try:
             reply = self.client.execute_command("HELLO")
             return str(reply.get("mode", "")) if isinstance(reply, dict) else ""
@@ -112,10 +112,10 @@ def now_of(reply: Sequence[Any]) -> int:
 
 
 def is_missing(reply: object) -> bool:
-    """Whether the reply says that there is no such series."""
+    """Tell whether the reply says that there is no such series."""
     return isinstance(reply, ResponseError) and "key does not exist" in str(reply)
 
 
 def is_wrong_type(reply: object) -> bool:
-    """Whether the reply says that the key holds something else than a series."""
+    """Tell whether the reply says that the key holds something other than a series."""
     return isinstance(reply, ResponseError) and (str(reply).startswith("WRONGTYPE") or "not a TSDB key" in str(reply))

@@ -1,4 +1,4 @@
-"""What a rebuild will write, decided from what it found (pure).
+"""Decide what a rebuild will write from what it found (pure).
 
 Buckets whose ticks were lost are carried over: such a bucket gives way only to ticks in which each of its minutes
 is settled, or known to have had no trades. Which ones they are is remembered, for what a few ticks make of a bucket
@@ -21,7 +21,7 @@ Samples = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Found:
-    """What Redis holds: the ticks, by key the closed buckets, and the starts of those that were carried over before.
+    """The current content of Redis: the ticks, the closed buckets by key, and the starts of carried buckets.
 
     `quiet` are the minutes that had no trades.
     """
@@ -34,8 +34,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What Redis will hold: the ticks, and by key the buckets that are carried over.
+class RebuildPlan:
+    """The new content of Redis: the ticks, and the carried buckets by key.
 
     Only a rebuild may write a tick before `carried_until_ms`; it is 0 when nothing is carried over.
     """
@@ -52,7 +52,7 @@ def writable(now_ms: int) -> Span:
 
 def plan(
     layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[Candle], dropped: Collection[int] = ()
-) -> Plan:
+) -> RebuildPlan:
     """Add live ticks and candles to what was found, leaving out what is not writable and the `dropped` stamps.
 
     Raises:
@@ -64,32 +64,39 @@ def plan(
         raise StoreError(UNFINISHED)
     stored = {time_ms: price for time_ms, price in found.ticks.items() if is_price(price) and time_ms not in dropped}
     combined = combine(stored, [tick for tick in live if tick.time_ms in span], timely)
-    ticks = condense(_from_whole_hour(combined), found.now_ms)
-    carried = {each.key: _carried(each, found, ticks) for each in layout.compactions}
-    ends = (start + each.resolution.bucket_ms for each in layout.compactions for start in carried[each.key])
-    return Plan(ticks, carried, max(ends, default=0))
+    ticks = condense(_cut_to_whole_hours(combined), found.now_ms)
+    carried = {compaction.key: _find_carried(compaction, found, ticks) for compaction in layout.compactions}
+    ends = (
+        start + compaction.resolution.bucket_ms
+        for compaction in layout.compactions
+        for start in carried[compaction.key]
+    )
+    return RebuildPlan(ticks, carried, max(ends, default=0))
 
 
-def _from_whole_hour(ticks: Samples) -> Samples:
-    """The ticks from the first hour that is retained whole; a part of one would be published as if it were all."""
+def _cut_to_whole_hours(ticks: Samples) -> Samples:
+    """Drop ticks before the first whole retained hour: a partial hour would be published as complete."""
     oldest = max(ticks, default=0) - TICK_RETENTION_MS
     first = -(-oldest // HOUR.bucket_ms) * HOUR.bucket_ms
     return {time_ms: price for time_ms, price in ticks.items() if time_ms >= first}
 
 
-def _carried(each: Compaction, found: Found, ticks: Samples) -> Samples:
-    """The stored buckets that lost their ticks, are still kept by the clock and not complete again."""
-    kept = each.resolution.slots(found.now_ms)[:-1]
-    lost = found.carried.get(each.key, ()) if found.ticks else kept
+def _find_carried(compaction: Compaction, found: Found, ticks: Samples) -> Samples:
+    """Return the stored buckets that lost their ticks, are within retention and not complete again."""
+    kept = compaction.resolution.slots(found.now_ms)[:-1]
+    lost = found.carried.get(compaction.key, ()) if found.ticks else kept
     return {
         start: price
-        for start, price in found.closed.get(each.key, {}).items()
-        if start in kept and start in lost and is_price(price) and not _is_complete(each, start, ticks, found.quiet)
+        for start, price in found.closed.get(compaction.key, {}).items()
+        if start in kept
+        and start in lost
+        and is_price(price)
+        and not _is_complete(compaction, start, ticks, found.quiet)
     }
 
 
-def _is_complete(each: Compaction, start_ms: int, ticks: Samples, quiet: Container[int]) -> bool:
-    """Whether every minute of the bucket is settled or had no trades, and not all of them the latter."""
-    minutes = Span(start_ms, start_ms + each.resolution.bucket_ms).minutes()
+def _is_complete(compaction: Compaction, start_ms: int, ticks: Samples, quiet: Container[int]) -> bool:
+    """Tell whether every minute of the bucket is settled or had no trades, at least one being settled."""
+    minutes = Span(start_ms, start_ms + compaction.resolution.bucket_ms).minutes()
     settled = {minute for minute in minutes if settled_stamp(minute) in ticks}
     return bool(settled) and all(minute in settled or minute in quiet for minute in minutes)

@@ -1,4 +1,4 @@
-"""The second of the two write paths: everything anew from the ticks, in one MULTI.
+"""The second of the two write paths: rewrite everything from the ticks, in one MULTI.
 
 Creating the layout is a rebuild without ticks, a merge is a rebuild with more of them. Other clients see the
 state before or the state after, never one between; a crash in the middle leaves the state before, at worst with
@@ -19,12 +19,12 @@ from btcts.domain.untrusted import Unreadable
 from btcts.errors import BtctsError, Contended
 from btcts.store import carried, lease
 from btcts.store.carried import CARRIED_FIELD
-from btcts.store.check import Rule, series_of
-from btcts.store.expire import swept
+from btcts.store.check import Rule, parse_series
+from btcts.store.expire import record_sweep
 from btcts.store.explain import explain
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Command, Link, is_missing, now_of
-from btcts.store.plan import Found, Plan, Samples, plan
+from btcts.store.plan import Found, RebuildPlan, Samples, plan
 
 ATTEMPTS = 30
 """How often a rebuild starts again when another writer was faster, which its lease makes rare."""
@@ -41,7 +41,7 @@ SLICE = 1000
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild wrote: `ticks` in the series now; `stored` were there before."""
+    """The result of a rebuild: `ticks` in the series now, and `stored` before."""
 
     now_ms: int
     ticks: int
@@ -60,11 +60,11 @@ def rebuild(
         Contended: other writers were faster `ATTEMPTS` times in a row; nothing was changed.
         StoreError: a candle's minute is not over yet, or Redis refused a command.
     """
-    with lease.holding() as holder, _put_back_on_failure(link):
+    with lease.register_holder() as holder, _put_back_on_failure(link):
         for _ in range(ATTEMPTS):
             lease.take(link, holder)
             try:
-                return _attempt(link, live, candles, dropped)
+                return _run_attempt(link, live, candles, dropped)
             except WatchError:
                 link.clock.sleep(random.uniform(0, PAUSE_S))
         raise Contended(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
@@ -77,20 +77,22 @@ def _put_back_on_failure(link: Link) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(BtctsError):  # out of reach now: the check of the next cycle puts it back
-            altered = [_alter_retention(each.key, each.retention_ms) for each in link.layout.definitions]
+            altered = [
+                _set_retention(definition.key, definition.retention_ms) for definition in link.layout.definitions
+            ]
             link.ask_all([*altered, ("HDEL", link.layout.state, lease.LEASE_FIELD)])
         raise
 
 
-def _attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
+def _run_attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
     with link.translated(), link.transaction() as pipe:
         guests = _lift_retention(link)
         pipe.watch(*link.layout.series)
         found = _find(link, pipe)
         planned = plan(link.layout, found, live, candles, dropped)
-        commands = list(_commands(link.layout, planned, found.now_ms))
+        commands = list(_make_commands(link.layout, planned, found.now_ms))
         pipe.multi()
-        for command in (*commands, *_guest_rules(link.layout, guests)):
+        for command in (*commands, *_restore_guest_rules(link.layout, guests)):
             pipe.execute_command(*command)
         replies = pipe.execute(raise_on_error=False)
     for reply in replies[: len(commands)]:
@@ -106,18 +108,18 @@ def _lift_retention(link: Link) -> Mapping[str, Rule]:
     Part of each attempt, for another rebuild that fails puts the retention back. All of it comes before WATCH: Redis
     counts TS.INFO, too, as a change of the key.
     """
-    info, *_ = link.ask_all([("TS.INFO", link.layout.tick), *(_alter_retention(key, 0) for key in link.layout.series)])
-    source = series_of(info)
-    return source.guests(link.layout) if source else {}
+    info, *_ = link.ask_all([("TS.INFO", link.layout.tick), *(_set_retention(key, 0) for key in link.layout.series)])
+    source = parse_series(info)
+    return source.find_guests(link.layout) if source else {}
 
 
 def _find(link: Link, pipe: Pipeline) -> Found:
     now_ms = link.clock.observe(now_of(pipe.execute_command("TIME")))
-    ticks = _samples(pipe, link.layout.tick, now_ms + FUTURE_SLACK_MS)
+    ticks = _read_samples(pipe, link.layout.tick, now_ms + FUTURE_SLACK_MS)
     text = pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD)
     if text is None and ticks:
         return Found(now_ms, ticks, {}, {})
-    closed = {each.key: _samples(pipe, each.key, now_ms) for each in link.layout.compactions}
+    closed = {compaction.key: _read_samples(pipe, compaction.key, now_ms) for compaction in link.layout.compactions}
     ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps), link.told_ms)
     quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == "no_trades")
     try:
@@ -127,7 +129,7 @@ def _find(link: Link, pipe: Pipeline) -> Found:
     return Found(now_ms, ticks, closed, starts, quiet)
 
 
-def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
+def _read_samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
     samples: dict[int, float] = {}
     try:
         while more := pipe.execute_command("TS.RANGE", key, max(samples, default=0), until_ms, "COUNT", READ_AT_ONCE):
@@ -140,12 +142,12 @@ def _samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
     return samples
 
 
-def carries(link: Link) -> bool:
-    """Whether there are buckets that were carried over."""
+def has_carried(link: Link) -> bool:
+    """Tell whether there are carried buckets."""
     return bool(link.ask("HEXISTS", link.layout.state, CARRIED_FIELD))
 
 
-def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
+def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterator[Command]:
     """The body of the MULTI.
 
     While carried buckets are written the retention of the compactions is off: a tick slightly ahead of the clock may
@@ -156,16 +158,16 @@ def _commands(layout: Layout, planned: Plan, now_ms: int) -> Iterator[Command]:
     for definition in layout.definitions:
         lifted = carrying and definition.key != layout.tick
         yield _create(definition, 0 if lifted else definition.retention_ms)
-    for each in layout.compactions:
-        yield _create_rule(layout.tick, each.key, (each.resolution.bucket_ms, each.aggregator, 0))
-    yield from _madds(layout.tick, planned.ticks)
+    for compaction in layout.compactions:
+        yield _create_rule(layout.tick, compaction.key, (compaction.resolution.bucket_ms, compaction.aggregator, 0))
+    yield from _add_samples(layout.tick, planned.ticks)
     for key, samples in planned.carried.items():
-        yield from _madds(key, samples)
-    yield swept(layout, now_ms)
-    for each in layout.compactions:
-        yield ("TS.DEL", each.key, 0, each.resolution.closed(now_ms).start_ms - 1)
+        yield from _add_samples(key, samples)
+    yield record_sweep(layout, now_ms)
+    for compaction in layout.compactions:
+        yield ("TS.DEL", compaction.key, 0, compaction.resolution.closed(now_ms).start_ms - 1)
         if carrying:
-            yield _alter_retention(each.key, each.resolution.retention_ms)
+            yield _set_retention(compaction.key, compaction.resolution.retention_ms)
     yield ("HDEL", layout.state, lease.LEASE_FIELD)
     yield carried.remember(layout, planned.carried)
 
@@ -178,7 +180,7 @@ def _create(definition: Definition, retention_ms: int) -> Command:
     )
 
 
-def _alter_retention(key: str, retention_ms: int) -> Command:
+def _set_retention(key: str, retention_ms: int) -> Command:
     return ("TS.ALTER", key, "RETENTION", retention_ms)
 
 
@@ -187,12 +189,12 @@ def _create_rule(source: str, key: str, rule: Rule) -> Command:
     return ("TS.CREATERULE", source, key, "AGGREGATION", aggregator, bucket_ms, align_ms)
 
 
-def _guest_rules(layout: Layout, guests: Mapping[str, Rule]) -> Iterator[Command]:
+def _restore_guest_rules(layout: Layout, guests: Mapping[str, Rule]) -> Iterator[Command]:
     """Rules into keys that are not ours, made again last so that nothing is written into those keys."""
     return (_create_rule(layout.tick, key, rule) for key, rule in guests.items())
 
 
-def _madds(key: str, samples: Samples) -> Iterator[Command]:
+def _add_samples(key: str, samples: Samples) -> Iterator[Command]:
     arguments = [part for time_ms, price in samples.items() for part in (key, time_ms, price)]
     for start in range(0, len(arguments), 3 * SLICE):
         yield ("TS.MADD", *arguments[start : start + 3 * SLICE])

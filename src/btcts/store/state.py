@@ -1,7 +1,6 @@
-"""What collectors tell each other in the state hash: the cadence, the last cycle, and each provider's state.
+"""The collectors' shared state in a hash: the cadence, the last cycle, and each provider's state.
 
-Anybody may have written it: a field that is not of the type and within the bounds that `_readers` has for it counts as
-absent.
+Anybody may have written it: a field that breaks the type or bounds of its reader (`_make_readers`) counts as absent.
 """
 
 import json
@@ -43,7 +42,7 @@ CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candle
 """The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
 
 FLAGS = ("single", "disputed")
-"""What may be wrong with an agreed price: one provider answered, or no majority did."""
+"""The faults of an agreed price: only one provider answered, or no majority agreed."""
 
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
@@ -92,8 +91,8 @@ class State:
         return max(MIN_AGE_S, 3 * max(self.cadence_s or 0, self.spacing_s or 0))
 
 
-def _readers(now_ms: int) -> dict[str, Reader]:
-    """How each field of the hash is read that `State` has."""
+def _make_readers(now_ms: int) -> dict[str, Reader]:
+    """Return the reader of each field of `State` in the hash."""
     until_ms = now_ms + DAY_MS  # a clock that was set back is no damage
     past = partial(read_int, least=GENESIS_MS, most=until_ms)
     seconds = partial(read_float, least=0, most=86_400)
@@ -119,7 +118,7 @@ def _readers(now_ms: int) -> dict[str, Reader]:
 
 
 def _read_pending(value: Any, until_ms: int) -> Pending:
-    """A tick, and how many polls have said it, which an earlier version did not count."""
+    """Read a tick and the number of polls that gave it, which an earlier version did not count."""
     time_ms, price = read_tick(value[:2] if isinstance(value, list) else value, until_ms)
     (polls,) = read_list(value[2:], partial(read_int, least=1, most=1_000_000), most=1) or (1,)
     return Pending(time_ms, price, polls)
@@ -133,8 +132,8 @@ def _read_lean(value: Any, until_ms: int) -> Lean:
     return Lean(read_ms(since_ms), read_ms(seen_ms), read_names(members))
 
 
-def _provider_readers(now_ms: int) -> dict[str, Reader]:
-    """How each field of a `ProviderState` is read."""
+def _make_provider_readers(now_ms: int) -> dict[str, Reader]:
+    """Return the reader of each field of a `ProviderState`."""
     return {
         "not_before_ms": partial(read_int, most=now_ms + LONGEST_WAIT_MS),
         "why": read_text,
@@ -147,8 +146,8 @@ def _provider_readers(now_ms: int) -> dict[str, Reader]:
 
 
 def is_known(name: str) -> bool:
-    """Whether `State` has the field."""
-    return name in _readers(now_ms=0) or name.startswith(PROVIDER_PREFIX)
+    """Tell whether `State` has the field."""
+    return name in _make_readers(now_ms=0) or name.startswith(PROVIDER_PREFIX)
 
 
 def read(link: Link) -> State:
@@ -166,7 +165,7 @@ def examine(fields: Mapping[str, str], now_ms: int) -> tuple[State, dict[str, st
     known: dict[str, Any] = {}
     providers: dict[str, ProviderState] = {}
     unreadable: dict[str, str] = {}
-    readers, provider_readers = _readers(now_ms), _provider_readers(now_ms)
+    readers, provider_readers = _make_readers(now_ms), _make_provider_readers(now_ms)
     for name, text in fields.items():
         try:
             if name in readers:
@@ -184,39 +183,39 @@ def examine(fields: Mapping[str, str], now_ms: int) -> tuple[State, dict[str, st
 
 
 def _find_surplus(providers: Mapping[str, ProviderState]) -> list[str]:
-    """Of too many providers those that were heard of longest ago."""
+    """Return the providers beyond the limit, those heard of longest ago."""
     return sorted(providers, key=lambda name: (-providers[name].said_ms, name))[MOST_NAMES:]
 
 
 def write(link: Link, state: State) -> None:
-    """Store all that is set in `state`; fields that other collectors use alone stay."""
-    _set(link, fields_of(state))
+    """Store everything set in `state`; fields that only other collectors use stay."""
+    _set(link, format_fields(state))
 
 
 def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool | None) -> None:
     """Store the state of these providers, and whether prices are made up, and nothing else."""
-    values = _of_providers(providers)
+    values = _format_providers(providers)
     if simulated is not None:
         values["simulated"] = json.dumps(simulated)
     if values:
         _set(link, values)
 
 
-def fields_of(state: State) -> dict[str, str]:
-    """All that is set in `state`, as it is stored and as `parse` takes it."""
-    values = {name: getattr(state, name) for name in _readers(now_ms=0)}
+def format_fields(state: State) -> dict[str, str]:
+    """Format everything set in `state` as it is stored and as `parse` takes it."""
+    values = {name: getattr(state, name) for name in _make_readers(now_ms=0)}
     told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
-    return _of_providers(state.providers) | {name: json.dumps(_cleaned(value)) for name, value in told.items()}
+    return _format_providers(state.providers) | {name: json.dumps(_clean_text(value)) for name, value in told.items()}
 
 
-def _of_providers(providers: Mapping[str, ProviderState]) -> dict[str, str]:
+def _format_providers(providers: Mapping[str, ProviderState]) -> dict[str, str]:
     return {
-        PROVIDER_PREFIX + provider: json.dumps({name: _cleaned(value) for name, value in asdict(known).items()})
+        PROVIDER_PREFIX + provider: json.dumps({name: _clean_text(value) for name, value in asdict(known).items()})
         for provider, known in providers.items()
     }
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_text(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 

@@ -82,7 +82,7 @@ def init(
       btcts config init --path btcts.toml
     """
     from btcts.config import config_files, table
-    from btcts.config.sample import commented_file, write_file
+    from btcts.config.sample import format_sample, write_file
     from btcts.providers import default_endpoints
 
     default = config_files(os.environ, config_path=common.config)[-1]
@@ -90,7 +90,7 @@ def init(
         raise ConfigError("the home folder of the user is not known; set HOME, or name the file with --path")
     target = path or default.path
     rows = table(default_endpoints())
-    write_file(target, commented_file(rows.values()), overwrite=force)
+    write_file(target, format_sample(rows.values()), overwrite=force)
     common.say(f"wrote {target}")
 
 

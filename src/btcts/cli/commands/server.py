@@ -11,7 +11,7 @@ from btcts.cli.output import emit, tell, tell_page
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
-    from btcts.embedded import Embedded, Status
+    from btcts.embedded import Embedded, ServerStatus
 
 app = typer.Typer(cls=Group, rich_markup_mode=None)
 
@@ -103,7 +103,7 @@ def _find_embedded(common: Common, *, runs: bool) -> "Embedded":
     return common.find_embedded(runs=runs)
 
 
-def _print(status: "Status", format: LineFormat) -> None:
+def _print(status: "ServerStatus", format: LineFormat) -> None:
     from btcts.render.server import server_json, server_text
 
     if format is LineFormat.json:

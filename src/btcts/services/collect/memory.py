@@ -91,7 +91,7 @@ class Memory:
         untold = replace(self._state, providers=self._untold)
         with self._translated("cannot be kept in"):
             durable.make(self._file.parent)
-            durable.replace(self._file, json.dumps(state.fields_of(untold)).encode())
+            durable.replace(self._file, json.dumps(state.format_fields(untold)).encode())
             self._on_disk = True
 
     @contextmanager
