@@ -17,7 +17,7 @@ PROJECT_FILE = "btcts.toml"
 class ConfigFile(NamedTuple):
     """A file that is looked at; `name` is how origins and messages call it.
 
-    It is `trusted` unless it is read for the only reason that it lies in the current folder.
+    It is `trusted` unless it is read only because it lies in the current folder.
     """
 
     path: Path
@@ -30,8 +30,8 @@ class ConfigFile(NamedTuple):
 def config_files(
     environ: Mapping[str, str], cwd: Path | None = None, config_path: Path | None = None
 ) -> tuple[ConfigFile, ...]:
-    """The files that are looked at, the one that counts most first: the project's and the user's, or instead of
-    both the one named by `--config` or BTCTS_CONFIG."""
+    """Return the files to read, highest precedence first: the project's and the user's, or only the one named by
+    `--config` or BTCTS_CONFIG."""
     cwd = cwd or Path.cwd()
     named = str(config_path or "") or environ.get(CONFIG_VARIABLE, "").strip()
     if named:
@@ -102,7 +102,7 @@ def _flatten(table: Mapping[str, Any], sections: set[str], prefix: str = "") -> 
 
 
 def _find_line(name: str, text: str) -> str:
-    """ " line 3" for the key, or for the table that it is in where its own line is not found."""
+    """Return " line 3" for the key, or for its table where its own line is not found."""
     lines = _index_lines(text)
     while name not in lines and "." in name:
         name = name.rpartition(".")[0]

@@ -158,7 +158,7 @@ def _pass_junk(read: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _check_path_text(value: object) -> str:
-    """The path, which may have bytes that are no UTF-8; Python keeps them as lone surrogates."""
+    """Return the path, which may have bytes outside UTF-8; Python keeps them as lone surrogates."""
     if isinstance(value, str):
         _check_text(re.sub("[\udc80-\udcff]", "?", value))
         return value.strip()

@@ -16,7 +16,7 @@ HEADER = """\
 
 
 def format_sample(settings: Iterable[Setting]) -> str:
-    """The text of a file with all settings, in TOML."""
+    """Format a file with all settings, in TOML."""
     parts = [HEADER]
     for section, rows in groupby(settings, key=lambda row: row.name.rpartition(".")[0]):
         if section:

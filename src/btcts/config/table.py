@@ -50,7 +50,7 @@ class Setting:
 
 
 def table(endpoints: Mapping[str, tuple[str, float]]) -> dict[str, Setting]:
-    """All settings by name; `endpoints` has the default base URL and timeout of every provider there is.
+    """Return all settings by name; `endpoints` has the default base URL and timeout of every provider there is.
 
     The simulated provider has no address, so nothing can be set for it.
     """

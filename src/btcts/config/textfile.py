@@ -12,7 +12,7 @@ from pathlib import Path
 LARGEST_BYTES = 1 << 20
 
 PIPE_PATIENCE_S = 10.0
-"""How long the writer of a pipe may take, such as the password manager in `API_KEY_FILE=<(pass show key)`."""
+"""The longest that the writer of a pipe may take, such as the password manager in `API_KEY_FILE=<(pass show key)`."""
 
 
 def read_text(path: Path, *, pipe_patience_s: float = PIPE_PATIENCE_S) -> str:

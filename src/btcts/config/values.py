@@ -17,7 +17,7 @@ class Secret:
         conceal(text)
 
     def reveal(self) -> str:
-        """The text itself, for the one place that needs it."""
+        """Return the text itself, for the one place that needs it."""
         return self._text
 
     def __repr__(self) -> str:

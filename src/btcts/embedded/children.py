@@ -19,27 +19,27 @@ SEARCHED = ("LD_LIBRARY_PATH", "PATH")
 
 
 def search_path(name: str = "PATH") -> list[str]:
-    """The folders of such a list that do not depend on the current one."""
+    """Return the absolute folders of a list such as PATH."""
     text = os.environ.get(name, os.defpath if name == "PATH" else "")
     return [folder for folder in text.split(os.pathsep) if Path(folder).is_absolute()]
 
 
 def find_program(name: str) -> str | None:
-    """The path of the program on PATH, or None."""
+    """Return the path of the program on PATH, or None."""
     import shutil  # costly, and rarely needed
 
     return shutil.which(name, path=os.pathsep.join(search_path()))
 
 
 def pick_environment(names: Iterable[str]) -> dict[str, str]:
-    """The variables with these names that are set, lists of folders without what means the current one."""
+    """Return the set variables of these names; lists of folders lose entries that mean the current one."""
     picked = {name: os.environ[name] for name in names if name in os.environ}
     lists = {name: os.pathsep.join(search_path(name)) for name in SEARCHED if name in picked}
     return {name: text for name, text in (picked | lists).items() if text}
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "CompletedProcess[str]":
-    """Run a program to its end in a folder of ours, without a terminal; its talk is kept as its output.
+    """Run a program to its end in a folder of ours, without a terminal, and capture its output.
 
     Raises: OSError when it cannot be started.
     """

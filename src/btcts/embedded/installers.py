@@ -77,7 +77,7 @@ class Installer:
 
 
 def find_installer(folder: Path) -> Installer | None:
-    """The first pip that answers, or else uv, or None; environments made by uv have no pip.
+    """Return the first pip that runs, or else uv, or None; environments made by uv have no pip.
 
     They are tried in `folder`, which is ours.
     """

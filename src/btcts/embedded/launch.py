@@ -93,9 +93,9 @@ def become(binaries: Binaries, places: Places, lock: int) -> NoReturn:
 
 
 def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
-    """Make another start worth trying, by what the log says from `begin` on of the server that ended.
+    """Prepare another start after a server ended, judging by its log from `begin` on.
 
-    Data that it refused are put aside, which is said. One that came up, or was told to end, has not failed.
+    Refused data are put aside, and that is reported. A server that came up, or was told to end, has not failed.
 
     Raises: EmbeddedError when it ended for any other reason.
     """
@@ -123,7 +123,7 @@ def _find_reason(story: str) -> str:
 
 
 def _build_command(binaries: Binaries, places: Places) -> list[str]:
-    """The server and its settings. The append-only file alone keeps the data.
+    """Return the server's command line. Only the append-only file keeps the data.
 
     It is rewritten at 8 MB instead of Redis' 64: a merge adds almost 1 MB of commands to it, which a start replays,
     and what they come to is 100 KB.
@@ -146,7 +146,7 @@ def _build_command(binaries: Binaries, places: Places) -> list[str]:
 
 
 def _prepare(places: Places) -> int:
-    """Put our name into the lock and an overlong log aside; the log's size."""
+    """Put our name into the lock and an overlong log aside; return the log's size."""
     places.name_host()
     places.log.touch(mode=0o600)
     size = places.log.stat().st_size

@@ -32,7 +32,7 @@ POLL_S = 0.005
 """A start takes 30 to 60 ms."""
 
 BRIEFLY_S = 0.2
-"""Whoever asks whether the lock is in use has it for a moment; longer than this it is a server's."""
+"""A check of the lock holds it for a moment; a lock held for longer than this is a server's."""
 
 
 @dataclass(frozen=True, slots=True)

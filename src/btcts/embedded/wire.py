@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def ask(path: Path, command: str, *, timeout_s: float = 1.0) -> str:
-    """The answer to one command: the line of a status or an error, the text of a bulk reply.
+    """Return the answer to one command: the line of a status or an error, the text of a bulk reply.
 
     Raises: OSError when nobody answers, or the connection is closed instead (as it is by SHUTDOWN).
     """

@@ -88,18 +88,18 @@ class Store:
     # What is stored
 
     def latest(self) -> Tick | None:
-        """The newest tick, None on an empty store."""
+        """Return the newest tick, None on an empty store."""
         return reads.latest(self._link)
 
     def ticks(self, span: Span) -> list[Tick]:
-        """The ticks of the span, ascending; those older than 26 h before the newest are gone.
+        """Return the ticks of the span, ascending; those older than 26 h before the newest are gone.
 
-        Of more than 20 000 a rebuild keeps in old minutes only those that the buckets need.
+        A rebuild of more than 20 000 ticks keeps only those that the buckets need in old minutes.
         """
         return reads.ticks(self._link, span)
 
     def buckets(self, *resolutions: str) -> dict[str, dict[str, Samples]]:
-        """By resolution and field, the values of the kept closed buckets and the open one, keyed by their start.
+        """Return the values of the kept closed buckets and the open one by resolution, field and start.
 
         The read for low latency: one round trip, no coverage. All four resolutions when none is named.
         """
@@ -212,7 +212,7 @@ class Store:
         expire.remove(self._link, excess)
 
     def find_unknown_keys(self) -> tuple[str, ...]:
-        """The keys under our prefix that are not of the layout, without those that were renamed by `adopt`."""
+        """Return the keys under our prefix that are not in the layout, except those renamed by `adopt`."""
         return tuple(key for key in expire.find_unknown_keys(self._link) if not key.endswith(ADOPTED_SUFFIX))
 
     def facts(self) -> Facts:
@@ -234,7 +234,7 @@ class Store:
         state.tell(self._link, providers, simulated=simulated)
 
     def gaps(self) -> Mapping[int, Gap]:
-        """The ledger of minutes that nobody could serve."""
+        """Return the ledger of minutes that no provider could serve."""
         return gaps.read(self._link)
 
     def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:

@@ -20,7 +20,7 @@ Starts = Mapping[str, frozenset[int]]
 
 
 def parse(layout: Layout, text: str | None) -> Starts:
-    """The buckets that the text of the field names.
+    """Parse the buckets that the text of the field names.
 
     Raises:
         Unreadable: it is not what `remember` has stored.
@@ -32,7 +32,7 @@ def parse(layout: Layout, text: str | None) -> Starts:
 
 
 def find_known(layout: Layout, text: str | None) -> Starts:
-    """The buckets that the text of the field names; none where it cannot be read."""
+    """Parse the buckets that the text of the field names; return none where it cannot be read."""
     try:
         return parse(layout, text)
     except Unreadable:
@@ -49,7 +49,7 @@ def find_without_ticks(layout: Layout, closed: Mapping[str, Mapping[int, float]]
 
 
 def end_of(layout: Layout, starts: Starts) -> int:
-    """The end of the last one of the buckets, 0 without any."""
+    """Return the end of the last bucket, 0 without any."""
     ends = (
         start + compaction.resolution.bucket_ms
         for compaction in layout.compactions
@@ -68,7 +68,7 @@ def remember(layout: Layout, carried: Mapping[str, Mapping[int, float]]) -> Comm
 
 
 def _read_starts(value: object, compaction: Compaction) -> frozenset[int]:
-    """The starts of closed buckets, of which more may have been kept when they were carried over than are now."""
+    """Read the starts of closed buckets; there may be more of them than are retained now."""
     starts = read_list(value, partial(read_int, least=GENESIS_MS), most=2 * compaction.resolution.entries)
     if any(start % compaction.resolution.bucket_ms for start in starts):
         raise Unreadable(f"{excerpt(value)} are not starts of buckets")

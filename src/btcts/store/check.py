@@ -57,7 +57,7 @@ class Series:
     ignore: tuple[int, float] = IGNORE
 
     def find_guests(self, layout: Layout) -> dict[str, Rule]:
-        """The rules into keys that are not of the layout."""
+        """Return the rules into keys that are not in the layout."""
         return {key: rule for key, rule in self.rules.items() if key not in layout.series}
 
 

@@ -63,7 +63,7 @@ def record_sweep(layout: Layout, now_ms: int) -> Command:
 
 
 def find_unknown_keys(link: Link) -> tuple[str, ...]:
-    """The keys under our prefix that are not of the layout."""
+    """Return the keys under our prefix that are not in the layout."""
     layout = link.layout
     known = {*layout.series, layout.gaps, layout.state}
     pattern = re.sub(r"([*?\[\]\\])", r"\\\1", layout.prefix) + ":*"

@@ -66,7 +66,7 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
 _SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
 
 _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|unexpected eof", re.IGNORECASE)
-"""How it reads when a server ends a connection without a word."""
+"""The words of redis-py when a server closes a connection silently."""
 
 
 def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "") -> StoreError:
@@ -126,6 +126,6 @@ def _explain_silence(exc: Exception, where: str, transport: str) -> str:
 
 
 def _extract_words(exc: Exception) -> str:
-    """The server's own words, without the command and the script that redis-py and Redis add to them."""
+    """Return the server's own words, without the command and script that redis-py and Redis add."""
     text = str(exc).rpartition(" of pipeline caused error: ")[2]
     return cite(_SCRIPT.sub("", text), LONGEST).rstrip(".")

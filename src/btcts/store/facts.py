@@ -39,7 +39,7 @@ class Facts:
 
 
 def read(link: Link) -> Facts:
-    """Ask for all of it, in two round trips."""
+    """Read the facts in two round trips."""
     keys = (*link.layout.series, link.layout.gaps, link.layout.state)
     parameters = [("CONFIG GET", name) for name in PARAMETERS]
     info, *replies = _ask(link, [("INFO",), *parameters, *(("MEMORY USAGE", key) for key in keys)])
@@ -73,12 +73,12 @@ def _measure_ahead_ms(link: Link) -> int:
 
 
 def _total(sizes: Iterable[Any]) -> int | None:
-    """The sum in bytes; a key that does not exist has none."""
+    """Return the sum in bytes; a missing key counts 0."""
     known = list(sizes)
     return None if any(isinstance(size, ResponseError) for size in known) else sum(size or 0 for size in known)
 
 
 def _find_module_version(modules: Iterable[Mapping[str, Any]]) -> str | None:
-    """The version of the TimeSeries module, which is stated as 11202 for 1.12.2."""
+    """Return the version of the TimeSeries module, which Redis states as 11202 for 1.12.2."""
     number = next((int(module["ver"]) for module in modules if module["name"] == "timeseries"), None)
     return None if number is None else f"{number // 10_000}.{number // 100 % 100}.{number % 100}"

@@ -1,4 +1,4 @@
-"""The ledger of minutes that nobody could serve, with the reason and the last try.
+"""The ledger of minutes that no provider could serve, with the reason and the last try.
 
 Anybody may have written it: an entry that breaks the types or bounds of `_make_readers` counts as absent.
 """
@@ -43,7 +43,7 @@ def _make_readers(now_ms: int) -> dict[str, Reader]:
 
 
 def read(link: Link) -> dict[int, Gap]:
-    """The ledger by minute."""
+    """Read the ledger by minute."""
     return parse_gaps(link.ask("HGETALL", link.layout.gaps), link.told_ms)
 
 
@@ -56,12 +56,12 @@ def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) ->
 
 
 def parse_gaps(fields: Mapping[str, str], now_ms: int) -> dict[int, Gap]:
-    """The ledger from the fields of the hash; an entry that cannot be read counts as absent."""
+    """Parse the ledger from the fields of the hash; an entry that cannot be read counts as absent."""
     return examine(fields, now_ms)[0]
 
 
 def examine(fields: Mapping[str, str], now_ms: int) -> tuple[dict[int, Gap], dict[str, str]]:
-    """The ledger from the fields of the hash, and by field what is wrong with those that cannot be read."""
+    """Parse the ledger from the fields of the hash; return it and the problem of each unreadable field."""
     gaps: dict[int, Gap] = {}
     unreadable: dict[str, str] = {}
     readers = _make_readers(now_ms)

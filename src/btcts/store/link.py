@@ -75,7 +75,7 @@ class Link:
             self.ask("HDEL", key, *fields[start : start + FIELDS_AT_ONCE])
 
     def transaction(self) -> Pipeline:
-        """A pipeline to WATCH and MULTI with; use it inside `translated`."""
+        """Open a pipeline for WATCH and MULTI; use it inside `translated`."""
         return self.client.pipeline(transaction=True)
 
     @contextmanager
@@ -106,7 +106,7 @@ class Link:
 
 
 def now_of(reply: Sequence[Any]) -> int:
-    """The reply to TIME in ms."""
+    """Convert the reply to TIME to ms."""
     seconds, microseconds = reply
     return int(seconds) * 1000 + int(microseconds) // 1000
 

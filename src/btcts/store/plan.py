@@ -46,7 +46,7 @@ class RebuildPlan:
 
 
 def writable(now_ms: int) -> Span:
-    """The stamps that are written at all: the window and 10 s more."""
+    """Return the span of stamps that may be written: the window plus 10 s."""
     return Span(window(now_ms).start_ms, now_ms + FUTURE_SLACK_MS + 1)
 
 

@@ -29,13 +29,13 @@ class Snapshot:
 
 
 def latest(link: Link) -> Tick | None:
-    """The newest tick, None on an empty store."""
+    """Return the newest tick, None on an empty store."""
     (reply,) = link.ask_all([("TS.GET", link.layout.tick)])
     return _read_tick(reply)
 
 
 def ticks(link: Link, span: Span) -> list[Tick]:
-    """The ticks of the span, ascending."""
+    """Return the ticks of the span, ascending."""
     (reply,) = link.ask_all([_query_range(link.layout.tick, span.start_ms, span.end_ms - 1)])
     return [Tick(*sample) for sample in _read_list(reply)]
 
@@ -53,7 +53,7 @@ def settled(link: Link, minutes: Iterable[int]) -> set[int]:
 
 
 def buckets(link: Link, resolutions: Sequence[Resolution]) -> dict[str, dict[str, Samples]]:
-    """By resolution and field, the kept closed buckets and the open one: the read for low latency.
+    """Return the kept closed buckets and the open one by resolution and field: the read for low latency.
 
     Values are keyed by the start of the bucket, ascending. The minute series has the close only.
     """
@@ -101,7 +101,7 @@ class _Coverage:
 
 
 def _ask(link: Link, resolutions: Sequence[Resolution], now_ms: int, at_ms: int | None) -> dict[str, Any]:
-    """The replies of one snapshot by name."""
+    """Return the replies of one snapshot by name."""
     layout = link.layout
     oldest = minute_of(min(resolution.closed(now_ms - MINUTE_MS).start_ms for resolution in resolutions))
     queries: dict[str, Command] = {

@@ -27,7 +27,7 @@ from btcts.store.link import Command, Link, is_missing, now_of
 from btcts.store.plan import Found, RebuildPlan, Samples, plan
 
 ATTEMPTS = 30
-"""How often a rebuild starts again when another writer was faster, which its lease makes rare."""
+"""The most restarts of a rebuild when other writers were faster, which its lease makes rare."""
 
 PAUSE_S = 0.05
 """The longest pause before it starts again."""
@@ -148,7 +148,7 @@ def has_carried(link: Link) -> bool:
 
 
 def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterator[Command]:
-    """The body of the MULTI.
+    """Yield the commands of the MULTI.
 
     While carried buckets are written the retention of the compactions is off: a tick slightly ahead of the clock may
     have closed the open bucket, and the oldest of the carried ones would be refused.
@@ -190,7 +190,7 @@ def _create_rule(source: str, key: str, rule: Rule) -> Command:
 
 
 def _restore_guest_rules(layout: Layout, guests: Mapping[str, Rule]) -> Iterator[Command]:
-    """Rules into keys that are not ours, made again last so that nothing is written into those keys."""
+    """Return the commands that restore rules into foreign keys, last so that nothing is written into those keys."""
     return (_create_rule(layout.tick, key, rule) for key, rule in guests.items())
 
 

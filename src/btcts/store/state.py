@@ -151,17 +151,17 @@ def is_known(name: str) -> bool:
 
 
 def read(link: Link) -> State:
-    """The state as stored."""
+    """Read the stored state."""
     return parse(link.ask("HGETALL", link.layout.state), link.told_ms)
 
 
 def parse(fields: Mapping[str, str], now_ms: int) -> State:
-    """The state from the fields of the hash; a field that cannot be read counts as absent."""
+    """Parse the state from the fields of the hash; a field that cannot be read counts as absent."""
     return examine(fields, now_ms)[0]
 
 
 def examine(fields: Mapping[str, str], now_ms: int) -> tuple[State, dict[str, str]]:
-    """The state from the fields of the hash, and by field what is wrong with those that cannot be read."""
+    """Parse the state from the fields of the hash; return it and the problem of each unreadable field."""
     known: dict[str, Any] = {}
     providers: dict[str, ProviderState] = {}
     unreadable: dict[str, str] = {}
