@@ -96,22 +96,19 @@ def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int
 
 
 def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int | None], able: Ables) -> list[int]:
-    """Return the settled minutes that returning providers may change, ascending.
+    """Return the settled minutes that providers may change after their return, ascending.
 
-    `back` maps each to the start of its absence. Due are all minutes read again since then, and the thin minutes within
-    its reach for which any `able` provider was not heard: a thin candle's own providers must be heard with the others.
+    `back` gives, for each of them, the time since when it was away: minutes read again since then, as far as it
+    reaches. Thin minutes are included if any `able` provider was not heard: those that made a thin candle must be heard
+    again beside others, and some of them may not reach back that far any more.
     """
-    found: set[int] = set()
+    if not back:
+        return []
+    found = {minute for minute, gap in gaps.items() if gap.reason == THIN and _find_unheard(minute, gap, able, now_ms)}
     for name, since_ms in back.items():
-        reach_ms = able[name].reach_ms
-        found.update(
-            minute
-            for minute, gap in gaps.items()
-            if gap.reason == THIN and minute >= now_ms - reach_ms and _find_unheard(minute, gap, able, now_ms)
-        )
         if since_ms is not None:
             since_ms = since_ms if since_ms <= now_ms else 0  # a clock was ahead
-            first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(reach_ms, RETURN_MS))
+            first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(able[name].reach_ms, RETURN_MS))
             found.update(Span(first_ms, max(first_ms, now_ms - CLOSED_FOR_MS)).minutes())
     return sorted(found)
 
