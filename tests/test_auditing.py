@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from btcts.domain.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
 from btcts.domain.model import Candle, Candles, Span, Tick
-from btcts.services.verify.comparison import Answers, Finding, aggregate, compare, findings
+from btcts.services.verify.comparison import Answers, Finding, build_buckets, compare, find_faults
 from btcts.store.audit import Audit
 from oracle import KEPT, Observed, Oracle
 from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, remembered, wave
@@ -71,7 +71,7 @@ def candle_of(*ticks: tuple[int, float]) -> Audit:
 @given(oracle=oracles())
 def test_the_buckets_are_those_of_the_oracle(oracle: Oracle) -> None:
     for name, resolution in RESOLUTIONS.items():
-        found = aggregate((Tick(*each) for each in oracle.ticks()), resolution)
+        found = build_buckets((Tick(*each) for each in oracle.ticks()), resolution)
 
         expected = oracle.buckets(name)
         assert {start: (each.close, each.min, each.max) for start, each in found.items()} == {
@@ -81,7 +81,7 @@ def test_the_buckets_are_those_of_the_oracle(oracle: Oracle) -> None:
 
 @given(oracle=oracles())
 def test_a_store_that_is_right_has_no_finding(oracle: Oracle) -> None:
-    assert findings(audit_of(oracle)) == ()
+    assert find_faults(audit_of(oracle)) == ()
 
 
 @given(oracle=oracles(), data=st.data())
@@ -99,7 +99,7 @@ def test_every_wrong_bucket_is_found_and_no_other(oracle: Oracle, data: st.DataO
             samples |= {start: price} if price is not None else {}
     wrong = replace(right, compactions={**right.compactions, item.key: tuple(sorted(samples.items()))})
 
-    found = findings(wrong)
+    found = find_faults(wrong)
 
     assert {each.start_ms: (each.stored, each.expected) for each in found} == wanted
     assert {each.key for each in found} <= {item.key}
@@ -111,7 +111,7 @@ def test_buckets_that_were_carried_over_are_never_found(oracle: Oracle) -> None:
     carried = {each.key: HOUR.slots(NOW) for each in LAYOUT.compactions if each.resolution is HOUR}
     others = {key: () if key in carried else samples for key, samples in audit.compactions.items()}
 
-    found = findings(replace(audit, compactions=others, carried=carried))
+    found = find_faults(replace(audit, compactions=others, carried=carried))
 
     assert found == ()
 
@@ -121,7 +121,7 @@ def test_a_bucket_of_which_ticks_are_no_longer_retained_is_not_compared() -> Non
     hour = FIRST_OF_WINDOW + 5 * HOUR.bucket_ms
     seen = tuple(each for each in audit.ticks if each.time_ms > hour + MINUTE)
 
-    found = findings(replace(audit, ticks=seen, first_ms=hour + MINUTE))
+    found = find_faults(replace(audit, ticks=seen, first_ms=hour + MINUTE))
 
     assert found == ()
 
@@ -130,19 +130,19 @@ def test_the_open_bucket_is_not_missed_where_it_cannot_be_read() -> None:
     audit = audit_of(remembered(wave(FIRST_OF_WINDOW, NOW, 50_007), NOW))
     closed = {key: samples[:-1] for key, samples in audit.compactions.items()}
 
-    assert findings(replace(audit, compactions=closed, latest=False)) == ()
-    assert len(findings(replace(audit, compactions=closed, latest=True))) == len(LAYOUT.compactions)
+    assert find_faults(replace(audit, compactions=closed, latest=False)) == ()
+    assert len(find_faults(replace(audit, compactions=closed, latest=True))) == len(LAYOUT.compactions)
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, 1e9])
 def test_a_tick_that_is_no_price_is_found(price: float) -> None:
-    assert findings(candle_of((7, price))) == (Finding(TICK, "is no price", LAST + 7, stored=price),)
+    assert find_faults(candle_of((7, price))) == (Finding(TICK, "is no price", LAST + 7, stored=price),)
 
 
 def test_a_tick_counts_as_future_from_10_s_ahead_on() -> None:
     near, far = Tick(NOW + 10_000, 5.0), Tick(NOW + 10_001, 5.0)
 
-    found = findings(replace(candle_of((7, 5.0)), ticks=(near, far)))
+    found = find_faults(replace(candle_of((7, 5.0)), ticks=(near, far)))
 
     assert found == (Finding(TICK, "lies in the future", far.time_ms, stored=5.0),)
 
@@ -151,7 +151,7 @@ WHOLE = {0: 10.0, 20_000: 8.0, 40_000: 14.0, 59_999: 12.0}
 
 
 def test_a_whole_candle_with_live_ticks_inside_it_is_right() -> None:
-    assert findings(candle_of(*sorted({**WHOLE, 7: 9.0, 59_998: 14.0}.items()))) == ()
+    assert find_faults(candle_of(*sorted({**WHOLE, 7: 9.0, 59_998: 14.0}.items()))) == ()
 
 
 @pytest.mark.parametrize(
@@ -173,19 +173,19 @@ def test_a_damaged_candle_is_found_and_what_unsettles_its_minute_leaves_nothing_
 ) -> None:
     damaged = {offset: price for offset, price in sorted({**WHOLE, **change}.items()) if price is not None}
 
-    (found,) = findings(candle_of(*damaged.items()))
+    (found,) = find_faults(candle_of(*damaged.items()))
 
     assert (found.key, found.start_ms) == (TICK, LAST)
     assert problem in found.problem
     assert [stamp - LAST for stamp in found.dropped] == dropped
-    assert findings(candle_of(*(each for each in damaged.items() if each[0] not in dropped))) == ()
+    assert find_faults(candle_of(*(each for each in damaged.items() if each[0] not in dropped))) == ()
 
 
 def test_polls_and_the_running_minute_are_no_candles() -> None:
     running = tuple(Tick(THIS_MINUTE + offset, WHOLE[offset]) for offset in (0, 20_000, 40_000))
 
-    assert findings(candle_of((0, 10.0), (20_000, 12.0), (40_000, 11.0))) == ()
-    assert findings(replace(candle_of((7, 5.0)), ticks=running)) == ()
+    assert find_faults(candle_of((0, 10.0), (20_000, 12.0), (40_000, 11.0))) == ()
+    assert find_faults(replace(candle_of((7, 5.0)), ticks=running)) == ()
 
 
 NAMES = ("bitfinex", "bitstamp", "coinbase", "gemini", "kraken")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from btcts.domain.layout import window
 from btcts.domain.model import Candle, Span
 from btcts.errors import ConfigError
-from btcts.services.backfill.candle_csv import CandleFile, CandleSource, opened, read_candles
+from btcts.services.backfill.candle_csv import CandleFile, CandleSource, open_source, read_candles
 from series import MIDNIGHT, MINUTE
 
 HEADER = "timestamp,open,high,low,close,volume"
@@ -395,7 +395,7 @@ def test_a_file_is_opened_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
     path.write_text(file_of(row(1)))
 
-    with opened(str(path), io.BytesIO()) as source:
+    with open_source(str(path), io.BytesIO()) as source:
         found = read_candles(source, EVER, closed_ms=EVER.end_ms)
 
     assert (found.name, minutes(found)) == (str(path), [1])
@@ -404,7 +404,7 @@ def test_a_file_is_opened_by_its_path(tmp_path: Path) -> None:
 def test_a_dash_is_stdin_which_stays_open() -> None:
     stdin = io.BytesIO(file_of(row(1)).encode())
 
-    with opened("-", stdin) as source:
+    with open_source("-", stdin) as source:
         found = read_candles(source, EVER, closed_ms=EVER.end_ms)
 
     assert (found.name, minutes(found), stdin.closed) == ("stdin", [1], False)
@@ -412,7 +412,7 @@ def test_a_dash_is_stdin_which_stays_open() -> None:
 
 @pytest.mark.parametrize(("name", "reason"), [("none.csv", "no such file"), (".", "is a directory"), ("a\0b", "null")])
 def test_what_cannot_be_opened_is_named_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
-    with pytest.raises(ConfigError, match=reason) as refused, opened(str(tmp_path / name), io.BytesIO()):
+    with pytest.raises(ConfigError, match=reason) as refused, open_source(str(tmp_path / name), io.BytesIO()):
         pass
 
     assert "\n" not in str(refused.value)

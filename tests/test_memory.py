@@ -39,7 +39,7 @@ def test_while_redis_is_away_all_that_is_known_counts(memory: Memory) -> None:
 def test_what_redis_could_not_be_told_amends_what_it_holds(memory: Memory) -> None:
     stored = State(cadence_s=10.0, providers={"bitfinex": ProviderState(answered_ms=NOW)})
 
-    state, newest = memory.amend(stored, Tick(NOW - 60_000, 59_000.5))
+    state, newest = memory.merge_untold(stored, Tick(NOW - 60_000, 59_000.5))
 
     assert set(state.providers) == {"bitfinex", "kraken", "gemini"}
     assert (state.cadence_s, state.pending, newest) == (10.0, Pending(NOW, 80_000.5), Tick(NOW, 60_000.5))
@@ -48,7 +48,7 @@ def test_what_redis_could_not_be_told_amends_what_it_holds(memory: Memory) -> No
 def test_of_two_collectors_that_know_a_provider_the_one_that_was_told_to_wait_longer_is_right(memory: Memory) -> None:
     longer = ProviderState(not_before_ms=NOW + 120_000)
 
-    state, _ = memory.amend(State(providers={"kraken": longer, "gemini": longer}), None)
+    state, _ = memory.merge_untold(State(providers={"kraken": longer, "gemini": longer}), None)
 
     assert state.providers == {"kraken": longer, "gemini": longer}
 
@@ -68,7 +68,7 @@ def test_once_redis_was_told_it_alone_is_believed(memory: Memory, store: Store) 
     told = store.state()
     assert set(told.providers) == {"kraken", "gemini"}
     assert told.pending == Pending(NOW, 80_000.5)
-    assert memory.amend(State(), None) == (State(), None)
+    assert memory.merge_untold(State(), None) == (State(), None)
 
 
 def test_what_redis_could_not_be_told_outlasts_the_process(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_what_redis_could_not_be_told_outlasts_the_process(tmp_path: Path) -> No
     before.keep()
 
     after = Memory(file)
-    amended, _ = after.amend(State(), None)
+    amended, _ = after.merge_untold(State(), None)
 
     assert after.recall().providers == before.recall().providers
     assert amended.providers["kraken"].not_before_ms == NOW + 90_000
@@ -109,7 +109,7 @@ def test_a_damaged_file_counts_as_none(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "providers.json"
     file.write_bytes(content)
 
-    assert Memory(file).amend(State(), None) == (State(), None)
+    assert Memory(file).merge_untold(State(), None) == (State(), None)
 
 
 def test_no_file_bans_a_provider_for_longer_than_a_month(tmp_path: Path) -> None:

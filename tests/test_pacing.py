@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
-from btcts.providers.pacing import LONGEST_WAIT_MS, answered, failed, split
+from btcts.providers.pacing import LONGEST_WAIT_MS, note_answer, note_failure, split
 
 NOON = 1_700_006_400_000
 
@@ -56,7 +56,7 @@ def test_a_wait_that_a_clock_from_the_future_asked_for_does_not_hold() -> None:
 def test_an_answer_clears_the_error_and_keeps_to_the_budget() -> None:
     reading = Reading("coinmarketcap", 60_000.0, NOON, not_before_ms=NOON + 200_000, credits_left=14_990)
 
-    state = answered(reading, "id", NOON)
+    state = note_answer(reading, "id", NOON)
 
     assert state == ProviderState(NOON + 200_000, "budget", NOON, "", 14_990, "id", NOON)
 
@@ -64,27 +64,27 @@ def test_an_answer_clears_the_error_and_keeps_to_the_budget() -> None:
 def test_a_plain_failure_is_tried_again_in_the_next_cycle() -> None:
     before = ProviderState(answered_ms=NOON - 10_000)
 
-    state = failed(ProviderError("kraken", "HTTP 503"), before, "", NOON)
+    state = note_failure(ProviderError("kraken", "HTTP 503"), before, "", NOON)
 
     assert (state.not_before_ms, state.error, state.answered_ms) == (0, "HTTP 503", NOON - 10_000)
 
 
 def test_a_limit_is_kept_to_the_millisecond() -> None:
-    state = failed(ProviderLimited("kraken", "HTTP 429", until_ms=NOON + 30_000), ProviderState(), "", NOON)
+    state = note_failure(ProviderLimited("kraken", "HTTP 429", until_ms=NOON + 30_000), ProviderState(), "", NOON)
 
     assert (state.not_before_ms, state.why) == (NOON + 30_000, "HTTP 429")
 
 
 def test_a_provider_that_wants_something_changed_rests_for_a_day() -> None:
-    state = failed(ProviderStopped("coinmarketcap", "the key is invalid"), ProviderState(), "old", NOON)
+    state = note_failure(ProviderStopped("coinmarketcap", "the key is invalid"), ProviderState(), "old", NOON)
 
     assert (state.not_before_ms, state.key) == (NOON + 24 * HOUR_MS, "old")
 
 
 def test_no_wait_is_longer_than_32_days_whatever_was_said() -> None:
     century = NOON + 100 * 365 * 24 * HOUR_MS
-    limited = failed(ProviderLimited("kraken", "HTTP 429", until_ms=century), ProviderState(), "", NOON)
-    spent = answered(Reading("coinmarketcap", 60_000.0, NOON, not_before_ms=century), "", NOON)
+    limited = note_failure(ProviderLimited("kraken", "HTTP 429", until_ms=century), ProviderState(), "", NOON)
+    spent = note_answer(Reading("coinmarketcap", 60_000.0, NOON, not_before_ms=century), "", NOON)
 
     assert limited.not_before_ms == spent.not_before_ms == NOON + LONGEST_WAIT_MS == NOON + 32 * 24 * HOUR_MS
 
@@ -97,7 +97,9 @@ def test_a_wait_that_others_wrote_for_a_century_does_not_hold() -> None:
 
 def test_a_provider_that_waits_for_weeks_is_asked_once_a_day() -> None:
     waits = Named("coinmarketcap")
-    state = failed(ProviderLimited("coinmarketcap", "", until_ms=NOON + LONGEST_WAIT_MS), ProviderState(), "", NOON)
+    state = note_failure(
+        ProviderLimited("coinmarketcap", "", until_ms=NOON + LONGEST_WAIT_MS), ProviderState(), "", NOON
+    )
     states = {"coinmarketcap": state}
 
     assert split([waits], states, NOON + 24 * HOUR_MS - 1)[0] == []

@@ -20,9 +20,9 @@ from btcts.config import table
 from btcts.errors import ConfigError
 from btcts.providers import default_endpoints
 from btcts.providers.http import open_client
-from btcts.services.watch.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts, Refusal
-from btcts.services.watch.command import SECRETS, Command, command, pass_on
-from btcts.services.watch.webhook import Webhook, address
+from btcts.services.watch.attempts import FIRST_WAIT_MS, LONGEST_WAIT_MS, Attempts, DeliveryRefusal
+from btcts.services.watch.command import SECRETS, Program, parse_command, pass_on
+from btcts.services.watch.webhook import Webhook, parse_address
 from raw_server import Raw, RawServer
 from series import HOUR, NOW
 
@@ -31,9 +31,9 @@ SECRET = "s3cr3t"
 # Commands
 
 
-def shell(script: str, timeout_s: float = 20.0) -> Command:
+def shell(script: str, timeout_s: float = 20.0) -> Program:
     """A command that runs this."""
-    return Command(("sh", "-c", script), timeout_s)
+    return Program(("sh", "-c", script), timeout_s)
 
 
 def test_a_command_gets_the_document_on_its_stdin_and_values_in_its_environment(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_every_secret_setting_is_kept_from_commands() -> None:
 
 def test_what_a_command_prints_goes_to_our_stderr() -> None:
     run = (
-        "from btcts.services.watch.command import Command\nCommand(('sh', '-c', 'echo out; echo err >&2')).run('', {})"
+        "from btcts.services.watch.command import Program\nProgram(('sh', '-c', 'echo out; echo err >&2')).run('', {})"
     )
 
     done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, timeout=30, check=True)
@@ -89,7 +89,7 @@ def test_a_command_is_split_as_a_shell_would_and_no_shell_interprets_it(tmp_path
     script.write_text(f'#!/bin/sh\nprintf "%s|" "$@" > {tmp_path}/said\n')
     script.chmod(0o700)
 
-    problem = command(f"{script} 'one two' $HOME *; echo").run("", {})
+    problem = parse_command(f"{script} 'one two' $HOME *; echo").run("", {})
 
     assert problem is None
     assert (tmp_path / "said").read_text() == "one two|$HOME|*;|echo|"
@@ -108,7 +108,7 @@ def test_a_command_that_fails_is_said_with_its_code(script: str, problem: str) -
 
 def test_a_command_that_is_gone_is_said() -> None:
     assert (
-        Command(("/nowhere/notify", SECRET)).run("", {}) == "/nowhere/notify does not start (no such file or directory)"
+        Program(("/nowhere/notify", SECRET)).run("", {}) == "/nowhere/notify does not start (no such file or directory)"
     )
 
 
@@ -130,15 +130,15 @@ STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal
 
 
 def test_a_command_that_will_not_end_is_killed() -> None:
-    problem = Command((sys.executable, "-c", STUBBORN), timeout_s=1.0, grace_s=0.1).run("", {})
+    problem = Program((sys.executable, "-c", STUBBORN), timeout_s=1.0, grace_s=0.1).run("", {})
 
     assert problem == f"{sys.executable} took more than 1 s and was ended"
 
 
 def test_an_interrupt_ends_the_command_that_is_running() -> None:
     run = (
-        "from btcts.services.watch.command import Command\n"
-        "Command(('sh', '-c', 'read word; echo $$ >&2; exec sleep 60')).run('begin\\n', {})"
+        "from btcts.services.watch.command import Program\n"
+        "Program(('sh', '-c', 'read word; echo $$ >&2; exec sleep 60')).run('begin\\n', {})"
     )
     with subprocess.Popen([sys.executable, "-c", run], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
@@ -155,12 +155,12 @@ def test_an_interrupt_ends_the_command_that_is_running() -> None:
 )
 def test_a_malformed_command_is_refused_before_it_is_needed(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        command(text)
+        parse_command(text)
 
 
 @given(words=st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), max_size=5))
 def test_quoted_words_arrive_as_they_are(words: list[str]) -> None:
-    assert command(shlex.join(["sh", *words])).arguments == ("sh", *words)
+    assert parse_command(shlex.join(["sh", *words])).arguments == ("sh", *words)
 
 
 # Webhooks
@@ -215,7 +215,7 @@ Post = Callable[..., str | None]
 def post() -> Iterator[Post]:
     """Post to an address."""
     with open_client() as client:
-        yield lambda url, document="{}", timeout_s=10.0: Webhook(address(url), client, timeout_s=timeout_s).post(
+        yield lambda url, document="{}", timeout_s=10.0: Webhook(parse_address(url), client, timeout_s=timeout_s).post(
             document
         )
 
@@ -261,14 +261,14 @@ def test_nobody_there_is_said_without_the_address(post: Post) -> None:
 
 def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
-        hook = Webhook(address(f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"), client, timeout_s=0.3)
+        hook = Webhook(parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"), client, timeout_s=0.3)
 
         assert hook.post("{}") == "no answer from 127.0.0.1 within 0.3 s"
 
 
 def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
     with RawServer(lambda _: Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x")) as server, open_client() as client:
-        problem = Webhook(address(server.url), client, timeout_s=0.3).post("{}")
+        problem = Webhook(parse_address(server.url), client, timeout_s=0.3).post("{}")
 
         assert server.gone.wait(5)
     assert problem == "no answer from 127.0.0.1 within 0.3 s"
@@ -279,7 +279,7 @@ def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
 )
 def test_a_malformed_address_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(ConfigError, match=r"write it like https://") as refusal:
-        address(text)
+        parse_address(text)
 
     assert SECRET not in str(refusal.value)
 
@@ -296,7 +296,7 @@ def test_a_refusal_that_would_come_again_is_final(hook: Hook, post: Post, status
 
     problem = post(hook.url)
 
-    assert isinstance(problem, Refusal)
+    assert isinstance(problem, DeliveryRefusal)
     assert final in problem.final
 
 
@@ -313,7 +313,7 @@ def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked:
 
     problem = post(hook.url)
 
-    assert isinstance(problem, Refusal)
+    assert isinstance(problem, DeliveryRefusal)
     assert (problem.final, problem.wait_ms) == ("", wait_ms)
 
 
@@ -332,7 +332,7 @@ def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked:
 )
 def test_services_are_known_by_their_host(url: str, field: str | None) -> None:
     with open_client() as client:
-        assert Webhook(address(url), client).text_field == field
+        assert Webhook(parse_address(url), client).text_field == field
 
 
 # The next try
@@ -343,32 +343,32 @@ def test_tries_are_spaced_further_and_further_apart_up_to_the_longest_wait(chanc
     attempts = Attempts()
 
     for number, chance in enumerate(chances):
-        attempts = attempts.after_failure(NOW, chance)
+        attempts = attempts.count_failure(NOW, chance)
         full_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2**number)
         assert full_ms // 2 <= attempts.next_ms - NOW <= full_ms
         assert attempts.failed == number + 1
 
 
 def test_a_delivery_is_due_at_first_not_before_its_time_and_then_again() -> None:
-    failed = Attempts().after_failure(NOW, 0.0)
+    failed = Attempts().count_failure(NOW, 0.0)
 
-    assert Attempts().due(NOW)
-    assert not failed.due(NOW)
-    assert not failed.due(NOW + FIRST_WAIT_MS - 1)
-    assert failed.due(NOW + FIRST_WAIT_MS)
+    assert Attempts().is_due(NOW)
+    assert not failed.is_due(NOW)
+    assert not failed.is_due(NOW + FIRST_WAIT_MS - 1)
+    assert failed.is_due(NOW + FIRST_WAIT_MS)
 
 
 def test_a_clock_that_was_set_back_keeps_no_delivery_waiting() -> None:
-    assert Attempts().after_failure(NOW, 0.0).due(NOW - HOUR)
+    assert Attempts().count_failure(NOW, 0.0).is_due(NOW - HOUR)
 
 
 def test_an_address_may_stand_in_a_file_where_no_list_of_processes_shows_it(tmp_path: Path) -> None:
     file = tmp_path / "hook"
     file.write_text("https://hooks.example.com/path\n")
 
-    assert address(f"@{file}") == address("https://hooks.example.com/path")
+    assert parse_address(f"@{file}") == parse_address("https://hooks.example.com/path")
 
 
 def test_a_file_of_an_address_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--webhook @.*hook cannot be read \(no such file or directory\)"):
-        address(f"@{tmp_path}/hook")
+        parse_address(f"@{tmp_path}/hook")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.domain.model import Tick
-from btcts.services.watch.rules import Level, Move, Rule
+from btcts.services.watch.rules import Level, MoveRule, Rule
 from btcts.services.watch.trigger import Alert, Standing, judge, judge_feed
 from series import HOUR, MINUTE, NOW
 
@@ -37,7 +37,9 @@ def walks(draw: st.DrawFn) -> list[Tick]:
 
 rules = st.one_of(
     st.builds(Level, st.sampled_from([1, -1]), prices, st.sampled_from([0.0, 0.001, 0.05])),
-    st.builds(Move, st.sampled_from([1, -1]), st.sampled_from([1.0, 5.0, 10.0]), st.sampled_from([1000, 60_000, HOUR])),
+    st.builds(
+        MoveRule, st.sampled_from([1, -1]), st.sampled_from([1.0, 5.0, 10.0]), st.sampled_from([1000, 60_000, HOUR])
+    ),
 )
 
 
@@ -56,7 +58,7 @@ def naive_measure(rule: Rule, ticks: Sequence[Tick], number: int) -> float:
     time_ms, price = ticks[number]
     if isinstance(rule, Level):
         return rule.sign * price
-    assert isinstance(rule, Move)
+    assert isinstance(rule, MoveRule)
     within = [each.price for each in ticks[: number + 1] if each.time_ms >= time_ms - rule.span_ms]
     extreme = min(within) if rule.sign > 0 else max(within)
     return 100 * rule.sign * (price - extreme) / extreme
@@ -134,7 +136,7 @@ def test_without_hysteresis_a_price_that_stays_at_the_level_fires_once() -> None
 def test_a_move_is_measured_against_the_extreme_within_its_span() -> None:
     walk = ticks_at(106.0, 100.0, 106.0, step_ms=30_000)
 
-    (alert,) = fired(Move(1, 5.0, MINUTE), walk)
+    (alert,) = fired(MoveRule(1, 5.0, MINUTE), walk)
 
     assert (alert.kind, alert.price, alert.reference, alert.reference_ms) == ("rise", 106.0, 100.0, walk[1].time_ms)
     assert alert.change == 0.06
@@ -144,17 +146,17 @@ def test_a_move_is_measured_against_the_extreme_within_its_span() -> None:
 def test_a_price_counts_for_those_up_to_a_span_behind_it(span_ms: int, count: int) -> None:
     walk = ticks_at(100.0, 95.0, step_ms=30_000)
 
-    assert len(fired(Move(-1, 5.0, span_ms), walk)) == count
+    assert len(fired(MoveRule(-1, 5.0, span_ms), walk)) == count
 
 
 def test_a_move_is_reported_again_when_four_fifths_of_it_are_gone_by() -> None:
-    alerts = fired(Move(1, 5.0, HOUR), ticks_at(100.0, 105.0, 104.0, 105.0, 103.9, 105.0))
+    alerts = fired(MoveRule(1, 5.0, HOUR), ticks_at(100.0, 105.0, 104.0, 105.0, 103.9, 105.0))
 
     assert times(alerts) == [1, 5]
 
 
 def test_a_move_of_exactly_its_percentage_fires() -> None:
-    assert len(fired(Move(1, 2.5, HOUR), ticks_at(100.0, 102.5))) == 1
+    assert len(fired(MoveRule(1, 2.5, HOUR), ticks_at(100.0, 102.5))) == 1
 
 
 def test_a_rule_begins_with_the_newest_price_alone_and_fires_on_what_is_so_already() -> None:
@@ -166,7 +168,7 @@ def test_a_rule_begins_with_the_newest_price_alone_and_fires_on_what_is_so_alrea
 
 
 def test_a_move_begins_with_what_was_before_the_watch() -> None:
-    assert [alert.already for alert in fired(Move(1, 5.0, HOUR), ticks_at(100.0, 105.0), Standing())] == [True]
+    assert [alert.already for alert in fired(MoveRule(1, 5.0, HOUR), ticks_at(100.0, 105.0), Standing())] == [True]
 
 
 def test_the_same_alert_has_the_same_id_whenever_it_is_found() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from btcts.errors import ConfigError
-from btcts.services.watch.rules import above, below, moves
+from btcts.services.watch.rules import parse_above, parse_below, parse_moves
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from btcts.services.watch.rules import above, below, moves
     ],
 )
 def test_a_move_is_named_alike_however_it_is_written(text: str, names: list[str]) -> None:
-    assert [rule.name for rule in moves(text)] == names
+    assert [rule.name for rule in parse_moves(text)] == names
 
 
 @pytest.mark.parametrize(("text", "name"), [("100000", "100000"), ("0100.50", "100.5"), ("0.00001", "0.00001")])
 def test_a_level_is_named_alike_however_it_is_written(text: str, name: str) -> None:
-    assert [above(text).name, below(text).name] == [f"above {name}", f"below {name}"]
+    assert [parse_above(text).name, parse_below(text).name] == [f"above {name}", f"below {name}"]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_level_is_named_alike_however_it_is_written(text: str, name: str) -> N
 )
 def test_a_malformed_move_is_refused_with_the_value_and_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"5/1h") as refusal:
-        moves(text)
+        parse_moves(text)
 
     assert repr(text) in str(refusal.value)
 
@@ -47,6 +47,6 @@ def test_a_malformed_move_is_refused_with_the_value_and_an_example(text: str) ->
 )
 def test_a_malformed_level_is_refused_with_the_value_and_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--above 100000") as refusal:
-        above(text)
+        parse_above(text)
 
     assert repr(text) in str(refusal.value)

@@ -8,7 +8,7 @@ import pytest
 
 from btcts.errors import ConfigError
 from btcts.providers.http import open_client
-from btcts.services.watch.webhook import Webhook, address
+from btcts.services.watch.webhook import Webhook, parse_address
 
 SECRET = "s3cr3t"
 
@@ -16,7 +16,7 @@ SECRET = "s3cr3t"
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1"])
 def test_a_port_that_there_is_not_is_refused_without_repeating_the_address(port: str) -> None:
     with pytest.raises(ConfigError, match=r"write it like https://") as refusal:
-        address(f"http://127.0.0.1:{port}/{SECRET}")
+        parse_address(f"http://127.0.0.1:{port}/{SECRET}")
 
     assert SECRET not in str(refusal.value)
 
@@ -25,14 +25,14 @@ def test_a_port_that_there_is_not_is_refused_without_repeating_the_address(port:
     "url", ["http://127.0.0.1:65535/", "http://127.0.0.1:1/", "http://127.0.0.1/", "http://[::1]/"]
 )
 def test_every_port_that_there_is_is_taken(url: str) -> None:
-    assert str(address(url)) == url
+    assert str(parse_address(url)) == url
 
 
 @pytest.mark.parametrize("content", ["\ufeffhttps://hooks.example.com/a", "\ufeffhttps://hooks.example.com/a\r\n\n"])
 def test_an_address_in_a_file_may_have_a_byte_order_mark_and_line_ends(content: str, tmp_path: Path) -> None:
     (tmp_path / "address").write_text(content, "utf-8")
 
-    assert str(address(f"@{tmp_path / 'address'}")) == "https://hooks.example.com/a"
+    assert str(parse_address(f"@{tmp_path / 'address'}")) == "https://hooks.example.com/a"
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,19 @@ def test_a_file_that_holds_no_address_is_refused(content: bytes, problem: str, t
     (tmp_path / "address").write_bytes(content)
 
     with pytest.raises(ConfigError, match=rf"--webhook @{tmp_path}/address cannot be read \({problem}\)"):
-        address(f"@{tmp_path / 'address'}")
+        parse_address(f"@{tmp_path / 'address'}")
 
 
 def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it() -> None:
     with open_client() as client:
-        problem = Webhook(address(f"http://hooks..example.com/{SECRET}"), client).post("{}")
+        problem = Webhook(parse_address(f"http://hooks..example.com/{SECRET}"), client).post("{}")
 
     assert problem == "no answer from hooks..example.com (not a valid host name)"
 
 
 def test_a_request_without_an_answer_is_given_up_and_the_next_one_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
-        hook = Webhook(address(f"http://127.0.0.1:{listener.getsockname()[1]}/"), client, timeout_s=0.2)
+        hook = Webhook(parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/"), client, timeout_s=0.2)
         threads = threading.active_count()
 
         problems = [hook.post("{}"), hook.post("{}")]

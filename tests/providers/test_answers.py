@@ -19,7 +19,7 @@ from btcts.errors import ProviderError, ProviderLimited
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
 from btcts.providers.http import MAX_BODY, open_client
-from btcts.providers.pacing import failed, split
+from btcts.providers.pacing import note_failure, split
 from clocks import FakeClock
 from exchanges import Exchanges, Fault
 from providers.opening import ASKED, CALLS, NOW_MS, ON_HTTP, Answers, Opened, provider_at
@@ -360,7 +360,7 @@ def test_credits_that_come_back_early_are_found_within_a_day() -> None:
     provider = with_key(answers)
     with pytest.raises(ProviderLimited) as raised:
         provider.latest()
-    states = {provider.name: failed(raised.value, ProviderState(), provider.key_id, NOW_MS)}
+    states = {provider.name: note_failure(raised.value, ProviderState(), provider.key_id, NOW_MS)}
 
     table[KEY_INFO] = key_info(100)
     answers.clock.advance(DAY_MS)

@@ -90,7 +90,7 @@ def test_a_plan_lasts_for_its_month_with_a_tenth_to_spare(plan: int) -> None:
 
     while now_ms < FEBRUARY_MS:
         left -= 1
-        now_ms = Budget(left, FEBRUARY_MS, now_ms).next_ms(now_ms)
+        now_ms = Budget(left, FEBRUARY_MS, now_ms).find_next_ms(now_ms)
 
     assert 0 < left < plan / 5
 

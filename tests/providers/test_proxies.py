@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from btcts.errors import ConfigError
-from btcts.providers.proxies import bypasses, choose_proxy
+from btcts.providers.proxies import choose_proxy, is_exempt
 
 KRAKEN = httpx.URL("https://api.kraken.com/0/public/Trades")
 
@@ -55,7 +55,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_no_proxy_exempts(no_proxy: str, url: str) -> None:
-    assert bypasses(no_proxy, httpx.URL(url))
+    assert is_exempt(no_proxy, httpx.URL(url))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_no_proxy_exempts(no_proxy: str, url: str) -> None:
     ],
 )
 def test_no_proxy_does_not_exempt_and_is_never_a_failure(no_proxy: str, url: str) -> None:
-    assert not bypasses(no_proxy, httpx.URL(url))
+    assert not is_exempt(no_proxy, httpx.URL(url))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from btcts.providers import Endpoint
 from btcts.providers.http import Api
 from btcts.providers.kraken import Kraken
 from btcts.providers.routes import open_routes
-from btcts.services.watch.webhook import Webhook, address
+from btcts.services.watch.webhook import Webhook, parse_address
 from btcts.system.dialing import Dialer
 from clocks import FakeClock
 from exchanges import Exchanges
@@ -88,7 +88,7 @@ def test_a_webhook_with_an_address_that_swallows_connections_is_reached(
 ) -> None:
     opened = client(ALL_LOCAL, {"hooks.test": [hole, tls.place]})
 
-    assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+    assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
 
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
@@ -99,7 +99,7 @@ def test_a_proxy_with_an_address_that_swallows_connections_is_reached(
         scheme = "http" if kind is HttpProxy else "socks"
         opened = client(ALL_LOCAL | {"ALL_PROXY": f"{scheme}://proxy.test:1"}, {"proxy.test": [hole, proxy.place]})
 
-        assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+        assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
         assert proxy.seen == ["hooks.test:443"]
 
 
@@ -134,7 +134,7 @@ def test_a_webhook_over_tls_through_an_http_proxy(login: str | None, client: Ope
         shown = "me:p%40ss@" if login else ""
         opened = client(ALL_LOCAL | {"HTTPS_PROXY": f"{shown}127.0.0.1:{proxy.place[1]}"})
 
-        assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+        assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
         assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
 
 
@@ -143,7 +143,7 @@ def test_a_webhook_through_a_proxy_that_speaks_tls_itself(client: Open, tls: Tls
         names = {"exchange.test": [front.place]}
         opened = client(ALL_LOCAL | {"HTTPS_PROXY": "https://me:pw@exchange.test:1"}, names)
 
-        assert Webhook(address("https://hooks.test/x"), opened).post("{}") is None
+        assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
         assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
 
 
@@ -165,7 +165,7 @@ def test_what_no_proxy_exempts_is_asked_directly(no_proxy: str, client: Open, ex
 def test_a_proxy_that_refuses_connections_is_named_without_its_login(scheme: str, client: Open) -> None:
     with refusals(1) as [(_, port)]:
         opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{port}"})
-        problem = Webhook(address("https://hooks.test/x"), opened).post("{}")
+        problem = Webhook(parse_address("https://hooks.test/x"), opened).post("{}")
 
     named = f"the proxy 127.0.0.1:{port} of ALL_PROXY: connection refused"
     assert problem == f"no answer from hooks.test ({named})"
@@ -181,7 +181,7 @@ def test_a_proxy_that_refuses_the_login_says_so_without_it(
     with Proxy(kind, tls.place, "me:right") as proxy:
         scheme = "http" if kind is HttpProxy else "socks5"
         opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{proxy.place[1]}"})
-        problem = Webhook(address("https://hooks.test/x"), opened).post("{}")
+        problem = Webhook(parse_address("https://hooks.test/x"), opened).post("{}")
 
     assert problem == f"no answer from hooks.test (the proxy 127.0.0.1:{proxy.place[1]} of ALL_PROXY: {reason})"
     gc.collect()  # a socket that nobody closed would be reported
@@ -232,8 +232,8 @@ def test_a_file_of_tls_that_cannot_be_used_is_named_by_its_variable(variable: st
 
 def test_certificates_of_the_environment_are_trusted_and_no_others(client: Open, tls: TlsServer) -> None:
     names = {"hooks.test": [tls.place]}
-    without = Webhook(address("https://hooks.test/x"), client({}, names)).post("{}")
-    trusting = Webhook(address("https://hooks.test/x"), client(ALL_LOCAL, names)).post("{}")
+    without = Webhook(parse_address("https://hooks.test/x"), client({}, names)).post("{}")
+    trusting = Webhook(parse_address("https://hooks.test/x"), client(ALL_LOCAL, names)).post("{}")
 
     assert (without or "").startswith("no answer from hooks.test (its certificate is not trusted: ")
     assert trusting is None

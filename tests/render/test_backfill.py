@@ -23,7 +23,7 @@ from btcts.render.backfill import (
 )
 from btcts.services.backfill.candle_csv import CandleFile
 from btcts.services.backfill.plan import Plan
-from btcts.services.backfill.run import Chunk, summed
+from btcts.services.backfill.run import Chunk, sum_chunks
 from schemas import read_schema
 from series import MIDNIGHT, NOW
 
@@ -109,7 +109,7 @@ def test_the_words_of_a_provider_stay_on_one_line() -> None:
 
 
 def test_the_summary_is_one_line_and_one_for_each_provider_that_waits() -> None:
-    lines = list(summary_lines(PLAN, summed(PLAN, [CHUNK, FAILED])))
+    lines = list(summary_lines(PLAN, sum_chunks(PLAN, [CHUNK, FAILED])))
 
     assert lines == [
         "settled 299 of 300 minutes; 12 more were settled before; left: no_trades 1; failed: kraken (HTTP 503)",
@@ -118,7 +118,7 @@ def test_the_summary_is_one_line_and_one_for_each_provider_that_waits() -> None:
 
 
 def test_an_interrupted_one_says_what_is_stored_and_that_it_goes_on() -> None:
-    line, _ = summary_lines(PLAN, summed(PLAN, [CHUNK]), interrupted=True)
+    line, _ = summary_lines(PLAN, sum_chunks(PLAN, [CHUNK]), interrupted=True)
 
     assert line == (
         "settled 299 of 300 minutes; 12 more were settled before; not come to: 1; "
@@ -129,11 +129,11 @@ def test_an_interrupted_one_says_what_is_stored_and_that_it_goes_on() -> None:
 def test_nothing_to_do_is_said() -> None:
     empty = replace(PLAN, chunks=(), settled=0, waiting=())
 
-    assert list(summary_lines(empty, summed(empty, []))) == ["nothing to settle"]
+    assert list(summary_lines(empty, sum_chunks(empty, []))) == ["nothing to settle"]
 
 
 def test_of_the_past_it_says_how_to_look_at_it() -> None:
-    (line,) = summary_lines(PAST, summed(PAST, [CHUNK]))
+    (line,) = summary_lines(PAST, sum_chunks(PAST, [CHUNK]))
 
     assert line.endswith("; not come to: 1; to look at it: btcts show hour --at newest")
 
@@ -189,7 +189,7 @@ def test_the_json_is_what_its_schema_says(plan: Plan) -> None:
     told = document(plan_json(plan))
     parts = [document(chunk_json(each)) for each in (CHUNK, FAILED)]
     done = [CHUNK] if plan.chunks else []
-    total = document(summary_json(plan, summed(plan, done), interrupted=True))
+    total = document(summary_json(plan, sum_chunks(plan, done), interrupted=True))
 
     assert sum(each["minutes"] for each in told["runs"]) == told["minutes"] == total["minutes"] == len(plan.minutes)
     assert [(each["kind"], each["settled"]) for each in parts] == [("chunk", 299), ("chunk", 0)]

@@ -22,8 +22,8 @@ from btcts.providers import open_providers
 from btcts.providers.polling import Poller
 from btcts.services.backfill.candle_csv import CandleSource
 from btcts.services.backfill.plan import Plan, Wish, plan_of_file, plan_of_providers
-from btcts.services.backfill.run import Chunk, Summary, from_file, from_providers, summed
-from btcts.services.show import newest_ms, show
+from btcts.services.backfill.run import Chunk, Summary, settle_from_file, settle_from_providers, sum_chunks
+from btcts.services.show import find_newest_ms, show
 from btcts.store import State, Store
 from clocks import FakeClock
 from exchanges import Exchanges, Fault, ThinMarket, Traded
@@ -99,12 +99,12 @@ class Asked:
         """Begin one."""
         poller = self.poller(names)
         plan = plan_of_providers(store, poller.providers, wish)
-        return plan, from_providers(plan, store, poller, self._clock, quorum=quorum)
+        return plan, settle_from_providers(plan, store, poller, self._clock, quorum=quorum)
 
     def __call__(self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES, *, quorum: int = 1) -> Summary:
         """Do one."""
         plan, chunks = self.chunks(store, wish, names, quorum=quorum)
-        return summed(plan, list(chunks))
+        return sum_chunks(plan, list(chunks))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def asked(exchanges: Exchanges, clock: FakeClock) -> Iterator[Asked]:
 def stored(store: Store, source: CandleSource, wish: Wish = ANY) -> Summary:
     """Do one from a file."""
     plan = plan_of_file(store, source, wish)
-    return summed(plan, list(from_file(plan, store)))
+    return sum_chunks(plan, list(settle_from_file(plan, store)))
 
 
 def test_it_fills_the_whole_window_of_an_empty_store(store: Store, asked: Asked) -> None:
@@ -286,7 +286,7 @@ def test_a_provider_that_waits_is_named_and_not_asked(store: Store, exchanges: E
     store.remember(State(providers={"kraken": ProviderState(not_before_ms=NOW + 60_000, why="HTTP 429")}))
 
     plan, chunks = asked.chunks(store, names=["coinbase", "kraken"])
-    done = summed(plan, list(chunks))
+    done = sum_chunks(plan, list(chunks))
 
     assert plan.waiting == (("kraken", NOW + 60_000, "HTTP 429"),)
     assert (list(plan.requests), done.settled) == (["coinbase"], ALL)
@@ -457,9 +457,9 @@ def test_old_prices_are_stored_as_they_would_have_been_then(store: Store, client
     minutes = range(DAY, DAY + 50 * HOUR_MS, MINUTE_MS)
 
     plan = plan_of_file(store, csv_of(some(minutes)), Wish())
-    list(from_file(plan, store))
+    list(settle_from_file(plan, store))
 
-    hours = show(store, ["hour"], at_ms=newest_ms(store)).shown[0].slots
+    hours = show(store, ["hour"], at_ms=find_newest_ms(store)).shown[0].slots
     assert plan.historical
     assert (plan.kept, plan.left_out) == (window(DAY + 50 * HOUR_MS), 26 * 60)
     assert [slot.settled for slot in hours if slot.closed] == [True] * 24
@@ -472,7 +472,7 @@ def test_a_later_file_moves_the_window_of_the_past_on(store: Store) -> None:
 
     done = stored(store, csv_of(some(range(DAY + 20 * HOUR_MS, DAY + 30 * HOUR_MS, MINUTE_MS))))
 
-    hours = show(store, ["hour"], at_ms=newest_ms(store)).shown[0].slots
+    hours = show(store, ["hour"], at_ms=find_newest_ms(store)).shown[0].slots
     assert (done.minutes, done.settled) == (6 * 60, 6 * 60)
     assert [slot.settled for slot in hours if slot.closed] == [True] * 24
 
@@ -504,7 +504,7 @@ def test_a_price_of_today_that_comes_meanwhile_ends_a_backfill_of_the_past(store
     store.write([Tick(NOW, 60_000.0)])
 
     with pytest.raises(StoreError, match="was given a price of a later time meanwhile"):
-        list(from_file(plan, store))
+        list(settle_from_file(plan, store))
 
     assert samples(client, TICK) == {NOW: 60_000.0}
 
@@ -548,7 +548,7 @@ def test_a_hole_of_the_past_is_filled_from_a_second_source_and_nothing_else_chan
     assert {stamp: price for stamp, price in filled[TICK].items() if stamp - stamp % MINUTE_MS not in hole} == before
     assert len(filled[TICK]) == 4 * 1440
     assert everything(client) == filled
-    hours = show(store, ["hour"], at_ms=newest_ms(store)).shown[0].slots
+    hours = show(store, ["hour"], at_ms=find_newest_ms(store)).shown[0].slots
     assert [slot.minutes for slot in hours] == [60] * 24 + [0]
 
 
@@ -588,8 +588,8 @@ def test_two_backfills_and_a_collector_at_once_come_to_the_same(
 
 
 def test_the_newest_moment_is_the_end_of_the_newest_tick(store: Store) -> None:
-    assert newest_ms(store) is None
+    assert find_newest_ms(store) is None
 
     store.write([Tick(NOW, 60_000.0)])
 
-    assert newest_ms(store) == NOW + 1
+    assert find_newest_ms(store) == NOW + 1

@@ -13,10 +13,10 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
-from btcts.services.watch.attempts import Refusal
+from btcts.services.watch.attempts import DeliveryRefusal
 from btcts.services.watch.journal import Keeper, Kept, Waiting
 from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told
-from btcts.services.watch.rules import Level, Move, Rule
+from btcts.services.watch.rules import Level, MoveRule, Rule
 from btcts.services.watch.trigger import Alert, Standing
 from btcts.services.watch.watcher import Watch, forever, once
 from btcts.store import State, Store
@@ -131,11 +131,11 @@ def test_a_move_that_ended_with_a_stale_price_is_none_any_more(
     see(store, clock, 50_000.0, 61_000.0)
     clock.advance(10 * MINUTE)
 
-    assert found(once(make_watch(Move(1, 10.0, HOUR)))) == []
+    assert found(once(make_watch(MoveRule(1, 10.0, HOUR)))) == []
 
 
 def test_a_move_counts_from_before_the_last_look(store: Store, clock: FakeClock, make_watch: MakeWatch) -> None:
-    rule = Move(-1, 10.0, HOUR)
+    rule = MoveRule(-1, 10.0, HOUR)
     see(store, clock, 60_000.0, 57_000.0)
     before = found(once(make_watch(rule)))
     see(store, clock, 54_000.0)
@@ -222,7 +222,7 @@ def test_looks_without_anything_new_read_no_ticks(
     server: Server, store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(store, clock, 55_000.0)
-    watch = make_watch(Move(1, 5.0, HOUR))
+    watch = make_watch(MoveRule(1, 5.0, HOUR))
 
     with monitored(server) as first:
         list(once(watch))
@@ -282,7 +282,7 @@ def test_a_price_of_the_far_future_that_hides_the_others_is_no_fresh_price(
 def test_what_is_no_price_fires_nothing_and_is_no_end_of_the_feed(
     store: Store, clock: FakeClock, client: redis.Redis, make_watch: MakeWatch, price: float
 ) -> None:
-    rules = (ABOVE, BELOW, Move(1, 5.0, HOUR), Move(-1, 5.0, HOUR))
+    rules = (ABOVE, BELOW, MoveRule(1, 5.0, HOUR), MoveRule(-1, 5.0, HOUR))
     see(store, clock, 55_000.0)
     told = [found(once(make_watch(*rules, stale=True)))]
     clock.advance(10_000)
@@ -453,7 +453,7 @@ def test_what_is_not_delivered_goes_on_waiting_across_runs_and_is_printed_once(
 def test_a_delivery_that_would_be_refused_again_is_given_up_at_once(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
-    way = Way(Refusal("HTTP 404 from there", final="make a new one"))
+    way = Way(DeliveryRefusal("HTTP 404 from there", final="make a new one"))
     see(store, clock, 61_000.0)
     watch = make_watch(ABOVE, max_age_s=7200, hook=way)
 
@@ -470,7 +470,7 @@ def test_a_delivery_that_would_be_refused_again_is_given_up_at_once(
 def test_a_receiver_that_asks_for_time_gets_it_in_later_runs_and_for_all_alerts(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
-    way = Way(Refusal("HTTP 429 from there", wait_ms=600_000))
+    way = Way(DeliveryRefusal("HTTP 429 from there", wait_ms=600_000))
     see(store, clock, 61_000.0)
     notices(once(make_watch(ABOVE, BELOW, max_age_s=7200, hook=way)))
     way.problem = None

@@ -40,9 +40,9 @@ class Moment(NamedTuple):
             case Anchor.now:
                 return store.inspect().now_ms + self.offset_ms
             case Anchor.newest:
-                from btcts.services.show import newest_ms
+                from btcts.services.show import find_newest_ms
 
-                return _refuse_impossible(newest_ms(store))
+                return _refuse_impossible(find_newest_ms(store))
 
 
 def hours_ago(hours: int) -> Moment:

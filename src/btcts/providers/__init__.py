@@ -52,7 +52,7 @@ _CLASSES = {
 
 def default_endpoints() -> dict[str, tuple[str, float]]:
     """The default base URL and timeout of every provider, as the settings take them."""
-    return {name: (each.url, each.timeout_s) for name, each in DEFAULTS.items()}
+    return {name: (endpoint.url, endpoint.timeout_s) for name, endpoint in DEFAULTS.items()}
 
 
 @contextmanager
@@ -68,30 +68,30 @@ def open_providers(
     if unknown := [name for name in names if name not in NAMES]:
         raise ConfigError(f"no provider is called {unknown[0]!r}; there are {', '.join(NAMES)}")
     if not set(names) - {"simulated"}:
-        yield [_class("simulated")(clock) for _ in names]
+        yield [_load_class("simulated")(clock) for _ in names]
         return
-    with _httpx_without_its_command():
+    with _skip_httpx_command():
         from btcts.providers.http import Api, open_client
     chosen = {name: endpoints.get(name, DEFAULTS[name]) for name in names if name != "simulated"}
     with open_client(*(endpoint.url for endpoint in chosen.values())) as client:
         apis = {name: Api(name, endpoint, client, clock) for name, endpoint in chosen.items()}
-        yield [_provider(name, apis.get(name), clock, api_key) for name in names]
+        yield [_create_provider(name, apis.get(name), clock, api_key) for name in names]
 
 
-def _provider(name: str, api: "Api | None", clock: Clock, api_key: str | None) -> "Provider":
+def _create_provider(name: str, api: "Api | None", clock: Clock, api_key: str | None) -> "Provider":
     if api is None:
-        return _class(name)(clock)
-    return _class(name)(api, api_key) if name == "coinmarketcap" else _class(name)(api)
+        return _load_class(name)(clock)
+    return _load_class(name)(api, api_key) if name == "coinmarketcap" else _load_class(name)(api)
 
 
-def _class(name: str) -> Callable[..., "Provider"]:
+def _load_class(name: str) -> Callable[..., "Provider"]:
     module = import_module(f"btcts.providers.{name}")
     found: Callable[..., Provider] = getattr(module, _CLASSES[name])
     return found
 
 
 @contextmanager
-def _httpx_without_its_command() -> Iterator[None]:
+def _skip_httpx_command() -> Iterator[None]:
     """Keep `import httpx` from loading the command it carries, and rich and pygments with it (50 ms of each run).
 
     httpx does without that command where its module does not offer one (see httpx/__init__.py).

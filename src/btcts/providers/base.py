@@ -84,7 +84,7 @@ def parse_price(provider: str, value: object) -> float:
 
     Raises: ProviderError for what is missing, not finite, not above 0 or above the price ceiling.
     """
-    price = _float(value)
+    price = _parse_float(value)
     if not is_price(price):
         raise ProviderError(provider, f"{quoted(value)} is not a price")
     return price
@@ -92,7 +92,7 @@ def parse_price(provider: str, value: object) -> float:
 
 def parse_amount(provider: str, value: object) -> float:
     """The traded amount, or number of trades, that `value` spells: finite and at least 0."""
-    amount = _float(value)
+    amount = _parse_float(value)
     if not amount >= 0:
         raise ProviderError(provider, f"{quoted(value)} is not a traded amount")
     return amount
@@ -103,7 +103,7 @@ def parse_ms(provider: str, value: object, *, unit_ms: int = 1) -> int:
 
     Raises: ProviderError for what is no number and for a time before the first block or after 2100.
     """
-    number = _number(value)
+    number = _parse_number(value)
     if number is not None and GENESIS_MS <= number * unit_ms < END_MS:
         return int(number * unit_ms)
     raise ProviderError(provider, f"{quoted(value)} is not a time")
@@ -111,7 +111,7 @@ def parse_ms(provider: str, value: object, *, unit_ms: int = 1) -> int:
 
 def parse_credits(provider: str, value: object) -> int:
     """The number of credits that `value` spells, at least 0; one that was overdrawn counts as 0."""
-    number = _number(value)
+    number = _parse_number(value)
     if number is None or abs(number) > MOST_CREDITS:
         raise ProviderError(provider, f"{quoted(value)} is not a number of credits")
     return max(0, int(number))
@@ -138,7 +138,7 @@ def read_float(text: str) -> float:
 
     Raises: ValueError for one beyond measure, which would become infinite or 0.
     """
-    number = float(_within_measure(text))
+    number = float(_limit_digits(text))
     if number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text):
         raise ValueError("a number beyond measure")
     return number
@@ -149,10 +149,10 @@ def read_whole(text: str) -> int:
 
     Raises: ValueError for one beyond measure.
     """
-    return int(_within_measure(text))
+    return int(_limit_digits(text))
 
 
-def _within_measure(text: str) -> str:
+def _limit_digits(text: str) -> str:
     if len(text) > MOST_DIGITS:
         raise ValueError("a number beyond measure")
     return text
@@ -164,7 +164,7 @@ def quoted(value: object) -> str:
 
 
 @contextmanager
-def shape_of(provider: str, payload: Any) -> Iterator[Any]:
+def expect_shape(provider: str, payload: Any) -> Iterator[Any]:
     """Read `payload` inside; a missing or misplaced field of it becomes one clear error."""
     try:
         yield payload
@@ -185,13 +185,13 @@ def _cut(value: object, depth: int = 3) -> object:
             return "..."
         case None | bool() | float():
             return value
-    number = _number(value)
+    number = _parse_number(value)
     if number is None:
         return "a value beyond measure"
     return value if isinstance(value, int) else str(number)
 
 
-def _number(value: object) -> Decimal | None:
+def _parse_number(value: object) -> Decimal | None:
     """The number that a text or a number spells; None for what is none, not finite or beyond measure."""
     match value:
         case bool():
@@ -209,6 +209,6 @@ def _number(value: object) -> Decimal | None:
     return number if number.is_finite() and abs(number.adjusted()) <= MOST_EXPONENT else None
 
 
-def _float(value: object) -> float:
-    number = _number(value)
+def _parse_float(value: object) -> float:
+    number = _parse_number(value)
     return math.nan if number is None else float(number)

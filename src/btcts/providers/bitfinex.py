@@ -2,9 +2,9 @@
 
 from btcts.domain.model import Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.providers.base import UNBOUNDED_MS, parse_ms, parse_price, quoted, shape_of
+from btcts.providers.base import UNBOUNDED_MS, expect_shape, parse_ms, parse_price, quoted
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles
 
 PRODUCT = "tBTCUSD"
 PAGING = Paging(unit_ms=1, minutes=10_000)
@@ -33,17 +33,17 @@ class Bitfinex:
     def latest(self) -> Reading:
         """The last trade."""
         answer = self._ask(f"/v2/trades/{PRODUCT}/hist", {"limit": 1, "sort": -1})
-        with shape_of(self.name, answer.payload) as trades:
+        with expect_shape(self.name, answer.payload) as trades:
             price = parse_price(self.name, trades[0][3])
             traded_ms = parse_ms(self.name, trades[0][1])
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; one request for 25 hours."""
-        covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
+        covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 
-    def _rows(self, page: Span) -> list[Row]:
+    def _fetch_rows(self, page: Span) -> list[Row]:
         query: dict[str, str | int] = {
             "start": page.start_ms,
             "end": page.end_ms - 1,
@@ -51,7 +51,7 @@ class Bitfinex:
             "sort": 1,
         }
         rows = self._ask(f"/v2/candles/trade:1m:{PRODUCT}/hist", query).payload
-        return rows_of(self.name, rows, lambda row: Row(row[0], row[1], row[3], row[4], row[2], row[5]))
+        return parse_rows(self.name, rows, lambda row: Row(row[0], row[1], row[3], row[4], row[2], row[5]))
 
     def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
         answer = self._api.fetch_json(path, query)

@@ -4,9 +4,9 @@ from typing import Any
 
 from btcts.domain.model import MINUTE_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.providers.base import UNBOUNDED_MS, parse_ms, parse_price, quoted, shape_of
+from btcts.providers.base import UNBOUNDED_MS, expect_shape, parse_ms, parse_price, quoted
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles
 
 PRODUCT = "btcusd"
 
@@ -36,17 +36,17 @@ class Bitstamp:
     def latest(self) -> Reading:
         """The last trade, from the ticker, which has its time."""
         answer = self._ask(f"/api/v2/ticker/{PRODUCT}/", {})
-        with shape_of(self.name, answer.payload) as ticker:
+        with expect_shape(self.name, answer.payload) as ticker:
             price = parse_price(self.name, ticker["last"])
             traded_ms = parse_ms(self.name, ticker["timestamp"], unit_ms=1000)
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; two requests for 25 hours."""
-        covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
+        covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 
-    def _rows(self, page: Span) -> list[Row]:
+    def _fetch_rows(self, page: Span) -> list[Row]:
         query: dict[str, str | int] = {
             "step": MINUTE_MS // 1000,
             "limit": len(page.minutes()) + 1,
@@ -55,13 +55,13 @@ class Bitstamp:
             "exclude_current_candle": "true",
         }
         answer = self._ask(f"/api/v2/ohlc/{PRODUCT}/", query)
-        with shape_of(self.name, answer.payload) as payload:
+        with expect_shape(self.name, answer.payload) as payload:
             rows = payload["data"]["ohlc"]
-        return rows_of(self.name, rows, _row)
+        return parse_rows(self.name, rows, _parse_row)
 
     def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
         answer = self._api.fetch_json(path, query)
-        with shape_of(self.name, answer.payload) as payload:
+        with expect_shape(self.name, answer.payload) as payload:
             # {"error": ...} or {"status": "error", "reason": ..., "code": ...}
             refused = payload.get("error") or payload.get("reason")
         if refused:
@@ -69,5 +69,5 @@ class Bitstamp:
         return answer
 
 
-def _row(row: Any) -> Row:
+def _parse_row(row: Any) -> Row:
     return Row(row["timestamp"], row["open"], row["high"], row["low"], row["close"], row["volume"])

@@ -1,9 +1,9 @@
 """Coinbase Exchange."""
 
 from btcts.domain.model import Candles, Reading, Span
-from btcts.providers.base import UNBOUNDED_MS, iso, parse_iso_ms, parse_price, shape_of
+from btcts.providers.base import UNBOUNDED_MS, expect_shape, iso, parse_iso_ms, parse_price
 from btcts.providers.http import Api
-from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles
 
 PRODUCT = "/products/BTC-USD"
 
@@ -34,17 +34,17 @@ class Coinbase:
     def latest(self) -> Reading:
         """The last trade, from the ticker, which has its time."""
         answer = self._api.fetch_json(f"{PRODUCT}/ticker")
-        with shape_of(self.name, answer.payload) as ticker:
+        with expect_shape(self.name, answer.payload) as ticker:
             price = parse_price(self.name, ticker["price"])
             traded_ms = parse_iso_ms(self.name, ticker["time"])
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of `span`; six requests for 25 hours."""
-        covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
+        covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 
-    def _rows(self, page: Span) -> list[Row]:
+    def _fetch_rows(self, page: Span) -> list[Row]:
         query = {"granularity": "60", "start": iso(page.start_ms), "end": iso(page.end_ms)}
         rows = self._api.fetch_json(f"{PRODUCT}/candles", query).payload
-        return rows_of(self.name, rows, lambda row: Row(row[0], row[3], row[2], row[1], row[4], row[5]))
+        return parse_rows(self.name, rows, lambda row: Row(row[0], row[3], row[2], row[1], row[4], row[5]))

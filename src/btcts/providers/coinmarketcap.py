@@ -9,13 +9,13 @@ from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.base import (
     LONGEST_WAIT_MS,
+    expect_shape,
     iso,
     parse_credits,
     parse_iso_ms,
     parse_price,
     quoted,
     read_whole,
-    shape_of,
 )
 from btcts.providers.http import Answer, Api, Reply
 
@@ -54,7 +54,7 @@ class Budget:
         """Whether it was read within the last hour and before its reset."""
         return self.read_ms <= now_ms < min(self.read_ms + HOUR_MS, self.reset_ms)
 
-    def next_ms(self, now_ms: int) -> int:
+    def find_next_ms(self, now_ms: int) -> int:
         """When to ask again so that a tenth of the time is left when the credits are not; a minute at least."""
         wait_ms = self.reset_ms - now_ms
         if self.credits_left:
@@ -92,48 +92,50 @@ class CoinMarketCap:
 
         Raises: ProviderLimited, without asking, when no credits are left.
         """
-        self._budget = self._budget_now()
+        self._budget = self._read_budget()
         if self._budget and not self._budget.credits_left:
-            until_ms = self._next_ms(self._api.clock.now_ms())
+            until_ms = self._find_next_ms(self._api.clock.now_ms())
             raise ProviderLimited(self.name, f"no credits left until {iso(until_ms)}", until_ms=until_ms)
         try:
             answer = self._ask(QUOTES, {"id": BITCOIN, "convert": "USD"})
-            price, time_ms, spent = self._quote(answer.payload)
+            price, time_ms, spent = self._read_quote(answer.payload)
         except (ProviderLimited, ProviderStopped):
             raise
         except ProviderError as exc:
             if isinstance(exc.problem, Problem) and exc.problem.cause in NOT_SENT:
                 raise
             # An answer that cannot be used may have cost a credit all the same.
-            raise ProviderLimited(self.name, exc.problem, until_ms=self._next_ms(self._api.clock.now_ms())) from exc
+            raise ProviderLimited(
+                self.name, exc.problem, until_ms=self._find_next_ms(self._api.clock.now_ms())
+            ) from exc
         if self._budget:
             self._budget = replace(self._budget, credits_left=max(0, self._budget.credits_left - spent))
         credits_left = self._budget.credits_left if self._budget else None
-        next_ms = self._next_ms(answer.received_ms)
+        next_ms = self._find_next_ms(answer.received_ms)
         return Reading(self.name, price, time_ms, time_ms, answer.date_ms, next_ms, credits_left)
 
-    def _next_ms(self, now_ms: int) -> int:
+    def _find_next_ms(self, now_ms: int) -> int:
         """When to ask again; after an answer that cannot be used too, for it may have cost a credit."""
-        return self._budget.next_ms(now_ms) if self._budget else now_ms + SPACING_MS
+        return self._budget.find_next_ms(now_ms) if self._budget else now_ms + SPACING_MS
 
     def candles(self, span: Span) -> Candles:
         """None: the shortest interval on offer is five minutes."""
         return Candles(self.name, None, ())
 
-    def _quote(self, payload: Any) -> tuple[float, int, int]:
-        with shape_of(self.name, payload):
-            (asset,) = (each for each in payload["data"] if each["id"] == BITCOIN)
-            (quote,) = (each for each in asset["quote"] if each["symbol"] == "USD")
+    def _read_quote(self, payload: Any) -> tuple[float, int, int]:
+        with expect_shape(self.name, payload):
+            (asset,) = (asset for asset in payload["data"] if asset["id"] == BITCOIN)
+            (quote,) = (quote for quote in asset["quote"] if quote["symbol"] == "USD")
             price = parse_price(self.name, quote["price"])
             time_ms = parse_iso_ms(self.name, quote["last_updated"])
             return price, time_ms, parse_credits(self.name, payload["status"]["credit_count"])
 
-    def _budget_now(self) -> Budget | None:
+    def _read_budget(self) -> Budget | None:
         now_ms = self._api.clock.now_ms()
         if not self._api_key or (self._budget and self._budget.is_fresh(now_ms)):
             return self._budget
         try:
-            with shape_of(self.name, self._ask(KEY_INFO, {}).payload) as payload:
+            with expect_shape(self.name, self._ask(KEY_INFO, {}).payload) as payload:
                 plan, usage = payload["data"]["plan"], payload["data"]["usage"]
                 credits_left = parse_credits(self.name, usage["current_month"]["credits_left"])
                 reset_ms = parse_iso_ms(self.name, plan["credit_limit_monthly_reset_timestamp"])
@@ -143,12 +145,12 @@ class CoinMarketCap:
 
     def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
         reply = self._fetch(path, query)
-        code, message = _status_of(reply)
+        code, message = _read_status(reply)
         if code:
-            raise self._refusal(code, f"error {code} ({quoted(message)})", reply)
+            raise self._build_refusal(code, f"error {code} ({quoted(message)})", reply)
         answer = self._api.accept(reply)
         if code is None:
-            raise ProviderError(self.name, f"answered without a status: {reply.excerpt()}")
+            raise ProviderError(self.name, f"answered without a status: {reply.quote_body()}")
         return answer
 
     def _fetch(self, path: str, query: dict[str, str | int]) -> Reply:
@@ -159,17 +161,17 @@ class CoinMarketCap:
             raise ProviderStopped(self.name, "the key has characters that no key has: correct API_KEY")
         return self._api.fetch(path, query, {KEY_HEADER: key})
 
-    def _refusal(self, code: int, problem: str, reply: Reply) -> ProviderError:
+    def _build_refusal(self, code: int, problem: str, reply: Reply) -> ProviderError:
         if code in _STOPS:
             return ProviderStopped(self.name, f"{problem}; {_STOPS[code]}")
         now_ms = self._api.clock.now_ms()
-        until_ms = self._until_ms(code, now_ms)
+        until_ms = self._find_until_ms(code, now_ms)
         if until_ms is None:
-            return ProviderError(self.name, problem) if reply.status == 200 else self._api.refusal(reply, problem)
-        asked_ms = now_ms + (self._api.asked_wait_ms(reply) or 0)
+            return ProviderError(self.name, problem) if reply.status == 200 else self._api.build_refusal(reply, problem)
+        asked_ms = now_ms + (self._api.read_wait_ms(reply) or 0)
         return ProviderLimited(self.name, problem, until_ms=max(until_ms, asked_ms))
 
-    def _until_ms(self, code: int, now_ms: int) -> int | None:
+    def _find_until_ms(self, code: int, now_ms: int) -> int | None:
         match code:
             case 1008:  # the limit per minute
                 return now_ms - now_ms % MINUTE_MS + MINUTE_MS + 1000
@@ -177,13 +179,13 @@ class CoinMarketCap:
                 return now_ms - now_ms % _DAY_MS + _DAY_MS
             case 1010:  # the credits of the month
                 reset_ms = self._budget.reset_ms if self._budget else 0
-                return min(reset_ms, now_ms + LONGEST_WAIT_MS) if reset_ms > now_ms else _next_month_ms(now_ms)
+                return min(reset_ms, now_ms + LONGEST_WAIT_MS) if reset_ms > now_ms else _find_next_month_ms(now_ms)
             case 1011:  # the limit per IP address
                 return now_ms + MINUTE_MS
         return None
 
 
-def _status_of(reply: Reply) -> tuple[int | None, object]:
+def _read_status(reply: Reply) -> tuple[int | None, object]:
     """The error code (None where the reply has none) and its message."""
     try:
         status = reply.payload["status"]
@@ -193,6 +195,6 @@ def _status_of(reply: Reply) -> tuple[int | None, object]:
         return None, ""
 
 
-def _next_month_ms(now_ms: int) -> int:
+def _find_next_month_ms(now_ms: int) -> int:
     month = datetime.fromtimestamp(now_ms / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return int((month + timedelta(days=32)).replace(day=1).timestamp() * 1000)

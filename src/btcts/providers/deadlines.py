@@ -19,7 +19,7 @@ _DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 @contextmanager
-def deadline(until: float) -> Iterator[None]:
+def limit_steps(until: float) -> Iterator[None]:
     """Let no step of a connection in this block go on after `until`, by the monotonic clock."""
     token = _DEADLINE.set(until)
     try:

@@ -2,9 +2,9 @@
 
 from btcts.domain.model import HOUR_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
+from btcts.providers.base import expect_shape, parse_ms, parse_price, quoted
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of, start_of
+from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles, read_start_ms
 
 PRODUCT = "btcusd"
 PAGING = Paging(unit_ms=1, minutes=1440, every_minute=True)
@@ -33,24 +33,24 @@ class Gemini:
     def latest(self) -> Reading:
         """The last trade."""
         answer = self._ask(f"/v1/trades/{PRODUCT}", {"limit_trades": 1})
-        with shape_of(self.name, answer.payload) as trades:
+        with expect_shape(self.name, answer.payload) as trades:
             price = parse_price(self.name, trades[0]["price"])
             traded_ms = parse_ms(self.name, trades[0]["timestampms"])
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of the part of `span` that the window has; one request."""
-        asked = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        asked = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
         if asked is None:
             return Candles(self.name, None, ())
-        rows = self._rows()
-        oldest_ms = min((start_of(self.name, row, PAGING.unit_ms) for row in rows), default=asked.start_ms)
+        rows = self._fetch_rows()
+        oldest_ms = min((read_start_ms(self.name, row, PAGING.unit_ms) for row in rows), default=asked.start_ms)
         covered = Span(max(asked.start_ms, oldest_ms), asked.end_ms) if oldest_ms < asked.end_ms else None
-        return closed_by(read_candles(self.name, covered, PAGING, lambda _: rows), self._api.source_ms)
+        return drop_unclosed(read_candles(self.name, covered, PAGING, lambda _: rows), self._api.source_ms)
 
-    def _rows(self) -> list[Row]:
+    def _fetch_rows(self) -> list[Row]:
         rows = self._ask(f"/v2/candles/{PRODUCT}/1m", {}).payload
-        return rows_of(self.name, rows, lambda row: Row(row[0], row[1], row[2], row[3], row[4], row[5]))
+        return parse_rows(self.name, rows, lambda row: Row(row[0], row[1], row[2], row[3], row[4], row[5]))
 
     def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
         answer = self._api.fetch_json(path, query)

@@ -17,10 +17,10 @@ from btcts.domain.clock import Clock
 from btcts.errors import Problem, ProviderError, ProviderLimited
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, read_float, read_whole
-from btcts.providers.deadlines import deadline
+from btcts.providers.deadlines import limit_steps
 from btcts.providers.proxies import choose_proxy
 from btcts.providers.routes import open_routes
-from btcts.providers.transport import LOCATION, Guarded, NoCookies
+from btcts.providers.transport import LOCATION, GuardedTransport, NoCookies
 from btcts.system.causes import classify, describe
 from btcts.system.foreign import cite, conceal
 
@@ -65,7 +65,7 @@ def open_client(*urls: str | httpx.URL) -> httpx.Client:
     Raises: ConfigError when the environment names a proxy for one of them, or certificates, that cannot be used.
     """
     return httpx.Client(
-        transport=Guarded(open_routes(urls, keep_alive_s=_KEEP_ALIVE_S)),
+        transport=GuardedTransport(open_routes(urls, keep_alive_s=_KEEP_ALIVE_S)),
         cookies=NoCookies(),
         headers={"User-Agent": f"btcts/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"},
     )
@@ -87,7 +87,7 @@ class Reply:
     @property
     def made_ms(self) -> int | None:
         """When the provider made it, by its Date header."""
-        return _http_date_ms(self.headers.get("Date", ""))
+        return _parse_http_date(self.headers.get("Date", ""))
 
     @property
     def age_ms(self) -> int:
@@ -113,9 +113,9 @@ class Reply:
         except RecursionError as exc:
             raise ValueError("nesting beyond measure") from exc
 
-    def excerpt(self) -> str:
+    def quote_body(self) -> str:
         """The beginning of the body in one line, without markup."""
-        return _one_line(self.body) or "an empty answer"
+        return _quote_line(self.body) or "an empty answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,31 +153,31 @@ class Api:
     def accept(self, reply: Reply) -> Answer:
         """The answer in a good reply; a bad one is raised."""
         if reply.status != 200:
-            raise self.refusal(reply, reply.excerpt())
+            raise self.build_refusal(reply, reply.quote_body())
         received_ms = self.clock.now_ms()
         if reply.made_ms is not None:
             self._behind_ms = max(0, received_ms - reply.made_ms - DATE_STEP_MS)
         try:
             return Answer(reply.payload, received_ms, received_ms - reply.age_ms, reply.date_ms)
         except ValueError as exc:
-            raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.excerpt()})") from exc
+            raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.quote_body()})") from exc
 
-    def refusal(self, reply: Reply, detail: str) -> ProviderError:
+    def build_refusal(self, reply: Reply, detail: str) -> ProviderError:
         """The error for a status other than 200."""
         problem = f"HTTP {reply.status} from {reply.where} ({detail})"
         if 300 <= reply.status < 400:
             problem += f"; redirects are not followed (this one names {reply.location or 'no address'})"
             problem += f": correct the url of [providers.{self.provider}]"
-        wait_ms = self.asked_wait_ms(reply) or _WAITS_MS.get(reply.status)
+        wait_ms = self.read_wait_ms(reply) or _WAITS_MS.get(reply.status)
         if wait_ms is None or reply.status not in LONGEST_WAITS_MS:
             return ProviderError(self.provider, problem)
-        return self.limited(problem, min(wait_ms, LONGEST_WAITS_MS[reply.status]))
+        return self.build_limited(problem, min(wait_ms, LONGEST_WAITS_MS[reply.status]))
 
-    def limited(self, problem: str, wait_ms: int) -> ProviderLimited:
+    def build_limited(self, problem: str, wait_ms: int) -> ProviderLimited:
         """The error that says to wait."""
         return ProviderLimited(self.provider, problem, until_ms=self.clock.now_ms() + min(wait_ms, LONGEST_WAIT_MS))
 
-    def asked_wait_ms(self, reply: Reply) -> int | None:
+    def read_wait_ms(self, reply: Reply) -> int | None:
         """How long the headers of a reply tell us to wait: a second at least, a day at most; None where they do not."""
         asked_ms = read_retry_after(reply.headers, reply.date_ms or self.clock.now_ms())
         return None if asked_ms is None else min(max(asked_ms, 1000), DAY_MS)
@@ -186,25 +186,25 @@ class Api:
         """GET `path`, whatever the status, within the timeout; `secrets` are headers that no error may show."""
         for secret in (secrets or {}).values():
             conceal(secret)
-        url = self._url(path)
+        url = self._build_url(path)
         timeout_s = self._endpoint.timeout_s
         until = time.monotonic() + timeout_s
         try:
             with (
-                deadline(until),
+                limit_steps(until),
                 self._client.stream("GET", url, params=query, headers=secrets, timeout=timeout_s) as response,
             ):
                 body = self._read(response, until)
         except httpx.TimeoutException as exc:
-            raise self._late(url) from exc
+            raise self._build_timeout(url) from exc
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
             why = describe_failure(exc)
-            problem = Problem(f"no answer from {_where(url)} ({why})", _classify(exc, url), why)
+            problem = Problem(f"no answer from {_show_address(url)} ({why})", _classify(exc, url), why)
             raise ProviderError(self.provider, problem) from exc
         location = response.headers.get(LOCATION, "").encode()
-        return Reply(_where(url), response.status_code, response.headers, body, _one_line(location))
+        return Reply(_show_address(url), response.status_code, response.headers, body, _quote_line(location))
 
-    def _url(self, path: str) -> httpx.URL:
+    def _build_url(self, path: str) -> httpx.URL:
         try:
             return httpx.URL(self._endpoint.url.rstrip("/") + path)
         except httpx.InvalidURL as exc:
@@ -215,18 +215,18 @@ class Api:
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) > MAX_BODY:
-                raise ProviderError(self.provider, f"more than {MAX_BODY} bytes from {_where(response.url)}")
+                raise ProviderError(self.provider, f"more than {MAX_BODY} bytes from {_show_address(response.url)}")
             if time.monotonic() > until:
-                raise self._late(response.url)
+                raise self._build_timeout(response.url)
         return bytes(body)
 
-    def _late(self, url: httpx.URL) -> ProviderError:
+    def _build_timeout(self, url: httpx.URL) -> ProviderError:
         within = f"within {self._endpoint.timeout_s:g} s"
-        problem = Problem(f"no whole answer from {_where(url)} {within}", "slow", f"no whole answer {within}")
+        problem = Problem(f"no whole answer from {_show_address(url)} {within}", "slow", f"no whole answer {within}")
         return ProviderError(self.provider, problem)
 
 
-def _where(url: httpx.URL) -> str:
+def _show_address(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
 
 
@@ -253,10 +253,10 @@ def describe_failure(exc: Exception) -> str:
         case httpx.ConnectError() if "[SSL" in str(exc):
             return describe(exc)
     text = ERRNO.sub("", str(exc))
-    return _one_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"
+    return _quote_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"
 
 
-def _one_line(text: bytes) -> str:
+def _quote_line(text: bytes) -> str:
     """The beginning of a text from a server in one line, without markup and secrets."""
     line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
     return "an HTML page" if line.startswith("<") else line
@@ -266,11 +266,11 @@ def read_retry_after(headers: Mapping[str, str], now_ms: int) -> int | None:
     value = headers.get("Retry-After", "")
     if value.isdecimal():
         return int(value[:9]) * 1000
-    until_ms = _http_date_ms(value) or _reset_ms(headers.get("x-ratelimit-reset", ""))
+    until_ms = _parse_http_date(value) or _parse_reset_ms(headers.get("x-ratelimit-reset", ""))
     return None if until_ms is None else until_ms - now_ms
 
 
-def _http_date_ms(value: str) -> int | None:
+def _parse_http_date(value: str) -> int | None:
     if len(value) > _DATE_LENGTH:
         return None
     try:
@@ -280,7 +280,7 @@ def _http_date_ms(value: str) -> int | None:
     return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _reset_ms(value: str) -> int | None:
+def _parse_reset_ms(value: str) -> int | None:
     """CoinMarketCap's form of a time, `2026-01-02 15:04:05 -0700`."""
     try:
         return int(datetime.strptime(value, "%Y-%m-%d %H:%M:%S %z").timestamp() * 1000)

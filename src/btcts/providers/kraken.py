@@ -4,9 +4,9 @@ from typing import Any
 
 from btcts.domain.model import MINUTE_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
-from btcts.providers.base import parse_ms, parse_price, quoted, shape_of
+from btcts.providers.base import expect_shape, parse_ms, parse_price, quoted
 from btcts.providers.http import Answer, Api
-from btcts.providers.pages import Paging, Row, closed_by, closed_part, read_candles, rows_of
+from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles
 
 PRODUCT = "XBTUSD"
 PAGING = Paging(unit_ms=1000, minutes=720, every_minute=True)
@@ -44,33 +44,33 @@ class Kraken:
     def latest(self) -> Reading:
         """The last trade."""
         answer, trades = self._ask("/0/public/Trades", {"pair": PRODUCT, "count": 1})
-        with shape_of(self.name, trades):
+        with expect_shape(self.name, trades):
             price = parse_price(self.name, trades[-1][0])
             traded_ms = parse_ms(self.name, trades[-1][2], unit_ms=1000)
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
         """The candles of the part of `span` that lies in the last twelve hours; one request."""
-        covered = closed_part(span, self._api.clock.now_ms(), self.reach_ms)
-        return closed_by(read_candles(self.name, covered, PAGING, self._rows), self._api.source_ms)
+        covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
+        return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 
-    def _rows(self, page: Span) -> list[Row]:
+    def _fetch_rows(self, page: Span) -> list[Row]:
         since_s = (page.start_ms - MINUTE_MS) // 1000
         _, rows = self._ask("/0/public/OHLC", {"pair": PRODUCT, "interval": 1, "since": since_s})
-        return rows_of(self.name, rows, lambda row: Row(row[0], row[1], row[2], row[3], row[4], row[7]))
+        return parse_rows(self.name, rows, lambda row: Row(row[0], row[1], row[2], row[3], row[4], row[7]))
 
     def _ask(self, path: str, query: dict[str, str | int]) -> tuple[Answer, Any]:
         answer = self._api.fetch_json(path, query)
-        with shape_of(self.name, answer.payload) as payload:
+        with expect_shape(self.name, answer.payload) as payload:
             errors = (error for error in payload["error"] if not (isinstance(error, str) and error.startswith("W")))
             if (error := next(errors, None)) is not None:
-                raise self._refusal(error)
+                raise self._build_refusal(error)
             # Our product comes back under another spelling, such as XXBTZUSD; there is no other key but `last`.
             (rows,) = (rows for key, rows in payload["result"].items() if key != "last")
         return answer, rows
 
-    def _refusal(self, error: object) -> ProviderError:
+    def _build_refusal(self, error: object) -> ProviderError:
         problem = f"refused: {quoted(error)}"
         if isinstance(error, str) and error in _WAITS_MS:
-            return self._api.limited(problem, _WAITS_MS[error])
+            return self._api.build_limited(problem, _WAITS_MS[error])
         return ProviderError(self.name, problem)

@@ -30,16 +30,16 @@ def split(
     """The providers that may be asked, and of the others the name, the time until they wait (ms) and why."""
     ready = []
     waiting = []
-    for each in providers:
-        state = states.get(each.name, ProviderState())
-        if _holds(state, now_ms) and state.key == each.key_id:
-            waiting.append((each.name, state.not_before_ms, state.why))
+    for provider in providers:
+        state = states.get(provider.name, ProviderState())
+        if _is_waiting(state, now_ms) and state.key == provider.key_id:
+            waiting.append((provider.name, state.not_before_ms, state.why))
         else:
-            ready.append(each)
+            ready.append(provider)
     return ready, tuple(waiting)
 
 
-def _holds(state: ProviderState, now_ms: int) -> bool:
+def _is_waiting(state: ProviderState, now_ms: int) -> bool:
     """Whether the provider is to be left alone still."""
     if state.said_ms > now_ms + FUTURE_SLACK_MS:  # the clock was set back since
         return False
@@ -47,7 +47,7 @@ def _holds(state: ProviderState, now_ms: int) -> bool:
     return recent and now_ms < state.not_before_ms <= now_ms + LONGEST_WAIT_MS
 
 
-def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
+def note_answer(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
     """The state of a provider that has answered."""
     budget = reading.not_before_ms is not None
     return ProviderState(
@@ -60,7 +60,7 @@ def answered(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
     )
 
 
-def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int) -> ProviderState:
+def note_failure(error: ProviderError, before: ProviderState, key_id: str, now_ms: int) -> ProviderState:
     """The state of a provider that has failed; a plain failure is tried again in the next cycle."""
     until_ms = 0
     if isinstance(error, ProviderLimited):
@@ -78,7 +78,7 @@ def failed(error: ProviderError, before: ProviderState, key_id: str, now_ms: int
     )
 
 
-def learned(
+def learn_states(
     known: Mapping[str, ProviderState],
     readings: Iterable[Reading],
     errors: Iterable[ProviderError],
@@ -86,8 +86,8 @@ def learned(
     now_ms: int,
 ) -> dict[str, ProviderState]:
     """The states of the providers that have answered or failed, by name; `keys` has the ids of their API keys."""
-    heard = {each.provider: answered(each, keys[each.provider], now_ms) for each in readings}
-    for each in errors:
-        before = heard.get(each.provider) or known.get(each.provider, ProviderState())
-        heard[each.provider] = failed(each, before, keys[each.provider], now_ms)
+    heard = {reading.provider: note_answer(reading, keys[reading.provider], now_ms) for reading in readings}
+    for error in errors:
+        before = heard.get(error.provider) or known.get(error.provider, ProviderState())
+        heard[error.provider] = note_failure(error, before, keys[error.provider], now_ms)
     return heard

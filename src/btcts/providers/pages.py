@@ -33,35 +33,35 @@ class Paging(NamedTuple):
     every_minute: bool = False
 
 
-def closed_part(span: Span, now_ms: int, reach_ms: int) -> Span | None:
+def find_closed_part(span: Span, now_ms: int, reach_ms: int) -> Span | None:
     """The closed minutes of `span` that start at most `reach_ms` before now; None when there are none."""
     start_ms = -(-max(span.start_ms, now_ms - reach_ms) // MINUTE_MS) * MINUTE_MS
     end_ms = min(span.end_ms, now_ms - CLOSED_FOR_MS) // MINUTE_MS * MINUTE_MS
     return Span(start_ms, end_ms) if start_ms < end_ms else None
 
 
-def closed_by(candles: Candles, source_ms: int) -> Candles:
+def drop_unclosed(candles: Candles, source_ms: int) -> Candles:
     """The candles of the minutes that were over by the provider's own time, too: our clock may be ahead of it."""
-    covered = candles.covered and closed_part(candles.covered, source_ms, UNBOUNDED_MS)
+    covered = candles.covered and find_closed_part(candles.covered, source_ms, UNBOUNDED_MS)
     if covered == candles.covered:
         return candles
-    kept = tuple(each for each in candles.candles if covered and each.start_ms in covered)
+    kept = tuple(candle for candle in candles.candles if covered and candle.start_ms in covered)
     return Candles(candles.provider, covered, kept)
 
 
-def rows_of(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
-    """The rows of a reply, each taken apart by `spell`.
+def parse_rows(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
+    """Return the rows of a reply, taken apart by `spell`.
 
     Raises: ProviderError naming the first row of another shape.
     """
     if not isinstance(rows, list):
         raise ProviderError(provider, f"candles are not a list: {quoted(rows)}")
     spelt = []
-    for each in rows:
+    for row in rows:
         try:
-            spelt.append(spell(each))
+            spelt.append(spell(row))
         except SHAPE_ERRORS as exc:
-            raise ProviderError(provider, f"a candle of unexpected shape: {quoted(each)}") from exc
+            raise ProviderError(provider, f"a candle of unexpected shape: {quoted(row)}") from exc
     return spelt
 
 
@@ -71,8 +71,8 @@ def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Cal
     Raises: ProviderError when a row is wrong, a minute is missing or two pages contradict each other.
     """
     found: Minutes = {}
-    for page in _pages(covered, paging.minutes):
-        minutes = minutes_of(provider, fetch(page), page, paging)
+    for page in _split_pages(covered, paging.minutes):
+        minutes = collect_minutes(provider, fetch(page), page, paging)
         seam_ms = page.start_ms
         if covered and seam_ms > covered.start_ms and found.get(seam_ms) != minutes.get(seam_ms):
             raise ProviderError(provider, f"two pages disagree about the candle of {iso(seam_ms)}")
@@ -80,17 +80,17 @@ def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Cal
     return Candles(provider, covered, tuple(candle for _, candle in sorted(found.items()) if candle))
 
 
-def minutes_of(provider: str, rows: list[Row], page: Span, paging: Paging) -> Minutes:
+def collect_minutes(provider: str, rows: list[Row], page: Span, paging: Paging) -> Minutes:
     """The minutes of `page` that have a row, in any order; rows outside are checked against the grid only."""
     found: Minutes = {}
     for row in rows:
-        start_ms = start_of(provider, row, paging.unit_ms)
+        start_ms = read_start_ms(provider, row, paging.unit_ms)
         if start_ms not in page:
             continue
-        candle = _candle(provider, start_ms, row)
+        candle = _build_candle(provider, start_ms, row)
         if found.setdefault(start_ms, candle) != candle:
             raise ProviderError(provider, f"two rows disagree about the candle of {iso(start_ms)}")
-    missing = [each for each in page.minutes() if each not in found] if paging.every_minute else []
+    missing = [minute for minute in page.minutes() if minute not in found] if paging.every_minute else []
     if missing:
         raise ProviderError(
             provider,
@@ -99,7 +99,7 @@ def minutes_of(provider: str, rows: list[Row], page: Span, paging: Paging) -> Mi
     return found
 
 
-def start_of(provider: str, row: Row, unit_ms: int) -> int:
+def read_start_ms(provider: str, row: Row, unit_ms: int) -> int:
     """The start of the minute that a row is about.
 
     Raises: ProviderError when it is no time or off the grid of minutes.
@@ -110,17 +110,17 @@ def start_of(provider: str, row: Row, unit_ms: int) -> int:
     return start_ms
 
 
-def _candle(provider: str, start_ms: int, row: Row) -> Candle | None:
+def _build_candle(provider: str, start_ms: int, row: Row) -> Candle | None:
     if parse_amount(provider, row.traded) == 0:
         return None
-    prices = (parse_price(provider, each) for each in (row.open, row.high, row.low, row.close))
+    prices = (parse_price(provider, value) for value in (row.open, row.high, row.low, row.close))
     try:
         return Candle(start_ms, *prices)
     except ValueError as exc:
         raise ProviderError(provider, str(exc)) from exc
 
 
-def _pages(span: Span | None, minutes: int) -> Iterator[Span]:
+def _split_pages(span: Span | None, minutes: int) -> Iterator[Span]:
     while span:
         page = Span(span.start_ms, min(span.start_ms + minutes * MINUTE_MS, span.end_ms))
         yield page

@@ -64,11 +64,11 @@ class Poller:
         """Ask the providers for the candles of the spans, which hold the minutes of the question."""
 
         def ask(provider: "Provider") -> Future[list[Candles]]:
-            return self._begin(provider, lambda: [provider.candles(span) for span in self._until_the_end(spans)])
+            return self._begin(provider, lambda: [provider.candles(span) for span in self._stop_at_exit(spans)])
 
         return Round(question, {provider.name: ask(provider) for provider in providers})
 
-    def _until_the_end(self, spans: Sequence[Span]) -> Iterator[Span]:
+    def _stop_at_exit(self, spans: Sequence[Span]) -> Iterator[Span]:
         """The first span, and the others as long as the `with` block goes on."""
         return (span for number, span in enumerate(spans) if number == 0 or not self._ended.is_set())
 
@@ -82,17 +82,17 @@ class Poller:
                 exc.__cause__ = exc.__context__ = None  # frames that hold on to the answer, which may be large
                 raise exc.with_traceback(None) from None
             except Exception as exc:
-                raise _blame(provider, exc) from exc
+                raise _wrap_failure(provider, exc) from exc
 
         lost = ProviderError(provider.name, describe_unforeseen(MemoryError()))
         try:
             return start_call(call, start=self._start, lost=lost)
         except (RuntimeError, MemoryError) as exc:
             failed: Future[T] = Future()
-            failed.set_exception(_blame(provider, exc))
+            failed.set_exception(_wrap_failure(provider, exc))
             return failed
 
 
-def _blame(provider: "Provider", exc: Exception) -> ProviderError:
+def _wrap_failure(provider: "Provider", exc: Exception) -> ProviderError:
     log.debug("%s failed", provider.name, exc_info=exc)
     return ProviderError(provider.name, describe_unforeseen(exc))

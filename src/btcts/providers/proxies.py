@@ -44,13 +44,13 @@ def choose_proxy(url: httpx.URL) -> Proxy | None:
     named = getproxies()
     scheme = url.scheme if named.get(url.scheme) else "all"
     text = named.get(scheme)
-    if not text or bypasses(named.get("no", ""), url):
+    if not text or is_exempt(named.get("no", ""), url):
         return None
     names = [name for name, value in os.environ.items() if name.lower() == f"{scheme}_proxy" and value == text]
     return _read_proxy(max(names, default="the system settings"), text.strip())
 
 
-def bypasses(no_proxy: str, url: httpx.URL) -> bool:
+def is_exempt(no_proxy: str, url: httpx.URL) -> bool:
     """Tell whether NO_PROXY exempts the address.
 
     Its entries are separated by commas or blanks: `*`, a host name that stands for its subdomains too, an IP address,
@@ -62,12 +62,12 @@ def bypasses(no_proxy: str, url: httpx.URL) -> bool:
         scheme, _, place = entry.rpartition("://")
         if scheme not in ("", "all", url.scheme):
             continue
-        if place == "*" or _holds_address(place, url.host, port) or any(_is_name(place, host, port) for host in hosts):
+        if place == "*" or _is_address_in(place, url.host, port) or any(_is_name(place, host, port) for host in hosts):
             return True
     return False
 
 
-def _holds_address(place: str, host: str, port: int) -> bool:
+def _is_address_in(place: str, host: str, port: int) -> bool:
     """Tell whether the place is an IP address or a network, and the host is an address in it."""
     if bracketed := _BRACKETED.fullmatch(place):
         if bracketed[3] and int(bracketed[3]) != port:

@@ -16,7 +16,7 @@ BESIDE_MS = 15 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RoundAnswers:
     """What a round has come to by one moment; `complete` says that every provider has answered or failed."""
 
     answers: tuple[Candles, ...]
@@ -68,7 +68,7 @@ class Round:
         """The failures so far."""
         return list(self.listen().errors)
 
-    def listen(self) -> Heard:
+    def listen(self) -> RoundAnswers:
         """Return what was heard by now, as one moment held it; anything but a `ProviderError` is raised."""
         done = {name: job for name, job in self._jobs.items() if job.done()}
         answers: list[Candles] = []
@@ -81,7 +81,7 @@ class Round:
                 errors.append(exc)
             else:
                 raise exc
-        return Heard(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
+        return RoundAnswers(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
 
     def take_failures(self) -> tuple[ProviderError, ...]:
         """Return the failures of a complete round, once."""
@@ -91,7 +91,7 @@ class Round:
         self._told = True
         return heard.errors
 
-    def agree(self, heard: Heard, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
+    def agree(self, heard: RoundAnswers, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
         """Return what the answers come to; worked out once for the same answers and the same neighbours."""
         key = len(heard.answers), settled
         if self._agreed is None or self._agreed[0] != key:
@@ -117,7 +117,7 @@ class Ground:
     read_ticks: ReadTicks
 
 
-def judge(round_: Round, heard: Heard, ground: Ground, *, quorum: int) -> AgreedCandles:
+def judge(round_: Round, heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
     """What the answers of a complete round come to beside what is stored.
 
     A minute that few have is judged by its stored neighbours, too. A candle without a majority is disputed where a live

@@ -38,7 +38,7 @@ class Routes(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request on its way."""
         proxy = choose_proxy(request.url)
-        pool = self._pool(proxy)
+        pool = self._find_pool(proxy)
         if proxy is None:
             return pool.handle_request(request)
         request.extensions["trace"] = _SocksTrace()
@@ -56,7 +56,7 @@ class Routes(httpx.BaseTransport):
         for pool in self._pools.values():
             pool.close()
 
-    def _pool(self, proxy: Proxy | None) -> "_Pooled":
+    def _find_pool(self, proxy: Proxy | None) -> "_Pooled":
         with self._lock:
             if proxy not in self._pools:
                 self._pools[proxy] = self._open_pool(proxy)

@@ -5,7 +5,7 @@ import math
 from btcts.domain.clock import Clock
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.providers.base import UNBOUNDED_MS
-from btcts.providers.pages import closed_part
+from btcts.providers.pages import find_closed_part
 
 LEVEL = 60_000.0
 
@@ -42,7 +42,7 @@ class Simulated:
 
     def candles(self, span: Span) -> Candles:
         """The candles of the closed minutes of `span`."""
-        covered = closed_part(span, self._clock.now_ms(), self.reach_ms)
+        covered = find_closed_part(span, self._clock.now_ms(), self.reach_ms)
         minutes = covered.minutes() if covered else ()
         return Candles(self.name, covered, tuple(map(self.candle, minutes)))
 
@@ -58,20 +58,20 @@ class Simulated:
     def prices(self, time_ms: int) -> list[float]:
         """The 60 prices of the minute that `time_ms` lies in."""
         start_s = time_ms // MINUTE_MS * 60
-        octaves = (self._heights(period_s, start_s) for period_s in PERIODS_S)
+        octaves = (self._compute_heights(period_s, start_s) for period_s in PERIODS_S)
         return [round(LEVEL * math.exp(HEIGHT * sum(heights)), 2) for heights in zip(*octaves, strict=True)]
 
-    def _heights(self, period_s: int, start_s: int) -> list[float]:
+    def _compute_heights(self, period_s: int, start_s: int) -> list[float]:
         """The heights of one octave in the minute that starts at `start_s`."""
         first = start_s // period_s
-        knots = [self._noise(period_s, i) for i in range(first, (start_s + 59) // period_s + 2)]
+        knots = [self._compute_noise(period_s, i) for i in range(first, (start_s + 59) // period_s + 2)]
         heights = []
         for second in range(start_s, start_s + 60):
             index, part = divmod(second - first * period_s, period_s)
             heights.append(knots[index] + (knots[index + 1] - knots[index]) * part / period_s)
         return heights
 
-    def _noise(self, period_s: int, index: int) -> float:
+    def _compute_noise(self, period_s: int, index: int) -> float:
         """A random number within the height of the octave: the hash splitmix64 of where it stands."""
         z = (index * 0x9E3779B97F4A7C15 + period_s * 0xD1342543DE82EF95 + self._seed * 0x2545F4914F6CDD1D) & _MASK
         z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _MASK

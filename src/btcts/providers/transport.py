@@ -16,7 +16,7 @@ PIECE = 65_536
 """How many bytes are unpacked at once."""
 
 
-class Guarded(httpx.BaseTransport):
+class GuardedTransport(httpx.BaseTransport):
     """A transport without redirects, and without bodies that fill the memory.
 
     httpx would make a request of a location even where it follows none, and fails for one that is no address, as

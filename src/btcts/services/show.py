@@ -83,10 +83,10 @@ class Which:
     limit: int | None = None
     closed_only: bool = False
 
-    def of(self, slots: Sequence[Slot], resolution: Resolution) -> tuple[Slot, ...]:
+    def pick(self, slots: Sequence[Slot], resolution: Resolution) -> tuple[Slot, ...]:
         """The wanted ones of these."""
         first_ms = 0 if self.since_ms is None else resolution.start_of(self.since_ms)
-        wanted = [each for each in slots if each.start_ms >= first_ms and (each.closed or not self.closed_only)]
+        wanted = [slot for slot in slots if slot.start_ms >= first_ms and (slot.closed or not self.closed_only)]
         return tuple(wanted if self.limit is None else wanted[-self.limit :])
 
 
@@ -112,7 +112,7 @@ def show(
     now_ms, stored, state = snapshot.now_ms, snapshot.newest, snapshot.state
     kept = ((RESOLUTIONS[name], slots) for name, slots in snapshot.slots.items())
     past = at_ms is not None and stored is not None and stored.time_ms >= at_ms
-    newest = _newest_before(store, now_ms) if past else stored
+    newest = _find_newest_before(store, now_ms) if past else stored
     believed = newest is not None and can_be_true(newest, now_ms)
     current = believed and not past
     return View(
@@ -120,25 +120,25 @@ def show(
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         simulated=bool(state.simulated),
-        shown=tuple(_shown(resolution, which.of(slots, resolution)) for resolution, slots in kept),
+        shown=tuple(_build_shown(resolution, which.pick(slots, resolution)) for resolution, slots in kept),
         members=state.members if current else (),
         flag=state.flag if current else None,
         deviating=tuple(sorted(state.deviating.items())) if current else (),
         refused=None if believed else newest,
-        oldest_ms=_oldest_ms(store, stored) if stored and newest is None else None,
+        oldest_ms=_find_oldest_ms(store, stored) if stored and newest is None else None,
         last_cycle_ms=state.last_cycle_ms,
         problem=state.problem,
     )
 
 
-def _shown(resolution: Resolution, slots: tuple[Slot, ...]) -> Shown:
-    sound = tuple(map(_sound, slots))
+def _build_shown(resolution: Resolution, slots: tuple[Slot, ...]) -> Shown:
+    sound = tuple(map(_clean_slot, slots))
     return Shown(
         resolution, sound, spoiled=sum(after is not before for after, before in zip(sound, slots, strict=True))
     )
 
 
-def _sound(slot: Slot) -> Slot:
+def _clean_slot(slot: Slot) -> Slot:
     """The slot without what is no price; where its close is none, it counts as missing."""
     if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max)):
         return slot
@@ -148,12 +148,12 @@ def _sound(slot: Slot) -> Slot:
     return replace(slot, min=low, max=high)
 
 
-def _oldest_ms(store: "Store", newest: Tick) -> int:
+def _find_oldest_ms(store: "Store", newest: Tick) -> int:
     """When the oldest tick was observed, of those up to the newest."""
     return next(iter(store.ticks(Span(0, newest.time_ms + 1))), newest).time_ms
 
 
-def _newest_before(store: "Store", at_ms: int) -> Tick | None:
+def _find_newest_before(store: "Store", at_ms: int) -> Tick | None:
     """The tick that was the newest one then, or that hides it; None when it is not kept any more, or there was none."""
     if ticks := store.ticks(window(at_ms)):
         return ticks[-1]
@@ -161,7 +161,7 @@ def _newest_before(store: "Store", at_ms: int) -> Tick | None:
     return inspection.newest if inspection.poisoned else None
 
 
-def newest_ms(store: "Store") -> int | None:
+def find_newest_ms(store: "Store") -> int | None:
     """The end of the newest tick's ms, at which a minute that ends with it is over; None on an empty store.
 
     By it an old store can be looked at.
@@ -180,7 +180,7 @@ def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s
     seen: View | None = None
     while True:
         try:
-            seen = (seen and _unchanged(seen, store, clock)) or look()
+            seen = (seen and _keep_if_unchanged(seen, store, clock)) or look()
         except StoreError as exc:
             yield exc
         else:
@@ -189,7 +189,7 @@ def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s
         clock.sleep((find_next_beat(now_ms, interval_ms, 0) - now_ms) / 1000)
 
 
-def _unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
+def _keep_if_unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
     """The same as of now; None when there is a new price, or slots may have closed."""
     if store.latest() != (seen.newest or seen.refused):
         return None

@@ -90,12 +90,12 @@ class Status:
     @property
     def age_s(self) -> float | None:
         """Seconds since the newest price, 0 when it is stamped ahead of `now_ms`; None without a price."""
-        return None if self.newest is None else self._since_s(self.newest.time_ms)
+        return None if self.newest is None else self._measure_age_s(self.newest.time_ms)
 
     @property
     def silence_s(self) -> float | None:
         """Seconds since the last cycle of a collector that Redis was told of; None when there was none."""
-        return None if self.state.last_cycle_ms is None else self._since_s(self.state.last_cycle_ms)
+        return None if self.state.last_cycle_ms is None else self._measure_age_s(self.state.last_cycle_ms)
 
     @property
     def healthy(self) -> bool:
@@ -105,14 +105,14 @@ class Status:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the store is not healthy."""
-        return tuple(_reasons(self))
+        return tuple(_find_reasons(self))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may do harm later, or did some that is known."""
-        return tuple(_warnings(self))
+        return tuple(_find_warnings(self))
 
-    def _since_s(self, time_ms: int) -> float:
+    def _measure_age_s(self, time_ms: int) -> float:
         return max(0, self.now_ms - time_ms) / 1000
 
 
@@ -135,8 +135,8 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         max_silence_s=max(MIN_SILENCE_S, 2 * (state.cadence_s or 0), max_age_s or 0),
-        completeness={name: _completeness(slots) for name, slots in snapshot.slots.items()},
-        minutes=_minutes(store, snapshot, gaps),
+        completeness={name: _count_slots(slots) for name, slots in snapshot.slots.items()},
+        minutes=_count_minutes(store, snapshot, gaps),
         state=state,
         inspection=inspection,
         facts=store.facts(),
@@ -171,7 +171,7 @@ def _summarize_thin(gaps: Mapping[int, Gap], state: "State", now_ms: int) -> Thi
     )
 
 
-def _completeness(slots: tuple[Slot, ...]) -> Completeness:
+def _count_slots(slots: tuple[Slot, ...]) -> Completeness:
     closed = [slot for slot in slots if slot.closed]
     return Completeness(
         expected=len(closed),
@@ -181,7 +181,7 @@ def _completeness(slots: tuple[Slot, ...]) -> Completeness:
     )
 
 
-def _minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]) -> Completeness:
+def _count_minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]) -> Completeness:
     running = snapshot.slots["minute"][-1]
     minutes = Span(window(snapshot.now_ms).start_ms, running.start_ms).minutes()
     unsettled = frozenset(minutes) - store.settled(minutes)
@@ -193,7 +193,7 @@ def _minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]) -> C
     )
 
 
-def _reasons(status: Status) -> Iterator[str]:
+def _find_reasons(status: Status) -> Iterator[str]:
     for key in status.inspection.foreign:
         yield f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt"
     if _is_full(status.facts):
@@ -202,12 +202,12 @@ def _reasons(status: Status) -> Iterator[str]:
     if status.inspection.empty:
         yield "nothing is stored; run btcts collect --once"
     else:
-        yield from _of_the_layout(status.inspection)
-        yield from _of_the_price(status)
-        yield from _of_the_collectors(status)
+        yield from _check_layout(status.inspection)
+        yield from _check_price(status)
+        yield from _check_collectors(status)
 
 
-def _of_the_layout(inspection: "Inspection") -> Iterator[str]:
+def _check_layout(inspection: "Inspection") -> Iterator[str]:
     for fault in inspection.faults:
         if fault.key not in inspection.foreign:
             yield f"{fault}; the next collect puts it right, or run btcts init-keys"
@@ -216,7 +216,7 @@ def _of_the_layout(inspection: "Inspection") -> Iterator[str]:
         yield f"the newest price is {ahead_s:.0f} s in the future and hides the others; run btcts prune"
 
 
-def _of_the_price(status: Status) -> Iterator[str]:
+def _check_price(status: Status) -> Iterator[str]:
     step = "" if _is_full(status.facts) else "; run btcts collect --once"
     if status.refused:
         if not status.inspection.poisoned:
@@ -227,9 +227,9 @@ def _of_the_price(status: Status) -> Iterator[str]:
         yield f"the newest price is {status.age_s:.0f} s old, the limit is {status.max_age_s:g} s{step}"
 
 
-def _of_the_collectors(status: Status) -> Iterator[str]:
+def _check_collectors(status: Status) -> Iterator[str]:
     """Their silence, and what their last cycle met."""
-    state, asked = status.state, _asked(status.state).values()
+    state, asked = status.state, _find_asked(status.state).values()
     if status.silence_s is not None and status.silence_s > status.max_silence_s:
         every = f", one came every {state.cadence_s:g} s" if state.cadence_s else ""
         step = "" if _is_full(status.facts) else "; run btcts collect --forever"
@@ -239,7 +239,7 @@ def _of_the_collectors(status: Status) -> Iterator[str]:
     elif asked and not any(known.answers for known in asked):
         yield "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
     elif state.ahead_ms is not None and abs(state.ahead_ms) > MAX_SKEW_MS:
-        yield f"the providers' clocks are {_apart(state.ahead_ms)} the Redis server's; set its clock right"
+        yield f"the providers' clocks are {_format_skew(state.ahead_ms)} the Redis server's; set its clock right"
     if lacking := status.minutes.gaps.get(PROVIDERS_DOWN):
         yield f"closed minutes without a candle, for no provider answered: {lacking}; the next answer settles them"
 
@@ -249,22 +249,24 @@ def _is_full(facts: "Facts") -> bool:
     return facts.fill >= 1 and not facts.parameters.get("maxmemory-policy", "").startswith("allkeys")
 
 
-def _asked(state: "State") -> Mapping[str, ProviderState]:
+def _find_asked(state: "State") -> Mapping[str, ProviderState]:
     """The providers that the last cycle asked, and those that have to wait; others may be configured no more."""
     last_ms = state.last_cycle_ms or 0
-    return {name: each for name, each in state.providers.items() if max(each.said_ms, each.not_before_ms) >= last_ms}
+    return {
+        name: known for name, known in state.providers.items() if max(known.said_ms, known.not_before_ms) >= last_ms
+    }
 
 
-def _warnings(status: Status) -> Iterator[str]:
-    yield from _of_the_server(status.facts)
-    missing = {name: each.expected - each.present for name, each in status.completeness.items()}
+def _find_warnings(status: Status) -> Iterator[str]:
+    yield from _check_server(status.facts)
+    missing = {name: slots.expected - slots.present for name, slots in status.completeness.items()}
     if status.newest and any(missing.values()):
         counts = ", ".join(f"{name} {count}" for name, count in missing.items() if count)
         yield f"closed slots without a price: {counts}"
     for reason, words in UNSETTLED.items():
         if count := status.minutes.gaps.get(reason):
             yield f"closed minutes {words}: {count}"
-    for provider, known in sorted(_asked(status.state).items()):
+    for provider, known in sorted(_find_asked(status.state).items()):
         if known.error:
             yield f"{provider}: {known.error}"
     yield from _describe_agreement(status.state, status.now_ms)
@@ -303,7 +305,7 @@ def _describe_silence(thin: Thin, name: str) -> str:
     return f"{name} has not answered since {iso(answered_ms)}" if answered_ms else f"{name} has never answered"
 
 
-def _of_the_server(facts: "Facts") -> Iterator[str]:
+def _check_server(facts: "Facts") -> Iterator[str]:
     parameters = facts.parameters
     if parameters.get("appendonly") == "no" and (save := parameters.get("save")) is not None:
         lost = f"what came since the last snapshot (save {save})" if save else "all of it"
@@ -316,8 +318,8 @@ def _of_the_server(facts: "Facts") -> Iterator[str]:
     if facts.database:
         yield f"only btcts reads database {facts.database} right, for the module looks back in 0 alone; use database 0"
     if abs(facts.ahead_ms) > FUTURE_SLACK_MS:
-        yield f"this machine's clock is {_apart(facts.ahead_ms)} the Redis server's"
+        yield f"this machine's clock is {_format_skew(facts.ahead_ms)} the Redis server's"
 
 
-def _apart(ahead_ms: int) -> str:
+def _format_skew(ahead_ms: int) -> str:
     return f"{abs(ahead_ms) / 1000:.0f} s {'ahead of' if ahead_ms > 0 else 'behind'}"

@@ -114,7 +114,7 @@ def _settle_from_providers(asked: _MinuteOptions, names: list[str] | None, forma
     from btcts.providers import Endpoint, open_providers
     from btcts.providers.polling import Poller
     from btcts.services.backfill.plan import plan_of_providers
-    from btcts.services.backfill.run import from_providers
+    from btcts.services.backfill.run import settle_from_providers
 
     settings = common(collect__providers=names)
     clock = ServerClock()
@@ -127,23 +127,25 @@ def _settle_from_providers(asked: _MinuteOptions, names: list[str] | None, forma
         plan = plan_of_providers(store, providers, asked.resolve(store))
         if asked.dry_run:
             return _print_plan(plan, format)
-        chunks = from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
+        chunks = settle_from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
         return _carry_out(plan, chunks, format, common)
 
 
 def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, common: Common) -> int:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
-    from btcts.services.backfill.candle_csv import opened
+    from btcts.services.backfill.candle_csv import open_source
     from btcts.services.backfill.plan import plan_of_file
-    from btcts.services.backfill.run import from_file
+    from btcts.services.backfill.run import settle_from_file
 
     with (
-        opened(path, sys.stdin.buffer) as source,
+        open_source(path, sys.stdin.buffer) as source,
         connect(common(), clock=ServerClock(), writes=not asked.dry_run, say=common.say) as store,
     ):
         plan = plan_of_file(store, source, asked.resolve(store))
-        return _print_plan(plan, format) if asked.dry_run else _carry_out(plan, from_file(plan, store), format, common)
+        if asked.dry_run:
+            return _print_plan(plan, format)
+        return _carry_out(plan, settle_from_file(plan, store), format, common)
 
 
 def _print_plan(plan: "Plan", format: LineFormat) -> int:
@@ -159,7 +161,7 @@ def _print_plan(plan: "Plan", format: LineFormat) -> int:
 
 def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, common: Common) -> int:
     """Settle chunk by chunk, print each and then the summary, and return the exit code."""
-    from btcts.services.backfill.run import summed
+    from btcts.services.backfill.run import sum_chunks
 
     done: list[Chunk] = []
     interrupted = False
@@ -170,7 +172,7 @@ def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, comm
                 show(chunk)
     except KeyboardInterrupt:
         interrupted = True
-    summary = summed(plan, done)
+    summary = sum_chunks(plan, done)
     _print_summary(plan, summary, format, common, interrupted=interrupted)
     if interrupted:
         return INTERRUPTED

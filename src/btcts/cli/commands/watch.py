@@ -197,15 +197,15 @@ def _open_ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
     ways: dict[str, Deliver] = {}
     with ExitStack() as stack:
         if wanted.command is not None:
-            from btcts.services.watch.command import command
+            from btcts.services.watch.command import parse_command
 
-            ran = command(wanted.command)
+            ran = parse_command(wanted.command)
             ways["exec"] = lambda alert: ran.run(alert_json(alert), list_alert_variables(alert))
         if wanted.webhook is not None:
             from btcts.providers.http import open_client
-            from btcts.services.watch.webhook import Webhook, address
+            from btcts.services.watch.webhook import Webhook, parse_address
 
-            url = address(wanted.webhook)
+            url = parse_address(wanted.webhook)
             hook = Webhook(url, stack.enter_context(open_client(url)))
             ways["webhook"] = lambda alert: hook.post(alert_body(alert, hook.text_field))
         yield ways
@@ -216,9 +216,9 @@ def _parse_rules(above: Sequence[str], below: Sequence[str], move: Sequence[str]
     from btcts.services.watch import rules
 
     named: list[Rule] = [
-        *(rules.above(text, hysteresis) for text in above),
-        *(rules.below(text, hysteresis) for text in below),
-        *chain.from_iterable(map(rules.moves, move)),
+        *(rules.parse_above(text, hysteresis) for text in above),
+        *(rules.parse_below(text, hysteresis) for text in below),
+        *chain.from_iterable(map(rules.parse_moves, move)),
     ]
     return list({rule.name: rule for rule in named}.values())
 

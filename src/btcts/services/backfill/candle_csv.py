@@ -69,7 +69,7 @@ class CandleFile:
 
 
 @contextmanager
-def opened(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
+def open_source(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
     """The file at `path`, or `stdin` for `-`.
 
     Raises:
@@ -81,7 +81,7 @@ def opened(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
     try:
         file = Path(path).open("rb")  # noqa: SIM115 -- only the opening is to be translated; it is closed below
     except (OSError, ValueError) as exc:
-        raise _unreadable(path, exc) from exc
+        raise _build_read_error(path, exc) from exc
     with file:
         yield CandleSource(path, file)
 
@@ -99,21 +99,21 @@ def read_candles(source: CandleSource, asked: Span, *, closed_ms: int, minutes: 
             to be about more than a minute each.
     """
     reader = _Reader(source.name, asked, closed_ms)
-    rows = csv.reader(_lines(source), strict=True)
+    rows = csv.reader(_read_lines(source), strict=True)
     try:
-        columns = _columns(source.name, next(rows, []))
+        columns = _find_columns(source.name, next(rows, []))
         for row in rows:
             if row:
-                reader.take(rows.line_num, *columns.of(rows.line_num, row))
+                reader.take(rows.line_num, *columns.pick_texts(rows.line_num, row))
     except csv.Error as exc:
         raise ConfigError(f"{source.name} line {rows.line_num}: {exc}; write it as CSV: {HEADER}") from exc
-    found = reader.result()
+    found = reader.finish()
     if found.candles:
         reader.spacing.check(source.name, minutes=minutes)
     return found
 
 
-def _lines(source: CandleSource) -> Iterator[str]:
+def _read_lines(source: CandleSource) -> Iterator[str]:
     """The lines of the file as text."""
     number = 0
     try:
@@ -127,10 +127,10 @@ def _lines(source: CandleSource) -> Iterator[str]:
             f"{source.name} line {number}: is no text; unpack the file if it is packed, save it as UTF-8: {HEADER}"
         ) from exc
     except OSError as exc:
-        raise _unreadable(source.name, exc) from exc
+        raise _build_read_error(source.name, exc) from exc
 
 
-def _unreadable(name: str, exc: Exception) -> ConfigError:
+def _build_read_error(name: str, exc: Exception) -> ConfigError:
     return ConfigError(f"{name!r} cannot be read ({describe(exc)}); name a CSV file of candles, or - for stdin")
 
 
@@ -144,24 +144,24 @@ class _Columns:
     prices: tuple[int, ...]
     volume: int | None
 
-    def of(self, line: int, row: Sequence[str]) -> tuple[str, list[str], str | None]:
+    def pick_texts(self, line: int, row: Sequence[str]) -> tuple[str, list[str], str | None]:
         """The texts of a row: time, prices, and volume (None where the file has none)."""
         if len(row) != self.count:
             raise ConfigError(
                 f"{self.name} line {line}: a {'short' if len(row) < self.count else 'long'} row, {len(row)} columns "
                 f"where the first line has {self.count} ({quoted(','.join(row))}); complete it or take it out"
             )
-        return row[self.time], [row[each] for each in self.prices], None if self.volume is None else row[self.volume]
+        return row[self.time], [row[index] for index in self.prices], None if self.volume is None else row[self.volume]
 
 
-def _columns(name: str, header: Sequence[str]) -> _Columns:
-    names = [each.strip().lower() for each in header]
-    time = next((each for each in TIMES if each in names), None)
-    missing = ([] if time else [TIMES[0]]) + [each for each in PRICES if each not in names]
+def _find_columns(name: str, header: Sequence[str]) -> _Columns:
+    names = [column.strip().lower() for column in header]
+    time = next((column for column in TIMES if column in names), None)
+    missing = ([] if time else [TIMES[0]]) + [column for column in PRICES if column not in names]
     if time is None or missing:
         found = quoted(",".join(header)) if header else "it is empty"
         raise ConfigError(f"{name} line 1: has no column {', '.join(missing)} ({found}); it must read {HEADER}")
-    if twice := [each for each in (time, *PRICES, VOLUME) if names.count(each) > 1]:
+    if twice := [column for column in (time, *PRICES, VOLUME) if names.count(column) > 1]:
         raise ConfigError(f"{name} line 1: has two columns {twice[0]}; rename one of them")
     volume = names.index(VOLUME) if VOLUME in names else None
     return _Columns(name, len(names), names.index(time), tuple(map(names.index, PRICES)), volume)
@@ -185,17 +185,17 @@ class _Reader:
 
     def take(self, line: int, time: str, prices: list[str], volume: str | None) -> None:
         """Check a row, and hold it where it may matter."""
-        minute, written = self._minute(line, time)
+        minute, written = self._read_minute(line, time)
         self.rows += 1
         self.first_ms, self.last_ms = min(minute, self.first_ms), max(minute, self.last_ms)
         if _is_untraded(prices, volume):  # hours filled up to minutes have such rows: they say nothing of the spacing
             self.counts["quiet"] += 1
             return
         self.spacing.add(minute, written)
-        if volume is not None and not self._volume(line, volume):
+        if volume is not None and not self._parse_volume(line, volume):
             self.counts["quiet"] += 1
             return
-        values = self._prices(line, prices)
+        values = self._parse_prices(line, prices)
         if minute + MINUTE_MS > self.closed_ms:
             self.counts["unfinished"] += 1
         elif not self.asked.start_ms <= minute <= self.asked.end_ms - MINUTE_MS:
@@ -205,7 +205,7 @@ class _Reader:
         else:
             self._hold(line, minute, values)
 
-    def result(self) -> CandleFile:
+    def finish(self) -> CandleFile:
         """What came of it."""
         if not self.rows:
             raise ConfigError(f"{self.name} has no rows below the names of its columns; name a file of candles")
@@ -230,7 +230,7 @@ class _Reader:
             self.counts["older"] += len(self.held) - len(kept)
             self.held = kept
 
-    def _minute(self, line: int, text: str) -> tuple[int, int]:
+    def _read_minute(self, line: int, text: str) -> tuple[int, int]:
         """The minute that a row is about, and which of the hour it is as written."""
         unit, time_ns, written = parse_time(text.strip())
         if not unit:
@@ -243,14 +243,14 @@ class _Reader:
             self._refuse(line, f"the time {quoted(text)} is off the minute; make candles of one minute of the file")
         return minute * MINUTE_MS, written
 
-    def _volume(self, line: int, text: str) -> float:
-        volume = _number(text)
+    def _parse_volume(self, line: int, text: str) -> float:
+        volume = _parse_number(text)
         if not 0 <= volume < math.inf:
             self._refuse(line, f"the volume {quoted(text)} is no traded amount; correct the row or take it out")
         return volume
 
-    def _prices(self, line: int, texts: list[str]) -> list[float]:
-        opened, high, low, closed = values = [_number(each) for each in texts]
+    def _parse_prices(self, line: int, texts: list[str]) -> list[float]:
+        opened, high, low, closed = values = [_parse_number(text) for text in texts]
         if not (0 < low <= opened <= high <= PRICE_CEILING and low <= closed <= high):
             self._refuse_prices(line, values, texts)
         return values
@@ -269,10 +269,10 @@ class _Reader:
 def _is_untraded(prices: Sequence[str], volume: str | None) -> bool:
     """Whether a row says that it has no prices, and no volume but 0."""
     texts = [text.strip().lower() for text in (*prices, volume or "")]
-    return UNTRADED.issuperset(texts[:-1]) and (texts[-1] in UNTRADED or _number(texts[-1]) == 0)
+    return UNTRADED.issuperset(texts[:-1]) and (texts[-1] in UNTRADED or _parse_number(texts[-1]) == 0)
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -15,7 +15,7 @@ from btcts.domain.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Span, Tick, Wai
 from btcts.errors import ConfigError, StoreError
 from btcts.providers import pacing
 from btcts.providers.base import GENESIS_MS, iso
-from btcts.providers.pages import closed_part
+from btcts.providers.pages import find_closed_part
 from btcts.services.backfill.candle_csv import CandleFile, CandleSource, read_candles
 from btcts.store import State, Store
 
@@ -41,7 +41,7 @@ class Wish:
     overwrite: bool = False
     minutes: bool = False
 
-    def span(self, now_ms: int) -> Span:
+    def resolve_span(self, now_ms: int) -> Span:
         """From one to the other.
 
         Raises:
@@ -95,24 +95,24 @@ def plan_of_providers(store: Store, providers: Sequence["Provider"], wish: Wish)
         ConfigError: none of them has candles, or the store keeps nothing of the time that is asked for.
         StoreError: the store cannot take their candles.
     """
-    able = _with_candles(providers)
+    able = _find_able(providers)
     ground = _survey(store, simulated=is_simulated(providers))
-    span = wish.span(ground.now_ms)
-    kept = ground.kept(span.end_ms, f"--until {iso(span.end_ms)}")
-    minutes = _closed(span, kept, ground.now_ms)
+    span = wish.resolve_span(ground.now_ms)
+    kept = ground.find_kept(span.end_ms, f"--until {iso(span.end_ms)}")
+    minutes = _find_closed(span, kept, ground.now_ms)
     settled = store.settled(minutes)
-    wanted = minutes if wish.overwrite else [each for each in minutes if each not in settled]
+    wanted = minutes if wish.overwrite else [minute for minute in minutes if minute not in settled]
     ready, waiting = pacing.split(able, ground.state.providers, ground.now_ms)
-    chunks = _chunks(wanted, min((each.page_minutes for each in ready), default=LONGEST))
+    chunks = _split_chunks(wanted, min((provider.page_minutes for provider in ready), default=LONGEST))
     return Plan(
         now_ms=ground.now_ms,
         kept=kept,
         chunks=chunks,
         settled=len(settled),
-        left_out=0 if wish.since_ms is None else _minutes_between(span.start_ms, kept.start_ms),
+        left_out=0 if wish.since_ms is None else _count_minutes(span.start_ms, kept.start_ms),
         overwrite=wish.overwrite,
-        ticks=len(ticks_of(store, wanted)) if wish.overwrite else 0,
-        requests={each.name: _requests(each, chunks, ground.now_ms) for each in ready if chunks},
+        ticks=len(load_ticks(store, wanted)) if wish.overwrite else 0,
+        requests={provider.name: _count_requests(provider, chunks, ground.now_ms) for provider in ready if chunks},
         waiting=waiting,
     )
 
@@ -125,16 +125,16 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
         StoreError: the store cannot take candles of real prices.
     """
     ground = _survey(store, simulated=False)
-    span, closed_ms = wish.span(ground.now_ms), ground.now_ms - CLOSED_FOR_MS
+    span, closed_ms = wish.resolve_span(ground.now_ms), ground.now_ms - CLOSED_FOR_MS
     file = read_candles(source, span, closed_ms=closed_ms, minutes=wish.minutes)
     if not file.candles:
-        raise ConfigError(_without_use(file))
+        raise ConfigError(_describe_useless(file))
     end_ms = file.candles[-1].start_ms + MINUTE_MS
-    kept = ground.kept(end_ms, f"{file.name}, which ends at {iso(end_ms)}")
-    inside = [each for each in file.candles if each.start_ms in kept]
-    settled = store.settled(each.start_ms for each in inside)
-    candles = tuple(each for each in inside if wish.overwrite or each.start_ms not in settled)
-    minutes = tuple(each.start_ms for each in candles)
+    kept = ground.find_kept(end_ms, f"{file.name}, which ends at {iso(end_ms)}")
+    inside = [candle for candle in file.candles if candle.start_ms in kept]
+    settled = store.settled(candle.start_ms for candle in inside)
+    candles = tuple(candle for candle in inside if wish.overwrite or candle.start_ms not in settled)
+    minutes = tuple(candle.start_ms for candle in candles)
     return Plan(
         now_ms=ground.now_ms,
         kept=kept,
@@ -142,7 +142,7 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
         settled=len(settled),
         left_out=file.older + len(file.candles) - len(inside),
         overwrite=wish.overwrite,
-        ticks=len(ticks_of(store, minutes)) if wish.overwrite else 0,
+        ticks=len(load_ticks(store, minutes)) if wish.overwrite else 0,
         file=file,
         candles=candles,
     )
@@ -150,16 +150,16 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
 
 def is_simulated(providers: Iterable["Provider"]) -> bool:
     """Whether their prices are made up."""
-    return any(each.name == "simulated" for each in providers)
+    return any(provider.name == "simulated" for provider in providers)
 
 
-def ticks_of(store: Store, minutes: Collection[int]) -> list[Tick]:
+def load_ticks(store: Store, minutes: Collection[int]) -> list[Tick]:
     """The stored ticks of the minutes, ascending."""
     if not minutes:
         return []
     wanted = frozenset(minutes)
     return [
-        each for each in store.ticks(Span(min(wanted), max(wanted) + MINUTE_MS)) if minute_of(each.time_ms) in wanted
+        tick for tick in store.ticks(Span(min(wanted), max(wanted) + MINUTE_MS)) if minute_of(tick.time_ms) in wanted
     ]
 
 
@@ -173,7 +173,7 @@ class _Ground:
     newest: Tick | None
     state: State
 
-    def kept(self, end_ms: int, what: str) -> Span:
+    def find_kept(self, end_ms: int, what: str) -> Span:
         """The window to fill when what is asked for ends at `end_ms`.
 
         Raises:
@@ -191,10 +191,10 @@ class _Ground:
         return kept
 
 
-def _with_candles(providers: Sequence["Provider"]) -> list["Provider"]:
-    able = [each for each in providers if each.reach_ms]
+def _find_able(providers: Sequence["Provider"]) -> list["Provider"]:
+    able = [provider for provider in providers if provider.reach_ms]
     if not able:
-        names = " and ".join(each.name for each in providers)
+        names = " and ".join(provider.name for provider in providers)
         raise ConfigError(f"no candles of minutes are to be had from {names}; name another one, as --provider kraken")
     return able
 
@@ -208,34 +208,34 @@ def _survey(store: Store, *, simulated: bool) -> _Ground:
     return _Ground(store.where, store.elsewhere, inspection.now_ms, inspection.newest, state)
 
 
-def _closed(span: Span, kept: Span, now_ms: int) -> list[int]:
+def _find_closed(span: Span, kept: Span, now_ms: int) -> list[int]:
     """The closed minutes that lie in both; the last minutes of the past are no less closed than those before them."""
     closed = healing.closed_minutes(min(now_ms, kept.end_ms + CLOSED_FOR_MS))
     start_ms = max(span.start_ms, kept.start_ms)
-    return [each for each in Span(start_ms, max(start_ms, span.end_ms)).minutes() if each in closed]
+    return [minute for minute in Span(start_ms, max(start_ms, span.end_ms)).minutes() if minute in closed]
 
 
-def _chunks(minutes: Sequence[int], page_minutes: int) -> tuple[Minutes, ...]:
+def _split_chunks(minutes: Sequence[int], page_minutes: int) -> tuple[Minutes, ...]:
     """The minutes, ascending, in parts that a page of so many minutes holds."""
     chunks: list[list[int]] = []
-    for each in minutes:
-        if not chunks or each - chunks[-1][0] >= page_minutes * MINUTE_MS:
+    for minute in minutes:
+        if not chunks or minute - chunks[-1][0] >= page_minutes * MINUTE_MS:
             chunks.append([])
-        chunks[-1].append(each)
+        chunks[-1].append(minute)
     return tuple(map(tuple, chunks))
 
 
-def _requests(provider: "Provider", chunks: Iterable[Minutes], now_ms: int) -> int | None:
+def _count_requests(provider: "Provider", chunks: Iterable[Minutes], now_ms: int) -> int | None:
     """One for each chunk that its candles reach."""
-    spans = (Span(each[0], each[-1] + MINUTE_MS) for each in chunks)
-    return sum(closed_part(each, now_ms, provider.reach_ms) is not None for each in spans) or None
+    spans = (Span(chunk[0], chunk[-1] + MINUTE_MS) for chunk in chunks)
+    return sum(find_closed_part(span, now_ms, provider.reach_ms) is not None for span in spans) or None
 
 
-def _minutes_between(start_ms: int, end_ms: int) -> int:
+def _count_minutes(start_ms: int, end_ms: int) -> int:
     return len(Span(start_ms, max(start_ms, end_ms)).minutes())
 
 
-def _without_use(file: CandleFile) -> str:
+def _describe_useless(file: CandleFile) -> str:
     return (
         f"no row of {file.name} can settle a minute: of {file.rows} from {iso(file.first_ms)} to {iso(file.last_ms)} "
         f"{file.outside} were not asked for, {file.quiet} had no trades and {file.unfinished} are not over yet; "

@@ -33,18 +33,18 @@ def parse_time(text: str) -> tuple[str, int, int]:
         if whole.isdecimal() and not fraction.strip("0"):
             units, number = UNITS, int(whole)
         elif written:
-            then = datetime.fromisoformat(written["when"] + _zone(written["zone"] or "UTC"))
+            then = datetime.fromisoformat(written["when"] + _normalize_zone(written["zone"] or "UTC"))
             units, number = {ISO: 1000}, (then - _EPOCH) // timedelta(microseconds=1)
         else:
             return "", 0, 0
     except (ValueError, OverflowError):
         return "", 0, 0
     times = ((unit, number * size) for unit, size in units.items())
-    unit, time_ns = next((each for each in times if GENESIS_MS * MS_NS <= each[1] < END_MS * MS_NS), ("", 0))
+    unit, time_ns = next(((unit, ns) for unit, ns in times if GENESIS_MS * MS_NS <= ns < END_MS * MS_NS), ("", 0))
     return unit, time_ns, int(written["minute"]) if written else time_ns // (MINUTE_MS * MS_NS) % 60
 
 
-def _zone(text: str) -> str:
+def _normalize_zone(text: str) -> str:
     return text if text[0] in "+-" else "+00:00"
 
 

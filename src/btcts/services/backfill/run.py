@@ -17,8 +17,8 @@ from btcts.domain.skew import find_skew
 from btcts.errors import ProviderError, StoreError
 from btcts.providers import pacing
 from btcts.providers.polling import Poller
-from btcts.providers.rounds import Ground, Heard, Question, Round, find_thin, judge
-from btcts.services.backfill.plan import Minutes, Plan, is_simulated, ticks_of
+from btcts.providers.rounds import Ground, Question, Round, RoundAnswers, find_thin, judge
+from btcts.services.backfill.plan import Minutes, Plan, is_simulated, load_ticks
 from btcts.store import Store
 
 if TYPE_CHECKING:
@@ -66,23 +66,25 @@ class Summary:
         return not self.sources and (bool(self.failed) or 0 < self.minutes == self.unasked)
 
 
-def summed(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
+def sum_chunks(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
     """The sum of what was done of a plan."""
     gaps: Counter[str] = Counter()
-    for each in chunks:
-        gaps.update(each.gaps)
+    for chunk in chunks:
+        gaps.update(chunk.gaps)
     return Summary(
         minutes=len(plan.minutes),
-        settled=sum(each.settled for each in chunks),
-        unasked=len(plan.minutes) - sum(each.minutes for each in chunks),
-        sources=tuple(dict.fromkeys(name for each in chunks for name in each.sources)),
-        dropped=sum(each.dropped for each in chunks),
+        settled=sum(chunk.settled for chunk in chunks),
+        unasked=len(plan.minutes) - sum(chunk.minutes for chunk in chunks),
+        sources=tuple(dict.fromkeys(name for chunk in chunks for name in chunk.sources)),
+        dropped=sum(chunk.dropped for chunk in chunks),
         gaps=dict(gaps),
-        failed={name: why for each in chunks for name, why in each.failed.items()},
+        failed={name: why for chunk in chunks for name, why in chunk.failed.items()},
     )
 
 
-def from_providers(plan: Plan, store: Store, poller: Poller, clock: Clock, *, quorum: int = 1) -> Iterator[Chunk]:
+def settle_from_providers(
+    plan: Plan, store: Store, poller: Poller, clock: Clock, *, quorum: int = 1
+) -> Iterator[Chunk]:
     """Ask the providers chunk by chunk, and settle what they agree on.
 
     One that says to wait is left alone from then on; when none is left, the rest is not asked for. What was asked for
@@ -100,18 +102,18 @@ def from_providers(plan: Plan, store: Store, poller: Poller, clock: Clock, *, qu
         asked, heard = panel.ask(minutes)
         agreed = writer.judge(asked, heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
         writer.enter_thin(minutes, agreed, panel.reach, now_ms=clock.now_ms())
-        chunk = writer.write(minutes, [agreed.candles[each] for each in minutes if each in agreed.candles])
+        chunk = writer.write(minutes, [agreed.candles[minute] for minute in minutes if minute in agreed.candles])
         yield replace(
             chunk,
             sources=tuple(dict.fromkeys(answer.provider for answer in heard.answers if answer.covered)),
             gaps=writer.enter_gaps(minutes, heard.answers, agreed, now_ms=clock.now_ms()),
-            failed=panel.failures(),
+            failed=panel.take_failures(),
         )
-        if not panel.ready():
+        if not panel.find_ready():
             return
 
 
-def from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
+def settle_from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
     """Settle what the file has.
 
     Raises:
@@ -139,14 +141,14 @@ class _Panel:
         self._states = dict(state.providers)
         self._failures: dict[str, str] = {}
 
-    def ready(self) -> list["Provider"]:
+    def find_ready(self) -> list["Provider"]:
         """Those that have candles and may be asked now."""
-        able = [each for each in self._poller.providers if each.reach_ms]
+        able = [provider for provider in self._poller.providers if provider.reach_ms]
         return pacing.split(able, self._states, self._clock.now_ms())[0]
 
     def compare_clocks(self) -> None:
         """Ask each for its price once, and raise `StoreError` when their dates say that Redis' clock is wrong."""
-        readings, errors = self._poller.latest(self.ready(), within_s=PRICE_S)
+        readings, errors = self._poller.latest(self.find_ready(), within_s=PRICE_S)
         self._note(errors, readings)
         dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
         skew = find_skew(dates, self._clock.now_ms())
@@ -156,26 +158,26 @@ class _Panel:
                 "set it right, nothing was written"
             )
 
-    def ask(self, minutes: Minutes) -> tuple[Round, Heard]:
+    def ask(self, minutes: Minutes) -> tuple[Round, RoundAnswers]:
         """What those that may be asked say about the minutes."""
         span = Span(minutes[0], minutes[-1] + MINUTE_MS)
-        asked = self._poller.candles(self.ready(), Question(frozenset(minutes)), [span])
+        asked = self._poller.candles(self.find_ready(), Question(frozenset(minutes)), [span])
         asked.wait(PATIENCE_S)
         asked.close()
         heard = asked.listen()
         self._note(heard.errors)
         return asked, heard
 
-    def failures(self) -> dict[str, str]:
+    def take_failures(self) -> dict[str, str]:
         """Who failed since this was last asked, and why."""
         failures, self._failures = self._failures, {}
         return failures
 
     def _note(self, errors: Sequence[ProviderError], readings: Sequence[Reading] = ()) -> None:
-        keys = {each.name: each.key_id for each in self._poller.providers}
-        heard = pacing.learned(self._states, readings, errors, keys, self._clock.now_ms())
+        keys = {provider.name: provider.key_id for provider in self._poller.providers}
+        heard = pacing.learn_states(self._states, readings, errors, keys, self._clock.now_ms())
         self._states |= heard
-        self._failures |= {each.provider: each.problem for each in errors}
+        self._failures |= {error.provider: error.problem for error in errors}
         if heard:
             self._store.tell(heard, simulated=is_simulated(self._poller.providers))
 
@@ -193,13 +195,13 @@ class _Writer:
         self._check()
         dropped: list[int] = []
         if candles and self._plan.overwrite:
-            dropped = [each.time_ms for each in ticks_of(self._store, [each.start_ms for each in candles])]
+            dropped = [tick.time_ms for tick in load_ticks(self._store, [candle.start_ms for candle in candles])]
             self._store.rebuild(candles=candles, dropped=frozenset(dropped))
         elif candles:
             self._store.write([], candles)
         return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
 
-    def judge(self, asked: Round, heard: Heard, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
+    def judge(self, asked: Round, heard: RoundAnswers, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
         """What the answers come to, beside the stored ticks where these are to stay."""
         if self._plan.overwrite:
             return asked.agree(heard, quorum=quorum)
@@ -223,7 +225,7 @@ class _Writer:
             known = self._store.gaps()
             forgotten = known.keys() & set(minutes) - left - self._thin.keys()
             self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
-        return Counter(each.reason for each in found.values())
+        return Counter(gap.reason for gap in found.values())
 
     def forget_gaps(self, minutes: Minutes) -> None:
         """Take the minutes out of the ledger."""

@@ -48,7 +48,7 @@ class Spacing:
         Raises:
             ConfigError: it does.
         """
-        chances = {length: self._chance(length) for length in LENGTHS}
+        chances = {length: self._estimate_chance(length) for length in LENGTHS}
         length = min(LENGTHS, key=chances.__getitem__)
         if self.adjacent or chances[length] >= (NEVER if minutes else SELDOM):
             return
@@ -59,18 +59,18 @@ class Spacing:
         step = "" if chances[length] < NEVER else ", or say --minutes if they are"
         raise ConfigError(f"{name}: {problem}; candles of one minute are needed{step}")
 
-    def _chance(self, length: int) -> float:
+    def _estimate_chance(self, length: int) -> float:
         """How likely minutes lie by chance as these do, most of them on a multiple of `length` or all so much later."""
         total = self.counts.total()
         least = 1.0
         for offset in range(length):
             share = sum(count for minute, count in self.counts.items() if minute % length == offset) / max(total, 1)
             if 2 * share > 1 + 1 / length:
-                least = min(least, (length if offset else 1) * _tail(total, share, length))
+                least = min(least, (length if offset else 1) * _bound_tail(total, share, length))
         return least
 
 
-def _tail(total: int, share: float, length: int) -> float:
+def _bound_tail(total: int, share: float, length: int) -> float:
     """The most that the chance can be for this share of so many minutes to lie on one of `length` (Chernoff)."""
     strays = (1 - share) * math.log((1 - share) / (1 - 1 / length)) if share < 1 else 0.0
     return math.exp(-total * (share * math.log(share * length) + strays))

@@ -23,7 +23,7 @@ from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError, describe_unforeseen
 from btcts.providers import pacing
 from btcts.providers.polling import Poller
-from btcts.services.collect.cycle import Cycle, Limits, Outcome, Survey, account
+from btcts.services.collect.cycle import Cycle, Limits, Progress, Survey, build_cycle
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.settling import Ended, Settling
 from btcts.services.collect.spool import Held, Spool
@@ -79,7 +79,7 @@ class Collector:
             NoTimeSeries: the server lacks the module.
             StoreError: the store holds simulated prices and the providers are real, or the other way round.
         """
-        outcome = Outcome()
+        outcome = Progress()
         limits = Limits(outcome.began, patience_s, limit_s)
         self.deadline.set(limits.survey)
         survey = self._survey(outcome)
@@ -90,25 +90,25 @@ class Collector:
         if not self._doubted:
             self._settling.begin(survey, ready)
         readings, errors = self.poller.latest(ready, within_s=self._within_s)
-        outcome.ahead_ms = measure_skew(_dates(readings), self.clock.now_ms())
-        doubt = self._doubt(readings, survey)
+        outcome.ahead_ms = measure_skew(_get_dates(readings), self.clock.now_ms())
+        doubt = self._check_clocks(readings, survey)
         if self._doubted and not doubt:
             self._settling.begin(survey, ready)
         self._doubted = doubt is not None
-        self._settling.resume(survey, ready, [each.provider for each in readings])
+        self._settling.resume(survey, ready, [reading.provider for reading in readings])
         self._settling.wait(outcome.began + self._within_s - time.monotonic())
         if survey.poisoned and readings and not doubt:
             survey = self._survey(outcome, trusted=True)
-        past = _past(survey)
+        past = _build_past(survey)
         verdict = Verdict(problem=doubt, past=past) if doubt else self._agree(readings, past, waiting)
         if verdict.problem and (ready or not waiting):
             outcome.problems.append(verdict.problem)
         if doubt or survey.poisoned:
             self._settling.abandon()
         else:
-            errors += self._deliver(_tick(verdict), survey, ready, outcome, until=until)
+            errors += self._deliver(_build_tick(verdict), survey, ready, outcome, until=until)
         self._remember(survey, verdict, readings, errors, outcome)
-        return account(survey, verdict, outcome, errors, waiting)
+        return build_cycle(survey, verdict, outcome, errors, waiting)
 
     @property
     def _within_s(self) -> float:
@@ -117,13 +117,13 @@ class Collector:
 
     @property
     def _simulated(self) -> bool:
-        return any(each.name == "simulated" for each in self.poller.providers)
+        return any(provider.name == "simulated" for provider in self.poller.providers)
 
-    def _survey(self, outcome: Outcome, *, trusted: bool = False) -> Survey:
+    def _survey(self, outcome: Progress, *, trusted: bool = False) -> Survey:
         """What there is; `trusted` says that the providers have confirmed the clock."""
-        with outcome.noting():
+        with outcome.note_failures():
             return self._inspect(trusted=trusted)
-        state, newest = self.memory.recall(), self.memory.newest or max(self._held(outcome).ticks, default=None)
+        state, newest = self.memory.recall(), self.memory.newest or max(self._read_held(outcome).ticks, default=None)
         known = replace(state, accepted=state.accepted or newest)
         return Survey(self.clock.now_ms(), newest, known, reach=self._reach, away=True)
 
@@ -135,7 +135,7 @@ class Collector:
         if repaired:
             self.store.repair(found)
             inspection = self.store.inspect() if found.poisoned else found
-        state, newest = self.memory.amend(inspection.state, inspection.newest)
+        state, newest = self.memory.merge_untold(inspection.state, inspection.newest)
         closed = healing.closed_minutes(inspection.now_ms)
         reach = self._find_reach(state, inspection.now_ms)
         return Survey(
@@ -144,7 +144,7 @@ class Collector:
             state=state,
             gaps=inspection.gaps,
             unsettled=frozenset(closed) - self.store.settled(closed),
-            repaired=_phrases(found) if repaired else (),
+            repaired=_describe_repairs(found) if repaired else (),
             poisoned=inspection.poisoned,
             reach=reach,
             guest=reach.providers.keys() != self._reach.providers.keys(),
@@ -162,9 +162,9 @@ class Collector:
             return self._reach
         return Reach(state.configured)
 
-    def _doubt(self, readings: Sequence[Reading], survey: Survey) -> str | None:
+    def _check_clocks(self, readings: Sequence[Reading], survey: Survey) -> str | None:
         """Why nothing may be written: the providers' clocks contradict ours."""
-        skew = find_skew(_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
+        skew = find_skew(_get_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
         if skew is None:
             return None
         return f"the providers' clocks are {skew / 1000:+.0f} s from {self.clock.source}'s; set its clock right"
@@ -180,29 +180,29 @@ class Collector:
         )
 
     def _deliver(
-        self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], outcome: Outcome, *, until: float
+        self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], outcome: Progress, *, until: float
     ) -> Sequence[ProviderError]:
         """Write what the cycle has; the price waits in the spool when Redis does not take it.
 
         Returns the failures of the rounds that came to their end.
         """
         if not outcome.away:
-            with outcome.noting():
+            with outcome.note_failures():
                 if survey.state.simulated is None:  # known before the first price, or a crash leaves it unmarked
                     self.store.remember(replace(survey.state, simulated=self._simulated))
-                self._write(live, self._held(outcome), survey, outcome)
+                self._write(live, self._read_held(outcome), survey, outcome)
                 self._finish(survey, outcome, until)
                 if self._settling.has_returns:
                     survey = self._inspect(trusted=False)
                     self._settling.begin(survey, ready)
                     self._finish(survey, outcome, until)
         if live and not outcome.stored and self.spool is not None:
-            with outcome.noting():
+            with outcome.note_failures():
                 self.spool.keep(live)
                 outcome.spooled = live
         return self._settling.take_failures()
 
-    def _finish(self, survey: Survey, outcome: Outcome, until: float) -> None:
+    def _finish(self, survey: Survey, outcome: Progress, until: float) -> None:
         """Wait for late candles, write them, and take leave of the rounds that are complete."""
         self._settling.wait(until - time.monotonic())
         if self.cadence_s is None:
@@ -210,14 +210,14 @@ class Collector:
         self._write(None, Held(), survey, outcome)
         self._enter(self._settling.end(survey, self.store.ticks), survey, outcome)
 
-    def _held(self, outcome: Outcome) -> Held:
+    def _read_held(self, outcome: Progress) -> Held:
         """What waits in the spool; nothing when it cannot be read."""
         if self.spool is not None:
-            with outcome.noting():
+            with outcome.note_failures():
                 return self.spool.read(self.clock.now_ms())
         return Held()
 
-    def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Outcome) -> None:
+    def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Progress) -> None:
         """Write the price, what waited in the spool and the candles that are agreed on by now, at once."""
         settleable = self._settling.find_settleable(survey, self.store.ticks)
         candles = settleable.candles
@@ -234,11 +234,11 @@ class Collector:
         outcome.settled |= {candle.start_ms for candle in candles}
         self._settling.note_written(candles)
         if self.spool is not None:
-            with outcome.noting():
+            with outcome.note_failures():
                 self.spool.drop(held)
                 outcome.torn += held.torn
 
-    def _enter(self, ended: Ended, survey: Survey, outcome: Outcome) -> None:
+    def _enter(self, ended: Ended, survey: Survey, outcome: Progress) -> None:
         """Enter into the ledger what rounds left unsettled, and correct what they found changed.
 
         What is known of a minute is entered before its candle is written, and taken out behind it.
@@ -268,17 +268,17 @@ class Collector:
         verdict: Verdict,
         readings: Sequence[Reading],
         errors: Sequence[ProviderError],
-        outcome: Outcome,
+        outcome: Progress,
     ) -> None:
         agreed = verdict.agreed
         state = replace(
             survey.state,
-            cadence_s=self.cadence_s or _cadence(survey),
-            spacing_s=_spacing_s(readings, survey.now_ms),
+            cadence_s=self.cadence_s or _estimate_cadence(survey),
+            spacing_s=_find_spacing_s(readings, survey.now_ms),
             last_cycle_ms=survey.now_ms,
             problem=None if outcome.stored else "; ".join(outcome.problems) or None,
             pending=verdict.past.pending,
-            accepted=_tick(verdict) or survey.state.accepted,
+            accepted=_build_tick(verdict) or survey.state.accepted,
             simulated=self._simulated,
             ahead_ms=outcome.ahead_ms,
             reread_ms=outcome.reread_ms,
@@ -295,23 +295,25 @@ class Collector:
             anchor, lean = verdict.past.anchor, verdict.past.lean
             state = replace(state, anchor=anchor, lean=lean, candleless=self._settling.failing)
             state = replace(state, configured=reach, configured_ms=now_ms)
-        self.memory.learn(state, readings, errors, {each.name: each.key_id for each in self.poller.providers})
-        self.memory.newest = _tick(verdict) or survey.newest
+        self.memory.learn(
+            state, readings, errors, {provider.name: provider.key_id for provider in self.poller.providers}
+        )
+        self.memory.newest = _build_tick(verdict) or survey.newest
         if not outcome.away:
-            with outcome.noting():
+            with outcome.note_failures():
                 self.memory.tell(self.store)
         if outcome.away:
-            with outcome.noting():
+            with outcome.note_failures():
                 self.memory.keep()
 
 
-def _past(survey: Survey) -> Past:
+def _build_past(survey: Survey) -> Past:
     """What earlier polls left; candles say nothing about the next price, for one liar may have made them."""
     state = survey.state
     return Past(state.accepted, state.anchor, state.pending, state.lean)
 
 
-def _find_outdated(survey: Survey, outcome: Outcome) -> set[int]:
+def _find_outdated(survey: Survey, outcome: Progress) -> set[int]:
     """The minutes of the ledger that were settled, or left the window."""
     left = survey.unsettled - outcome.settled
     oldest_ms = window(survey.now_ms).start_ms
@@ -325,7 +327,7 @@ def _find_outdated(survey: Survey, outcome: Outcome) -> set[int]:
     return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - outcome.entered.keys()
 
 
-def _phrases(repaired: Inspection) -> tuple[str, ...]:
+def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:
     """What was put right, of what an inspection had found."""
     if repaired.empty:
         return ("made the layout",)
@@ -333,7 +335,7 @@ def _phrases(repaired: Inspection) -> tuple[str, ...]:
     return (*map(str, repaired.faults), *poison)
 
 
-def _cadence(survey: Survey) -> float:
+def _estimate_cadence(survey: Survey) -> float:
     """How often single runs come, by the time since the last one.
 
     At least a minute, for cron knows nothing finer; after more than a quarter of an hour it was an outage.
@@ -345,17 +347,17 @@ def _cadence(survey: Survey) -> float:
     return max(since_s, SHORTEST_CADENCE_S)
 
 
-def _dates(readings: Sequence[Reading]) -> list[int]:
-    return [each.date_ms for each in readings if each.date_ms is not None]
+def _get_dates(readings: Sequence[Reading]) -> list[int]:
+    return [reading.date_ms for reading in readings if reading.date_ms is not None]
 
 
-def _spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
+def _find_spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
     """How long there is no price where budgets forbid it, of the providers that answered the most eager one."""
-    waits_ms = [(each.not_before_ms or now_ms) - now_ms for each in readings]
+    waits_ms = [(reading.not_before_ms or now_ms) - now_ms for reading in readings]
     return min(max(0.0, min(waits_ms) / 1000), LONGEST_CADENCE_S) if waits_ms else None
 
 
-def _tick(verdict: Verdict) -> Tick | None:
+def _build_tick(verdict: Verdict) -> Tick | None:
     return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None
 
 
@@ -387,7 +389,7 @@ def forever(
 
 
 def _try_cycle(collector: Collector, clock: Clock) -> Cycle:
-    """The account of a cycle, or of its failure, unless no waiting mends that."""
+    """The build_cycle of a cycle, or of its failure, unless no waiting mends that."""
     try:
         return collector.cycle()
     except (ForeignKey, NoTimeSeries):

@@ -119,7 +119,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Progress:
     """What a cycle that `began` (by the monotonic clock, in s) has done so far.
 
     `entered` are the entries of the ledger about settled minutes. `away` is set once Redis has not answered, or taken
@@ -142,7 +142,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
+    def note_failures(self) -> Iterator[None]:
         """Note a failure of Redis or of the spool, and go on; what no waiting mends is raised."""
         try:
             yield
@@ -155,13 +155,13 @@ class Outcome:
             self.problems.append(str(exc))
 
 
-def account(
-    survey: Survey, verdict: Verdict, outcome: Outcome, errors: Sequence[ProviderError], waiting: Waiting
+def build_cycle(
+    survey: Survey, verdict: Verdict, outcome: Progress, errors: Sequence[ProviderError], waiting: Waiting
 ) -> Cycle:
     """The account of a cycle that is over."""
     agreed = verdict.agreed
-    refused = {each.provider: each.problem for each in reversed(errors)}
-    refused |= {each.provider: each.reason for each in verdict.refused}
+    refused = {error.provider: error.problem for error in reversed(errors)}
+    refused |= {refusal.provider: refusal.reason for refusal in verdict.refused}
     return Cycle(
         time_ms=survey.now_ms,
         stored=outcome.stored,

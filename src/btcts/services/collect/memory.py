@@ -36,14 +36,14 @@ class Memory:
         """The state as far as it is known here."""
         return self._state
 
-    def amend(self, stored: State, newest: Tick | None) -> tuple[State, Tick | None]:
+    def merge_untold(self, stored: State, newest: Tick | None) -> tuple[State, Tick | None]:
         """The state and the newest price that Redis holds, with what it could not be told.
 
         Of two states of a provider the one that waits longer counts: another collector may have been told to.
         """
         if self._untold:
             known = stored.providers
-            amended = {name: _careful(known.get(name, own), own) for name, own in self._untold.items()}
+            amended = {name: _choose_later(known.get(name, own), own) for name, own in self._untold.items()}
             stored = replace(
                 stored,
                 pending=self._state.pending,
@@ -63,7 +63,7 @@ class Memory:
         keys: Mapping[str, str],
     ) -> None:
         """Take in what the providers have answered in the cycle that leaves `state`; `keys` has their API keys' ids."""
-        heard = pacing.learned(state.providers, readings, errors, keys, state.last_cycle_ms or 0)
+        heard = pacing.learn_states(state.providers, readings, errors, keys, state.last_cycle_ms or 0)
         self._untold |= heard
         self._state = replace(state, providers={**state.providers, **heard})
 
@@ -76,7 +76,7 @@ class Memory:
         store.remember(replace(self._state, providers=self._untold))
         self._untold = {}
         if self._file is not None and self._on_disk:
-            with self._translated("is told and cannot be removed from"):
+            with self._translate_errors("is told and cannot be removed from"):
                 self._file.unlink(missing_ok=True)
                 self._on_disk = False
 
@@ -89,13 +89,13 @@ class Memory:
         if self._file is None:
             return
         untold = replace(self._state, providers=self._untold)
-        with self._translated("cannot be kept in"):
+        with self._translate_errors("cannot be kept in"):
             durable.make(self._file.parent)
             durable.replace(self._file, json.dumps(state.format_fields(untold)).encode())
             self._on_disk = True
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translate_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except OSError as exc:
@@ -113,7 +113,7 @@ def _read(file: Path, now_ms: int) -> State:
     return state.parse({name: text for name, text in known.items() if isinstance(text, str)}, now_ms)
 
 
-def _careful(stored: ProviderState, own: ProviderState) -> ProviderState:
+def _choose_later(stored: ProviderState, own: ProviderState) -> ProviderState:
     return stored if stored.not_before_ms > own.not_before_ms else own
 
 

@@ -18,7 +18,7 @@ from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
 from btcts.domain.revision import Reviser, Revision
 from btcts.errors import ProviderError
 from btcts.providers.polling import Poller
-from btcts.providers.rounds import Ground, Heard, Question, ReadTicks, Round, find_thin, judge
+from btcts.providers.rounds import Ground, Question, ReadTicks, Round, RoundAnswers, find_thin, judge
 from btcts.services.collect.cycle import Survey
 
 if TYPE_CHECKING:
@@ -193,10 +193,10 @@ class Settling:
         """Tell whether a round is under way, or has candles that wait to be written."""
         return not round_.complete or bool(self._agree(round_, round_.listen()).candles)
 
-    def _agree(self, round_: Round, heard: Heard) -> AgreedCandles:
+    def _agree(self, round_: Round, heard: RoundAnswers) -> AgreedCandles:
         return round_.agree(heard, quorum=self._quorum)
 
-    def _judge(self, round_: Round, heard: Heard, survey: Survey, read_ticks: ReadTicks) -> AgreedCandles:
+    def _judge(self, round_: Round, heard: RoundAnswers, survey: Survey, read_ticks: ReadTicks) -> AgreedCandles:
         agreed = self._agree(round_, heard)
         if heard.complete:
             settled = round_.question.looks | round_.settled
@@ -208,12 +208,12 @@ class Settling:
         times = (survey.find_answered_ms(provider), self._failing.get(provider))
         return min((time_ms for time_ms in times if time_ms is not None), default=None)
 
-    def _find_gaps(self, round_: Round, heard: Heard, agreed: AgreedCandles, survey: Survey) -> dict[int, Gap]:
+    def _find_gaps(self, round_: Round, heard: RoundAnswers, agreed: AgreedCandles, survey: Survey) -> dict[int, Gap]:
         left = (round_.question.minutes & survey.unsettled) - round_.settled
         offered = any(provider.reach_ms for provider in self._poller.providers)
         return healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
 
-    def _note_candles(self, ended: Iterable[tuple[Round, Heard]], now_ms: int) -> None:
+    def _note_candles(self, ended: Iterable[tuple[Round, RoundAnswers]], now_ms: int) -> None:
         """Note whose candles fail, who has them again, and for whom all that it missed was asked for."""
         made_up: set[str] = set()
         for round_, heard in ended:

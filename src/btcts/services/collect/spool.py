@@ -51,7 +51,7 @@ class Spool:
 
     def __init__(self, folder: Path, *, former: Sequence[Path] = (), patience_s: float = 2.0) -> None:
         self._file = _File(folder, patience_s)
-        self._former = tuple(_File(each, patience_s) for each in former)
+        self._former = tuple(_File(path, patience_s) for path in former)
 
     def keep(self, tick: Tick) -> None:
         """Add a price; it is on the disk when this returns.
@@ -59,7 +59,7 @@ class Spool:
         Raises:
             SpoolError: it is not, because the disk is full or failing or the lock is not to be had.
         """
-        with self._file.translated("the price cannot be kept"):
+        with self._file.translate_errors("the price cannot be kept"):
             self._file.append(tick)
 
     def read(self, now_ms: int) -> Held:
@@ -68,12 +68,12 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read, or the lock is not to be had.
         """
-        with self._file.translated("the prices that wait cannot be read"):
+        with self._file.translate_errors("the prices that wait cannot be read"):
             lines = self._file.read()
         for file in self._former:
             with suppress(OSError, SpoolError):  # by another name it keeps nobody from going on
                 lines += file.read()
-        found = [_parsed(line) for line in lines]
+        found = [_parse_line(line) for line in lines]
         oldest_ms = window(now_ms).start_ms
         prices = {tick.time_ms: tick.price for tick in found if tick and tick.time_ms >= oldest_ms}
         ticks = tuple(Tick(time_ms, prices[time_ms]) for time_ms in sorted(prices))
@@ -87,7 +87,7 @@ class Spool:
         """
         if held.lines:
             for file in (self._file, *self._former):
-                with file.translated("the prices that were written cannot be taken out"):
+                with file.translate_errors("the prices that were written cannot be taken out"):
                     file.drop(held.lines)
 
     def count(self) -> int:
@@ -96,12 +96,12 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read.
         """
-        with self._file.translated("the prices that wait cannot be read"):
+        with self._file.translate_errors("the prices that wait cannot be read"):
             lines = self._file.find_lines()
         for file in self._former:
             with suppress(OSError):
                 lines += file.find_lines()
-        return sum(_parsed(line) is not None for line in lines)
+        return sum(_parse_line(line) is not None for line in lines)
 
 
 def open_spool(folders: Sequence[Path]) -> Spool:
@@ -122,22 +122,22 @@ class _File:
     def append(self, tick: Tick) -> None:
         """Add a price, which lasts, and make room for it where the file is too large."""
         durable.make(self._folder)
-        with self._locked():
+        with self._hold_lock():
             self._shorten()
-            durable.append(self._ticks, _line(tick) + b"\n")
+            durable.append(self._ticks, _format_line(tick) + b"\n")
             durable.sync(self._folder)
 
     def read(self) -> list[bytes]:
         """The lines, as no other process is changing them."""
         if not self._ticks.exists():
             return []
-        with self._locked():
+        with self._hold_lock():
             return self.find_lines()
 
     def drop(self, lines: Container[bytes]) -> None:
         """Take out these lines."""
         if self._ticks.exists():
-            with self._locked():
+            with self._hold_lock():
                 self._replace([line for line in self.find_lines() if line not in lines])
 
     def find_lines(self) -> list[bytes]:
@@ -151,8 +151,8 @@ class _File:
     def _shorten(self) -> None:
         """Let the newest ticks alone stay when the file is too large."""
         if self._ticks.exists() and self._ticks.stat().st_size > LIMIT_BYTES:
-            ticks = sorted(tick for line in self.find_lines() if (tick := _parsed(line)))
-            self._replace(_line(tick) for tick in ticks[-NEWEST:])
+            ticks = sorted(tick for line in self.find_lines() if (tick := _parse_line(line)))
+            self._replace(_format_line(tick) for tick in ticks[-NEWEST:])
 
     def _replace(self, lines: Iterable[bytes]) -> None:
         """Put these lines in the place of all, at once: without any, the file goes, which needs no room."""
@@ -163,7 +163,7 @@ class _File:
         durable.replace(self._ticks, content)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         """Hold the lock, which the system lets go of when the process ends, in whatever way."""
         until = time.monotonic() + self._patience_s
         while (descriptor := durable.lock(self._lock)) is None:
@@ -176,7 +176,7 @@ class _File:
             os.close(descriptor)
 
     @contextmanager
-    def translated(self, what: str) -> Iterator[None]:
+    def translate_errors(self, what: str) -> Iterator[None]:
         """Say what failed, and in which folder."""
         try:
             yield
@@ -186,12 +186,12 @@ class _File:
             ) from exc
 
 
-def _line(tick: Tick) -> bytes:
+def _format_line(tick: Tick) -> bytes:
     text = f"{tick.time_ms} {tick.price!r}".encode()
     return b"%b %08x" % (text, zlib.crc32(text))
 
 
-def _parsed(line: bytes) -> Tick | None:
+def _parse_line(line: bytes) -> Tick | None:
     """The tick of a line, None for a damaged one."""
     if len(line) > LONGEST_LINE:
         return None

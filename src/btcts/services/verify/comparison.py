@@ -64,9 +64,9 @@ class Answers:
     another: bool = False
     thin: frozenset[int] = frozenset()
 
-    def silent(self, minute_ms: int) -> list[str]:
+    def find_silent(self, minute_ms: int) -> list[str]:
         """The providers that did not answer for the minute, by name."""
-        heard = {each.provider for each in self.candles if each.covered and minute_ms in each.covered}
+        heard = {answer.provider for answer in self.candles if answer.covered and minute_ms in answer.covered}
         return sorted(self.providers - heard)
 
 
@@ -98,26 +98,28 @@ class Bucket:
     max: float
 
 
-def findings(audit: "Audit") -> tuple[Finding, ...]:
+def find_faults(audit: "Audit") -> tuple[Finding, ...]:
     """All that is wrong with the ticks, with the candles of settled minutes and with the buckets, in this order."""
-    sound = [each for each in audit.ticks if _flaw(each, audit.now_ms) is None]
-    return (*_bad_ticks(audit), *_broken_minutes(audit, sound), *_wrong_buckets(audit, sound))
+    sound = [tick for tick in audit.ticks if _find_flaw(tick, audit.now_ms) is None]
+    return (*_find_bad_ticks(audit), *_find_broken_minutes(audit, sound), *_find_wrong_buckets(audit, sound))
 
 
 def compare(audit: "Audit", answers: Answers) -> Comparison:
     """Compare the candle of each settled minute that was asked for with the one that the answers come to."""
     agreed = agree_candles(answers.candles, quorum=answers.quorum)
-    stored = _stored_candles(audit, answers.minutes)
+    stored = _read_candles(audit, answers.minutes)
     old = {minute for minute in stored if minute < answers.recent_ms}
     told = old & agreed.candles.keys()
-    untraded = {minute for minute in old & agreed.no_trades if not answers.silent(minute)}
-    differing = {minute: stored[minute] for minute in sorted(told) if stored[minute] != _prices(agreed.candles[minute])}
-    verdicts = _verdicts(differing, answers, agreed, audit.now_ms)
+    untraded = {minute for minute in old & agreed.no_trades if not answers.find_silent(minute)}
+    differing = {
+        minute: stored[minute] for minute in sorted(told) if stored[minute] != _get_prices(agreed.candles[minute])
+    }
+    verdicts = _judge_candles(differing, answers, agreed, audit.now_ms)
     found: dict[Verdict, list[Finding]] = {"partial": [], "doubtful": [], "damaged": []}
     for minute, verdict in verdicts.items():
-        found[verdict] += _differences(audit.layout.tick, differing[minute], agreed.candles[minute], verdict)
+        found[verdict] += _compare_fields(audit.layout.tick, differing[minute], agreed.candles[minute], verdict)
     return Comparison(
-        findings=(*(_untraded(audit.layout.tick, minute) for minute in sorted(untraded)), *found["damaged"]),
+        findings=(*(_report_untraded(audit.layout.tick, minute) for minute in sorted(untraded)), *found["damaged"]),
         doubts=tuple(found["doubtful"]),
         compared=len(told) + len(untraded),
         partial=list(verdicts.values()).count("partial"),
@@ -128,35 +130,35 @@ def compare(audit: "Audit", answers: Answers) -> Comparison:
     )
 
 
-def aggregate(ticks: Iterable[Tick], resolution: Resolution) -> dict[int, Bucket]:
+def build_buckets(ticks: Iterable[Tick], resolution: Resolution) -> dict[int, Bucket]:
     """The buckets of a resolution that ascending ticks make, by their start."""
     prices: dict[int, list[float]] = {}
     for time_ms, price in ticks:
         prices.setdefault(resolution.start_of(time_ms), []).append(price)
-    return {start: Bucket(each[-1], min(each), max(each)) for start, each in prices.items()}
+    return {start: Bucket(values[-1], min(values), max(values)) for start, values in prices.items()}
 
 
-def _flaw(tick: Tick, now_ms: int) -> str | None:
+def _find_flaw(tick: Tick, now_ms: int) -> str | None:
     """Why a tick is not to be believed."""
     if tick.time_ms > now_ms + FUTURE_SLACK_MS:
         return FUTURE
     return None if is_price(tick.price) else "is no price"
 
 
-def _bad_ticks(audit: "Audit") -> Iterator[Finding]:
+def _find_bad_ticks(audit: "Audit") -> Iterator[Finding]:
     for tick in audit.ticks:
-        if flaw := _flaw(tick, audit.now_ms):
+        if flaw := _find_flaw(tick, audit.now_ms):
             yield Finding(audit.layout.tick, flaw, tick.time_ms, stored=tick.price)
 
 
-def _broken_minutes(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
+def _find_broken_minutes(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
     """The closed minutes of the window whose candle is damaged."""
-    for minute, prices in _closed_minutes(audit, ticks).items():
-        if damage := _damage(prices):
-            yield Finding(audit.layout.tick, damage, minute, dropped=_unsettling(minute, prices))
+    for minute, prices in _group_closed_minutes(audit, ticks).items():
+        if damage := _describe_damage(prices):
+            yield Finding(audit.layout.tick, damage, minute, dropped=_choose_dropped(minute, prices))
 
 
-def _closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dict[int, float]]:
+def _group_closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dict[int, float]]:
     """By each closed minute of the window whose ticks are all retained, its prices by their offset; ascending."""
     first_ms = max(window(audit.now_ms).start_ms, audit.first_ms)
     minutes: dict[int, dict[int, float]] = {}
@@ -166,7 +168,7 @@ def _closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dict[int
     return minutes
 
 
-def _damage(prices: Mapping[int, float]) -> str | None:
+def _describe_damage(prices: Mapping[int, float]) -> str | None:
     """What is wrong with the candle of a minute, whose prices are given by their offset; None without a candle, too."""
     if SETTLED_OFFSET_MS not in prices:
         return "its candle has lost its close" if _is_open_candle(prices) else None
@@ -193,7 +195,7 @@ def _is_open_candle(prices: Mapping[int, float]) -> bool:
     )
 
 
-def _unsettling(minute_ms: int, prices: Mapping[int, float]) -> tuple[int, ...]:
+def _choose_dropped(minute_ms: int, prices: Mapping[int, float]) -> tuple[int, ...]:
     """The ticks without which the minute counts as polled, so that the next collect settles it anew.
 
     That is the mark, and where the others would still look like a candle its open: no compaction depends on it.
@@ -203,58 +205,60 @@ def _unsettling(minute_ms: int, prices: Mapping[int, float]) -> tuple[int, ...]:
     return (minute_ms, mark) if _is_open_candle(rest) else (mark,)
 
 
-def _wrong_buckets(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
+def _find_wrong_buckets(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
     for resolution in RESOLUTIONS.values():
-        first_ms = _first_compared(audit, resolution)
-        buckets = aggregate((tick for tick in ticks if tick.time_ms >= first_ms), resolution)
-        for each in audit.layout.list_compactions(resolution):
-            if each.key in audit.compactions:
-                expected = {start: getattr(bucket, each.field) for start, bucket in buckets.items()}
-                yield from _wrong_values(audit, each, expected, first_ms)
-                yield from _missing(audit, each, expected)
+        first_ms = _find_first_compared(audit, resolution)
+        buckets = build_buckets((tick for tick in ticks if tick.time_ms >= first_ms), resolution)
+        for compaction in audit.layout.list_compactions(resolution):
+            if compaction.key in audit.compactions:
+                expected = {start: getattr(bucket, compaction.field) for start, bucket in buckets.items()}
+                yield from _find_wrong_values(audit, compaction, expected, first_ms)
+                yield from _find_missing(audit, compaction, expected)
 
 
-def _first_compared(audit: "Audit", resolution: Resolution) -> int:
+def _find_first_compared(audit: "Audit", resolution: Resolution) -> int:
     """The start of the first bucket that is compared: kept by the clock, and all its ticks still retained."""
     first_whole_ms = -(-audit.first_ms // resolution.bucket_ms) * resolution.bucket_ms
     return max(resolution.closed(audit.now_ms).start_ms, first_whole_ms)
 
 
-def _wrong_values(audit: "Audit", each: Compaction, expected: Mapping[int, float], first_ms: int) -> Iterator[Finding]:
+def _find_wrong_values(
+    audit: "Audit", compaction: Compaction, expected: Mapping[int, float], first_ms: int
+) -> Iterator[Finding]:
     """What is stored and should not be. Without any tick there is nothing to compare with: a rebuild keeps it all."""
-    carried = audit.carried.get(each.key, ())
-    for start, value in audit.compactions[each.key]:
+    carried = audit.carried.get(compaction.key, ())
+    for start, value in audit.compactions[compaction.key]:
         if start > audit.now_ms + FUTURE_SLACK_MS:
-            yield Finding(each.key, FUTURE, start, stored=value)
+            yield Finding(compaction.key, FUTURE, start, stored=value)
         elif audit.ticks and start >= first_ms and start not in carried and value != expected.get(start):
             problem = "is not what its ticks make" if start in expected else "has no ticks"
-            yield Finding(each.key, problem, start, stored=value, expected=expected.get(start))
+            yield Finding(compaction.key, problem, start, stored=value, expected=expected.get(start))
 
 
-def _missing(audit: "Audit", each: Compaction, expected: Mapping[int, float]) -> Iterator[Finding]:
+def _find_missing(audit: "Audit", compaction: Compaction, expected: Mapping[int, float]) -> Iterator[Finding]:
     """What should be stored and is not; Redis stores a bucket when a tick of a later one arrives."""
-    present = {start for start, _ in audit.compactions[each.key]}
-    carried = audit.carried.get(each.key, ())
+    present = {start for start, _ in audit.compactions[compaction.key]}
+    carried = audit.carried.get(compaction.key, ())
     for start, value in expected.items():
-        is_open = start == each.resolution.start_of(audit.ticks[-1].time_ms)
+        is_open = start == compaction.resolution.start_of(audit.ticks[-1].time_ms)
         if start not in present and start not in carried and (audit.latest or not is_open):
-            yield Finding(each.key, "is missing", start, expected=value)
+            yield Finding(compaction.key, "is missing", start, expected=value)
 
 
-def _stored_candles(audit: "Audit", minutes: range) -> dict[int, Prices]:
+def _read_candles(audit: "Audit", minutes: range) -> dict[int, Prices]:
     """The candles of those of the minutes that are settled."""
     return {
         minute: tuple(map(prices.get, FIELDS))
-        for minute, prices in _closed_minutes(audit, audit.ticks).items()
+        for minute, prices in _group_closed_minutes(audit, audit.ticks).items()
         if minute in minutes and SETTLED_OFFSET_MS in prices
     }
 
 
-def _prices(candle: Candle) -> Prices:
+def _get_prices(candle: Candle) -> Prices:
     return tuple(tick.price for tick in ticks_of(candle))
 
 
-def _verdicts(
+def _judge_candles(
     differing: Mapping[int, Prices], answers: Answers, agreed: AgreedCandles, now_ms: int
 ) -> dict[int, Verdict]:
     held: dict[int, list[Candles]] = {minute: [] for minute in differing}
@@ -263,34 +267,34 @@ def _verdicts(
             held[candle.start_ms].append(Candles(provider, None, (candle,)))
 
     def judge(minute: int, prices: Prices) -> Verdict:
-        silent = len(answers.silent(minute))
+        silent = len(answers.find_silent(minute))
         majority = answers.reach.has_majority(agreed.backing[minute].near, minute, now_ms)
-        if majority and len(held[minute]) > 2 and not _are_near(prices, _prices(agreed.candles[minute])):
+        if majority and len(held[minute]) > 2 and not _is_candle_near(prices, _get_prices(agreed.candles[minute])):
             return "damaged"
-        verdict = _verdict(prices, held[minute], silent=silent)
+        verdict = _judge_candle(prices, held[minute], silent=silent)
         hedged = answers.another or minute in answers.thin or (silent > 0 and not majority)
         return "doubtful" if verdict == "damaged" and hedged else verdict
 
     return {minute: judge(minute, prices) for minute, prices in differing.items()}
 
 
-def _are_near(prices: Prices, reference: Prices) -> bool:
+def _is_candle_near(prices: Prices, reference: Prices) -> bool:
     """Tell whether each of the prices of a candle is there and near its reference."""
     pairs = zip(prices, reference, strict=True)
     return all(price is not None and expected is not None and is_near(price, expected) for price, expected in pairs)
 
 
-def _verdict(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict:
+def _judge_candle(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict:
     """What to think of a stored candle that is not the one to which the candles `held` come.
 
     With one provider silent and three or more not, the median of any three, and of all but one, lies within the range
     of what is held. Elsewhere the silent ones may have made it, and are taken to have been near the others.
     """
     some_of_them = chain.from_iterable(combinations(held, size) for size in range(1, len(held)))
-    if any(prices == _prices(candle) for some in some_of_them for candle in agree_candles(some).candles.values()):
+    if any(prices == _get_prices(candle) for some in some_of_them for candle in agree_candles(some).candles.values()):
         return "partial"
-    values = zip(*(_prices(answer.candles[0]) for answer in held), strict=True)
-    beyond = max(map(_outside, prices, values))
+    values = zip(*(_get_prices(answer.candles[0]) for answer in held), strict=True)
+    beyond = max(map(_measure_outside, prices, values))
     if not silent or beyond > NEAR:
         return "damaged"
     if beyond == 0:
@@ -298,20 +302,20 @@ def _verdict(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict
     return "damaged" if silent == 1 and len(held) > 2 else "doubtful"
 
 
-def _outside(price: float | None, values: Sequence[float]) -> float:
+def _measure_outside(price: float | None, values: Sequence[float]) -> float:
     """How far a price leaves the range of the values: 0.02 is 2 %; a lost one is infinitely far."""
     low, high = min(values), max(values)
     return math.inf if price is None else max(0.0, (low - price) / low, (price - high) / high)
 
 
-def _differences(key: str, prices: Prices, candle: Candle, verdict: Verdict) -> Iterator[Finding]:
+def _compare_fields(key: str, prices: Prices, candle: Candle, verdict: Verdict) -> Iterator[Finding]:
     hedge = "" if verdict == "damaged" else ", which silent ones may explain"
-    for name, price, expected in zip(FIELDS.values(), prices, _prices(candle), strict=True):
+    for name, price, expected in zip(FIELDS.values(), prices, _get_prices(candle), strict=True):
         if price != expected:
             problem = f"its {name} is not what the providers agree on{hedge}"
             yield Finding(key, problem, candle.start_ms, stored=price, expected=expected, field=name)
 
 
-def _untraded(key: str, minute_ms: int) -> Finding:
+def _report_untraded(key: str, minute_ms: int) -> Finding:
     stamps = tuple(minute_ms + offset for offset in FIELDS)
     return Finding(key, "is settled, but no provider has trades in it", minute_ms, dropped=stamps)

@@ -69,7 +69,7 @@ class Heard:
             )
         if self.answers.candles:
             return None
-        said = [f"{each.provider}: {each.silence}" for each in self.witnesses]
+        said = [f"{witness.provider}: {witness.silence}" for witness in self.witnesses]
         return "; ".join(["no provider answered", *said] if said else ["none of the providers has candles"])
 
 
@@ -118,7 +118,7 @@ def verify(store: "Store", *, repair: bool = False, upstream: Upstream | None = 
     heard = _ask(store, upstream, tell=repair) if upstream else None
     first = _examine(store, heard)
     mended = repair and bool(first.findings) and (heard is None or heard.skew_ms is None)
-    left = _mend(store, first, heard) if mended else first.findings
+    left = _repair(store, first, heard) if mended else first.findings
     return Verified(
         where=store.where,
         now_ms=first.now_ms,
@@ -131,22 +131,22 @@ def verify(store: "Store", *, repair: bool = False, upstream: Upstream | None = 
     )
 
 
-def _mend(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Finding, ...]:
+def _repair(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Finding, ...]:
     """Repair the layout first, for it may hide ticks and buckets, then what these hold; what is left."""
     if found.layout:
         store.repair(found.inspection)
         found = _examine(store, heard)
     if found.contents:
-        stamps = {stamp for each in found.contents for stamp in each.dropped}
-        store.rebuild(found.inspection, candles=_candles(found, store.layout.tick), dropped=stamps)
+        stamps = {stamp for finding in found.contents for stamp in finding.dropped}
+        store.rebuild(found.inspection, candles=_choose_candles(found, store.layout.tick), dropped=stamps)
         found = _examine(store, heard)
     return found.findings
 
 
-def _candles(found: _Examined, tick: str) -> list[Candle]:
+def _choose_candles(found: _Examined, tick: str) -> list[Candle]:
     """The agreed candles of the minutes in which something is wrong with the ticks."""
     agreed = found.comparison.agreed if found.comparison else {}
-    starts = (each.start_ms for each in found.contents if each.key == tick)
+    starts = (finding.start_ms for finding in found.contents if finding.key == tick)
     minutes = {minute_of(start_ms) for start_ms in starts if start_ms is not None}
     return [agreed[minute] for minute in sorted(minutes & agreed.keys())]
 
@@ -162,7 +162,7 @@ def _examine(store: "Store", heard: Heard | None) -> _Examined:
         now_ms=audit.now_ms,
         ticks=len(audit.ticks),
         layout=(*foreign, *faults),
-        contents=(*auditing.findings(audit), *(comparison.findings if comparison else ())),
+        contents=(*auditing.find_faults(audit), *(comparison.findings if comparison else ())),
         comparison=comparison,
     )
 
@@ -171,22 +171,22 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     """Ask all providers that have candles for those of the whole window, and for the time."""
     began = time.monotonic()
     inspection, state = store.inspect(), store.state()
-    able = [each for each in upstream.poller.providers if each.reach_ms]
-    store.refuse_mixture(inspection.newest, state, simulated=any(each.name == "simulated" for each in able))
+    able = [provider for provider in upstream.poller.providers if provider.reach_ms]
+    store.refuse_mixture(inspection.newest, state, simulated=any(provider.name == "simulated" for provider in able))
     ready, waiting = pacing.split(able, state.providers, inspection.now_ms)
     minutes = healing.closed_minutes(inspection.now_ms)
     asked = upstream.poller.candles(ready, Question(frozenset(minutes)), healing.group_into_spans(minutes))
     readings, errors = upstream.poller.latest(ready, within_s=PRICES_S)
-    skew = _skew_ms(readings, upstream, poisoned=inspection.poisoned)
+    skew = _find_skew_ms(readings, upstream, poisoned=inspection.poisoned)
     if skew is None:
         asked.wait(began + upstream.within_s - time.monotonic())
         if tell:
             _tell(store, able, readings, [*errors, *asked.errors], upstream.clock.now_ms())
-    silence = {each.name: f"no answer within {upstream.within_s:g} s" for each in able}
+    silence = {provider.name: f"no answer within {upstream.within_s:g} s" for provider in able}
     silence |= {name: f"waits {(until_ms - inspection.now_ms) // 1000} s more" for name, until_ms, _ in waiting}
     silence |= {error.provider: error.problem for error in asked.errors}
-    names = silence.keys() | _former(state, upstream.poller, minutes.start)
-    recent_ms = _recent_ms(state, inspection.now_ms)
+    names = silence.keys() | _find_former(state, upstream.poller, minutes.start)
+    recent_ms = _find_recent_ms(state, inspection.now_ms)
     own = {provider.name: provider.reach_ms for provider in upstream.poller.providers}
     answers = Answers(
         minutes,
@@ -198,23 +198,23 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
         another=bool(state.configured) and state.configured != own,
         thin=frozenset(minute for minute, gap in store.gaps().items() if gap.reason == THIN),
     )
-    return Heard(answers, tuple(_witness(each, answers, silence[each.name]) for each in able), skew)
+    return Heard(answers, tuple(_build_witness(provider, answers, silence[provider.name]) for provider in able), skew)
 
 
-def _skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool) -> int | None:
+def _find_skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool) -> int | None:
     """How far the clocks differ where that is too much; one provider may say so where a tick lies in the future."""
-    dates = [each.date_ms for each in readings if each.date_ms is not None]
+    dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
     return find_skew(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
 
 
-def _former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
+def _find_former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
     """The providers that collectors have asked since then and that are not set any more."""
-    asked = {name for name, each in state.providers.items() if each.answered_ms and each.answered_ms >= since_ms}
-    return asked - {each.name for each in poller.providers}
+    asked = {name for name, known in state.providers.items() if known.answered_ms and known.answered_ms >= since_ms}
+    return asked - {provider.name for provider in poller.providers}
 
 
-def _witness(provider: "Provider", answers: Answers, silence: str) -> Witness:
-    covered = [each.covered for each in answers.candles if each.provider == provider.name]
+def _build_witness(provider: "Provider", answers: Answers, silence: str) -> Witness:
+    covered = [answer.covered for answer in answers.candles if answer.provider == provider.name]
     if not covered:
         return Witness(provider.name, silence=silence)
     minutes = sum(len(span.minutes()) for span in covered if span)
@@ -222,7 +222,7 @@ def _witness(provider: "Provider", answers: Answers, silence: str) -> Witness:
     return Witness(provider.name, minutes, requests=1 + max(1, pages))
 
 
-def _recent_ms(state: "State", now_ms: int) -> int:
+def _find_recent_ms(state: "State", now_ms: int) -> int:
     """The first minute whose candle collectors have yet to look at once more."""
     if state.reread_ms is None:
         return now_ms - RECENT_MS
@@ -237,5 +237,5 @@ def _tell(
     now_ms: int,
 ) -> None:
     """Tell the collectors what the providers have answered, so that none of them is asked before its time."""
-    keys = {each.name: each.key_id for each in providers}
-    store.tell(pacing.learned(store.state().providers, readings, errors, keys, now_ms))
+    keys = {provider.name: provider.key_id for provider in providers}
+    store.tell(pacing.learn_states(store.state().providers, readings, errors, keys, now_ms))

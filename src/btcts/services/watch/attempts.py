@@ -11,7 +11,7 @@ LONGEST_ASKED_MS = HOUR_MS
 """How long a receiver may ask to be left alone: as long as an alert is tried."""
 
 
-class Refusal(str):
+class DeliveryRefusal(str):
     """The words for a delivery that the receiver refused.
 
     `final` says why another try is of no use, and is empty where it may be of use. Then `wait_ms` is for how long the
@@ -23,7 +23,7 @@ class Refusal(str):
     final: str
     wait_ms: int
 
-    def __new__(cls, words: str, *, final: str = "", wait_ms: int = 0) -> "Refusal":
+    def __new__(cls, words: str, *, final: str = "", wait_ms: int = 0) -> "DeliveryRefusal":
         refusal = super().__new__(cls, words)
         refusal.final = final
         refusal.wait_ms = min(max(0, wait_ms), LONGEST_ASKED_MS)
@@ -37,11 +37,11 @@ class Attempts:
     failed: int = 0
     next_ms: int = 0
 
-    def due(self, now_ms: int) -> bool:
+    def is_due(self, now_ms: int) -> bool:
         """Whether it is time to try; also where the clock was set back, so that no wait is longer than the longest."""
         return not 0 < self.next_ms - now_ms <= LONGEST_WAIT_MS
 
-    def after_failure(self, now_ms: int, chance: float) -> "Attempts":
+    def count_failure(self, now_ms: int, chance: float) -> "Attempts":
         """One more failure: twice the wait of the one before, up to the longest, less up to half of it by `chance`.
 
         `chance` lies between 0 and 1; without it all that wait for one server would return to it at once.

@@ -25,7 +25,7 @@ STDERR = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Program:
     """A program and its arguments, of which messages name the program alone."""
 
     arguments: tuple[str, ...]
@@ -48,9 +48,9 @@ class Command:
         except OSError as exc:
             return f"{self.arguments[0]} does not start ({describe(exc)})"
         with process:
-            return self._ended(process, document)
+            return self._await_end(process, document)
 
-    def _ended(self, process: subprocess.Popen[bytes], document: str) -> str | None:
+    def _await_end(self, process: subprocess.Popen[bytes], document: str) -> str | None:
         try:
             process.communicate(document.encode(), self.timeout_s)
         except subprocess.TimeoutExpired:
@@ -85,7 +85,7 @@ def _has_login(name: str, value: str) -> bool:
     return ours and "@" in value
 
 
-def command(text: str) -> Command:
+def parse_command(text: str) -> Program:
     """The command that `--exec` names, split as a shell would split it.
 
     Raises: ConfigError when it is malformed, or there is no such program.
@@ -98,4 +98,4 @@ def command(text: str) -> Command:
         raise ConfigError("--exec names no command; write it like --exec 'notify-send Bitcoin'")
     if shutil.which(arguments[0]) is None:
         raise ConfigError(f"--exec: there is no program {arguments[0]!r}; give its path, or sh -c '...' for the shell")
-    return Command(arguments)
+    return Program(arguments)

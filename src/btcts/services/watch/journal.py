@@ -84,9 +84,9 @@ class Keeper:
         """
         with ExitStack() as stack:
             for rule in rules:
-                with self._translated():
+                with self._translate_errors():
                     durable.make(self._folder)
-                    descriptor = durable.lock(self._path(rule, "lock"))
+                    descriptor = durable.lock(self._build_path(rule, "lock"))
                 if descriptor is None:
                     raise ConfigError(
                         f"another btcts watch looks after {rule!r} at {self._where}; end it, or leave the rule to it"
@@ -100,16 +100,16 @@ class Keeper:
         Raises:
             SpoolError: the file is there and cannot be read.
         """
-        with self._translated():
+        with self._translate_errors():
             try:
-                content = durable.read(self._path(rule, "json"), LARGEST)
+                content = durable.read(self._build_path(rule, "json"), LARGEST)
             except FileNotFoundError:
                 return Kept()
             except OSError as exc:
                 if exc.errno == EFBIG:
                     return Kept(damaged=True)
                 raise
-        return _parsed(content, self._name(rule)) or Kept(damaged=True)
+        return _parse(content, self._name(rule)) or Kept(damaged=True)
 
     def keep(self, rule: str, kept: Kept) -> None:
         """Keep this of the rule; it is on the disk when this returns.
@@ -117,18 +117,18 @@ class Keeper:
         Raises:
             SpoolError: it is not; what was there before is.
         """
-        with self._translated():
-            durable.replace(self._path(rule, "json"), _content(kept, self._name(rule)))
+        with self._translate_errors():
+            durable.replace(self._build_path(rule, "json"), _encode(kept, self._name(rule)))
 
     def _name(self, rule: str) -> dict[str, str]:
         return {"store": self._where, "rule": rule}
 
-    def _path(self, rule: str, kind: str) -> Path:
+    def _build_path(self, rule: str, kind: str) -> Path:
         digest = sha256(f"{self._where}\n{rule}".encode(errors="surrogatepass")).hexdigest()[:16]
         return self._folder / f"{digest}.{kind}"
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as exc:
@@ -136,19 +136,24 @@ class Keeper:
             raise SpoolError(f"{problem}; free or repair that folder, or set BTCTS_DATA_DIR") from exc
 
 
-def _content(kept: Kept, name: dict[str, str]) -> bytes:
-    known = {"version": VERSION, **name, **asdict(kept.standing), "waiting": [asdict(each) for each in kept.waiting]}
+def _encode(kept: Kept, name: dict[str, str]) -> bytes:
+    known = {
+        "version": VERSION,
+        **name,
+        **asdict(kept.standing),
+        "waiting": [asdict(entry) for entry in kept.waiting],
+    }
     known |= {"held": dict(kept.held)} if kept.held else {}
-    return json.dumps({"crc32": _checksum(known), "known": known}).encode()
+    return json.dumps({"crc32": _compute_checksum(known), "known": known}).encode()
 
 
-def _parsed(content: bytes, name: dict[str, str]) -> Kept | None:
+def _parse(content: bytes, name: dict[str, str]) -> Kept | None:
     """What the file says, None when it is damaged."""
     try:
         document = parse_json(content, LARGEST)
         known = document["known"]
-        expected = {"crc32": _checksum(known), "version": VERSION, **name}
-        found = {"crc32": document["crc32"], **{each: known[each] for each in ("version", *name)}}
+        expected = {"crc32": _compute_checksum(known), "version": VERSION, **name}
+        found = {"crc32": document["crc32"], **{key: known[key] for key in ("version", *name)}}
         return _read_kept(known) if found == expected else None
     except (LookupError, TypeError, RecursionError, Unreadable):
         return None
@@ -185,5 +190,5 @@ _ALERT: dict[str, Reader] = {
 }
 
 
-def _checksum(known: object) -> int:
+def _compute_checksum(known: object) -> int:
     return zlib.crc32(json.dumps(known, sort_keys=True).encode())

@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from btcts.domain.clock import Clock
 from btcts.domain.model import HOUR_MS, MINUTE_MS
 from btcts.errors import SpoolError
-from btcts.services.watch.attempts import LONGEST_ASKED_MS, Attempts, Refusal
+from btcts.services.watch.attempts import LONGEST_ASKED_MS, Attempts, DeliveryRefusal
 from btcts.services.watch.journal import Keeper, Kept, Waiting
 from btcts.services.watch.trigger import Alert, Standing
 
@@ -71,11 +71,11 @@ class Outbox:
             kept = self.keeper.read(name)
             if kept.damaged:
                 yield Notice(f"what was kept of {name!r} is damaged; the rule begins anew", failed=True)
-            known = _still(kept.waiting, lambda _, way: way in (PRINTED, *self.ways))
+            known = _keep_wanted(kept.waiting, lambda _, way: way in (PRINTED, *self.ways))
             self._kept[name] = Kept(kept.standing, known, held=kept.held)
             self._recorded[name] = kept
 
-    def standing(self, name: str) -> Standing:
+    def get_standing(self, name: str) -> Standing:
         """Where the rule stands."""
         return self._kept.get(name, Kept()).standing
 
@@ -92,7 +92,7 @@ class Outbox:
         """
         for name in self.names:
             kept = self._kept[name]
-            if _alike(kept, self._recorded[name], lag_ms):
+            if _is_recorded(kept, self._recorded[name], lag_ms):
                 continue
             try:
                 self.keeper.keep(name, kept)
@@ -106,20 +106,20 @@ class Outbox:
 
     def deliver(self, clock: Clock, stopped: Callable[[], bool]) -> Iterator[Told]:
         """Deliver each alert by each way on its own account, the oldest first; once stopped, begin no more."""
-        waiting = [(each, name) for name in self.names for each in self._kept[name].waiting]
-        for each, name in sorted(waiting, key=lambda pair: (pair[0].alert.found_ms, pair[0].alert.time_ms)):
-            for way in each.ways:
+        waiting = [(entry, name) for name in self.names for entry in self._kept[name].waiting]
+        for entry, name in sorted(waiting, key=lambda pair: (pair[0].alert.found_ms, pair[0].alert.time_ms)):
+            for way in entry.ways:
                 if way == PRINTED:
-                    yield each.alert
-                elif stopped() or not (yield from self._over(name, each.alert, way, clock)):
+                    yield entry.alert
+                elif stopped() or not (yield from self._try_way(name, entry.alert, way, clock)):
                     continue
-                self._cross_off(name, each.alert, way)
+                self._remove_way(name, entry.alert, way)
                 yield from self.record()
 
-    def _over(self, name: str, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
+    def _try_way(self, name: str, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
         """Try to deliver when it is due; whether this way of the alert is at its end."""
         so_far = self._attempts.get((alert.id, way), Attempts())
-        if self._is_held(way, clock.now_ms()) or not so_far.due(clock.now_ms()):
+        if self._is_held(way, clock.now_ms()) or not so_far.is_due(clock.now_ms()):
             return False
         problem = self.ways[way](alert)
         if problem is None:
@@ -129,13 +129,13 @@ class Outbox:
         yield Notice(f"the alert {alert.rule!r} was not delivered by {way} ({problem}); {fate}", failed=True)
         self.lost += given_up
         if not given_up:
-            self._attempts[alert.id, way] = so_far.after_failure(now_ms, self.chance())
+            self._attempts[alert.id, way] = so_far.count_failure(now_ms, self.chance())
             self._hold(name, way, problem, now_ms)
         return given_up
 
     def _hold(self, name: str, way: str, problem: str, now_ms: int) -> None:
         """Leave the receiver alone for as long as it asked, in later runs too."""
-        if isinstance(problem, Refusal) and problem.wait_ms:
+        if isinstance(problem, DeliveryRefusal) and problem.wait_ms:
             kept = self._kept[name]
             self._kept[name] = replace(kept, held={**kept.held, way: now_ms + problem.wait_ms})
 
@@ -143,29 +143,29 @@ class Outbox:
         until_ms = max(kept.held.get(way, 0) for kept in self._kept.values())
         return 0 < until_ms - now_ms <= LONGEST_ASKED_MS
 
-    def _cross_off(self, name: str, alert: Alert, way: str) -> None:
+    def _remove_way(self, name: str, alert: Alert, way: str) -> None:
         self._attempts.pop((alert.id, way), None)
         kept = self._kept[name]
-        left = _still(kept.waiting, lambda waits, by: waits != alert or by != way)
+        left = _keep_wanted(kept.waiting, lambda waits, by: waits != alert or by != way)
         self._kept[name] = replace(kept, waiting=left)
 
 
 def _decide(alert: Alert, problem: str, now_ms: int) -> tuple[str, bool]:
     """What becomes of an alert that was not delivered, in words, and whether that is its end."""
-    if isinstance(problem, Refusal) and problem.final:
+    if isinstance(problem, DeliveryRefusal) and problem.final:
         return f"it is given up: {problem.final}", True
     if abs(now_ms - alert.found_ms) > GIVEN_UP_MS:  # found in the future: the file or a clock was wrong
         return "it is too old now and is given up", True
     return "it is tried again", False
 
 
-def _still(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
+def _keep_wanted(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
     """What waits, less the ways of delivery that are not wanted for an alert any more."""
-    left = (Waiting(each.alert, tuple(way for way in each.ways if wanted(each.alert, way))) for each in waiting)
-    return tuple(each for each in left if each.ways)
+    left = (Waiting(entry.alert, tuple(way for way in entry.ways if wanted(entry.alert, way))) for entry in waiting)
+    return tuple(entry for entry in left if entry.ways)
 
 
-def _alike(kept: Kept, recorded: Kept, lag_ms: int) -> bool:
+def _is_recorded(kept: Kept, recorded: Kept, lag_ms: int) -> bool:
     """Whether the record will do."""
     now, then = kept.standing, recorded.standing
     if (kept.waiting, kept.held) != (recorded.waiting, recorded.held) or now.armed != then.armed:

@@ -66,7 +66,7 @@ class Rule(Protocol):
         """The measure below which it is armed again; never above `fires_at`."""
         ...
 
-    def measured(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
+    def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
         """The measure of each of the ticks, which ascend."""
         ...
 
@@ -91,7 +91,7 @@ class Level:
     @property
     def name(self) -> str:
         """Such as `above 100000`."""
-        return f"{self.kind} {_plain(self.price)}"
+        return f"{self.kind} {_format_number(self.price)}"
 
     @property
     def fires_at(self) -> float:
@@ -103,13 +103,13 @@ class Level:
         """The level less the hysteresis."""
         return self.sign * self.price * (1 - self.sign * self.hysteresis)
 
-    def measured(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
+    def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
         """The price, in the direction of the rule."""
         return (Measure(tick, self.sign * tick.price, self.price, None) for tick in ticks)
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MoveRule:
     """The price has moved by `percent` within `span_ms`, up (`sign` 1) or down (-1).
 
     Measured against the lowest price within the span for a rise, the highest for a fall: against the price at its
@@ -128,7 +128,7 @@ class Move:
     @property
     def name(self) -> str:
         """Such as `move +5/1h`."""
-        return f"move {'+' if self.sign > 0 else '-'}{_plain(self.percent)}/{_span(self.span_ms)}"
+        return f"move {'+' if self.sign > 0 else '-'}{_format_number(self.percent)}/{_format_span(self.span_ms)}"
 
     @property
     def fires_at(self) -> float:
@@ -140,7 +140,7 @@ class Move:
         """The share of it that counts as gone by."""
         return REARMING_SHARE * self.percent
 
-    def measured(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
+    def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
         """The move from the extreme up to each tick, in per cent."""
         extremes: deque[Tick] = deque()  # each beyond the ones behind it; the first is that of the span
         for tick in ticks:
@@ -153,23 +153,23 @@ class Move:
             yield Measure(tick, 100 * self.sign * (tick.price - price) / price, price, time_ms)
 
 
-def above(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
+def parse_above(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
     """The rule of `--above`.
 
     Raises: ConfigError when the text is no price.
     """
-    return Level(1, _price("--above", text), hysteresis_percent / 100)
+    return Level(1, _parse_price("--above", text), hysteresis_percent / 100)
 
 
-def below(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
+def parse_below(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
     """The rule of `--below`.
 
     Raises: ConfigError when the text is no price.
     """
-    return Level(-1, _price("--below", text), hysteresis_percent / 100)
+    return Level(-1, _parse_price("--below", text), hysteresis_percent / 100)
 
 
-def moves(text: str) -> tuple[Move, ...]:
+def parse_moves(text: str) -> tuple[MoveRule, ...]:
     """The rules of `--move`: two of them where it has no sign, for a rise and for a fall.
 
     Raises: ConfigError when the text is no move.
@@ -185,21 +185,21 @@ def moves(text: str) -> tuple[Move, ...]:
     if not 0 < percent < limit:
         raise ConfigError(f"--move {text!r} can never happen; take more than 0 and less than {limit:g} %, as in 5/1h")
     signs = {"+": (1,), "-": (-1,), "": (1, -1)}[sign]
-    return tuple(Move(each, percent, span_ms) for each in signs)
+    return tuple(MoveRule(direction, percent, span_ms) for direction in signs)
 
 
-def _price(option: str, text: str) -> float:
+def _parse_price(option: str, text: str) -> float:
     if not _PRICE.fullmatch(text) or not is_price(float(text)):
         raise ConfigError(f"{option} {text!r} is no price in USD; write it like {option} 100000")
     return float(text)
 
 
-def _plain(value: float) -> str:
+def _format_number(value: float) -> str:
     """The number without an exponent, and whole where it is."""
     return f"{Decimal(repr(value)):f}".removesuffix(".0")
 
 
-def _span(span_ms: int) -> str:
+def _format_span(span_ms: int) -> str:
     """The span in the largest unit that it is a whole number of."""
     unit = next(unit for unit, size in _UNITS_MS.items() if span_ms % size == 0)
     return f"{span_ms // _UNITS_MS[unit]}{unit}"

@@ -73,12 +73,12 @@ def judge(
     since_ms = ticks[-1].time_ms - 1 if standing.since_ms is None else standing.since_ms
     armed = standing.armed
     alerts = []
-    for measure in rule.measured(ticks):
+    for measure in rule.measure(ticks):
         if measure.tick.time_ms <= since_ms:
             continue
         if armed and measure.value >= rule.fires_at:
             armed = False
-            alerts.append(_alert(rule, measure, now_ms=now_ms, already=first, simulated=simulated))
+            alerts.append(_build_alert(rule, measure, now_ms=now_ms, already=first, simulated=simulated))
         elif not armed and measure.value < rule.rearms_below:
             armed = True
     return Standing(armed, max(since_ms, ticks[-1].time_ms)), alerts
@@ -106,7 +106,7 @@ def judge_feed(
     return after, alert(kind=STALE, time_ms=stale_ms, reference=price, reference_ms=time_ms, already=already)
 
 
-def _alert(rule: Rule, measure: Measure, *, now_ms: int, already: bool, simulated: bool) -> Alert:
+def _build_alert(rule: Rule, measure: Measure, *, now_ms: int, already: bool, simulated: bool) -> Alert:
     return Alert(
         rule=rule.name,
         kind=rule.kind,

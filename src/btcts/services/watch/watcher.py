@@ -57,8 +57,8 @@ class Watch:
 
     def _judge_new(self) -> Iterator[Notice]:
         try:
-            snapshot = self._believed(self.store.snapshot("minute"))
-            ticks = self._new_ticks(snapshot)
+            snapshot = self._replace_unpriced(self.store.snapshot("minute"))
+            ticks = self._read_new_ticks(snapshot)
         except NoTimeSeries:
             raise
         except StoreError as exc:
@@ -73,42 +73,42 @@ class Watch:
         for rule in self.rules:
             self._judge(rule, ticks, snapshot)
 
-    def _believed(self, snapshot: "Snapshot") -> "Snapshot":
+    def _replace_unpriced(self, snapshot: "Snapshot") -> "Snapshot":
         """The snapshot; where its newest tick has no price, with the newest one of those that are not stale."""
         if snapshot.newest is None or is_price(snapshot.newest.price):
             return snapshot
-        begin_ms = snapshot.now_ms - self._max_age_ms(snapshot.state)
-        fresh = self._prices(Span(max(0, begin_ms), snapshot.now_ms + 1))
+        begin_ms = snapshot.now_ms - self._get_max_age_ms(snapshot.state)
+        fresh = self._read_prices(Span(max(0, begin_ms), snapshot.now_ms + 1))
         return replace(snapshot, newest=fresh[-1] if fresh else None)
 
-    def _new_ticks(self, snapshot: "Snapshot") -> list[Tick]:
+    def _read_new_ticks(self, snapshot: "Snapshot") -> list[Tick]:
         """The ticks, from the oldest that any rule needs for those that are new to it; none when nothing is new."""
         newest_ms = snapshot.newest.time_ms if snapshot.newest else 0
         begins = []
         for rule in self.rules:
-            since_ms = self._standing(rule, snapshot).since_ms
+            since_ms = self._find_standing(rule, snapshot).since_ms
             if since_ms is None:
-                begins.append(snapshot.now_ms - self._max_age_ms(snapshot.state) - rule.span_ms)
+                begins.append(snapshot.now_ms - self._get_max_age_ms(snapshot.state) - rule.span_ms)
             elif since_ms < newest_ms:
                 begins.append(since_ms + 1 - rule.span_ms)
-        return self._prices(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
+        return self._read_prices(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
 
-    def _prices(self, span: Span) -> list[Tick]:
+    def _read_prices(self, span: Span) -> list[Tick]:
         """The ticks of the span that have a price; what others wrote may be none."""
         return [tick for tick in self.store.ticks(span) if is_price(tick.price)]
 
     def _judge(self, rule: Rule, ticks: Sequence[Tick], snapshot: "Snapshot") -> None:
         """Judge the ticks by a rule, which begins with a price that is not stale."""
-        standing = self._standing(rule, snapshot)
+        standing = self._find_standing(rule, snapshot)
         age_ms = snapshot.now_ms - ticks[-1].time_ms if ticks else 0
-        if standing.since_ms is None and age_ms > self._max_age_ms(snapshot.state):
+        if standing.since_ms is None and age_ms > self._get_max_age_ms(snapshot.state):
             return
         simulated = bool(snapshot.state.simulated)
         self.outbox.learn(rule.name, *judge(rule, standing, ticks, now_ms=snapshot.now_ms, simulated=simulated))
 
-    def _standing(self, rule: Rule, snapshot: "Snapshot") -> Standing:
+    def _find_standing(self, rule: Rule, snapshot: "Snapshot") -> Standing:
         """Where the rule stands; where Redis' clock was set back, it goes on from what is new by that clock."""
-        standing = self.outbox.standing(rule.name)
+        standing = self.outbox.get_standing(rule.name)
         if (standing.since_ms or 0) > snapshot.now_ms + FUTURE_SLACK_MS:
             return replace(standing, since_ms=None)
         return standing
@@ -118,10 +118,10 @@ class Watch:
 
         Where Redis has not answered yet, there is no price as soon as what an earlier run saw last must be stale.
         """
-        standing = self.outbox.standing(STALE)
+        standing = self.outbox.get_standing(STALE)
         now_ms = self.clock.now_ms() if self.away or self._seen is None else self._seen.now_ms
         newest, state = (self._seen.newest, self._seen.state) if self._seen else (None, State())
-        max_age_ms = self._max_age_ms(state)
+        max_age_ms = self._get_max_age_ms(state)
         if self._seen is None and now_ms - (standing.since_ms or now_ms) <= max_age_ms:
             return
         if newest and newest.time_ms > now_ms + FUTURE_SLACK_MS:
@@ -131,13 +131,13 @@ class Watch:
         )
         self.outbox.learn(STALE, standing, [alert] if alert and self.stale else [])
         if alert and not self.stale:
-            yield Notice(_feed_words(alert), failed=alert.kind == STALE)
+            yield Notice(_describe_feed(alert), failed=alert.kind == STALE)
 
-    def _max_age_ms(self, state: State) -> int:
+    def _get_max_age_ms(self, state: State) -> int:
         return round(1000 * (state.max_age_s if self.max_age_s is None else self.max_age_s))
 
 
-def _feed_words(alert: Alert) -> str:
+def _describe_feed(alert: Alert) -> str:
     if alert.kind != STALE:
         return "there are fresh prices again"
     if alert.reference_ms is None:

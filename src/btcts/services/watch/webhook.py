@@ -8,9 +8,9 @@ import httpx
 
 from btcts.config.textfile import read_text
 from btcts.errors import ConfigError, describe_unforeseen
-from btcts.providers.deadlines import deadline
+from btcts.providers.deadlines import limit_steps
 from btcts.providers.http import describe_failure, read_retry_after
-from btcts.services.watch.attempts import Refusal
+from btcts.services.watch.attempts import DeliveryRefusal
 from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
 
@@ -82,14 +82,14 @@ class Webhook:
         if 300 <= status < 400:
             return f"{said}; redirects are not followed"
         if 400 <= status < 500 and status not in TEMPORARY:
-            return Refusal(said, final=FINAL.get(status, REFUSED))
-        return Refusal(said, wait_ms=wait_ms)
+            return DeliveryRefusal(said, final=FINAL.get(status, REFUSED))
+        return DeliveryRefusal(said, wait_ms=wait_ms)
 
     def _send(self, document: str) -> tuple[int, int]:
         """The status of the answer, whose body is not read, and how long it asks to wait."""
         headers = {"Content-Type": "application/json"}
         with (
-            deadline(time.monotonic() + self._timeout_s),
+            limit_steps(time.monotonic() + self._timeout_s),
             self._client.stream(
                 "POST", self._url, content=document, headers=headers, timeout=self._timeout_s, follow_redirects=False
             ) as response,
@@ -98,14 +98,14 @@ class Webhook:
             return response.status_code, read_retry_after(response.headers, now_ms) or 0
 
 
-def address(text: str) -> httpx.URL:
+def parse_address(text: str) -> httpx.URL:
     """The address that `--webhook` names, or that is in the file that it names behind an @.
 
     Raises: ConfigError, which does not repeat it.
     """
     wrong = "--webhook is no address of http or https; write it like https://hooks.example.com/path, or @FILE"
     try:
-        url = httpx.URL(_content(text[1:]) if text.startswith("@") else text)
+        url = httpx.URL(_read_address(text[1:]) if text.startswith("@") else text)
     except httpx.InvalidURL:
         raise ConfigError(wrong) from None
     if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port in PORTS):
@@ -115,7 +115,7 @@ def address(text: str) -> httpx.URL:
     return url
 
 
-def _content(path: str) -> str:
+def _read_address(path: str) -> str:
     try:
         return read_text(Path(path)).strip()
     except (OSError, ValueError) as exc:
