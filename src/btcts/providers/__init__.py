@@ -1,4 +1,4 @@
-"""Adapters to price APIs; a provider that is not used is never imported, nor is httpx without one that needs it."""
+"""Adapters to price APIs. Unused providers are never imported, and httpx only when a provider needs it."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a provider answers, and how long an answer may take from the name look-up to its last byte."""
+    """A provider's base URL, and its time limit per answer, from the name look-up to the last byte."""
 
     url: str
     timeout_s: float = 5.0
@@ -51,7 +51,7 @@ _CLASSES = {
 
 
 def default_endpoints() -> dict[str, tuple[str, float]]:
-    """The default base URL and timeout of every provider, as the settings take them."""
+    """Return the default base URL and timeout of every provider, in the form the settings take."""
     return {name: (endpoint.url, endpoint.timeout_s) for name, endpoint in DEFAULTS.items()}
 
 
@@ -59,9 +59,9 @@ def default_endpoints() -> dict[str, tuple[str, float]]:
 def open_providers(
     names: Sequence[str], endpoints: Mapping[str, Endpoint], *, clock: Clock, api_key: str | None = None
 ) -> Iterator[list["Provider"]]:
-    """The providers called `names`, in that order, on one HTTP client that is closed at the end.
+    """Open the providers called `names`, in that order, on one HTTP client that is closed at the end.
 
-    A name that `endpoints` lacks has its default endpoint; `api_key` is CoinMarketCap's.
+    A name missing from `endpoints` gets its default endpoint; `api_key` is CoinMarketCap's.
 
     Raises: ConfigError for a name that no provider has.
     """
@@ -92,9 +92,9 @@ def _load_class(name: str) -> Callable[..., "Provider"]:
 
 @contextmanager
 def _skip_httpx_command() -> Iterator[None]:
-    """Keep `import httpx` from loading the command it carries, and rich and pygments with it (50 ms of each run).
+    """Keep `import httpx` from loading its command-line tool, and rich and pygments with it (saves 50 ms per run).
 
-    httpx does without that command where its module does not offer one (see httpx/__init__.py).
+    httpx copes when the module does not define that command (see httpx/__init__.py).
     """
     command = sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
     try:

@@ -1,4 +1,4 @@
-"""What every provider is, and how the values in its answers are read; free of httpx."""
+"""The provider protocol, and parsers for the values in answers; independent of httpx."""
 
 import json
 import math
@@ -15,34 +15,34 @@ from btcts.errors import ProviderError
 from btcts.system.foreign import cite, redact
 
 GENESIS_MS = 1_231_006_505_000
-"""The first block, 2009-01-03: no bitcoin was traded before, so an earlier time has the wrong unit."""
+"""The first block, 2009-01-03: bitcoin did not exist before, so an earlier time is in the wrong unit."""
 
 END_MS = 4_102_444_800_000
-"""The year 2100: a later time has the wrong unit."""
+"""The year 2100: a later time is in the wrong unit."""
 
 UNBOUNDED_MS = 3650 * 86_400_000
-"""The reach of a provider that keeps its candles for years."""
+"""The reach of a provider that keeps candles for years."""
 
 LONGEST_WAIT_MS = 32 * 86_400_000
-"""No provider is left alone for longer, whatever it says: a month, by which credits are counted, and a day."""
+"""Longest wait before a provider is asked again, whatever it says: a month, the period of credits, plus a day."""
 
 MOST_DIGITS = 100
-"""No number is written with more characters, which keeps reading it cheap."""
+"""Most characters a number may have, to keep parsing cheap."""
 
 MOST_EXPONENT = 60
-"""No number is beyond the power of ten with this exponent, nor is anything but 0 below that with its negative."""
+"""Largest decimal exponent of a number, and with a minus sign the smallest of any number but 0."""
 
 MOST_CREDITS = 10**9
-"""No plan has more."""
+"""More credits than any plan has."""
 
 SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
-"""What reading a JSON value of another shape than expected raises."""
+"""The exceptions raised by reading a JSON value of an unexpected shape."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
 
 _READ = 1024
-"""How much of a text is looked through for secrets, since half a key is half a key."""
+"""Characters of a text that are searched for secrets; cutting earlier could leave half a key unrecognised."""
 
 _ZERO = re.compile(r"-?0(\.0+)?([eE].*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
@@ -54,25 +54,25 @@ class Provider(Protocol):
     name: str
 
     reach_ms: int
-    """How far back from now `candles` can answer; 0 where it has none."""
+    """How far back from now `candles` reaches; 0 for a provider without candles."""
 
     page_minutes: int
-    """The most minutes that it answers for in one request; 0 where it has no candles."""
+    """Most minutes per request; 0 for a provider without candles."""
 
     @property
     def key_id(self) -> str:
-        """Tells one API key from another without revealing it; empty where none is used."""
+        """A digest that distinguishes API keys without revealing them; empty without a key."""
         ...
 
     def latest(self) -> Reading:
-        """The price now.
+        """Return the current price.
 
         Raises: ProviderError, ProviderLimited, ProviderStopped.
         """
         ...
 
     def candles(self, span: Span) -> Candles:
-        """The candles of the closed minutes of `span`, whole or not at all.
+        """Return the candles of the closed minutes of `span`, all of them or raise.
 
         Raises: ProviderError, ProviderLimited, ProviderStopped.
         """
@@ -80,9 +80,9 @@ class Provider(Protocol):
 
 
 def parse_price(provider: str, value: object) -> float:
-    """The price that `value` (text or a number) spells.
+    """Parse `value` (text or a number) as a price.
 
-    Raises: ProviderError for what is missing, not finite, not above 0 or above the price ceiling.
+    Raises: ProviderError when it is missing, not finite, not above 0 or above the price ceiling.
     """
     price = _parse_float(value)
     if not is_price(price):
@@ -91,7 +91,7 @@ def parse_price(provider: str, value: object) -> float:
 
 
 def parse_amount(provider: str, value: object) -> float:
-    """The traded amount, or number of trades, that `value` spells: finite and at least 0."""
+    """Parse `value` as a traded amount or a number of trades: finite and at least 0."""
     amount = _parse_float(value)
     if not amount >= 0:
         raise ProviderError(provider, f"{quoted(value)} is not a traded amount")
@@ -99,9 +99,9 @@ def parse_amount(provider: str, value: object) -> float:
 
 
 def parse_ms(provider: str, value: object, *, unit_ms: int = 1) -> int:
-    """The time that `value`, counted in `unit_ms` since the epoch, spells; fractions of a ms are dropped.
+    """Parse `value`, counted in `unit_ms` since the epoch, as a time in ms; fractions of a ms are dropped.
 
-    Raises: ProviderError for what is no number and for a time before the first block or after 2100.
+    Raises: ProviderError when it is not a number, or a time before the first block or after 2100.
     """
     number = _parse_number(value)
     if number is not None and GENESIS_MS <= number * unit_ms < END_MS:
@@ -110,7 +110,7 @@ def parse_ms(provider: str, value: object, *, unit_ms: int = 1) -> int:
 
 
 def parse_credits(provider: str, value: object) -> int:
-    """The number of credits that `value` spells, at least 0; one that was overdrawn counts as 0."""
+    """Parse `value` as a number of credits; an overdrawn (negative) one counts as 0."""
     number = _parse_number(value)
     if number is None or abs(number) > MOST_CREDITS:
         raise ProviderError(provider, f"{quoted(value)} is not a number of credits")
@@ -118,7 +118,7 @@ def parse_credits(provider: str, value: object) -> int:
 
 
 def parse_iso_ms(provider: str, value: object) -> int:
-    """The time that an ISO 8601 text with its offset spells; without the offset it would be a guess."""
+    """Parse an ISO 8601 text with a UTC offset as a time in ms; without the offset it would be a guess."""
     try:
         time_ms = (datetime.fromisoformat(value if isinstance(value, str) else "") - _EPOCH) // timedelta(
             milliseconds=1
@@ -129,14 +129,14 @@ def parse_iso_ms(provider: str, value: object) -> int:
 
 
 def iso(time_ms: int) -> str:
-    """A time as `2026-01-01T00:00:00Z`, fractions of a second dropped."""
+    """Format a time as `2026-01-01T00:00:00Z`, dropping fractions of a second."""
     return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_float(text: str) -> float:
-    """The number that JSON spells with a fraction or an exponent.
+    """Parse a JSON number with a fraction or an exponent.
 
-    Raises: ValueError for one beyond measure, which would become infinite or 0.
+    Raises: ValueError when it is so large or small that it would become infinite or 0.
     """
     number = float(_limit_digits(text))
     if number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text):
@@ -145,9 +145,9 @@ def read_float(text: str) -> float:
 
 
 def read_whole(text: str) -> int:
-    """The number that JSON spells in digits alone.
+    """Parse a JSON integer.
 
-    Raises: ValueError for one beyond measure.
+    Raises: ValueError when it has too many digits.
     """
     return int(_limit_digits(text))
 
@@ -159,13 +159,13 @@ def _limit_digits(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value from an answer in one short line of ASCII, fit for an error message."""
+    """Format a value from an answer as one short line of ASCII for an error message."""
     return cite(json.dumps(_cut(value)), _SHOWN)
 
 
 @contextmanager
 def expect_shape(provider: str, payload: Any) -> Iterator[Any]:
-    """Read `payload` inside; a missing or misplaced field of it becomes one clear error."""
+    """Read `payload` inside the block; a missing or misplaced field becomes one clear error."""
     try:
         yield payload
     except SHAPE_ERRORS as exc:
@@ -173,7 +173,7 @@ def expect_shape(provider: str, payload: Any) -> Iterator[Any]:
 
 
 def _cut(value: object, depth: int = 3) -> object:
-    """As much of a value as is ever shown."""
+    """Return the part of a value that error messages show."""
     match value:
         case str():
             return redact(value[:_READ])[:_SHOWN]
@@ -192,7 +192,7 @@ def _cut(value: object, depth: int = 3) -> object:
 
 
 def _parse_number(value: object) -> Decimal | None:
-    """The number that a text or a number spells; None for what is none, not finite or beyond measure."""
+    """Parse a text or a number; None when it is not a number, not finite, too large or too small."""
     match value:
         case bool():
             return None

@@ -31,7 +31,7 @@ class Bitfinex:
         self._api = api
 
     def latest(self) -> Reading:
-        """The last trade."""
+        """Return the last trade."""
         answer = self._ask(f"/v2/trades/{PRODUCT}/hist", {"limit": 1, "sort": -1})
         with expect_shape(self.name, answer.payload) as trades:
             price = parse_price(self.name, trades[0][3])
@@ -39,7 +39,7 @@ class Bitfinex:
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
-        """The candles of `span`; one request for 25 hours."""
+        """Return the candles of `span`; one request for 25 hours."""
         covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
         return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 

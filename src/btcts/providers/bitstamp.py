@@ -10,8 +10,7 @@ from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, 
 
 PRODUCT = "btcusd"
 
-# 1000 rows a request. A page asks for one row beyond it, so that it would not lose its last row if `end` were
-# excluded.
+# 1000 rows a request. Each page requests one extra row, so that no row is lost should `end` become exclusive.
 PAGING = Paging(unit_ms=1000, minutes=999)
 
 
@@ -34,7 +33,7 @@ class Bitstamp:
         self._api = api
 
     def latest(self) -> Reading:
-        """The last trade, from the ticker, which has its time."""
+        """Return the last trade, from the ticker, which includes its time."""
         answer = self._ask(f"/api/v2/ticker/{PRODUCT}/", {})
         with expect_shape(self.name, answer.payload) as ticker:
             price = parse_price(self.name, ticker["last"])
@@ -42,7 +41,7 @@ class Bitstamp:
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
-        """The candles of `span`; two requests for 25 hours."""
+        """Return the candles of `span`; two requests for 25 hours."""
         covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
         return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 

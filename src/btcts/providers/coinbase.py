@@ -7,8 +7,8 @@ from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, 
 
 PRODUCT = "/products/BTC-USD"
 
-# 300 rows a request, both ends included. A page asks for one row more than it is about, so that it would not lose
-# its last row if `end` were excluded; five pages of 300 do not cover 25 hours either.
+# 300 rows a request, both ends included. Each page requests one extra row, so that no row is lost should `end` become
+# exclusive; five pages of 300 would not cover 25 hours either.
 PAGING = Paging(unit_ms=1000, minutes=299)
 
 
@@ -32,7 +32,7 @@ class Coinbase:
         self._api = api
 
     def latest(self) -> Reading:
-        """The last trade, from the ticker, which has its time."""
+        """Return the last trade, from the ticker, which includes its time."""
         answer = self._api.fetch_json(f"{PRODUCT}/ticker")
         with expect_shape(self.name, answer.payload) as ticker:
             price = parse_price(self.name, ticker["price"])
@@ -40,7 +40,7 @@ class Coinbase:
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
-        """The candles of `span`; six requests for 25 hours."""
+        """Return the candles of `span`; six requests for 25 hours."""
         covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
         return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 

@@ -26,7 +26,7 @@ KEYLESS = "/public-api"
 BITCOIN = 1
 
 SPACING_MS = 300_000
-"""Between two calls where the budget is not known: the smallest plan, 10 000 credits, then lasts for a month."""
+"""Wait between calls when the budget is unknown; at this rate the smallest plan, 10 000 credits, lasts a month."""
 
 _STOPS = {
     1001: "the key is invalid: correct API_KEY",
@@ -37,25 +37,25 @@ _STOPS = {
     1006: "the plan of the key lacks this call: change the plan, or drop coinmarketcap from the providers",
     1007: "the key is disabled: set another API_KEY",
 }
-"""What the user has to do, by error code."""
+"""The remedy for the user, by error code."""
 
 _DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The credits that are left until `reset_ms`, as read at `read_ms`."""
+    """The credits left until `reset_ms`, as of `read_ms`."""
 
     credits_left: int
     reset_ms: int
     read_ms: int
 
     def is_fresh(self, now_ms: int) -> bool:
-        """Whether it was read within the last hour and before its reset."""
+        """Tell whether the budget was read within the last hour and has not been reset since."""
         return self.read_ms <= now_ms < min(self.read_ms + HOUR_MS, self.reset_ms)
 
     def find_next_ms(self, now_ms: int) -> int:
-        """When to ask again so that a tenth of the time is left when the credits are not; a minute at least."""
+        """Return the time of the next call: credits should outlast the period by a tenth, calls be a minute apart."""
         wait_ms = self.reset_ms - now_ms
         if self.credits_left:
             wait_ms = -(-wait_ms * 11 // (self.credits_left * 10_000)) * 1000
@@ -70,7 +70,7 @@ class CoinMarketCap:
 
     A quote is a JSON number with a time of its own, renewed about once a minute; assets and quotes are arrays in no
     promised order. Each answer has a `status` whose `error_code` may be a text, and other than 0 with HTTP 200 too.
-    There are no candles of a minute. A quote costs a credit, `key/info` none; so may an answer that is of no use.
+    There are no one-minute candles. A quote costs a credit, and so may an unusable answer; `key/info` is free.
     """
 
     name = "coinmarketcap"
@@ -84,13 +84,13 @@ class CoinMarketCap:
 
     @property
     def key_id(self) -> str:
-        """A digest of the key."""
+        """Digest of the key."""
         return hashlib.sha256(self._api_key.encode()).hexdigest()[:12] if self._api_key else ""
 
     def latest(self) -> Reading:
-        """The price at CoinMarketCap's own time, with when to ask again and the credits that are left.
+        """Return the price at CoinMarketCap's own time, with the time of the next call and the credits left.
 
-        Raises: ProviderLimited, without asking, when no credits are left.
+        Raises: ProviderLimited when no credits are left, without sending a request.
         """
         self._budget = self._read_budget()
         if self._budget and not self._budget.credits_left:
@@ -104,7 +104,7 @@ class CoinMarketCap:
         except ProviderError as exc:
             if isinstance(exc.problem, Problem) and exc.problem.cause in NOT_SENT:
                 raise
-            # An answer that cannot be used may have cost a credit all the same.
+            # An unusable answer may still have cost a credit.
             raise ProviderLimited(
                 self.name, exc.problem, until_ms=self._find_next_ms(self._api.clock.now_ms())
             ) from exc
@@ -115,11 +115,11 @@ class CoinMarketCap:
         return Reading(self.name, price, time_ms, time_ms, answer.date_ms, next_ms, credits_left)
 
     def _find_next_ms(self, now_ms: int) -> int:
-        """When to ask again; after an answer that cannot be used too, for it may have cost a credit."""
+        """Return the time of the next call, also after an unusable answer, which may have cost a credit."""
         return self._budget.find_next_ms(now_ms) if self._budget else now_ms + SPACING_MS
 
     def candles(self, span: Span) -> Candles:
-        """None: the shortest interval on offer is five minutes."""
+        """Return no candles: the shortest interval on offer is five minutes."""
         return Candles(self.name, None, ())
 
     def _read_quote(self, payload: Any) -> tuple[float, int, int]:
@@ -141,7 +141,7 @@ class CoinMarketCap:
                 reset_ms = parse_iso_ms(self.name, plan["credit_limit_monthly_reset_timestamp"])
             return Budget(credits_left, reset_ms, now_ms)
         except ProviderError:
-            return None  # the quote that is asked for next fails too where this matters
+            return None  # if this matters, the request for the quote fails as well
 
     def _ask(self, path: str, query: dict[str, str | int]) -> Answer:
         reply = self._fetch(path, query)
@@ -186,7 +186,7 @@ class CoinMarketCap:
 
 
 def _read_status(reply: Reply) -> tuple[int | None, object]:
-    """The error code (None where the reply has none) and its message."""
+    """Return the error code of a reply (None without one) and its message."""
     try:
         status = reply.payload["status"]
         code, message = status["error_code"], status.get("error_message")

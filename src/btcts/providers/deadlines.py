@@ -1,4 +1,4 @@
-"""Connections whose every step ends at the deadline of the call that uses them, and takes little memory."""
+"""Connections whose every step is bound by the deadline of the call, and uses little memory."""
 
 import math
 import ssl
@@ -11,7 +11,7 @@ from typing import Any
 import httpcore
 
 LARGEST_HEAD = 16_384
-"""How many bytes of an incomplete head are read, and how many at once: checking a head takes 250 times its memory."""
+"""Most bytes of an incomplete response head, and per read: parsing a head takes 250 times its size in memory."""
 
 httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = LARGEST_HEAD
 
@@ -20,7 +20,7 @@ _DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 @contextmanager
 def limit_steps(until: float) -> Iterator[None]:
-    """Let no step of a connection in this block go on after `until`, by the monotonic clock."""
+    """Abort any step of a connection in this block at `until`, by the monotonic clock."""
     token = _DEADLINE.set(until)
     try:
         yield
@@ -29,9 +29,9 @@ def limit_steps(until: float) -> Iterator[None]:
 
 
 def limit_wait(timeout: float | None, late: type[Exception]) -> float | None:
-    """Return how long a step may take that may take `timeout` by itself.
+    """Return the time limit of a step: its own `timeout`, or less when the deadline comes first.
 
-    Raises: `late` when the deadline is over.
+    Raises: `late` when the deadline has passed.
     """
     left = _DEADLINE.get() - time.monotonic()
     if left <= 0:
@@ -40,7 +40,7 @@ def limit_wait(timeout: float | None, late: type[Exception]) -> float | None:
 
 
 class Stream(httpcore.NetworkStream):
-    """A connection that obeys the deadline."""
+    """A connection that keeps to the deadline."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
@@ -54,7 +54,7 @@ class Stream(httpcore.NetworkStream):
         self._inner.write(buffer, limit_wait(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._inner.close()
 
     def start_tls(
@@ -65,5 +65,5 @@ class Stream(httpcore.NetworkStream):
         return Stream(self._inner.start_tls(ssl_context, server_hostname, limit_s))
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what httpcore asks about the socket."""
+        """Return details of the socket for httpcore."""
         return self._inner.get_extra_info(info)

@@ -31,7 +31,7 @@ class Gemini:
         self._api = api
 
     def latest(self) -> Reading:
-        """The last trade."""
+        """Return the last trade."""
         answer = self._ask(f"/v1/trades/{PRODUCT}", {"limit_trades": 1})
         with expect_shape(self.name, answer.payload) as trades:
             price = parse_price(self.name, trades[0]["price"])
@@ -39,7 +39,7 @@ class Gemini:
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
-        """The candles of the part of `span` that the window has; one request."""
+        """Return the candles of the part of `span` that the window covers; one request."""
         asked = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
         if asked is None:
             return Candles(self.name, None, ())

@@ -1,4 +1,4 @@
-"""The one way to a provider over HTTP: an answer that is whole, on time and JSON, or an error of one line."""
+"""HTTP access to providers: a complete answer in JSON, in time, or a one-line error."""
 
 import json
 import re
@@ -25,10 +25,10 @@ from btcts.system.causes import classify, describe
 from btcts.system.foreign import cite, conceal
 
 MAX_BODY = 1_000_000
-"""No answer that we ask for comes near this many bytes; a day of candles is about 100 kB."""
+"""Most bytes of an answer; a day of candles is about 100 kB."""
 
 MOST_VALUES, MOST_ROWS = 100_000, 20_000
-"""No answer has more commas, or more lists and objects: a page of 10 000 candles has 60 000 and 10 000."""
+"""Most commas, and most lists and objects, of an answer: a page of 10 000 candles has 60 000 and 10 000."""
 
 DAY_MS = 86_400_000
 
@@ -36,33 +36,33 @@ DATE_STEP_MS = 1000
 """A Date header counts whole seconds, rounded down."""
 
 LONGEST_WAITS_MS = {403: DAY_MS, 418: DAY_MS, 429: DAY_MS, 503: 600_000}
-"""The statuses that may send us away by Retry-After, and how long we believe them at most."""
+"""The statuses whose Retry-After is honoured, and the longest wait accepted from each."""
 
 _WAITS_MS = {429: 60_000, 418: 600_000}
-"""How long a limit (429) or a ban (418) lasts where no Retry-After says so."""
+"""The wait after a limit (429) or a ban (418) without a Retry-After."""
 
 _SHOWN = 80
-"""How many characters of a bad answer an error shows."""
+"""Characters of a bad answer that an error shows."""
 
 _READ = 1024
-"""How many bytes of it are looked through for secrets: many times as many, for a key with escapes is long."""
+"""Bytes of it that are searched for secrets: many times as many, since an escaped key is long."""
 
 _AGE_LENGTH = 9
-"""No Age header has more digits."""
+"""Most digits of an Age header."""
 
 _DATE_LENGTH = 64
-"""No header that is a date has more characters."""
+"""Most characters of a date header."""
 
 _KEEP_ALIVE_S = 30
-"""Longer than the usual interval, so that a connection serves the next cycle; shorter than servers keep theirs."""
+"""Longer than the usual interval, so that the next cycle reuses the connection; shorter than servers keep theirs."""
 
 ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 def open_client(*urls: str | httpx.URL) -> httpx.Client:
-    """The HTTP client for requests to `urls`; it honours HTTPS_PROXY and SSL_CERT_FILE, and keeps no cookies.
+    """Open the HTTP client for requests to `urls`; it honours HTTPS_PROXY and SSL_CERT_FILE, and keeps no cookies.
 
-    Raises: ConfigError when the environment names a proxy for one of them, or certificates, that cannot be used.
+    Raises: ConfigError when the environment names an unusable proxy for one of them, or unusable certificates.
     """
     return httpx.Client(
         transport=GuardedTransport(open_routes(urls, keep_alive_s=_KEEP_ALIVE_S)),
@@ -73,9 +73,9 @@ def open_client(*urls: str | httpx.URL) -> httpx.Client:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server sent back, whatever its status.
+    """A response of a server, whatever its status.
 
-    `where` is the address without query and credentials, `location` the one that it redirects to.
+    `where` is the address without query and credentials, `location` the target of a redirect.
     """
 
     where: str
@@ -86,18 +86,18 @@ class Reply:
 
     @property
     def made_ms(self) -> int | None:
-        """When the provider made it, by its Date header."""
+        """The time of its Date header, when the provider produced it."""
         return _parse_http_date(self.headers.get("Date", ""))
 
     @property
     def age_ms(self) -> int:
-        """How long a cache has kept it, by the Age header (RFC 9111, section 5.1); 0 for one that comes fresh."""
+        """Its time in a cache, by the Age header (RFC 9111, section 5.1); 0 for a fresh response."""
         age = self.headers.get("Age", "").strip()
         return int(age) * 1000 if age.isdecimal() and len(age) <= _AGE_LENGTH else 0
 
     @property
     def date_ms(self) -> int | None:
-        """The provider's time when it arrived."""
+        """The provider's time on arrival."""
         return None if self.made_ms is None else self.made_ms + self.age_ms
 
     @cached_property
@@ -114,13 +114,13 @@ class Reply:
             raise ValueError("nesting beyond measure") from exc
 
     def quote_body(self) -> str:
-        """The beginning of the body in one line, without markup."""
+        """Return the beginning of the body in one line, without markup."""
         return _quote_line(self.body) or "an empty answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: its JSON, when it arrived by our clock, when what it says was so, and the provider's time."""
+    """A good answer: its JSON, its arrival by our clock, the time its contents are from, and the provider's time."""
 
     payload: Any
     received_ms: int
@@ -140,18 +140,20 @@ class Api:
 
     @property
     def source_ms(self) -> int:
-        """When the last good answer was made, by its Date header where that is behind our clock, carried on by ours."""
+        """The provider's current time where its Date header was behind our clock, else ours."""
         return self.clock.now_ms() - self._behind_ms
 
     def fetch_json(self, path: str, query: Mapping[str, str | int] | None = None) -> Answer:
         """GET `path`, which must answer 200 with JSON.
 
-        Raises: ProviderError, and ProviderLimited where the answer says to wait.
+        Raises: ProviderError; ProviderLimited when the answer asks to wait.
         """
         return self.accept(self.fetch(path, query or {}))
 
     def accept(self, reply: Reply) -> Answer:
-        """The answer in a good reply; a bad one is raised."""
+        """Return the answer in a good reply.
+
+        Raises: ProviderError, ProviderLimited for a bad one."""
         if reply.status != 200:
             raise self.build_refusal(reply, reply.quote_body())
         received_ms = self.clock.now_ms()
@@ -163,7 +165,7 @@ class Api:
             raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.quote_body()})") from exc
 
     def build_refusal(self, reply: Reply, detail: str) -> ProviderError:
-        """The error for a status other than 200."""
+        """Build the error for a status other than 200."""
         problem = f"HTTP {reply.status} from {reply.where} ({detail})"
         if 300 <= reply.status < 400:
             problem += f"; redirects are not followed (this one names {reply.location or 'no address'})"
@@ -174,16 +176,16 @@ class Api:
         return self.build_limited(problem, min(wait_ms, LONGEST_WAITS_MS[reply.status]))
 
     def build_limited(self, problem: str, wait_ms: int) -> ProviderLimited:
-        """The error that says to wait."""
+        """Build the error that asks to wait."""
         return ProviderLimited(self.provider, problem, until_ms=self.clock.now_ms() + min(wait_ms, LONGEST_WAIT_MS))
 
     def read_wait_ms(self, reply: Reply) -> int | None:
-        """How long the headers of a reply tell us to wait: a second at least, a day at most; None where they do not."""
+        """Return the wait that the headers of a reply ask for, from a second to a day; None without one."""
         asked_ms = read_retry_after(reply.headers, reply.date_ms or self.clock.now_ms())
         return None if asked_ms is None else min(max(asked_ms, 1000), DAY_MS)
 
     def fetch(self, path: str, query: Mapping[str, str | int], secrets: Mapping[str, str] | None = None) -> Reply:
-        """GET `path`, whatever the status, within the timeout; `secrets` are headers that no error may show."""
+        """GET `path` within the timeout, whatever the status; `secrets` are headers that no error may show."""
         for secret in (secrets or {}).values():
             conceal(secret)
         url = self._build_url(path)
@@ -231,14 +233,14 @@ def _show_address(url: httpx.URL) -> str:
 
 
 def _classify(exc: Exception, url: httpx.URL) -> str:
-    """The code of a failure to connect that other addresses may share; empty for others."""
+    """Return the code of a connection failure that may affect other addresses too; empty for other failures."""
     if not isinstance(exc, httpx.ConnectError | UnicodeError):
         return ""
     return "proxy" if choose_proxy(url) else classify(exc) or ""
 
 
 def describe_failure(exc: Exception) -> str:
-    """Why there is no answer; the text of other failures may show a header."""
+    """Describe the lack of an answer; some failures get a fixed text because theirs may contain a header."""
     match exc:
         case httpx.RemoteProtocolError():
             return "the server closed the connection, or its answer is no HTTP"
@@ -257,12 +259,13 @@ def describe_failure(exc: Exception) -> str:
 
 
 def _quote_line(text: bytes) -> str:
-    """The beginning of a text from a server in one line, without markup and secrets."""
+    """Return the beginning of a text from a server in one line, without markup and secrets."""
     line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
     return "an HTML page" if line.startswith("<") else line
 
 
 def read_retry_after(headers: Mapping[str, str], now_ms: int) -> int | None:
+    """Return the wait in ms that the headers ask for; None without one."""
     value = headers.get("Retry-After", "")
     if value.isdecimal():
         return int(value[:9]) * 1000
@@ -281,7 +284,7 @@ def _parse_http_date(value: str) -> int | None:
 
 
 def _parse_reset_ms(value: str) -> int | None:
-    """CoinMarketCap's form of a time, `2026-01-02 15:04:05 -0700`."""
+    """Parse CoinMarketCap's form of a time, `2026-01-02 15:04:05 -0700`."""
     try:
         return int(datetime.strptime(value, "%Y-%m-%d %H:%M:%S %z").timestamp() * 1000)
     except ValueError:

@@ -36,13 +36,13 @@ class Kraken:
     page_minutes = PAGING.minutes
 
     reach_ms = 719 * MINUTE_MS
-    """720 rows, of which the running minute may be one."""
+    """720 rows, one of which may be the running minute."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def latest(self) -> Reading:
-        """The last trade."""
+        """Return the last trade."""
         answer, trades = self._ask("/0/public/Trades", {"pair": PRODUCT, "count": 1})
         with expect_shape(self.name, trades):
             price = parse_price(self.name, trades[-1][0])
@@ -50,7 +50,7 @@ class Kraken:
         return Reading(self.name, price, answer.observed_ms, traded_ms, answer.date_ms)
 
     def candles(self, span: Span) -> Candles:
-        """The candles of the part of `span` that lies in the last twelve hours; one request."""
+        """Return the candles of the part of `span` that lies in the last twelve hours; one request."""
         covered = find_closed_part(span, self._api.clock.now_ms(), self.reach_ms)
         return drop_unclosed(read_candles(self.name, covered, PAGING, self._fetch_rows), self._api.source_ms)
 
@@ -65,7 +65,7 @@ class Kraken:
             errors = (error for error in payload["error"] if not (isinstance(error, str) and error.startswith("W")))
             if (error := next(errors, None)) is not None:
                 raise self._build_refusal(error)
-            # Our product comes back under another spelling, such as XXBTZUSD; there is no other key but `last`.
+            # The product comes back under another name, such as XXBTZUSD; the only other key is `last`.
             (rows,) = (rows for key, rows in payload["result"].items() if key != "last")
         return answer, rows
 

@@ -1,4 +1,4 @@
-"""Which providers may be asked now, and what an answer means for the next call (pure)."""
+"""Decide which providers may be asked now, and how an answer affects the next call (pure)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
 BUDGET = "budget"
-"""Why a provider waits that has answered and counts its credits."""
+"""Reason for a wait: the provider answered, and the next call is delayed to save credits."""
 
 STOPPED_FOR_MS = 24 * HOUR_MS
-"""When a provider that wants something changed is asked again all the same; a new API key ends the wait at once."""
+"""The wait after an error that only the user can fix; a new API key ends it at once."""
 
 LONGEST_WAIT_MS = 32 * 24 * HOUR_MS
-"""No wait is longer, whatever a provider says."""
+"""Longest wait, whatever a provider says."""
 
 ASKED_AGAIN_MS = 24 * HOUR_MS
-"""After so long a provider that waits still is asked all the same: what made it wait may be over, and CoinMarketCap
-says for nothing how many credits are left."""
+"""A waiting provider is asked again after this long: the reason may be gone, and CoinMarketCap reports the credits left
+for free."""
 
 
 def split(
     providers: Sequence["Provider"], states: Mapping[str, ProviderState], now_ms: int
 ) -> tuple[list["Provider"], tuple[tuple[str, int, str], ...]]:
-    """The providers that may be asked, and of the others the name, the time until they wait (ms) and why."""
+    """Return the providers that may be asked, and name, end of the wait (ms) and reason for the others."""
     ready = []
     waiting = []
     for provider in providers:
@@ -40,7 +40,7 @@ def split(
 
 
 def _is_waiting(state: ProviderState, now_ms: int) -> bool:
-    """Whether the provider is to be left alone still."""
+    """Tell whether the provider must not be asked yet."""
     if state.said_ms > now_ms + FUTURE_SLACK_MS:  # the clock was set back since
         return False
     recent = not state.said_ms or now_ms < state.said_ms + ASKED_AGAIN_MS
@@ -48,7 +48,7 @@ def _is_waiting(state: ProviderState, now_ms: int) -> bool:
 
 
 def note_answer(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
-    """The state of a provider that has answered."""
+    """Return the state of a provider that has answered."""
     budget = reading.not_before_ms is not None
     return ProviderState(
         not_before_ms=min(reading.not_before_ms or 0, now_ms + LONGEST_WAIT_MS),
@@ -61,7 +61,7 @@ def note_answer(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
 
 
 def note_failure(error: ProviderError, before: ProviderState, key_id: str, now_ms: int) -> ProviderState:
-    """The state of a provider that has failed; a plain failure is tried again in the next cycle."""
+    """Return the state of a provider that has failed; a plain failure is retried in the next cycle."""
     until_ms = 0
     if isinstance(error, ProviderLimited):
         until_ms = min(error.until_ms, now_ms + LONGEST_WAIT_MS)
@@ -85,7 +85,7 @@ def learn_states(
     keys: Mapping[str, str],
     now_ms: int,
 ) -> dict[str, ProviderState]:
-    """The states of the providers that have answered or failed, by name; `keys` has the ids of their API keys."""
+    """Return the states of the providers that answered or failed, by name; `keys` has the ids of their API keys."""
     heard = {reading.provider: note_answer(reading, keys[reading.provider], now_ms) for reading in readings}
     for error in errors:
         before = heard.get(error.provider) or known.get(error.provider, ProviderState())

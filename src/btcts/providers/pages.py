@@ -1,4 +1,4 @@
-"""Candle replies: rows checked against the grid, closed minutes only, pages that must agree where they overlap."""
+"""Candle replies: check rows against the minute grid, keep closed minutes, compare pages where they overlap."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -8,13 +8,13 @@ from btcts.errors import ProviderError
 from btcts.providers.base import SHAPE_ERRORS, UNBOUNDED_MS, iso, parse_amount, parse_ms, parse_price, quoted
 
 Minutes = dict[int, Candle | None]
-"""The minutes of a page that have a row, by their start; None where the row says that there were no trades."""
+"""The minutes of a page that have a row, by their start; None for a row without trades."""
 
 
 class Row(NamedTuple):
-    """One row of a candle reply, its values as the provider spells them.
+    """One row of a candle reply, with the provider's raw values.
 
-    `traded` is the amount or the number of trades; 0 says that the minute had none.
+    `traded` is the amount or the number of trades; 0 means no trades in the minute.
     """
 
     start: object
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class Paging(NamedTuple):
-    """How a provider serves candles: its unit of time, minutes per request, and whether every minute has a row."""
+    """Properties of a candle API: unit of time, minutes per request, and whether every minute has a row."""
 
     unit_ms: int
     minutes: int
@@ -34,14 +34,14 @@ class Paging(NamedTuple):
 
 
 def find_closed_part(span: Span, now_ms: int, reach_ms: int) -> Span | None:
-    """The closed minutes of `span` that start at most `reach_ms` before now; None when there are none."""
+    """Return the closed minutes of `span` that start at most `reach_ms` before now; None when there are none."""
     start_ms = -(-max(span.start_ms, now_ms - reach_ms) // MINUTE_MS) * MINUTE_MS
     end_ms = min(span.end_ms, now_ms - CLOSED_FOR_MS) // MINUTE_MS * MINUTE_MS
     return Span(start_ms, end_ms) if start_ms < end_ms else None
 
 
 def drop_unclosed(candles: Candles, source_ms: int) -> Candles:
-    """The candles of the minutes that were over by the provider's own time, too: our clock may be ahead of it."""
+    """Drop candles of minutes that are not over by the provider's own clock, as ours may be ahead."""
     covered = candles.covered and find_closed_part(candles.covered, source_ms, UNBOUNDED_MS)
     if covered == candles.covered:
         return candles
@@ -50,9 +50,9 @@ def drop_unclosed(candles: Candles, source_ms: int) -> Candles:
 
 
 def parse_rows(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
-    """Return the rows of a reply, taken apart by `spell`.
+    """Return the rows of a reply, converted by `spell`.
 
-    Raises: ProviderError naming the first row of another shape.
+    Raises: ProviderError, naming the first row of an unexpected shape.
     """
     if not isinstance(rows, list):
         raise ProviderError(provider, f"candles are not a list: {quoted(rows)}")
@@ -66,7 +66,7 @@ def parse_rows(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Ro
 
 
 def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Callable[[Span], list[Row]]) -> Candles:
-    """The candles of `covered`, fetched in pages that overlap by one minute.
+    """Return the candles of `covered`, fetched in pages that overlap by one minute.
 
     Raises: ProviderError when a row is wrong, a minute is missing or two pages contradict each other.
     """
@@ -81,7 +81,7 @@ def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Cal
 
 
 def collect_minutes(provider: str, rows: list[Row], page: Span, paging: Paging) -> Minutes:
-    """The minutes of `page` that have a row, in any order; rows outside are checked against the grid only."""
+    """Return the minutes of `page` that have a row, in any order; rows outside it are only checked against the grid."""
     found: Minutes = {}
     for row in rows:
         start_ms = read_start_ms(provider, row, paging.unit_ms)
@@ -100,9 +100,9 @@ def collect_minutes(provider: str, rows: list[Row], page: Span, paging: Paging) 
 
 
 def read_start_ms(provider: str, row: Row, unit_ms: int) -> int:
-    """The start of the minute that a row is about.
+    """Return the start of the minute of a row.
 
-    Raises: ProviderError when it is no time or off the grid of minutes.
+    Raises: ProviderError when it is not a time or not on a full minute.
     """
     start_ms = parse_ms(provider, row.start, unit_ms=unit_ms)
     if start_ms % MINUTE_MS:

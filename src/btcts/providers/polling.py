@@ -1,4 +1,4 @@
-"""Asking several providers at once; a slow one is left behind, never waited for."""
+"""Ask several providers at once without waiting for slow ones."""
 
 import logging
 import threading
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 class Poller:
-    """Makes each call of a provider in a thread of its own, which no end of the process waits for.
+    """Runs each call to a provider in its own daemon thread.
 
-    What is under way when its `with` block ends is left to itself, and no further span is asked for.
+    Calls still running when the `with` block ends are abandoned, and ask for no further span.
     """
 
     def __init__(self, providers: Sequence["Provider"], *, start: StartThread = start_thread) -> None:
@@ -39,7 +39,7 @@ class Poller:
         self._ended.set()
 
     def latest(self, providers: Sequence["Provider"], *, within_s: float) -> tuple[list[Reading], list[ProviderError]]:
-        """The prices that arrive in time, and why the others did not."""
+        """Return the prices that arrive in time, and the errors of the other providers."""
         until = time.monotonic() + within_s
         for provider in providers:
             job = self._asked.get(provider.name)
@@ -61,7 +61,7 @@ class Poller:
         return readings, errors
 
     def candles(self, providers: Sequence["Provider"], question: Question, spans: Sequence[Span]) -> Round:
-        """Ask the providers for the candles of the spans, which hold the minutes of the question."""
+        """Ask the providers for the candles of the spans, which cover the minutes of the question."""
 
         def ask(provider: "Provider") -> Future[list[Candles]]:
             return self._begin(provider, lambda: [provider.candles(span) for span in self._stop_at_exit(spans)])
@@ -69,11 +69,11 @@ class Poller:
         return Round(question, {provider.name: ask(provider) for provider in providers})
 
     def _stop_at_exit(self, spans: Sequence[Span]) -> Iterator[Span]:
-        """The first span, and the others as long as the `with` block goes on."""
+        """Yield the first span, and the others until the `with` block ends."""
         return (span for number, span in enumerate(spans) if number == 0 or not self._ended.is_set())
 
     def _begin(self, provider: "Provider", work: Callable[[], T]) -> Future[T]:
-        """Start a call of a provider; whatever it fails with is that provider's failure."""
+        """Start a call to a provider; any exception counts as that provider's failure."""
 
         def call() -> T:
             try:

@@ -1,6 +1,6 @@
-"""The proxies that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, in lower case first, and NO_PROXY.
+"""Proxies from the environment: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, lower case first, and NO_PROXY.
 
-No message shows more of a proxy than the variable that names it, its host and its port: the rest may be a secret.
+Messages show only the variable, host and port of a proxy: the rest may be secret.
 """
 
 import os
@@ -16,17 +16,17 @@ from btcts.errors import ConfigError
 from btcts.system.foreign import conceal_login
 
 _PROTOCOLS = {"http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5", "socks": "socks5"}
-"""By the scheme of a proxy's URL. GNOME writes socks://; every SOCKS5 proxy is left to resolve host names itself."""
+"""By the scheme of the proxy URL. GNOME writes socks://; SOCKS5 proxies always resolve host names themselves."""
 
 _PORTS = {"http": 80, "https": 443}
 
 _BRACKETED = re.compile(r"\[([^]]+)\](/\d+)?(?::(\d+))?")
-"""An IPv6 address or network in brackets, with a port or without."""
+"""An IPv6 address or network in brackets, with or without a port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy and the variable that names it; `str` of it shows no secret."""
+    """A proxy and the environment variable that set it; its `str` shows no secret."""
 
     variable: str
     protocol: str
@@ -37,9 +37,9 @@ class Proxy:
 
 
 def choose_proxy(url: httpx.URL) -> Proxy | None:
-    """Return the proxy for an address, None where it is asked directly.
+    """Return the proxy for an address; None for a direct connection.
 
-    Raises: ConfigError when the environment names one that cannot be used.
+    Raises: ConfigError when the environment names an unusable one.
     """
     named = getproxies()
     scheme = url.scheme if named.get(url.scheme) else "all"
@@ -68,7 +68,7 @@ def is_exempt(no_proxy: str, url: httpx.URL) -> bool:
 
 
 def _is_address_in(place: str, host: str, port: int) -> bool:
-    """Tell whether the place is an IP address or a network, and the host is an address in it."""
+    """Tell whether the place is an IP address or network that contains the host."""
     if bracketed := _BRACKETED.fullmatch(place):
         if bracketed[3] and int(bracketed[3]) != port:
             return False
@@ -80,7 +80,7 @@ def _is_address_in(place: str, host: str, port: int) -> bool:
 
 
 def _is_name(place: str, host: str, port: int) -> bool:
-    """Tell whether the place is the name of the host or of a domain around it."""
+    """Tell whether the place is the host's name or a parent domain."""
     name, _, only_port = place.partition(":")
     name = name.removeprefix("*").strip(".")
     return bool(name) and only_port in ("", str(port)) and f".{host}".endswith(f".{name}")

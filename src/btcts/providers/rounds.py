@@ -1,4 +1,4 @@
-"""A round of candle requests: the same spans asked of several providers, whose answers come in one after the other."""
+"""A round of candle requests: several providers are asked for the same spans, and their answers arrive over time."""
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from concurrent.futures import Future, wait
@@ -12,28 +12,28 @@ from btcts.errors import ProviderError
 ReadTicks = Callable[[Span], Iterable[Tick]]
 
 BESIDE_MS = 15 * MINUTE_MS
-"""How far from a minute that few providers have its neighbours are looked for."""
+"""Range of neighbours read around a minute that few providers have."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundAnswers:
-    """What a round has come to by one moment; `complete` says that every provider has answered or failed."""
+    """The answers and failures of a round at one moment; `complete` once every provider has answered or failed."""
 
     answers: tuple[Candles, ...]
     errors: tuple[ProviderError, ...]
     complete: bool
 
     def find_covering(self) -> set[str]:
-        """The providers that answered."""
+        """Return the providers that answered."""
         return {answer.provider for answer in self.answers}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a round is about: the `minutes` to settle, and settled ones to look at once more.
+    """The subject of a round: the `minutes` to settle, and the settled minutes to check again, `looks`.
 
-    Once these looks are taken, minutes before `reread_ms` (None: none) need no further one by themselves, and what the
-    providers in `back` missed while they were away is made up for.
+    Once checked, minutes before `reread_ms` (None: none) need no further routine check, and the providers in `back`
+    have caught up on what they missed while they were away.
     """
 
     minutes: frozenset[int]
@@ -43,7 +43,7 @@ class Question:
 
 
 class Round:
-    """A question asked of several providers; `settled` are those of its minutes that were written already."""
+    """A question put to several providers; `settled` are those of its minutes that are written already."""
 
     def __init__(self, question: Question, jobs: Mapping[str, Future[list[Candles]]]) -> None:
         self.question = question
@@ -55,7 +55,7 @@ class Round:
 
     @property
     def complete(self) -> bool:
-        """Whether every provider has answered or failed, or is not waited for any more."""
+        """True once every provider has answered or failed, or is no longer waited for."""
         return self._closed or all(job.done() for job in self._jobs.values())
 
     @property
@@ -69,7 +69,7 @@ class Round:
         return list(self.listen().errors)
 
     def listen(self) -> RoundAnswers:
-        """Return what was heard by now, as one moment held it; anything but a `ProviderError` is raised."""
+        """Return a consistent snapshot of the answers so far; exceptions other than `ProviderError` propagate."""
         done = {name: job for name, job in self._jobs.items() if job.done()}
         answers: list[Candles] = []
         errors: list[ProviderError] = []
@@ -84,7 +84,7 @@ class Round:
         return RoundAnswers(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
 
     def take_failures(self) -> tuple[ProviderError, ...]:
-        """Return the failures of a complete round, once."""
+        """Return the failures of a complete round, on the first call only."""
         heard = self.listen()
         if self._told or not heard.complete:
             return ()
@@ -92,24 +92,24 @@ class Round:
         return heard.errors
 
     def agree(self, heard: RoundAnswers, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
-        """Return what the answers come to; worked out once for the same answers and the same neighbours."""
+        """Return the agreement of the answers; cached for the same answers and neighbours."""
         key = len(heard.answers), settled
         if self._agreed is None or self._agreed[0] != key:
             self._agreed = key, agree_candles(heard.answers, quorum=quorum, settled=settled)
         return self._agreed[1]
 
     def wait(self, seconds: float) -> None:
-        """Wait until the round is complete, at most so long."""
+        """Wait until the round is complete, for `seconds` at most."""
         wait(self._jobs.values(), timeout=max(0.0, seconds))
 
     def close(self) -> None:
-        """Wait for no further answer."""
+        """Stop waiting for answers."""
         self._closed = True
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What answers are judged beside: who reaches how far, the time, which minutes are settled, and the ticks."""
+    """The context for judging answers: the reach of providers, the time, the settled minutes and the stored ticks."""
 
     reach: Reach
     now_ms: int
@@ -118,10 +118,10 @@ class Ground:
 
 
 def judge(round_: Round, heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
-    """What the answers of a complete round come to beside what is stored.
+    """Return the agreement of the answers of a complete round, checked against the store.
 
-    A minute that few have is judged by its stored neighbours, too. A candle without a majority is disputed where a live
-    tick contradicts it.
+    A minute that few providers have is also judged by its stored neighbours. A candle without a majority is rejected
+    when a live tick contradicts it.
     """
     agreed = round_.agree(heard, quorum=quorum)
     if agreed.rare:
@@ -139,7 +139,7 @@ def judge(round_: Round, heard: RoundAnswers, ground: Ground, *, quorum: int) ->
 
 
 def find_thin(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_ms: int) -> dict[int, Gap]:
-    """The entries of the ledger for those of the minutes whose agreed candle rests on few providers."""
+    """Return the ledger entries for the minutes whose agreed candle rests on few providers."""
     return {
         minute: Gap(THIN, 1, now_ms, tuple(sorted(agreed.backing[minute].heard)))
         for minute in minutes
@@ -148,5 +148,5 @@ def find_thin(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_m
 
 
 def _read_candles(ticks: Iterable[Tick], without: Container[int]) -> dict[int, Candle]:
-    """The candles of settled minutes, less those that are in question themselves."""
+    """Return the candles of settled minutes, except those in `without`."""
     return {minute: candle for minute, candle in candles_of(ticks).items() if minute not in without}

@@ -1,4 +1,4 @@
-"""The way of HTTP requests into the network: over raced connections, directly or through the proxies that are named."""
+"""The HTTP transport: raced connections, direct or through the configured proxies."""
 
 import os
 import ssl
@@ -19,14 +19,14 @@ from btcts.system.dialing import Dialer
 from btcts.system.foreign import cite
 
 _LONGEST_S = 60.0
-"""The time limit of a connection where none is given."""
+"""Default time limit of a connection."""
 
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
-"""The variables that `httpx.create_ssl_context` obeys."""
+"""The variables that `httpx.create_ssl_context` reads."""
 
 
 class Routes(httpx.BaseTransport):
-    """One pool of connections for direct requests, and one for each proxy."""
+    """One connection pool for direct requests, and one per proxy."""
 
     def __init__(self, keep_alive_s: float, dialer: Dialer) -> None:
         self._keep_alive_s = keep_alive_s
@@ -36,7 +36,7 @@ class Routes(httpx.BaseTransport):
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request on its way."""
+        """Send the request, directly or through its proxy."""
         proxy = choose_proxy(request.url)
         pool = self._find_pool(proxy)
         if proxy is None:
@@ -82,7 +82,7 @@ class Routes(httpx.BaseTransport):
 def open_routes(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dialer: Dialer | None = None) -> Routes:
     """Return the transport for requests to `urls` and elsewhere.
 
-    Raises: ConfigError when the environment names for one of them a proxy, or a file of certificates, that is unusable.
+    Raises: ConfigError when the environment names an unusable proxy for one of them, or an unusable certificate file.
     """
     for url in urls:
         with suppress(httpx.InvalidURL):  # is reported where it is asked
@@ -100,14 +100,14 @@ def _create_trust() -> ssl.SSLContext:
 
 
 class _Pooled(httpx.HTTPTransport):
-    """The transport of httpx on a pool of ours, for it passes no network backend on."""
+    """The transport of httpx on our own pool, since httpx does not accept a network backend."""
 
     def __init__(self, pool: httpcore.ConnectionPool) -> None:
         self._pool = pool
 
 
 class _Backend(httpcore.SyncBackend):
-    """Connections by a dialer; `proxy` is the only one that they are made to, if there is one."""
+    """Opens connections with a dialer; with a `proxy`, all of them go there."""
 
     def __init__(self, dialer: Dialer, proxy: Proxy | None) -> None:
         self._dialer = dialer
@@ -121,7 +121,7 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect; where it is bound and with which options is not ours to say."""
+        """Connect; the local address and socket options are ignored."""
         try:
             limit_s = limit_wait(timeout, httpcore.ConnectTimeout) or _LONGEST_S
             return Stream(SyncStream(self._dialer.dial(host, port, limit_s)))
@@ -135,7 +135,7 @@ class _Backend(httpcore.SyncBackend):
 
 
 class _SocksTrace:
-    """Closes a connection to a SOCKS proxy whose handshake failed, for httpcore leaves it open."""
+    """Closes a connection to a SOCKS proxy after a failed handshake, which httpcore leaves open."""
 
     def __init__(self) -> None:
         self._stream: httpcore.NetworkStream | None = None

@@ -1,4 +1,4 @@
-"""Invented prices, for demonstrations and tests: the same for a seed, whenever and in whatever order they are asked."""
+"""Simulated prices for demonstrations and tests: deterministic for a seed, at any time and in any order."""
 
 import math
 
@@ -10,20 +10,20 @@ from btcts.providers.pages import find_closed_part
 LEVEL = 60_000.0
 
 PERIODS_S = (1, 8, 64, 512, 4096, 32_768, 262_144)
-"""The octaves of the noise. Each runs straight between random heights one period apart, which grow with the root of the
-period as the steps of a random walk do."""
+"""The octaves of the noise. Each interpolates linearly between random heights one period apart, which scale with the
+square root of the period, like the steps of a random walk."""
 
 HEIGHT = 0.0001
-"""The height of the octave of one second. It makes minutes differ by 0.05 % and days by 2 %, about as those of bitcoin
-do, and keeps the price within a tenth of LEVEL for ever."""
+"""The amplitude of the one-second octave. Minutes then differ by 0.05 % and days by 2 %, about like bitcoin, and
+the price stays within a tenth of LEVEL for ever."""
 
 _MASK = (1 << 64) - 1
 
 
 class Simulated:
-    """A market without gaps that trades once a second, at a price that follows from the seed and the second alone.
+    """A market without gaps that trades once a second, at a price derived from the seed and the second alone.
 
-    Candles reach back without limit and agree with what `latest` said or would have said.
+    Candles reach back without limit and match the prices of `latest`.
     """
 
     name = "simulated"
@@ -36,33 +36,33 @@ class Simulated:
         self._seed = seed
 
     def latest(self) -> Reading:
-        """The price of the current second."""
+        """Return the price of the current second."""
         now_ms = self._clock.now_ms()
         return Reading(self.name, self.price(now_ms), now_ms, traded_ms=now_ms // 1000 * 1000)
 
     def candles(self, span: Span) -> Candles:
-        """The candles of the closed minutes of `span`."""
+        """Return the candles of the closed minutes of `span`."""
         covered = find_closed_part(span, self._clock.now_ms(), self.reach_ms)
         minutes = covered.minutes() if covered else ()
         return Candles(self.name, covered, tuple(map(self.candle, minutes)))
 
     def price(self, time_ms: int) -> float:
-        """The price in the second that `time_ms` lies in."""
+        """Return the price of the second that contains `time_ms`."""
         return self.prices(time_ms)[time_ms % MINUTE_MS // 1000]
 
     def candle(self, start_ms: int) -> Candle:
-        """The candle of the minute that starts at `start_ms`."""
+        """Return the candle of the minute that starts at `start_ms`."""
         prices = self.prices(start_ms)
         return Candle(start_ms, prices[0], max(prices), min(prices), prices[-1])
 
     def prices(self, time_ms: int) -> list[float]:
-        """The 60 prices of the minute that `time_ms` lies in."""
+        """Return the 60 prices of the minute that contains `time_ms`."""
         start_s = time_ms // MINUTE_MS * 60
         octaves = (self._compute_heights(period_s, start_s) for period_s in PERIODS_S)
         return [round(LEVEL * math.exp(HEIGHT * sum(heights)), 2) for heights in zip(*octaves, strict=True)]
 
     def _compute_heights(self, period_s: int, start_s: int) -> list[float]:
-        """The heights of one octave in the minute that starts at `start_s`."""
+        """Return the heights of one octave in the minute that starts at `start_s`."""
         first = start_s // period_s
         knots = [self._compute_noise(period_s, i) for i in range(first, (start_s + 59) // period_s + 2)]
         heights = []
@@ -72,7 +72,7 @@ class Simulated:
         return heights
 
     def _compute_noise(self, period_s: int, index: int) -> float:
-        """A random number within the height of the octave: the hash splitmix64 of where it stands."""
+        """Return a pseudo-random height of the octave: the splitmix64 hash of its index."""
         z = (index * 0x9E3779B97F4A7C15 + period_s * 0xD1342543DE82EF95 + self._seed * 0x2545F4914F6CDD1D) & _MASK
         z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _MASK
         z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK

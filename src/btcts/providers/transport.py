@@ -1,4 +1,4 @@
-"""Responses as httpx may have them: nothing in one of them makes it act, keep or unpack anything by itself."""
+"""Responses made safe for httpx: it must not redirect, keep cookies or decompress on its own."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -7,27 +7,27 @@ from http.cookiejar import CookieJar
 import httpx
 
 LOCATION = "X-Redirect-Location"
-"""The header in which a response has where it redirects to."""
+"""The header that carries the target of a redirect."""
 
 PACKING = "X-Packing"
-"""The header in which a response has how its body was packed."""
+"""The header that carries the original Content-Encoding."""
 
 PIECE = 65_536
-"""How many bytes are unpacked at once."""
+"""Most bytes decompressed at once."""
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """A transport without redirects, and without bodies that fill the memory.
+    """A transport without redirects and without decompression bombs.
 
-    httpx would make a request of a location even where it follows none, and fails for one that is no address, as
-    about:blank; and it would unpack what was packed, however often and whatever comes out of it.
+    httpx builds a request for a redirect even when it does not follow it, and fails on a location that is not an
+    address, such as about:blank; and it decompresses every layer of a body without a limit.
     """
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request on its way."""
+        """Send the request, and rename the headers that httpx would act on."""
         response = self._inner.handle_request(request)
         packing = response.headers.get("Content-Encoding", "")
         renamed = {b"location": LOCATION.encode(), b"content-encoding": PACKING.encode()}
@@ -44,7 +44,7 @@ class GuardedTransport(httpx.BaseTransport):
 
 
 class _Body(httpx.SyncByteStream):
-    """The body of a response, unpacked as it comes in."""
+    """The body of a response, decompressed as it arrives."""
 
     def __init__(self, response: httpx.Response, packing: str) -> None:
         self._response = response
@@ -78,7 +78,7 @@ def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class NoCookies(CookieJar):
-    """A jar that takes nothing."""
+    """A cookie jar that stays empty."""
 
     def extract_cookies(self, response: object, request: object) -> None:
-        """Take none."""
+        """Store nothing."""

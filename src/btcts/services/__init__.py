@@ -1,1 +1,1 @@
-"""What each command does: one module per command, free of terminals, servers and networks."""
+"""The work of each command: one module per command, independent of terminals, servers and networks."""

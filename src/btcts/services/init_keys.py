@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What differed from the layout, in words, and what was done about it.
+    """The deviations from the layout, as text, and what was done about them.
 
-    `created` when there was nothing before; `ticks` is how many ticks a rebuild carried over, None without one.
+    `created` is set when the store was empty; `ticks` counts those that a rebuild kept, None without a rebuild.
     """
 
     where: str
@@ -23,7 +23,7 @@ class Outcome:
 
 
 def init_keys(store: "Store", *, dry_run: bool = False, rebuild: bool = False, adopt: bool = False) -> Outcome:
-    """Create, alter and repair keys and rules; run twice, the second time changes nothing.
+    """Create, alter and repair keys and rules; a second run changes nothing.
 
     Raises:
         ForeignKey: one of our names belongs to somebody else and `adopt` is not set.

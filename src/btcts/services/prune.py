@@ -1,4 +1,4 @@
-"""`prune`: remove what the clock says is not kept, and name the keys that are not of the layout."""
+"""`prune`: remove expired buckets and future samples, and list keys that are not part of the layout."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was removed, or would be: buckets of compactions, and the ticks of the future when `poisoned`.
+    """The result: the buckets that were or would be removed, and the future ticks when `poisoned`.
 
-    `unknown` keys have our prefix and are not of the layout; they are never touched.
+    `unknown` keys have our prefix but are not part of the layout; they are never touched.
     """
 
     where: str
@@ -22,9 +22,9 @@ class Pruned:
 
 
 def prune(store: "Store", *, dry_run: bool = False) -> Pruned:
-    """Remove buckets outside the kept closed ones, and future samples; with `dry_run` only say which.
+    """Remove buckets outside the retained closed ones, and future samples; with `dry_run` only report them.
 
-    Ticks from the future are left out by a rebuild. What a future bucket has hidden is looked at once it is gone.
+    A rebuild drops ticks from the future. Buckets hidden by a future bucket are checked once that one is gone.
 
     Raises:
         ForeignKey: one of our names belongs to somebody else.

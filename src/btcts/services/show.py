@@ -1,4 +1,4 @@
-"""`show`: what is stored, as slots by the clock, once or again and again."""
+"""`show`: the stored prices as slots by the clock, once or repeatedly."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Shown:
     """The slots of one resolution, ascending: the newest last.
 
-    So many of them are `spoiled`: they hold what is no price, which is left out.
+    `spoiled` counts the slots with an invalid price, which is left out.
     """
 
     resolution: Resolution
@@ -27,15 +27,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What there is to show at `now_ms`: one resolution, or all of them for the overview.
+    """The contents to show at `now_ms`: one resolution, or all of them for the overview.
 
-    A newest price older than `max_age_s` makes the view stale; `simulated` prices must be labelled wherever they
-    are shown. `members` are the providers that agreed on the newest price, none where that is not known; `flag` and
-    `deviating` are what was wrong with that. It is
-    `silent_ms` since `now_ms` that Redis answered last: the price is so much older, the slots are those of then.
+    A newest price older than `max_age_s` makes the view stale; `simulated` prices must be labelled wherever they are
+    shown. `members` are the providers that agreed on the newest price, empty when unknown; `flag` and `deviating` tell
+    what was wrong with the agreement. Redis last answered at `now_ms`, which is `silent_ms` ago: the price is that much
+    older, and the slots are from then.
 
-    A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then.
-    Where none is kept of the time that was asked for, `oldest_ms` is when the oldest one was observed.
+    A newest tick that is stamped too far ahead, or has no valid price, is `refused`, and there is no newest price then.
+    When no price is kept for the requested time, `oldest_ms` is the time of the oldest one.
 
     A collector last ran at `last_cycle_ms`, and `problem` says why it stored no price then.
     """
@@ -56,7 +56,7 @@ class View:
 
     @property
     def collected(self) -> bool:
-        """Whether a collector runs, as far as can be told: its last cycle is no older than a fresh price."""
+        """True when a collector appears to run: its last cycle is no older than a fresh price may be."""
         return self.last_cycle_ms is not None and 0 <= self.now_ms - self.last_cycle_ms <= 1000 * self.max_age_s
 
     @property
@@ -68,15 +68,15 @@ class View:
 
     @property
     def stale(self) -> bool:
-        """Whether the newest price is too old, or there is none."""
+        """True when the newest price is too old, or there is none."""
         return self.age_s is None or self.age_s > self.max_age_s
 
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which of the kept slots are wanted: those from the one that `since_ms` lies in, the newest `limit` of them.
+    """Selection of slots: those from the one that contains `since_ms`, and of these the newest `limit`.
 
-    The open slot counts as one, unless only closed ones are wanted.
+    The open slot counts as well, unless only closed ones are wanted.
     """
 
     since_ms: int | None = None
@@ -84,7 +84,7 @@ class Which:
     closed_only: bool = False
 
     def pick(self, slots: Sequence[Slot], resolution: Resolution) -> tuple[Slot, ...]:
-        """The wanted ones of these."""
+        """Return the selected ones of the slots."""
         first_ms = 0 if self.since_ms is None else resolution.start_of(self.since_ms)
         wanted = [slot for slot in slots if slot.start_ms >= first_ms and (slot.closed or not self.closed_only)]
         return tuple(wanted if self.limit is None else wanted[-self.limit :])
@@ -101,9 +101,9 @@ def show(
     which: Which = ALL,
     max_age_s: float | None = None,
 ) -> View:
-    """The slots of the named resolutions (default: all four) at `at_ms` (default: now by the server's clock).
+    """Return the slots of the named resolutions (default: all four) at `at_ms` (default: now by the server's clock).
 
-    Without `max_age_s` the collectors' cadence decides what is stale.
+    Without `max_age_s` the collectors' cadence decides when a price is stale.
 
     Raises:
         StoreError: Redis does not answer.
@@ -139,7 +139,7 @@ def _build_shown(resolution: Resolution, slots: tuple[Slot, ...]) -> Shown:
 
 
 def _clean_slot(slot: Slot) -> Slot:
-    """The slot without what is no price; where its close is none, it counts as missing."""
+    """Return the slot without invalid prices; with an invalid close it counts as missing."""
     if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max)):
         return slot
     if slot.close is None or not is_price(slot.close):
@@ -149,12 +149,12 @@ def _clean_slot(slot: Slot) -> Slot:
 
 
 def _find_oldest_ms(store: "Store", newest: Tick) -> int:
-    """When the oldest tick was observed, of those up to the newest."""
+    """Return the time of the oldest tick up to the newest."""
     return next(iter(store.ticks(Span(0, newest.time_ms + 1))), newest).time_ms
 
 
 def _find_newest_before(store: "Store", at_ms: int) -> Tick | None:
-    """The tick that was the newest one then, or that hides it; None when it is not kept any more, or there was none."""
+    """Return the newest tick at that time, or the one that hides it; None when it is not kept or never was."""
     if ticks := store.ticks(window(at_ms)):
         return ticks[-1]
     inspection = store.inspect()
@@ -162,19 +162,19 @@ def _find_newest_before(store: "Store", at_ms: int) -> Tick | None:
 
 
 def find_newest_ms(store: "Store") -> int | None:
-    """The end of the newest tick's ms, at which a minute that ends with it is over; None on an empty store.
+    """Return the end of the newest tick's ms, when a minute that ends with it is over; None on an empty store.
 
-    By it an old store can be looked at.
+    Used as the present for viewing an old store.
     """
     newest = store.latest()
     return newest.time_ms + 1 if newest else None
 
 
 def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s: float) -> Iterator[View | StoreError]:
-    """What there is to show, at once and then at every multiple of the interval since the epoch, without an end.
+    """Yield views at once and then at every multiple of the interval since the epoch, forever.
 
-    `look` is asked for it when there is a new price, and once a minute, when slots close; else one small read does.
-    While Redis does not answer, what it failed with.
+    `look` makes a new view when there is a new price, and once a minute, when slots close; otherwise one small read
+    suffices. While Redis does not answer, its error is yielded.
     """
     interval_ms = round(interval_s * 1000)
     seen: View | None = None
@@ -190,7 +190,7 @@ def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s
 
 
 def _keep_if_unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
-    """The same as of now; None when there is a new price, or slots may have closed."""
+    """Return the same view as of now; None when there is a new price, or slots may have closed."""
     if store.latest() != (seen.newest or seen.refused):
         return None
     now_ms = clock.now_ms()
@@ -199,11 +199,11 @@ def _keep_if_unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The last view that Redis gave, and what it failed with since; None when it answers."""
+    """The last view from Redis, and its error since then; None while it answers."""
 
     view: View
     away: StoreError | None = None
 
     def at(self, now_ms: int) -> View:
-        """What there is to show then."""
+        """Return the view at that time."""
         return replace(self.view, silent_ms=max(0, now_ms - self.view.now_ms)) if self.away else self.view

@@ -1,4 +1,4 @@
-"""`status`: whether the stored prices can be relied on, and what to know about their store."""
+"""`status`: check that prices are fresh and complete, and report on their store."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, Snapshot, State, Store
 
 MIN_SILENCE_S = 20.0
-"""No collector is missed before: a cycle may take a little over 5 s, and then it also misses its next beat."""
+"""Shortest silence that counts as a missing collector: a cycle of a little over 5 s also misses its next beat."""
 
 NEARLY_FULL = 0.9
-"""The share of the memory Redis may use from which on it is said."""
+"""Share of maxmemory in use above which a warning is given."""
 
 PROVIDERS_DOWN = "providers_down"
 
@@ -29,14 +29,14 @@ UNSETTLED = {
     "disagree": "whose candles too few providers agree on",
     "polls_only": "with polls alone, for no provider that is configured has candles",
 }
-"""What is said of closed minutes that are not settled although providers answer."""
+"""Wording for closed minutes that are not settled although providers answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Of the `expected` closed slots of a resolution, or minutes, how many are present and how many settled.
+    """Counts of the `expected` closed slots of a resolution, or minutes, and of those `present` and `settled`.
 
-    `gaps` counts the other ones by the reason that is known for them.
+    `gaps` counts the other ones by their known reason.
     """
 
     expected: int
@@ -49,8 +49,8 @@ class Completeness:
 class Thin:
     """Settled minutes that rest on few providers: on `least` to `most` of the `reaching` ones that have candles.
 
-    `silent` says of the providers that were not heard for them when each answered for a price last, None for never;
-    those in `priced` still do.
+    `silent` has the providers that gave no candles for them, with the time of their last answer for a price (None:
+    never); those in `priced` still answer.
     """
 
     minutes: int = 0
@@ -63,13 +63,13 @@ class Thin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The state of a store at `now_ms`: unhealthy for each of `reasons`, worth a look for each of `warnings`.
+    """The state of a store at `now_ms`: `reasons` make it unhealthy, `warnings` deserve attention.
 
-    A newest tick that is stamped too far ahead, or has no price, is `refused`, and there is no newest price then. A
-    price older than `max_age_s` is stale, and after `max_silence_s` without a word from them collectors are missed.
-    `minutes` are all those of the window that are over, `thin` those that rest on few providers, and `restless` counts
-    those whose candle was corrected so often that it is left as it is. `spooled` prices wait for Redis on this machine,
-    None where that is not known.
+    A newest tick that is stamped too far ahead, or has no valid price, is `refused`, and there is no newest price then.
+    A price older than `max_age_s` is stale, and collectors silent for `max_silence_s` count as missing. `minutes`
+    covers all closed minutes of the window, `thin` those that rest on few providers, and `restless` counts those whose
+    candle was corrected so often that it is left alone. `spooled` prices wait for Redis on this machine (None:
+    unknown).
     """
 
     where: str
@@ -94,22 +94,22 @@ class Status:
 
     @property
     def silence_s(self) -> float | None:
-        """Seconds since the last cycle of a collector that Redis was told of; None when there was none."""
+        """Seconds since the last collector cycle recorded in Redis; None when there was none."""
         return None if self.state.last_cycle_ms is None else self._measure_age_s(self.state.last_cycle_ms)
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing speaks against the stored prices and those to come."""
+        """True when nothing is wrong with the stored prices and the collection of new ones."""
         return not self.reasons
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the store is not healthy."""
+        """Problems that make the store unhealthy."""
         return tuple(_find_reasons(self))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What may do harm later, or did some that is known."""
+        """Conditions that may do harm later, or did some that is known."""
         return tuple(_find_warnings(self))
 
     def _measure_age_s(self, time_ms: int) -> float:
@@ -117,9 +117,9 @@ class Status:
 
 
 def status(store: "Store", *, max_age_s: float | None = None, spooled: int | None = None) -> Status:
-    """The state of the store; a newest price older than `max_age_s` (None: by the collectors' cadence) is stale.
+    """Return the state of the store; a newest price older than `max_age_s` (None: by the collectors' cadence) is stale.
 
-    Collectors are missed after two of their cadences, never while prices are meant to be older than that.
+    Collectors count as missing after two of their cadences, but not before `max_age_s`.
 
     Raises:
         StoreError: Redis does not answer.
@@ -228,7 +228,7 @@ def _check_price(status: Status) -> Iterator[str]:
 
 
 def _check_collectors(status: Status) -> Iterator[str]:
-    """Their silence, and what their last cycle met."""
+    """Check the collectors' silence, and the problems of their last cycle."""
     state, asked = status.state, _find_asked(status.state).values()
     if status.silence_s is not None and status.silence_s > status.max_silence_s:
         every = f", one came every {state.cadence_s:g} s" if state.cadence_s else ""
@@ -245,12 +245,12 @@ def _check_collectors(status: Status) -> Iterator[str]:
 
 
 def _is_full(facts: "Facts") -> bool:
-    """Whether it has no memory for another price and makes none by evicting."""
+    """Tell whether Redis has no memory for another price and cannot evict keys."""
     return facts.fill >= 1 and not facts.parameters.get("maxmemory-policy", "").startswith("allkeys")
 
 
 def _find_asked(state: "State") -> Mapping[str, ProviderState]:
-    """The providers that the last cycle asked, and those that have to wait; others may be configured no more."""
+    """Return the providers that the last cycle asked or that have to wait; others may no longer be configured."""
     last_ms = state.last_cycle_ms or 0
     return {
         name: known for name, known in state.providers.items() if max(known.said_ms, known.not_before_ms) >= last_ms
@@ -279,7 +279,7 @@ def _find_warnings(status: Status) -> Iterator[str]:
 
 
 def _describe_agreement(state: "State", now_ms: int) -> Iterator[str]:
-    """What is weak about the last price: who contradicts it, and that few support it."""
+    """Describe weaknesses of the last price: providers that contradict it, or too few that support it."""
     for provider, ratio in sorted(state.deviating.items()):
         yield f"{provider} is {abs(ratio):,.1%} {'above' if ratio > 0 else 'below'} the last price"
     providers = state.providers.items()

@@ -1,1 +1,1 @@
-"""`backfill`: minutes settled by hand, from the candles of providers or of a file."""
+"""`backfill`: settle minutes by hand, from the candles of providers or of a file."""

@@ -1,7 +1,7 @@
-"""Candles of one minute from a CSV file, which is read once and may be of any length and in any order.
+"""One-minute candles from a CSV file, which is read once and may have any length and order.
 
-Only what the newest row lets matter stays in memory: a row that turns out to be older than the window before the
-newest one is counted and let go. Every row is checked all the same, and one that is wrong spoils the file.
+Only rows within the window before the newest row stay in memory; older ones are counted and dropped. Every row is
+still checked, and a single wrong one rejects the file.
 """
 
 import csv
@@ -27,20 +27,20 @@ VOLUME = "volume"
 HEADER = ",".join((TIMES[0], *PRICES, VOLUME))
 
 LONGEST_LINE = 10_000
-"""Bytes; what is longer is no row, and must not be read to its end."""
+"""Most bytes of a row; a longer line is not a row and must not be read to its end."""
 
 SPARE = 5000
-"""How many candles are held before those that are too old are let go."""
+"""Candles held in memory before those that are too old are dropped."""
 
 UNTRADED = frozenset({"", "nan", "null", "none", "na", "n/a"})
-"""How tables spell a price that there is not, in lower case."""
+"""Spellings of a missing price, in lower case."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class CandleSource:
-    """An open file and what it is called."""
+    """An open file and its name."""
 
     name: str
     file: BinaryIO
@@ -48,11 +48,11 @@ class CandleSource:
 
 @dataclass(frozen=True, slots=True)
 class CandleFile:
-    """What a file holds: the candles of the newest window, ascending, and how many rows there are besides.
+    """The contents of a file: the candles of its newest window, ascending, and counts of the other rows.
 
-    `unit` is what its times are counted in. `rows` are all of them, about minutes from `first_ms` to `last_ms`. Of
-    these `quiet` had no trades, `outside` were not asked for, `unfinished` are about minutes that are not over,
-    `repeated` say again what another one says, and `older` lie before the window at the end of the newest candle.
+    `unit` is the unit of its times. `rows` counts all rows, for minutes from `first_ms` to `last_ms`. Of these, `quiet`
+    had no trades, `outside` were not asked for, `unfinished` are for minutes that are not over, `repeated` duplicate
+    another row, and `older` precede the window at the end of the newest candle.
     """
 
     name: str
@@ -70,7 +70,7 @@ class CandleFile:
 
 @contextmanager
 def open_source(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
-    """The file at `path`, or `stdin` for `-`.
+    """Open the file at `path`, or `stdin` for `-`.
 
     Raises:
         ConfigError: it cannot be opened.
@@ -87,16 +87,16 @@ def open_source(path: str, stdin: BinaryIO) -> Iterator[CandleSource]:
 
 
 def read_candles(source: CandleSource, asked: Span, *, closed_ms: int, minutes: bool = False) -> CandleFile:
-    """The candles of the minutes that lie wholly in `asked` and were over at `closed_ms`.
+    """Read the candles of the minutes that lie wholly in `asked` and were over at `closed_ms`.
 
-    Columns go by their names in the first line, in any order and case. Times are counted in one unit, known by
-    their magnitude, or written in ISO 8601, and then in UTC where they name no zone. Of two rows about one minute
-    both must say the same, as long as that minute is held. A row whose four prices are empty or NaN had no trades.
-    `minutes` says that each row is about one minute, however far apart they lie.
+    Columns are found by the names in the first line, in any order and case. Times are numbers in one unit, recognised
+    by magnitude, or ISO 8601, in UTC unless they name a zone. Two rows for one minute must be equal while that minute
+    is in memory. A row whose four prices are empty or NaN had no trades. With `minutes`, rows count as one-minute
+    candles however far apart they are.
 
     Raises:
-        ConfigError: a row is wrong, the first one that is, with its line and its value; or there is none, or they seem
-            to be about more than a minute each.
+        ConfigError: names the first wrong row with its line and value; or there are no rows, or they appear to be
+            candles of more than a minute.
     """
     reader = _Reader(source.name, asked, closed_ms)
     rows = csv.reader(_read_lines(source), strict=True)
@@ -114,7 +114,7 @@ def read_candles(source: CandleSource, asked: Span, *, closed_ms: int, minutes: 
 
 
 def _read_lines(source: CandleSource) -> Iterator[str]:
-    """The lines of the file as text."""
+    """Yield the lines of the file as text."""
     number = 0
     try:
         while line := source.file.readline(LONGEST_LINE):
@@ -136,7 +136,7 @@ def _build_read_error(name: str, exc: Exception) -> ConfigError:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where the columns of a file are; `volume` is None where it has none."""
+    """Positions of the columns in a file; `volume` is None for a file without it."""
 
     name: str
     count: int
@@ -145,7 +145,7 @@ class _Columns:
     volume: int | None
 
     def pick_texts(self, line: int, row: Sequence[str]) -> tuple[str, list[str], str | None]:
-        """The texts of a row: time, prices, and volume (None where the file has none)."""
+        """Return time, prices and volume of a row as text; the volume is None for a file without it."""
         if len(row) != self.count:
             raise ConfigError(
                 f"{self.name} line {line}: a {'short' if len(row) < self.count else 'long'} row, {len(row)} columns "
@@ -169,7 +169,7 @@ def _find_columns(name: str, header: Sequence[str]) -> _Columns:
 
 @dataclass(slots=True)
 class _Reader:
-    """The rows so far; `held` has the prices of the minutes that may matter."""
+    """The rows so far; `held` has the prices of the minutes that may still count."""
 
     name: str
     asked: Span
@@ -184,11 +184,11 @@ class _Reader:
     counts: Counter[str] = field(default_factory=Counter)
 
     def take(self, line: int, time: str, prices: list[str], volume: str | None) -> None:
-        """Check a row, and hold it where it may matter."""
+        """Check a row, and keep it if it may count."""
         minute, written = self._read_minute(line, time)
         self.rows += 1
         self.first_ms, self.last_ms = min(minute, self.first_ms), max(minute, self.last_ms)
-        if _is_untraded(prices, volume):  # hours filled up to minutes have such rows: they say nothing of the spacing
+        if _is_untraded(prices, volume):  # hourly data padded to minutes has such rows: ignore them for the spacing
             self.counts["quiet"] += 1
             return
         self.spacing.add(minute, written)
@@ -206,7 +206,7 @@ class _Reader:
             self._hold(line, minute, values)
 
     def finish(self) -> CandleFile:
-        """What came of it."""
+        """Return the contents of the file after its last row."""
         if not self.rows:
             raise ConfigError(f"{self.name} has no rows below the names of its columns; name a file of candles")
         self._let_go()
@@ -223,7 +223,7 @@ class _Reader:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Drop what is older than the window at the end of the newest candle, a moment that can only move on."""
+        """Drop candles older than the window at the end of the newest one, which only ever moves forward."""
         if self.held:
             self.oldest_ms = window(max(self.held) + MINUTE_MS).start_ms
             kept = {minute: values for minute, values in self.held.items() if minute >= self.oldest_ms}
@@ -231,7 +231,7 @@ class _Reader:
             self.held = kept
 
     def _read_minute(self, line: int, text: str) -> tuple[int, int]:
-        """The minute that a row is about, and which of the hour it is as written."""
+        """Return the minute of a row, and its minute of the hour as written."""
         unit, time_ns, written = parse_time(text.strip())
         if not unit:
             self._refuse(line, describe_misfit(text))
@@ -267,7 +267,7 @@ class _Reader:
 
 
 def _is_untraded(prices: Sequence[str], volume: str | None) -> bool:
-    """Whether a row says that it has no prices, and no volume but 0."""
+    """Tell whether a row has no prices and no volume other than 0."""
     texts = [text.strip().lower() for text in (*prices, volume or "")]
     return UNTRADED.issuperset(texts[:-1]) and (texts[-1] in UNTRADED or _parse_number(texts[-1]) == 0)
 

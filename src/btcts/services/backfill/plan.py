@@ -1,7 +1,7 @@
-"""What a backfill is about to do, found out without asking a provider and without writing.
+"""Plan a backfill without asking a provider and without writing.
 
-What is kept counts from now. But where neither the store nor what is asked for reaches into the window of now, the
-later end of the two is taken for the present: old prices are stored as they would have been then.
+Retention normally counts from now. But when neither the store nor the requested span reaches into the current window,
+the later end of the two counts as the present: old prices are stored as they would have been then.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 Minutes = tuple[int, ...]
 
 LONGEST = 25 * 60
-"""The minutes of the longest window: one chunk where no provider sets a limit."""
+"""Minutes of the longest window: a single chunk when no provider sets a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: the minutes from `since_ms` to `until_ms` (None: from the first that is kept, and to now).
+    """The request: the minutes from `since_ms` to `until_ms` (None: from the oldest that is kept, and to now).
 
-    With `overwrite` settled ones too, and all the ticks of a minute give way to its candle. `minutes` says that the
-    rows of a file are about one minute each, however far apart they lie.
+    With `overwrite`, settled minutes are included, and a candle replaces all ticks of its minute. With `minutes`, the
+    rows of a file count as one-minute candles however far apart they are.
     """
 
     since_ms: int | None = None
@@ -42,7 +42,7 @@ class Wish:
     minutes: bool = False
 
     def resolve_span(self, now_ms: int) -> Span:
-        """From one to the other.
+        """Return the requested span.
 
         Raises:
             ConfigError: it is empty.
@@ -56,13 +56,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which minutes are to be settled, and by what.
+    """The minutes to settle, and the sources for them.
 
-    `kept` is the window to fill; what counts as the present is its end. The `chunks` are done one after the other,
-    ascending; `settled` counts those of the minutes in question that were settled before, `left_out` what lies before
-    the window (minutes, or rows of the file), `ticks` the stored ones that may have to give way. `requests` says how
-    often each provider is asked, None where its candles do not reach, and is empty where there is nothing to ask for;
-    `candles` are those of the `file`.
+    `kept` is the window to fill, and its end counts as the present. The `chunks` are processed in ascending order;
+    `settled` counts the requested minutes that were settled before, `left_out` what precedes the window (minutes, or
+    rows of the file), `ticks` the stored ones that may be replaced. `requests` has the number of requests per provider,
+    None when its candles do not reach back far enough, and is empty when there is nothing to request; `candles` are
+    those of the `file`.
     """
 
     now_ms: int
@@ -79,7 +79,7 @@ class Plan:
 
     @property
     def historical(self) -> bool:
-        """Whether a moment of the past counts as the present."""
+        """True when a moment of the past counts as the present."""
         return self.kept.end_ms < self.now_ms
 
     @property
@@ -89,10 +89,10 @@ class Plan:
 
 
 def plan_of_providers(store: Store, providers: Sequence["Provider"], wish: Wish) -> Plan:
-    """What there is to ask of the providers.
+    """Plan the requests to providers.
 
     Raises:
-        ConfigError: none of them has candles, or the store keeps nothing of the time that is asked for.
+        ConfigError: none of them has candles, or the store keeps nothing of the requested time.
         StoreError: the store cannot take their candles.
     """
     able = _find_able(providers)
@@ -118,7 +118,7 @@ def plan_of_providers(store: Store, providers: Sequence["Provider"], wish: Wish)
 
 
 def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
-    """What there is to store of a file, which is read to its end.
+    """Plan what to store of a file, which is read to its end.
 
     Raises:
         ConfigError: the file is wrong, or the store keeps nothing of its time.
@@ -149,12 +149,12 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
 
 
 def is_simulated(providers: Iterable["Provider"]) -> bool:
-    """Whether their prices are made up."""
+    """Tell whether any of the providers is the simulated one."""
     return any(provider.name == "simulated" for provider in providers)
 
 
 def load_ticks(store: Store, minutes: Collection[int]) -> list[Tick]:
-    """The stored ticks of the minutes, ascending."""
+    """Return the stored ticks of the minutes, ascending."""
     if not minutes:
         return []
     wanted = frozenset(minutes)
@@ -165,7 +165,7 @@ def load_ticks(store: Store, minutes: Collection[int]) -> list[Tick]:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What there is before a backfill."""
+    """The state of the store before a backfill."""
 
     where: str
     elsewhere: str
@@ -174,10 +174,10 @@ class _Ground:
     state: State
 
     def find_kept(self, end_ms: int, what: str) -> Span:
-        """The window to fill when what is asked for ends at `end_ms`.
+        """Return the window to fill for a request that ends at `end_ms`.
 
         Raises:
-            ConfigError: `what` is asked for lies before it.
+            ConfigError: the request, named by `what`, precedes it.
         """
         stored_ms = minute_of(self.newest.time_ms) + MINUTE_MS if self.newest else 0
         latest_ms = max(minute_of(end_ms), stored_ms)
@@ -209,14 +209,14 @@ def _survey(store: Store, *, simulated: bool) -> _Ground:
 
 
 def _find_closed(span: Span, kept: Span, now_ms: int) -> list[int]:
-    """The closed minutes that lie in both; the last minutes of the past are no less closed than those before them."""
+    """Return the closed minutes in both spans; at a present in the past, the last minutes count as closed as well."""
     closed = healing.closed_minutes(min(now_ms, kept.end_ms + CLOSED_FOR_MS))
     start_ms = max(span.start_ms, kept.start_ms)
     return [minute for minute in Span(start_ms, max(start_ms, span.end_ms)).minutes() if minute in closed]
 
 
 def _split_chunks(minutes: Sequence[int], page_minutes: int) -> tuple[Minutes, ...]:
-    """The minutes, ascending, in parts that a page of so many minutes holds."""
+    """Split ascending minutes into chunks that fit in a page."""
     chunks: list[list[int]] = []
     for minute in minutes:
         if not chunks or minute - chunks[-1][0] >= page_minutes * MINUTE_MS:
@@ -226,7 +226,7 @@ def _split_chunks(minutes: Sequence[int], page_minutes: int) -> tuple[Minutes, .
 
 
 def _count_requests(provider: "Provider", chunks: Iterable[Minutes], now_ms: int) -> int | None:
-    """One for each chunk that its candles reach."""
+    """Count the chunks within the provider's reach; None without any."""
     spans = (Span(chunk[0], chunk[-1] + MINUTE_MS) for chunk in chunks)
     return sum(find_closed_part(span, now_ms, provider.reach_ms) is not None for span in spans) or None
 

@@ -1,4 +1,4 @@
-"""The times of the rows of a file: counted from 1970 in one of four units, or written in ISO 8601 to the minute."""
+"""Times in the rows of a file: numbers since 1970 in one of four units, or ISO 8601 to the minute."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from btcts.domain.model import MINUTE_MS
 from btcts.providers.base import END_MS, GENESIS_MS, quoted
 
 UNITS = {"seconds": 1_000_000_000, "milliseconds": 1_000_000, "microseconds": 1000, "nanoseconds": 1}
-"""What times may be counted in, in ns. Of a number at most one of them makes a time at which there was bitcoin."""
+"""Length of each unit in ns. At most one of them turns a number into a time since bitcoin began."""
 
 ISO = "ISO 8601"
 
@@ -19,13 +19,13 @@ _WRITTEN = re.compile(
     rf"(?P<when>{_DATE.pattern}[T ]\d\d:?(?P<minute>\d\d)(:?\d\d([.,]\d+)?)?) *(?P<zone>Z|UTC|GMT|[+-]\d\d(:?\d\d)?)?",
     re.IGNORECASE,
 )
-"""A time in ISO 8601 to the minute at least, perhaps with a blank before its zone."""
+"""A time in ISO 8601, at least to the minute, optionally with a blank before its zone."""
 
 
 def parse_time(text: str) -> tuple[str, int, int]:
-    """Return what a time is counted in (empty for no time), its ns since the epoch, and its minute of the hour.
+    """Return the unit of a time (empty for an invalid one), its ns since the epoch, and its minute of the hour.
 
-    That minute is the one that is written: local time where the text names its distance to UTC.
+    The minute is the one in the text: local time when the text has a UTC offset.
     """
     whole, _, fraction = text.partition(".")
     written = _WRITTEN.fullmatch(text)
@@ -49,7 +49,7 @@ def _normalize_zone(text: str) -> str:
 
 
 def describe_misfit(text: str) -> str:
-    """Say why a text is no time of a minute."""
+    """Explain why a text is not the time of a minute."""
     if _DATE.fullmatch(text.strip()):
         return f"{quoted(text)} is a date without a time, as of a candle of a day; candles of one minute are needed"
     return f"{quoted(text)} is no time from 2009-01-03 to 2099; write seconds since 1970 (UTC)"

@@ -1,6 +1,6 @@
-"""`backfill`: settle minutes by hand, from the candles of the providers or of a file, one chunk after the other.
+"""`backfill`: settle minutes by hand, from the candles of providers or of a file, chunk by chunk.
 
-Each chunk is written before the next one is begun, so that an interruption loses no more than the one in hand.
+Each chunk is written before the next one starts, so that an interruption loses at most the current one.
 """
 
 from collections import Counter
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
 PRICE_S = 5.0
-"""How long the providers may take for the price by whose date their clocks are compared with ours."""
+"""Time limit for the prices whose dates are used to compare the providers' clocks with ours."""
 
 PATIENCE_S = 90.0
-"""How long a chunk waits for its candles; providers answer or fail by themselves within their timeout, 60 s at most."""
+"""Longest wait for the candles of a chunk; providers answer or fail within their own timeout, at most 60 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What came of one part of the plan: of its `minutes` so many were `settled`.
+    """The result of one part of the plan, which `settled` some of its `minutes`.
 
-    `sources` are the providers that answered, or the file; `dropped` counts the ticks that gave way, `gaps` the
-    minutes that stay unsettled, by reason; `failed` says of a provider why it gave nothing.
+    `sources` are the providers that answered, or the file; `dropped` counts the ticks that were replaced, `gaps` the
+    minutes that remain unsettled, by reason; `failed` has the problem of each provider that failed.
     """
 
     span: Span
@@ -50,7 +50,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of all chunks that were done; the rest of the plan is in `unasked`, in minutes."""
+    """The result of all completed chunks; `unasked` counts the remaining minutes of the plan."""
 
     minutes: int
     settled: int
@@ -62,12 +62,12 @@ class Summary:
 
     @property
     def in_vain(self) -> bool:
-        """Whether none of the providers gave anything, or nobody could be asked."""
+        """True when no provider delivered anything, or none could be asked."""
         return not self.sources and (bool(self.failed) or 0 < self.minutes == self.unasked)
 
 
 def sum_chunks(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
-    """The sum of what was done of a plan."""
+    """Sum up the completed chunks of a plan."""
     gaps: Counter[str] = Counter()
     for chunk in chunks:
         gaps.update(chunk.gaps)
@@ -87,8 +87,8 @@ def settle_from_providers(
 ) -> Iterator[Chunk]:
     """Ask the providers chunk by chunk, and settle what they agree on.
 
-    One that says to wait is left alone from then on; when none is left, the rest is not asked for. What was asked for
-    in vain enters the ledger of gaps, but for minutes of the past that a collector will never ask for.
+    A provider that says to wait is not asked again; when none is left, the run ends. Minutes that could not be settled
+    enter the ledger of gaps, except minutes of the past that a collector will never ask for.
 
     Raises:
         StoreError: the clocks of the providers contradict that of Redis, or Redis does not do what is needed.
@@ -114,7 +114,7 @@ def settle_from_providers(
 
 
 def settle_from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
-    """Settle what the file has.
+    """Settle the minutes of the file.
 
     Raises:
         StoreError: Redis does not do what is needed.
@@ -130,7 +130,7 @@ def settle_from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
 
 
 class _Panel:
-    """The providers that are asked in one run; Redis is told how they fare."""
+    """The providers of one run; their states are recorded in Redis."""
 
     def __init__(self, store: Store, poller: Poller, clock: Clock) -> None:
         self._store = store
@@ -142,12 +142,12 @@ class _Panel:
         self._failures: dict[str, str] = {}
 
     def find_ready(self) -> list["Provider"]:
-        """Those that have candles and may be asked now."""
+        """Return the providers that have candles and may be asked now."""
         able = [provider for provider in self._poller.providers if provider.reach_ms]
         return pacing.split(able, self._states, self._clock.now_ms())[0]
 
     def compare_clocks(self) -> None:
-        """Ask each for its price once, and raise `StoreError` when their dates say that Redis' clock is wrong."""
+        """Ask each provider for its price once, and raise `StoreError` when their dates contradict Redis' clock."""
         readings, errors = self._poller.latest(self.find_ready(), within_s=PRICE_S)
         self._note(errors, readings)
         dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
@@ -159,7 +159,7 @@ class _Panel:
             )
 
     def ask(self, minutes: Minutes) -> tuple[Round, RoundAnswers]:
-        """What those that may be asked say about the minutes."""
+        """Ask the ready providers for the minutes."""
         span = Span(minutes[0], minutes[-1] + MINUTE_MS)
         asked = self._poller.candles(self.find_ready(), Question(frozenset(minutes)), [span])
         asked.wait(PATIENCE_S)
@@ -169,7 +169,7 @@ class _Panel:
         return asked, heard
 
     def take_failures(self) -> dict[str, str]:
-        """Who failed since this was last asked, and why."""
+        """Return the failures since the last call, by provider."""
         failures, self._failures = self._failures, {}
         return failures
 
@@ -183,7 +183,7 @@ class _Panel:
 
 
 class _Writer:
-    """The store as it counts for a plan: with the end of old prices as the present where it is about these."""
+    """Writes to the store as the plan sees it: for old prices, their end counts as the present."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan = plan
@@ -202,7 +202,7 @@ class _Writer:
         return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
 
     def judge(self, asked: Round, heard: RoundAnswers, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
-        """What the answers come to, beside the stored ticks where these are to stay."""
+        """Return the agreement of the answers, checked against the stored ticks unless these are overwritten."""
         if self._plan.overwrite:
             return asked.agree(heard, quorum=quorum)
         minutes = asked.question.minutes
@@ -210,7 +210,7 @@ class _Writer:
         return judge(asked, heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
 
     def enter_thin(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
-        """Enter into the ledger, before they are written, which minutes will rest on few providers."""
+        """Enter the minutes that will rest on few providers into the ledger, before they are written."""
         if not self._plan.historical:
             self._thin = find_thin(minutes, agreed, reach, now_ms)
             self._store.record_gaps(self._thin)
@@ -218,7 +218,7 @@ class _Writer:
     def enter_gaps(
         self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int
     ) -> Mapping[str, int]:
-        """Enter into the ledger which of the minutes are not settled after all; how many, by reason."""
+        """Enter the minutes that remain unsettled into the ledger, and count them by reason."""
         left = set(minutes) - self._store.settled(minutes)
         found = healing.find_unserved(left, answers, agreed, now_ms=now_ms, offered=True)
         if not self._plan.historical:
@@ -232,10 +232,10 @@ class _Writer:
         self._store.record_gaps({}, forget=self._store.gaps().keys() & set(minutes))
 
     def _check(self) -> None:
-        """Put right what differs from the layout.
+        """Repair deviations from the layout.
 
         Raises:
-            StoreError: a tick is there that was not there before, and next to which nothing may be written.
+            StoreError: a later tick has appeared, next to which these minutes cannot be written.
         """
         self._store.wait_for_rebuild()
         inspection = self._store.inspect()

@@ -1,7 +1,7 @@
-"""Whether the rows of a file lie as candles of a minute do, or as those of five minutes, an hour or a day.
+"""Detect files of candles longer than a minute, such as five minutes, an hour or a day, by the spacing of their rows.
 
-What tells is the minute of the hour at which they begin: candles of an hour or more share it. A single row may be
-strange, as the running candle at the end of some exports, so the last word has how unlikely the whole would be.
+The minute of the hour at which rows start gives the length away: hourly candles all share it. A single row may be off,
+like the running candle at the end of some exports, so the decision rests on how improbable the whole pattern is.
 """
 
 import math
@@ -12,19 +12,19 @@ from btcts.domain.model import MINUTE_MS
 from btcts.errors import ConfigError
 
 SELDOM, NEVER = 1 / 24, 1 / 10_000
-"""A file is doubted when minutes would lie so regularly by chance less often than the first, and refused whatever its
-owner says when less often than the second."""
+"""A file is rejected when one-minute rows would show this pattern by chance with less than the first probability, and
+with less than the second even if --minutes is given."""
 
 LENGTHS = (60, 30, 20, 15, 12, 10, 6, 5, 4, 3, 2)
-"""The lengths of candles, in minutes, that the minute of the hour gives away; whole hours and days show as 60."""
+"""Candle lengths, in minutes, that the minute of the hour reveals; whole hours and days show as 60."""
 
 
 @dataclass(slots=True)
 class Spacing:
-    """How far the rows lie apart: `counts` has them by the minute of the hour that is written.
+    """The spacing of the rows: `counts` has their number by minute of the hour, as written.
 
-    `apart_ms` is the longest time of which all are multiples, counted from any of them; `adjacent` says that two rows
-    that follow each other are a minute apart.
+    `apart_ms` is the greatest common divisor of their distances; `adjacent` is set when two consecutive rows are a
+    minute apart.
     """
 
     counts: Counter[int] = field(default_factory=Counter)
@@ -43,10 +43,10 @@ class Spacing:
         self.counts[written] += 1
 
     def check(self, name: str, *, minutes: bool) -> None:
-        """Refuse what looks like candles of more than a minute; where it hardly does, unless `minutes` says it is not.
+        """Reject a file that looks like candles of more than a minute; with `minutes`, only a file that certainly is.
 
         Raises:
-            ConfigError: it does.
+            ConfigError: it looks like such a file.
         """
         chances = {length: self._estimate_chance(length) for length in LENGTHS}
         length = min(LENGTHS, key=chances.__getitem__)
@@ -60,7 +60,7 @@ class Spacing:
         raise ConfigError(f"{name}: {problem}; candles of one minute are needed{step}")
 
     def _estimate_chance(self, length: int) -> float:
-        """How likely minutes lie by chance as these do, most of them on a multiple of `length` or all so much later."""
+        """Bound the chance that one-minute rows mostly fall on multiples of `length`, or at one offset from them."""
         total = self.counts.total()
         least = 1.0
         for offset in range(length):
@@ -71,6 +71,6 @@ class Spacing:
 
 
 def _bound_tail(total: int, share: float, length: int) -> float:
-    """The most that the chance can be for this share of so many minutes to lie on one of `length` (Chernoff)."""
+    """Return the Chernoff bound for this share of `total` minutes falling on one of `length`."""
     strays = (1 - share) * math.log((1 - share) / (1 - 1 / length)) if share < 1 else 0.0
     return math.exp(-total * (share * math.log(share * length) + strays))

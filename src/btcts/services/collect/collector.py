@@ -1,8 +1,7 @@
-"""`collect`: one cycle asks the providers, agrees on a price, stores it and settles minutes; and the loop of them.
+"""`collect`: cycles that ask the providers, agree on a price, store it and settle minutes.
 
-Candles that arrived in time are written before the price, so that a minute without a tick comes into being in
-ascending order; candles that arrive later take one merge. A price that Redis does not take waits in the spool, and
-is written by the next cycle that reaches Redis, together with what that one writes anyway.
+Candles that arrive in time are written before the price, so that a minute without a tick is written in ascending
+order; later candles take one merge. A price that Redis does not accept waits in the spool until a cycle reaches Redis.
 """
 
 import logging
@@ -34,25 +33,25 @@ if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
 ARRIVAL_S = 5.0
-"""How long a cycle waits for prices and candles before it writes what it has."""
+"""Wait of a cycle for prices and candles before it writes what it has."""
 
 ONCE_S = 50.0
-"""How long a single run takes at most."""
+"""Time limit of a single run."""
 
 log = logging.getLogger(__name__)
 
 SHORTEST_CADENCE_S, LONGEST_CADENCE_S = 60.0, 900.0
-"""Between these the time from one single run to the next is taken for their cadence."""
+"""Limits of the cadence estimated from the time between single runs."""
 
 
 @dataclass(eq=False)
 class Collector:
-    """One collector of one store; holds the round of candle requests that is under way between two cycles.
+    """One collector of one store; keeps pending candle requests between cycles.
 
-    `cadence_s` is the interval at which it runs, by which readers judge staleness (None: the time since the last
-    cycle of any collector); `quorum` the number of providers that must agree; `salt` tells collectors apart; in
-    `spool` prices wait while Redis is away, and without one they are lost; `memory` is what it knows without Redis;
-    `deadline` is that of the store's connections.
+    `cadence_s` is its interval, by which readers judge staleness (None: the time since the last cycle of any
+    collector); `quorum` the number of providers that must agree; `salt` distinguishes collectors; `spool` keeps prices
+    while Redis is away, and without it they are lost; `memory` is its knowledge independent of Redis; `deadline`
+    applies to the store's connections.
     """
 
     store: Store
@@ -72,7 +71,7 @@ class Collector:
         self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt)
 
     def cycle(self, *, patience_s: float = 0.0, limit_s: float = inf) -> Cycle:
-        """Do one cycle within `limit_s`, and wait for late candles until `patience_s` after its start.
+        """Run one cycle within `limit_s`, and wait for late candles until `patience_s` after its start.
 
         Raises:
             ForeignKey: one of our names belongs to somebody else.
@@ -112,7 +111,7 @@ class Collector:
 
     @property
     def _within_s(self) -> float:
-        """How long prices and candles may take: a slow provider must not make the next cycle late."""
+        """Time limit for prices and candles: a slow provider must not delay the next cycle."""
         return ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)
 
     @property
@@ -120,7 +119,7 @@ class Collector:
         return any(provider.name == "simulated" for provider in self.poller.providers)
 
     def _survey(self, outcome: Progress, *, trusted: bool = False) -> Survey:
-        """What there is; `trusted` says that the providers have confirmed the clock."""
+        """Survey the store, or fall back on memory; `trusted` means that the providers have confirmed the clock."""
         with outcome.note_failures():
             return self._inspect(trusted=trusted)
         state, newest = self.memory.recall(), self.memory.newest or max(self._read_held(outcome).ticks, default=None)
@@ -128,7 +127,7 @@ class Collector:
         return Survey(self.clock.now_ms(), newest, known, reach=self._reach, away=True)
 
     def _inspect(self, *, trusted: bool) -> Survey:
-        """Check keys and rules, and put them right; with a sample from the future only where the clock is trusted."""
+        """Check and repair keys and rules; samples from the future are removed only when the clock is trusted."""
         self.store.wait_for_rebuild()
         inspection = found = self.store.inspect()
         repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
@@ -152,18 +151,18 @@ class Collector:
 
     @property
     def _reach(self) -> Reach:
-        """How far back the candles of our own providers reach."""
+        """Reach of the candles of our own providers."""
         return Reach({provider.name: provider.reach_ms for provider in self.poller.providers})
 
     def _find_reach(self, state: State, now_ms: int) -> Reach:
-        """The providers that the collectors of this store ask, by the list that one of them used a short while ago."""
+        """Return the reach of the providers of this store's collectors, by the list that one of them used recently."""
         used_ms = state.configured_ms
         if not state.configured or used_ms is None or not 0 <= now_ms - used_ms <= state.max_age_s * 1000:
             return self._reach
         return Reach(state.configured)
 
     def _check_clocks(self, readings: Sequence[Reading], survey: Survey) -> str | None:
-        """Why nothing may be written: the providers' clocks contradict ours."""
+        """Return the reason not to write when the providers' clocks contradict ours, else None."""
         skew = find_skew(_get_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
         if skew is None:
             return None
@@ -182,9 +181,9 @@ class Collector:
     def _deliver(
         self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], outcome: Progress, *, until: float
     ) -> Sequence[ProviderError]:
-        """Write what the cycle has; the price waits in the spool when Redis does not take it.
+        """Write what the cycle has; the price goes to the spool when Redis does not accept it.
 
-        Returns the failures of the rounds that came to their end.
+        Returns the failures of the completed rounds.
         """
         if not outcome.away:
             with outcome.note_failures():
@@ -203,7 +202,7 @@ class Collector:
         return self._settling.take_failures()
 
     def _finish(self, survey: Survey, outcome: Progress, until: float) -> None:
-        """Wait for late candles, write them, and take leave of the rounds that are complete."""
+        """Wait for late candles, write them, and end the completed rounds."""
         self._settling.wait(until - time.monotonic())
         if self.cadence_s is None:
             self._settling.close()
@@ -211,19 +210,19 @@ class Collector:
         self._enter(self._settling.end(survey, self.store.ticks), survey, outcome)
 
     def _read_held(self, outcome: Progress) -> Held:
-        """What waits in the spool; nothing when it cannot be read."""
+        """Read the prices in the spool; none when it cannot be read."""
         if self.spool is not None:
             with outcome.note_failures():
                 return self.spool.read(self.clock.now_ms())
         return Held()
 
     def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Progress) -> None:
-        """Write the price, what waited in the spool and the candles that are agreed on by now, at once."""
+        """Write the price, the spooled prices and the candles agreed on so far, all at once."""
         settleable = self._settling.find_settleable(survey, self.store.ticks)
         candles = settleable.candles
         if not (live or held.lines or candles):
             return
-        if settleable.entries:  # before the candles: one that nobody knows to be thin would stay
+        if settleable.entries:  # before the candles: an unrecorded thin minute would never be checked again
             self.store.record_gaps(settleable.entries)
             outcome.entered |= settleable.entries
         written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
@@ -239,9 +238,9 @@ class Collector:
                 outcome.torn += held.torn
 
     def _enter(self, ended: Ended, survey: Survey, outcome: Progress) -> None:
-        """Enter into the ledger what rounds left unsettled, and correct what they found changed.
+        """Enter the minutes that rounds left unsettled into the ledger, and correct candles that changed.
 
-        What is known of a minute is entered before its candle is written, and taken out behind it.
+        Entries about a minute are recorded before its candle is written, and removed after it.
         """
         revision = ended.revision
         if revision.entries:
@@ -283,7 +282,7 @@ class Collector:
             ahead_ms=outcome.ahead_ms,
             reread_ms=outcome.reread_ms,
         )
-        if readings or errors:  # else nobody was due, and what was agreed on last holds
+        if readings or errors:  # otherwise nobody was due, and the last agreement stands
             state = replace(
                 state,
                 members=agreed.members if agreed else (),
@@ -308,13 +307,13 @@ class Collector:
 
 
 def _build_past(survey: Survey) -> Past:
-    """What earlier polls left; candles say nothing about the next price, for one liar may have made them."""
+    """Return the history for agreement; candles are left out, as a single lying provider may have made them."""
     state = survey.state
     return Past(state.accepted, state.anchor, state.pending, state.lean)
 
 
 def _find_outdated(survey: Survey, outcome: Progress) -> set[int]:
-    """The minutes of the ledger that were settled, or left the window."""
+    """Return the minutes of the ledger that were settled or have left the window."""
     left = survey.unsettled - outcome.settled
     oldest_ms = window(survey.now_ms).start_ms
 
@@ -328,7 +327,7 @@ def _find_outdated(survey: Survey, outcome: Progress) -> set[int]:
 
 
 def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:
-    """What was put right, of what an inspection had found."""
+    """Describe what was repaired of the findings of an inspection."""
     if repaired.empty:
         return ("made the layout",)
     poison = ["took out ticks from the future"] if repaired.poisoned else []
@@ -336,9 +335,9 @@ def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:
 
 
 def _estimate_cadence(survey: Survey) -> float:
-    """How often single runs come, by the time since the last one.
+    """Estimate the interval of single runs by the time since the last one.
 
-    At least a minute, for cron knows nothing finer; after more than a quarter of an hour it was an outage.
+    At least a minute, the resolution of cron; more than a quarter of an hour counts as an outage.
     """
     last_ms = survey.state.last_cycle_ms
     since_s = 0 if last_ms is None else round((survey.now_ms - last_ms) / 1000)
@@ -352,7 +351,7 @@ def _get_dates(readings: Sequence[Reading]) -> list[int]:
 
 
 def _find_spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
-    """How long there is no price where budgets forbid it, of the providers that answered the most eager one."""
+    """Return the time until the next price that budgets allow: the shortest wait of the providers that answered."""
     waits_ms = [(reading.not_before_ms or now_ms) - now_ms for reading in readings]
     return min(max(0.0, min(waits_ms) / 1000), LONGEST_CADENCE_S) if waits_ms else None
 
@@ -362,23 +361,23 @@ def _build_tick(verdict: Verdict) -> Tick | None:
 
 
 def find_full_reach(providers: Sequence["Provider"]) -> list[str]:
-    """The names of the providers whose candles reach back through the whole window."""
+    """Return the names of the providers whose candles reach back through the whole window."""
     longest_ms = (HOUR.entries + 1) * HOUR.bucket_ms
     return [provider.name for provider in providers if provider.reach_ms >= longest_ms]
 
 
 def once(collector: Collector, *, limit_s: float = ONCE_S) -> Cycle:
-    """One cycle that waits for late candles, and ends within the limit."""
+    """Run one cycle that waits for late candles, and ends within the limit."""
     return collector.cycle(patience_s=limit_s, limit_s=limit_s)
 
 
 def forever(
     collector: Collector, clock: Clock, *, interval_s: float, phase_s: float, stopped: Callable[[], bool]
 ) -> Iterator[Cycle]:
-    """Cycles at the multiples of the interval since the epoch plus the phase, the first one at once, until stopped.
+    """Run cycles at the multiples of the interval since the epoch plus the phase, the first one at once, until stopped.
 
-    A failing Redis does not end it: the cycle says so and the next one tries again. A server without TimeSeries and
-    a key that is not ours do, because no waiting mends them.
+    A Redis failure does not end the loop: the cycle reports it and the next one tries again. A server without
+    TimeSeries and a foreign key end it, as they are permanent.
     """
     interval_ms, phase_ms = round(interval_s * 1000), round(phase_s * 1000)
     while not stopped():
@@ -389,7 +388,7 @@ def forever(
 
 
 def _try_cycle(collector: Collector, clock: Clock) -> Cycle:
-    """The build_cycle of a cycle, or of its failure, unless no waiting mends that."""
+    """Return the account of a cycle or of its failure; permanent failures propagate."""
     try:
         return collector.cycle()
     except (ForeignKey, NoTimeSeries):

@@ -1,4 +1,4 @@
-"""What one cycle of `collect` finds, what it has done so far, and the account of it."""
+"""Data of one cycle of `collect`: its survey, its time limits, its progress and its account."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 class Cycle:
     """The account of one cycle.
 
-    The live price was either `stored`, or `spooled`: it waits for Redis on the disk. `members` are the providers near
-    it; `flag` is "single" where one answered alone, "disputed" where no majority agreed. `deviating` has the relative
-    deviation of providers from the agreed price, `refused` says of each provider what was not taken or what failed,
-    `waiting` until when (ms) a provider is not asked, and why.
+    The live price was either `stored` or `spooled`, which means it waits on disk for Redis. `members` are the providers
+    near it; `flag` is "single" when only one answered, "disputed" without a majority. `deviating` has the relative
+    deviation of providers from the agreed price, `refused` the reason why the answer of a provider was refused or
+    failed, `waiting` the time (ms) until which a provider is not asked, and why.
 
-    `settled` counts the minutes settled in this cycle, `corrected` those whose candle the providers have changed since,
-    `reopened` those that lost it, because more providers were heard and do not agree. `unsettled` are the closed
-    minutes of the window that remain (0 where Redis does not answer), `thin` the settled ones that rest on few.
+    `settled` counts the minutes settled in this cycle, `corrected` those whose candle providers have changed since,
+    `reopened` those whose candle was removed because further providers disagree. `unsettled` counts the remaining
+    closed minutes of the window (0 when Redis does not answer), `thin` the settled ones that rest on few providers.
 
-    `repaired` has one phrase for each thing that the check of keys and rules put right. `unspooled` counts the prices
-    of the spool that were stored, `torn` the damaged lines that were dropped from it. `others` are the providers that
-    the other collectors of this store ask where that is another list; this one then only adds. `problem` says why no
-    price was agreed, and what Redis or the spool refused.
+    `repaired` has one phrase per repair of keys and rules. `unspooled` counts the spooled prices that were stored,
+    `torn` the damaged lines dropped from the spool. `others` are the providers of the other collectors of this store if
+    their list differs; this collector then only adds. `problem` tells why no price was agreed, and what Redis or the
+    spool refused.
     """
 
     time_ms: int
@@ -56,17 +56,17 @@ class Cycle:
 
     @property
     def idle(self) -> bool:
-        """Whether no provider was due, so that nothing could be stored and nothing failed."""
+        """True when no provider was due, so that nothing could be stored and nothing failed."""
         return bool(self.waiting) and self.stored is None and self.problem is None
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a cycle finds before it asks anybody; `unsettled` are the closed minutes of the window.
+    """The state before a cycle asks the providers; `unsettled` are the closed minutes of the window.
 
-    While Redis is `away` it is what the collector knows by itself. `poisoned` is set while a sample from the future
-    hides the others: whether it is wrong or the clock, the providers have to say. `reach` has the providers that the
-    collectors of this store ask; a `guest` has another list, and changes nothing that is settled.
+    While Redis is `away` it comes from the collector's memory. `poisoned` is set while a sample from the future hides
+    the others: the providers decide whether the sample or the clock is wrong. `reach` has the providers of this
+    store's collectors; a `guest` has a different list, and changes nothing that is settled.
     """
 
     now_ms: int
@@ -86,16 +86,16 @@ class Survey:
         return known is not None and known.answers
 
     def find_answered_ms(self, provider: str) -> int | None:
-        """When the provider answered for a price last."""
+        """Return the time when the provider last answered for a price."""
         known = self.state.providers.get(provider)
         return known.answered_ms if known else None
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Until when a cycle does what, by the monotonic clock, in s; it takes `limit_s` at most from when it `began`.
+    """Deadlines of a cycle, by the monotonic clock, in s; it takes at most `limit_s` from when it `began`.
 
-    Late candles are waited for until `patience_s` after that, where the rest leaves time to write them.
+    It waits for late candles until `patience_s` after that, if this leaves time to write them.
     """
 
     began: float
@@ -104,26 +104,26 @@ class Limits:
 
     @property
     def survey(self) -> float:
-        """Until when Redis may say what there is; then there is still time to ask for a price."""
+        """Deadline for surveying Redis, which leaves time to ask for a price."""
         return self.began + 0.8 * self.limit_s
 
     @property
     def store(self) -> float:
-        """Until when Redis is talked to; then there is still time to spool the price."""
+        """Deadline for all Redis commands, which leaves time to spool the price."""
         return self.began + 0.94 * self.limit_s
 
     def find_candles(self, surveyed: float) -> float:
-        """Until when candles are waited for, where Redis had said by `surveyed` what there is: writing takes longer."""
+        """Return the deadline for candles, given that the survey of Redis ended at `surveyed`: writing takes longer."""
         latest = min(self.began + 0.9 * self.limit_s, self.store - 2 * (surveyed - self.began))
         return min(self.began + self.patience_s, latest)
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a cycle that `began` (by the monotonic clock, in s) has done so far.
+    """The progress of a cycle that `began` at a time of the monotonic clock, in s.
 
-    `entered` are the entries of the ledger about settled minutes. `away` is set once Redis has not answered, or taken
-    what it was given; `problems` are in the words of the errors.
+    `entered` are the ledger entries about settled minutes. `away` is set once Redis fails to answer or refuses a write;
+    `problems` has the messages of the errors.
     """
 
     began: float = field(default_factory=time.monotonic)
@@ -143,7 +143,7 @@ class Progress:
 
     @contextmanager
     def note_failures(self) -> Iterator[None]:
-        """Note a failure of Redis or of the spool, and go on; what no waiting mends is raised."""
+        """Note a failure of Redis or of the spool, and go on; permanent failures propagate."""
         try:
             yield
         except (ForeignKey, NoTimeSeries):
@@ -158,7 +158,7 @@ class Progress:
 def build_cycle(
     survey: Survey, verdict: Verdict, outcome: Progress, errors: Sequence[ProviderError], waiting: Waiting
 ) -> Cycle:
-    """The account of a cycle that is over."""
+    """Build the account of a cycle that is over."""
     agreed = verdict.agreed
     refused = {error.provider: error.problem for error in reversed(errors)}
     refused |= {refusal.provider: refusal.reason for refusal in verdict.refused}

@@ -1,6 +1,6 @@
-"""What a collector knows by itself; it stands in for the shared state while Redis is away.
+"""The memory of a collector, which stands in for the shared state while Redis is away.
 
-A single run leaves it to the next one in a file, or each would ask the providers that had told the one before to wait.
+A single run saves it to a file for the next one, which must not ask providers that told the earlier run to wait.
 """
 
 import json
@@ -19,10 +19,10 @@ from btcts.system.causes import describe
 
 
 class Memory:
-    """The state that the last cycle left, and of which providers Redis has not been told yet.
+    """The state after the last cycle, and the provider states that Redis has not been told yet.
 
-    `newest` is the newest price that was stored or agreed on by then; `file` is where what is untold outlasts the
-    process, None for nowhere; `now_ms` the present by which what an earlier run left there is judged.
+    `newest` is the newest price that was stored or agreed on; `file` keeps the untold state beyond the process (None:
+    nowhere); `now_ms` is the present by which the state of an earlier run is judged.
     """
 
     def __init__(self, file: Path | None = None, *, now_ms: int = END_MS) -> None:
@@ -33,13 +33,13 @@ class Memory:
         self._on_disk = bool(self._untold)
 
     def recall(self) -> State:
-        """The state as far as it is known here."""
+        """Return the state as far as it is known here."""
         return self._state
 
     def merge_untold(self, stored: State, newest: Tick | None) -> tuple[State, Tick | None]:
-        """The state and the newest price that Redis holds, with what it could not be told.
+        """Merge the state and the newest price from Redis with what it could not be told.
 
-        Of two states of a provider the one that waits longer counts: another collector may have been told to.
+        Of two states of a provider, the longer wait counts: another collector may have been told to wait.
         """
         if self._untold:
             known = stored.providers
@@ -62,16 +62,16 @@ class Memory:
         errors: Sequence[ProviderError],
         keys: Mapping[str, str],
     ) -> None:
-        """Take in what the providers have answered in the cycle that leaves `state`; `keys` has their API keys' ids."""
+        """Take in the providers' answers of the cycle that ended with `state`; `keys` has the ids of their API keys."""
         heard = pacing.learn_states(state.providers, readings, errors, keys, state.last_cycle_ms or 0)
         self._untold |= heard
         self._state = replace(state, providers={**state.providers, **heard})
 
     def tell(self, store: Store) -> None:
-        """Tell the other collectors.
+        """Store the state in Redis for the other collectors.
 
         Raises:
-            SpoolError: what an earlier run left cannot be taken out.
+            SpoolError: the file of an earlier run cannot be removed.
         """
         store.remember(replace(self._state, providers=self._untold))
         self._untold = {}
@@ -81,10 +81,10 @@ class Memory:
                 self._on_disk = False
 
     def keep(self) -> None:
-        """Leave to the next run what Redis could not be told.
+        """Save what Redis could not be told for the next run.
 
         Raises:
-            SpoolError: the disk does not take it.
+            SpoolError: the disk refuses it.
         """
         if self._file is None:
             return
@@ -104,7 +104,7 @@ class Memory:
 
 
 def _read(file: Path, now_ms: int) -> State:
-    """What an earlier run left; nothing where the file cannot be read."""
+    """Read the state that an earlier run saved; an empty one when the file cannot be read."""
     try:
         fields = parse_json(durable.read(file, LONGEST_JSON))
     except (OSError, Unreadable):

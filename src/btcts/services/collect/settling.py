@@ -1,8 +1,8 @@
-"""Minutes on their way to being settled: the rounds of candle requests under way, and what comes of them.
+"""Settling of minutes: the pending rounds of candle requests, and their results.
 
-A round may outlast the cycle that began it. While it is under way only minutes on which a majority agrees are settled;
-the others wait until everybody has answered or failed. It also looks again at minutes that were settled a little
-earlier, that rest on few providers, or that a provider missed which is back.
+A round may outlast the cycle that started it. Until it is complete, only minutes with a majority are settled; the
+others wait until every provider has answered or failed. A round also checks minutes again that were settled recently,
+that rest on few providers, or that a returning provider missed.
 """
 
 import time
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settleable:
-    """Candles of minutes that can be settled now, and of those that are thin the entries of the ledger."""
+    """Candles of minutes that can be settled now, and the ledger entries of the thin ones."""
 
     candles: tuple[Candle, ...] = ()
     entries: Mapping[int, Gap] = field(default_factory=dict)
@@ -35,10 +35,10 @@ class Settleable:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What rounds leave behind that have come to their end.
+    """The results of completed rounds.
 
-    `gaps` are the minutes that stay unsettled, `revision` is what the looks at settled ones led to; minutes before
-    `reread_ms` (None: none) need none of these any more.
+    `gaps` are the minutes that remain unsettled, `revision` the result of checking settled ones again; minutes before
+    `reread_ms` (None: none) need no further routine check.
     """
 
     gaps: Mapping[int, Gap] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Ended:
 
 
 class Settling:
-    """The rounds that one collector has under way; `salt` tells it from others, `quorum` as for prices."""
+    """The pending rounds of one collector; `salt` distinguishes collectors, `quorum` is that of prices."""
 
     def __init__(self, poller: Poller, *, quorum: int, salt: int) -> None:
         self._poller = poller
@@ -59,10 +59,10 @@ class Settling:
         self._returned: set[str] = set()
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
-        """Ask for the minutes that are due, unless an earlier round for minutes is still under way.
+        """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
 
-        One that only looks at settled minutes keeps no others waiting. One that is complete waits for Redis to take its
-        candles; they are not asked for again.
+        A round that only checks settled minutes does not block others. A complete round stays until Redis accepts its
+        candles, which are not requested again.
         """
         known = {provider.name for provider in self._poller.providers}
         failing = {**survey.state.candleless, **self._failing}
@@ -83,7 +83,7 @@ class Settling:
         self._returned = set()
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
-        """Ask again at once for what providers missed that failed before and have `answered` now."""
+        """Ask at once for the minutes missed by providers that failed before and have `answered` now."""
         able = _find_able(survey, ready)
         back = [name for name in answered if name in able and not able[name].answers]
         minutes = healing.find_revived(survey.unsettled - self._asked, survey.gaps, back)
@@ -93,18 +93,18 @@ class Settling:
             self._ask(survey, ready, minutes, looks, back=back)
 
     def wait(self, seconds: float) -> None:
-        """Wait until all rounds are complete, at most so long."""
+        """Wait until all rounds are complete, for `seconds` at most."""
         until = time.monotonic() + seconds
         for round_ in self._rounds:
             round_.wait(until - time.monotonic())
 
     def close(self) -> None:
-        """Wait for no further answer: those that are there are all that count."""
+        """Stop waiting for answers: only those received so far count."""
         for round_ in self._rounds:
             round_.close()
 
     def find_settleable(self, survey: Survey, read_ticks: ReadTicks) -> Settleable:
-        """The agreed candles of minutes that are not settled yet."""
+        """Return the agreed candles of minutes that are not settled yet."""
         found: dict[int, Candle] = {}
         entries: dict[int, Gap] = {}
         for round_ in self._rounds:
@@ -121,13 +121,13 @@ class Settling:
         return Settleable(tuple(found.values()), entries)
 
     def note_written(self, candles: Iterable[Candle]) -> None:
-        """Take note that these were stored."""
+        """Note that these candles were stored."""
         written = {candle.start_ms for candle in candles}
         for round_ in self._rounds:
             round_.settled |= round_.question.minutes & written
 
     def end(self, survey: Survey, read_ticks: ReadTicks) -> Ended:
-        """Take leave of the rounds that are complete."""
+        """Remove the complete rounds and return their results."""
         ended = [(round_, round_.listen()) for round_ in self._rounds if round_.complete]
         self._rounds = [round_ for round_ in self._rounds if not round_.complete]
         gaps: dict[int, Gap] = {}
@@ -145,28 +145,28 @@ class Settling:
         return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
 
     def take_failures(self) -> list[ProviderError]:
-        """Why providers failed in rounds that are complete; each failure is told once."""
+        """Return the failures of providers in complete rounds, each failure once."""
         failures = [*self._failures, *(error for round_ in self._rounds for error in round_.take_failures())]
         self._failures = []
         return failures
 
     def abandon(self) -> None:
-        """Believe none of the answers."""
+        """Discard all rounds and their answers."""
         self._rounds = []
 
     @property
     def failing(self) -> dict[str, int]:
-        """The providers whose candles fail, or that missed some, since when."""
+        """The providers whose candles fail or that missed some, with the time since when."""
         return dict(self._failing)
 
     @property
     def has_returns(self) -> bool:
-        """Whether a provider has candles again whose candles failed before."""
+        """True when a provider whose candles failed has candles again."""
         return bool(self._returned)
 
     @property
     def _asked(self) -> set[int]:
-        """The minutes that are asked for, or whose candles wait to be written."""
+        """The minutes that are requested, or whose candles wait to be written."""
         asked: set[int] = set()
         for round_ in self._rounds:
             minutes = round_.question.minutes
@@ -190,7 +190,7 @@ class Settling:
         self._rounds.append(self._poller.candles(able, question, spans))
 
     def _is_needed(self, round_: Round) -> bool:
-        """Tell whether a round is under way, or has candles that wait to be written."""
+        """Tell whether a round is pending, or has candles that wait to be written."""
         return not round_.complete or bool(self._agree(round_, round_.listen()).candles)
 
     def _agree(self, round_: Round, heard: RoundAnswers) -> AgreedCandles:
@@ -204,7 +204,7 @@ class Settling:
         return agreed.reject(healing.find_contested(agreed, survey.gaps, survey.reach, survey.now_ms))
 
     def _find_away_ms(self, survey: Survey, provider: str) -> int | None:
-        """Since when a provider did not answer for the price, or for candles."""
+        """Return the time since when a provider has not answered for prices or candles."""
         times = (survey.find_answered_ms(provider), self._failing.get(provider))
         return min((time_ms for time_ms in times if time_ms is not None), default=None)
 
@@ -214,7 +214,7 @@ class Settling:
         return healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
 
     def _note_candles(self, ended: Iterable[tuple[Round, RoundAnswers]], now_ms: int) -> None:
-        """Note whose candles fail, who has them again, and for whom all that it missed was asked for."""
+        """Note the providers whose candles fail, those that have them again, and those that have caught up."""
         made_up: set[str] = set()
         for round_, heard in ended:
             for error in heard.errors:

@@ -1,8 +1,8 @@
-"""Prices that could not reach Redis yet: a file that grows by a line for each, shared by processes under a lock.
+"""Prices that have not reached Redis yet: an append-only file, one line per price, shared by processes under a lock.
 
-A price that `keep` has returned for survives the end of the process and of the machine. The lock is never held while
-somebody talks to Redis, so that one who waits for Redis keeps nobody from keeping a price. Therefore lines are dropped
-for what they say, not for where they stand: another process may have dropped them, or kept more, in the meantime.
+Once `keep` returns, a price survives the end of the process and a crash of the machine. The lock is never held while
+talking to Redis, so that a process waiting for Redis does not block others. Lines are therefore dropped by content, not
+by position: another process may have dropped or added some in the meantime.
 """
 
 import os
@@ -20,22 +20,22 @@ from btcts.system import durable
 from btcts.system.causes import describe
 
 LIMIT_BYTES = 8 << 20
-"""When the file is larger, only the newest ticks stay; it never fills a disk, however long Redis is away."""
+"""Size above which only the newest ticks are kept, so that the file never fills the disk."""
 
 NEWEST = 100_000
-"""How many ticks those are: more than one a second through the whole window, in about half of the limit."""
+"""Ticks kept then: more than one a second through the whole window, in about half of the limit."""
 
 LONGEST_LINE = 100
-"""A line with more bytes is damaged."""
+"""Most bytes of a line; a longer one is damaged."""
 
 LOCK_RETRY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What waits: the ticks of the window, ascending, one for each stamp.
+    """The contents of the spool: the ticks of the window, ascending, one per stamp.
 
-    `torn` counts the lines that a crash or the disk has damaged; `lines` is all that was read, to be dropped later.
+    `torn` counts the lines damaged by a crash or the disk; `lines` are all lines read, to be dropped later.
     """
 
     ticks: tuple[Tick, ...] = ()
@@ -44,7 +44,7 @@ class Held:
 
 
 class Spool:
-    """The prices that wait in `folder`, which is made for the first one, and in `former` ones of other names.
+    """The spooled prices in `folder`, which the first one creates, and in `former` folders of other names.
 
     A line is `<time_ms> <price> <CRC-32 of both in hex>`. Methods wait for a lock up to `patience_s`.
     """
@@ -54,24 +54,24 @@ class Spool:
         self._former = tuple(_File(path, patience_s) for path in former)
 
     def keep(self, tick: Tick) -> None:
-        """Add a price; it is on the disk when this returns.
+        """Add a price, and return once it is on disk.
 
         Raises:
-            SpoolError: it is not, because the disk is full or failing or the lock is not to be had.
+            SpoolError: the disk is full or failing, or the lock is not available.
         """
         with self._file.translate_errors("the price cannot be kept"):
             self._file.append(tick)
 
     def read(self, now_ms: int) -> Held:
-        """What waits; creates nothing.
+        """Read the prices that wait, without creating anything.
 
         Raises:
-            SpoolError: the file cannot be read, or the lock is not to be had.
+            SpoolError: the file cannot be read, or the lock is not available.
         """
         with self._file.translate_errors("the prices that wait cannot be read"):
             lines = self._file.read()
         for file in self._former:
-            with suppress(OSError, SpoolError):  # by another name it keeps nobody from going on
+            with suppress(OSError, SpoolError):  # an unreadable former folder is not fatal
                 lines += file.read()
         found = [_parse_line(line) for line in lines]
         oldest_ms = window(now_ms).start_ms
@@ -80,10 +80,10 @@ class Spool:
         return Held(ticks, found.count(None), frozenset(lines))
 
     def drop(self, held: Held) -> None:
-        """Take out what was read; what came in since stays.
+        """Remove the lines that were read; later ones stay.
 
         Raises:
-            SpoolError: that failed; all of it still waits, and writing it to Redis once more does no harm.
+            SpoolError: that failed; all of them still wait, and writing them to Redis again is harmless.
         """
         if held.lines:
             for file in (self._file, *self._former):
@@ -91,7 +91,7 @@ class Spool:
                     file.drop(held.lines)
 
     def count(self) -> int:
-        """How many prices wait; creates nothing.
+        """Count the prices that wait, without creating anything.
 
         Raises:
             SpoolError: the file cannot be read.
@@ -105,7 +105,7 @@ class Spool:
 
 
 def open_spool(folders: Sequence[Path]) -> Spool:
-    """The spool in the first of the folders, with what waits in the others."""
+    """Open the spool in the first of the folders, with the prices that wait in the others."""
     folder, *former = folders
     return Spool(folder, former=former)
 
@@ -120,7 +120,7 @@ class _File:
         self._patience_s = patience_s
 
     def append(self, tick: Tick) -> None:
-        """Add a price, which lasts, and make room for it where the file is too large."""
+        """Append a price durably, after shortening a file that is too large."""
         durable.make(self._folder)
         with self._hold_lock():
             self._shorten()
@@ -128,20 +128,20 @@ class _File:
             durable.sync(self._folder)
 
     def read(self) -> list[bytes]:
-        """The lines, as no other process is changing them."""
+        """Read the lines under the lock."""
         if not self._ticks.exists():
             return []
         with self._hold_lock():
             return self.find_lines()
 
     def drop(self, lines: Container[bytes]) -> None:
-        """Take out these lines."""
+        """Remove these lines."""
         if self._ticks.exists():
             with self._hold_lock():
                 self._replace([line for line in self.find_lines() if line not in lines])
 
     def find_lines(self) -> list[bytes]:
-        """The lines as they are; of a file that is far too large, the last ones."""
+        """Return the lines without a lock; only the last ones of a far too large file."""
         try:
             content = durable.read_end(self._ticks, 2 * LIMIT_BYTES)
         except FileNotFoundError:
@@ -149,13 +149,13 @@ class _File:
         return [line for line in content.split(b"\n") if line]
 
     def _shorten(self) -> None:
-        """Let the newest ticks alone stay when the file is too large."""
+        """Keep only the newest ticks when the file is too large."""
         if self._ticks.exists() and self._ticks.stat().st_size > LIMIT_BYTES:
             ticks = sorted(tick for line in self.find_lines() if (tick := _parse_line(line)))
             self._replace(_format_line(tick) for tick in ticks[-NEWEST:])
 
     def _replace(self, lines: Iterable[bytes]) -> None:
-        """Put these lines in the place of all, at once: without any, the file goes, which needs no room."""
+        """Replace all lines atomically; without any, remove the file, which needs no disk space."""
         content = b"".join(line + b"\n" for line in lines)
         if not content:
             self._ticks.unlink(missing_ok=True)
@@ -164,7 +164,7 @@ class _File:
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        """Hold the lock, which the system lets go of when the process ends, in whatever way."""
+        """Hold the lock, which the system releases when the process ends."""
         until = time.monotonic() + self._patience_s
         while (descriptor := durable.lock(self._lock)) is None:
             if time.monotonic() > until:
@@ -177,7 +177,7 @@ class _File:
 
     @contextmanager
     def translate_errors(self, what: str) -> Iterator[None]:
-        """Say what failed, and in which folder."""
+        """Raise system errors as `SpoolError`, naming what failed and the folder."""
         try:
             yield
         except OSError as exc:
@@ -192,7 +192,7 @@ def _format_line(tick: Tick) -> bytes:
 
 
 def _parse_line(line: bytes) -> Tick | None:
-    """The tick of a line, None for a damaged one."""
+    """Parse the tick of a line; None for a damaged one."""
     if len(line) > LONGEST_LINE:
         return None
     text, _, checksum = line.rpartition(b" ")

@@ -1,1 +1,1 @@
-"""`verify`: what is stored, compared with the ticks and with the providers."""
+"""`verify`: compare stored data with the ticks and with the providers."""

@@ -1,8 +1,8 @@
-"""What is stored, compared with what the ticks make of every bucket and with the candles of the providers (pure).
+"""Compare stored buckets with those computed from the ticks, and settled minutes with the providers' candles (pure).
 
-A settled minute may rest on other providers than answer for it now, and not all of them reach back to it for long.
-What they can have agreed on among themselves is no damage, unless a majority of three or more is far from it: then one
-that explains it is wrong itself.
+A settled minute may rest on other providers than those that answer for it now, and some do not reach back far enough.
+A candle that some of them may have agreed on is not damage, unless a majority of three or more is far from it: then a
+provider that would explain it is wrong itself.
 """
 
 import math
@@ -27,14 +27,14 @@ FIELDS = NAMES | {SETTLED_OFFSET_MS: "close"}
 Prices = tuple[float | None, ...]  # those of FIELDS, None where the tick is lost
 
 Verdict = Literal["partial", "doubtful", "damaged"]
-"""Whether a stored candle can rest on other providers than now: on some that answer, on silent ones, on none."""
+"""Origin of a candle that differs: some of the answering providers, silent ones, or no providers at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: with a series, or with the slot or tick of it at `start_ms`.
+    """A fault of a series, or of its slot or tick at `start_ms`.
 
-    `dropped` are the stamps of the ticks that a repair leaves out; `field` is that of the candle.
+    `dropped` are the stamps of the ticks that a repair removes; `field` is the field of the candle.
     """
 
     key: str
@@ -48,11 +48,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the providers answered for `minutes`, of which those from `recent_ms` on may still be corrected.
+    """The providers' answers for `minutes`, of which those from `recent_ms` on may still be corrected.
 
-    `providers` are all that have candles, those that did not answer included; `quorum` is that of collectors. `reach`
-    has the providers asked now and by collectors, whose list is `another` one than ours; `thin` are the minutes that
-    rest on few of theirs.
+    `providers` are all that have candles, including those that did not answer; `quorum` is that of collectors. `reach`
+    has the providers asked now and by collectors; `another` is set when the collectors' list differs from ours; `thin`
+    are the minutes that rest on few of theirs.
     """
 
     minutes: range
@@ -65,18 +65,18 @@ class Answers:
     thin: frozenset[int] = frozenset()
 
     def find_silent(self, minute_ms: int) -> list[str]:
-        """The providers that did not answer for the minute, by name."""
+        """Return the names of the providers that did not answer for the minute."""
         heard = {answer.provider for answer in self.candles if answer.covered and minute_ms in answer.covered}
         return sorted(self.providers - heard)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How settled minutes compare with the candles that the providers agree on now, which are `agreed`.
+    """The comparison of settled minutes with the candles that the providers agree on now, `agreed`.
 
-    `findings` are damage, `doubts` what only silent providers can explain. The rest counts minutes: those `compared`,
-    and the `partial` among them, which rest on other providers; those left out, because they are `recent` or have no
-    agreed candle (`untold`); and the `unsettled` that have one.
+    `findings` are damage, `doubts` are differences that only silent providers can explain. The others count minutes:
+    those `compared`, and the `partial` ones among them, which rest on other providers; those skipped because they are
+    `recent` or have no agreed candle (`untold`); and the `unsettled` ones that have an agreed candle.
     """
 
     findings: tuple[Finding, ...]
@@ -99,13 +99,13 @@ class Bucket:
 
 
 def find_faults(audit: "Audit") -> tuple[Finding, ...]:
-    """All that is wrong with the ticks, with the candles of settled minutes and with the buckets, in this order."""
+    """Return the faults of the ticks, of the candles of settled minutes and of the buckets, in this order."""
     sound = [tick for tick in audit.ticks if _find_flaw(tick, audit.now_ms) is None]
     return (*_find_bad_ticks(audit), *_find_broken_minutes(audit, sound), *_find_wrong_buckets(audit, sound))
 
 
 def compare(audit: "Audit", answers: Answers) -> Comparison:
-    """Compare the candle of each settled minute that was asked for with the one that the answers come to."""
+    """Compare the candle of each requested settled minute with the one that the answers agree on."""
     agreed = agree_candles(answers.candles, quorum=answers.quorum)
     stored = _read_candles(audit, answers.minutes)
     old = {minute for minute in stored if minute < answers.recent_ms}
@@ -131,7 +131,7 @@ def compare(audit: "Audit", answers: Answers) -> Comparison:
 
 
 def build_buckets(ticks: Iterable[Tick], resolution: Resolution) -> dict[int, Bucket]:
-    """The buckets of a resolution that ascending ticks make, by their start."""
+    """Return the buckets of a resolution computed from ascending ticks, by their start."""
     prices: dict[int, list[float]] = {}
     for time_ms, price in ticks:
         prices.setdefault(resolution.start_of(time_ms), []).append(price)
@@ -139,7 +139,7 @@ def build_buckets(ticks: Iterable[Tick], resolution: Resolution) -> dict[int, Bu
 
 
 def _find_flaw(tick: Tick, now_ms: int) -> str | None:
-    """Why a tick is not to be believed."""
+    """Return the fault of a tick, None without one."""
     if tick.time_ms > now_ms + FUTURE_SLACK_MS:
         return FUTURE
     return None if is_price(tick.price) else "is no price"
@@ -152,14 +152,14 @@ def _find_bad_ticks(audit: "Audit") -> Iterator[Finding]:
 
 
 def _find_broken_minutes(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
-    """The closed minutes of the window whose candle is damaged."""
+    """Yield the closed minutes of the window whose candle is damaged."""
     for minute, prices in _group_closed_minutes(audit, ticks).items():
         if damage := _describe_damage(prices):
             yield Finding(audit.layout.tick, damage, minute, dropped=_choose_dropped(minute, prices))
 
 
 def _group_closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dict[int, float]]:
-    """By each closed minute of the window whose ticks are all retained, its prices by their offset; ascending."""
+    """Group prices, by their offset, by closed minute of the window whose ticks are all retained; ascending."""
     first_ms = max(window(audit.now_ms).start_ms, audit.first_ms)
     minutes: dict[int, dict[int, float]] = {}
     for time_ms, price in ticks:
@@ -169,7 +169,7 @@ def _group_closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, di
 
 
 def _describe_damage(prices: Mapping[int, float]) -> str | None:
-    """What is wrong with the candle of a minute, whose prices are given by their offset; None without a candle, too."""
+    """Describe the damage to the candle of a minute, given its prices by offset; None without damage or a candle."""
     if SETTLED_OFFSET_MS not in prices:
         return "its candle has lost its close" if _is_open_candle(prices) else None
     lost = [name for offset, name in NAMES.items() if offset not in prices]
@@ -184,9 +184,9 @@ def _describe_damage(prices: Mapping[int, float]) -> str | None:
 
 
 def _is_open_candle(prices: Mapping[int, float]) -> bool:
-    """Whether the prices can only be those of a candle without its close.
+    """Tell whether the prices can only be those of a candle without its close.
 
-    Live ticks hardly ever lie on all three of these milliseconds with the lowest and the highest in their places.
+    Live ticks hardly ever fall on exactly these three milliseconds with the lowest and highest prices in their places.
     """
     return (
         NAMES.keys() <= prices.keys()
@@ -196,9 +196,9 @@ def _is_open_candle(prices: Mapping[int, float]) -> bool:
 
 
 def _choose_dropped(minute_ms: int, prices: Mapping[int, float]) -> tuple[int, ...]:
-    """The ticks without which the minute counts as polled, so that the next collect settles it anew.
+    """Return the ticks to drop so that the minute counts as polled and the next collect settles it again.
 
-    That is the mark, and where the others would still look like a candle its open: no compaction depends on it.
+    That is the mark, and also the open if the others would still look like a candle: no compaction depends on it.
     """
     mark = minute_ms + SETTLED_OFFSET_MS
     rest = {offset: price for offset, price in prices.items() if offset != SETTLED_OFFSET_MS}
@@ -217,7 +217,7 @@ def _find_wrong_buckets(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Findi
 
 
 def _find_first_compared(audit: "Audit", resolution: Resolution) -> int:
-    """The start of the first bucket that is compared: kept by the clock, and all its ticks still retained."""
+    """Return the start of the first bucket to compare: kept by the clock, with all its ticks still retained."""
     first_whole_ms = -(-audit.first_ms // resolution.bucket_ms) * resolution.bucket_ms
     return max(resolution.closed(audit.now_ms).start_ms, first_whole_ms)
 
@@ -225,7 +225,7 @@ def _find_first_compared(audit: "Audit", resolution: Resolution) -> int:
 def _find_wrong_values(
     audit: "Audit", compaction: Compaction, expected: Mapping[int, float], first_ms: int
 ) -> Iterator[Finding]:
-    """What is stored and should not be. Without any tick there is nothing to compare with: a rebuild keeps it all."""
+    """Yield buckets whose stored value is wrong. Without ticks there is no reference: a rebuild keeps them all."""
     carried = audit.carried.get(compaction.key, ())
     for start, value in audit.compactions[compaction.key]:
         if start > audit.now_ms + FUTURE_SLACK_MS:
@@ -236,7 +236,7 @@ def _find_wrong_values(
 
 
 def _find_missing(audit: "Audit", compaction: Compaction, expected: Mapping[int, float]) -> Iterator[Finding]:
-    """What should be stored and is not; Redis stores a bucket when a tick of a later one arrives."""
+    """Yield missing buckets; Redis stores a bucket when a tick of a later one arrives."""
     present = {start for start, _ in audit.compactions[compaction.key]}
     carried = audit.carried.get(compaction.key, ())
     for start, value in expected.items():
@@ -246,7 +246,7 @@ def _find_missing(audit: "Audit", compaction: Compaction, expected: Mapping[int,
 
 
 def _read_candles(audit: "Audit", minutes: range) -> dict[int, Prices]:
-    """The candles of those of the minutes that are settled."""
+    """Return the candles of the settled ones of the minutes."""
     return {
         minute: tuple(map(prices.get, FIELDS))
         for minute, prices in _group_closed_minutes(audit, audit.ticks).items()
@@ -279,16 +279,16 @@ def _judge_candles(
 
 
 def _is_candle_near(prices: Prices, reference: Prices) -> bool:
-    """Tell whether each of the prices of a candle is there and near its reference."""
+    """Tell whether all prices of a candle are present and near their references."""
     pairs = zip(prices, reference, strict=True)
     return all(price is not None and expected is not None and is_near(price, expected) for price, expected in pairs)
 
 
 def _judge_candle(prices: Prices, held: Sequence[Candles], *, silent: int) -> Verdict:
-    """What to think of a stored candle that is not the one to which the candles `held` come.
+    """Judge a stored candle that differs from the agreement of the candles `held`.
 
     With one provider silent and three or more not, the median of any three, and of all but one, lies within the range
-    of what is held. Elsewhere the silent ones may have made it, and are taken to have been near the others.
+    of the held candles. Otherwise silent providers may have caused it, and are assumed to have been near the others.
     """
     some_of_them = chain.from_iterable(combinations(held, size) for size in range(1, len(held)))
     if any(prices == _get_prices(candle) for some in some_of_them for candle in agree_candles(some).candles.values()):
@@ -303,7 +303,7 @@ def _judge_candle(prices: Prices, held: Sequence[Candles], *, silent: int) -> Ve
 
 
 def _measure_outside(price: float | None, values: Sequence[float]) -> float:
-    """How far a price leaves the range of the values: 0.02 is 2 %; a lost one is infinitely far."""
+    """Measure how far a price lies outside the range of the values: 0.02 is 2 %, infinity for a lost price."""
     low, high = min(values), max(values)
     return math.inf if price is None else max(0.0, (low - price) / low, (price - high) / high)
 

@@ -1,4 +1,4 @@
-"""`verify`: recompute every bucket from the ticks, compare settled minutes upstream, and put right what differs."""
+"""`verify`: recompute every bucket from the ticks, compare settled minutes upstream, and repair differences."""
 
 import time
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from btcts.store import Inspection, State, Store
 
 RECENT_MS = 15 * MINUTE_MS
-"""How long a minute may still be corrected where no collector has looked at any once more."""
+"""Time during which a minute may still be corrected, if no collector has checked any minute again."""
 
 PRICES_S = 5.0
-"""How long prices may take; they are asked for because of the Date that comes with them."""
+"""Time limit for prices, which are only requested for the Date of their answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Whom to ask for candles, by which clock, how many providers must agree on one, and how long they may take."""
+    """The providers to ask for candles, the clock, the quorum for a candle, and the time limit."""
 
     poller: "Poller"
     clock: "Clock"
@@ -41,7 +41,7 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A provider that has candles: how many minutes it answered for in how many requests, or why it is silent."""
+    """A provider with candles: the minutes it answered for and the requests it took, or the reason for its silence."""
 
     provider: str
     minutes: int = 0
@@ -51,9 +51,9 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of asking upstream.
+    """The result of asking upstream.
 
-    `skew_ms` is how far the providers' clocks are ahead of the Redis server's where that is too much.
+    `skew_ms` is the lead of the providers' clocks over the Redis server's if it is too large, else None.
     """
 
     answers: Answers
@@ -62,7 +62,7 @@ class Heard:
 
     @property
     def problem(self) -> str | None:
-        """Why nothing can be compared."""
+        """The reason why nothing can be compared, None without one."""
         if self.skew_ms is not None:
             return (
                 f"the providers' clocks are {self.skew_ms / 1000:+.0f} s from the Redis server's; set its clock right"
@@ -75,10 +75,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was wrong at `now_ms`, and what of it is left: all of it unless it was `repaired`.
+    """The faults found at `now_ms`, and those `left`: all of them unless they were `repaired`.
 
-    `ticks` is how many of them were read; `heard` and `comparison` are set where providers were asked and could be
-    compared with.
+    `ticks` counts the ticks read; `heard` is set when providers were asked, `comparison` when their answers could be
+    compared.
     """
 
     where: str
@@ -106,13 +106,13 @@ class _Examined:
 
 
 def verify(store: "Store", *, repair: bool = False, upstream: Upstream | None = None) -> Verified:
-    """Compare what is stored with the layout, with the ticks and with the candles of the providers that are given.
+    """Compare the stored data with the layout, with the ticks and with the candles of the given providers.
 
-    A repair is followed by another look; it writes the agreed candles where ticks of a minute are wrong. While the
+    A repair writes the agreed candles where ticks of a minute are wrong, and is followed by another check. While the
     providers' clocks contradict the Redis server's, nothing is repaired.
 
     Raises:
-        ForeignKey: a repair is wanted, and one of our names belongs to somebody else.
+        ForeignKey: a repair is requested, and one of our names belongs to somebody else.
         StoreError: Redis does not answer or refuses a command, or simulated prices would be compared with real ones.
     """
     heard = _ask(store, upstream, tell=repair) if upstream else None
@@ -132,7 +132,7 @@ def verify(store: "Store", *, repair: bool = False, upstream: Upstream | None = 
 
 
 def _repair(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Finding, ...]:
-    """Repair the layout first, for it may hide ticks and buckets, then what these hold; what is left."""
+    """Repair the layout first, since it may hide ticks and buckets, then the contents; return what is left."""
     if found.layout:
         store.repair(found.inspection)
         found = _examine(store, heard)
@@ -144,7 +144,7 @@ def _repair(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Find
 
 
 def _choose_candles(found: _Examined, tick: str) -> list[Candle]:
-    """The agreed candles of the minutes in which something is wrong with the ticks."""
+    """Return the agreed candles of the minutes with faulty ticks."""
     agreed = found.comparison.agreed if found.comparison else {}
     starts = (finding.start_ms for finding in found.contents if finding.key == tick)
     minutes = {minute_of(start_ms) for start_ms in starts if start_ms is not None}
@@ -168,7 +168,7 @@ def _examine(store: "Store", heard: Heard | None) -> _Examined:
 
 
 def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
-    """Ask all providers that have candles for those of the whole window, and for the time."""
+    """Ask all providers with candles for those of the whole window, and for the time."""
     began = time.monotonic()
     inspection, state = store.inspect(), store.state()
     able = [provider for provider in upstream.poller.providers if provider.reach_ms]
@@ -202,13 +202,13 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
 
 
 def _find_skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool) -> int | None:
-    """How far the clocks differ where that is too much; one provider may say so where a tick lies in the future."""
+    """Return the clock skew if it is too large; a single provider suffices when a tick lies in the future."""
     dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
     return find_skew(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
 
 
 def _find_former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
-    """The providers that collectors have asked since then and that are not set any more."""
+    """Return the providers that collectors have asked since then and that are no longer configured."""
     asked = {name for name, known in state.providers.items() if known.answered_ms and known.answered_ms >= since_ms}
     return asked - {provider.name for provider in poller.providers}
 
@@ -223,7 +223,7 @@ def _build_witness(provider: "Provider", answers: Answers, silence: str) -> Witn
 
 
 def _find_recent_ms(state: "State", now_ms: int) -> int:
-    """The first minute whose candle collectors have yet to look at once more."""
+    """Return the first minute whose candle collectors have yet to check again."""
     if state.reread_ms is None:
         return now_ms - RECENT_MS
     return max(min(state.reread_ms, healing.find_reread_end(now_ms)), now_ms - healing.REREAD_WITHIN_MS)
@@ -236,6 +236,6 @@ def _tell(
     errors: Sequence[ProviderError],
     now_ms: int,
 ) -> None:
-    """Tell the collectors what the providers have answered, so that none of them is asked before its time."""
+    """Record the providers' answers for the collectors, so that no provider is asked too early."""
     keys = {provider.name: provider.key_id for provider in providers}
     store.tell(pacing.learn_states(store.state().providers, readings, errors, keys, now_ms))

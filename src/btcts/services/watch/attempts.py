@@ -1,4 +1,4 @@
-"""When a delivery that has failed is tried again (pure)."""
+"""Schedule of retries for failed deliveries (pure)."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 5 * MINUTE_MS
 
 LONGEST_ASKED_MS = HOUR_MS
-"""How long a receiver may ask to be left alone: as long as an alert is tried."""
+"""Longest wait a receiver may ask for: as long as an alert is retried."""
 
 
 class DeliveryRefusal(str):
-    """The words for a delivery that the receiver refused.
+    """The message for a delivery that the receiver refused.
 
-    `final` says why another try is of no use, and is empty where it may be of use. Then `wait_ms` is for how long the
-    receiver asks to be left alone, 0 where it does not say.
+    `final` is the reason why a retry is pointless, empty when it is not. Then `wait_ms` is the wait that the receiver
+    asks for, 0 without one.
     """
 
     __slots__ = ("final", "wait_ms")
@@ -32,19 +32,19 @@ class DeliveryRefusal(str):
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often a delivery has failed, and when it is tried again."""
+    """The number of failed attempts of a delivery, and the time of the next one."""
 
     failed: int = 0
     next_ms: int = 0
 
     def is_due(self, now_ms: int) -> bool:
-        """Whether it is time to try; also where the clock was set back, so that no wait is longer than the longest."""
+        """Tell whether it is time to try; also true after the clock was set back, so that no wait exceeds the limit."""
         return not 0 < self.next_ms - now_ms <= LONGEST_WAIT_MS
 
     def count_failure(self, now_ms: int, chance: float) -> "Attempts":
-        """One more failure: twice the wait of the one before, up to the longest, less up to half of it by `chance`.
+        """Count a failure and double the wait, up to the longest, then shorten it by up to half according to `chance`.
 
-        `chance` lies between 0 and 1; without it all that wait for one server would return to it at once.
+        `chance` lies between 0 and 1; without this jitter all clients of a server would return to it at once.
         """
         wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** min(self.failed, 30))
         return Attempts(self.failed + 1, now_ms + round(wait_ms * (1 - chance / 2)))

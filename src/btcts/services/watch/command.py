@@ -1,4 +1,4 @@
-"""Alerts as runs of a command of the user's: no shell, values in its environment, the document on its stdin."""
+"""Alerts as runs of a user's command: without a shell, values in its environment, the document on its stdin."""
 
 import os
 import shlex
@@ -15,27 +15,27 @@ from btcts.system.causes import describe
 TIMEOUT_S = 30.0
 
 SECRETS = {"API_KEY", "REDIS_PASSWORD"}
-"""The variables of settings that are secret."""
+"""The environment variables with secret settings."""
 
 GRACE_S = 2.0
-"""How long processes that were asked to end have for it before they are killed."""
+"""Time for processes to end before they are killed."""
 
 STDERR = 2
-"""Where the command's output goes: our stdout is for alerts alone."""
+"""The stream for the command's output: our stdout is for alerts alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program and its arguments, of which messages name the program alone."""
+    """A program and its arguments; messages name the program only, as arguments may be secret."""
 
     arguments: tuple[str, ...]
     timeout_s: float = TIMEOUT_S
     grace_s: float = GRACE_S
 
     def run(self, document: str, variables: Mapping[str, str]) -> str | None:
-        """Run it to its end; why it failed, None when it did not.
+        """Run the program to its end; return the problem if it failed, else None.
 
-        It has a process group of its own, so that Ctrl-C is for us alone and the whole group can be ended.
+        It gets its own process group, so that Ctrl-C reaches only us and the whole group can be ended.
         """
         try:
             process = subprocess.Popen(
@@ -75,7 +75,7 @@ class Program:
 def pass_on(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables without the secrets of btcts: its keys, passwords, and logins in its URLs and in proxies.
 
-    Others are the user's, and the command may need them. Names of files that hold secrets are none.
+    Other variables are the user's, and the command may need them. Names of files with secrets are not secret.
     """
     return {name: value for name, value in environ.items() if name not in SECRETS and not _has_login(name, value)}
 
@@ -86,7 +86,7 @@ def _has_login(name: str, value: str) -> bool:
 
 
 def parse_command(text: str) -> Program:
-    """The command that `--exec` names, split as a shell would split it.
+    """Parse the command of `--exec`, split as a shell would split it.
 
     Raises: ConfigError when it is malformed, or there is no such program.
     """

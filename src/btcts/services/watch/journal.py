@@ -1,7 +1,7 @@
-"""What a watch must not forget: where each rule stands, and which of its alerts wait for delivery.
+"""Persistent state of a watch: the standing of each rule, and its undelivered alerts.
 
-One small file for each rule of each store, replaced as a whole, and a lock beside it: of two watches of the same
-rule each would find and deliver what the other one does.
+One small file per rule and store, replaced as a whole, with a lock beside it: two watches of the same rule would both
+deliver the same alerts.
 """
 
 import json
@@ -38,17 +38,17 @@ from btcts.system import durable
 from btcts.system.causes import describe
 
 LARGEST = 8 << 20
-"""A file with more bytes is none of ours."""
+"""Most bytes of a file; a larger one is not ours."""
 
 MOST_WAITING = 10_000
 
 VERSION = 1
-"""Of the files; one of another version counts as damaged."""
+"""Version of the files; one of another version counts as damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An alert, and by which ways it is still to be delivered."""
+    """An alert, and the ways by which it is still to be delivered."""
 
     alert: Alert
     ways: tuple[str, ...]
@@ -56,9 +56,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a rule; `damaged` when there was a file that cannot be read as one.
+    """The recorded state of a rule; `damaged` when its file is not valid.
 
-    `held` says of ways of delivery until when (ms) the receiver asked to be left alone.
+    `held` has, by way of delivery, the time (ms) until which the receiver asked to wait.
     """
 
     standing: Standing = field(default_factory=Standing)
@@ -68,7 +68,7 @@ class Kept:
 
 
 class Keeper:
-    """The files in `folder` about the rules of the store at `where`, an address without secrets."""
+    """The files in `folder` for the rules of the store at `where`, an address without secrets."""
 
     def __init__(self, folder: Path, where: str) -> None:
         self._folder = folder
@@ -76,7 +76,7 @@ class Keeper:
 
     @contextmanager
     def held(self, rules: Sequence[str]) -> Iterator[None]:
-        """Hold the locks of these rules, which the system lets go of when the process ends, in whatever way.
+        """Hold the locks of these rules, which the system releases when the process ends.
 
         Raises:
             ConfigError: another process watches one of them.
@@ -95,10 +95,10 @@ class Keeper:
             yield
 
     def read(self, rule: str) -> Kept:
-        """What is kept of the rule; one that nothing is known of is armed and has nothing to deliver.
+        """Read the state of the rule; an unknown rule is armed and has nothing to deliver.
 
         Raises:
-            SpoolError: the file is there and cannot be read.
+            SpoolError: the file exists but cannot be read.
         """
         with self._translate_errors():
             try:
@@ -112,10 +112,10 @@ class Keeper:
         return _parse(content, self._name(rule)) or Kept(damaged=True)
 
     def keep(self, rule: str, kept: Kept) -> None:
-        """Keep this of the rule; it is on the disk when this returns.
+        """Record the state of the rule, and return once it is on disk.
 
         Raises:
-            SpoolError: it is not; what was there before is.
+            SpoolError: that failed; the previous state is still there.
         """
         with self._translate_errors():
             durable.replace(self._build_path(rule, "json"), _encode(kept, self._name(rule)))
@@ -148,7 +148,7 @@ def _encode(kept: Kept, name: dict[str, str]) -> bytes:
 
 
 def _parse(content: bytes, name: dict[str, str]) -> Kept | None:
-    """What the file says, None when it is damaged."""
+    """Parse the contents of a file; None when it is damaged."""
     try:
         document = parse_json(content, LARGEST)
         known = document["known"]

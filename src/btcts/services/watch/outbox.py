@@ -1,6 +1,6 @@
-"""Alerts on their way: what a rule comes to is on the disk before its alerts are delivered, each delivery after it.
+"""Delivery of alerts: the state of a rule is on disk before its alerts are delivered, and each delivery right after it.
 
-So an alert is delivered once, or again where the process was killed in between, and never not at all.
+So an alert is delivered at least once: a second time only if the process was killed in between.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from btcts.services.watch.journal import Keeper, Kept, Waiting
 from btcts.services.watch.trigger import Alert, Standing
 
 PRINTED = "stdout"
-"""The way that every alert goes: it is yielded, and counts as delivered when the next one is asked for."""
+"""The way of every alert: it is yielded, and counts as delivered when the next one is asked for."""
 
 GIVEN_UP_MS = HOUR_MS
-"""The age beyond which an alert whose delivery has failed once more is given up."""
+"""Age beyond which an alert is given up after another failed delivery."""
 
 RECORDED_MS = MINUTE_MS
-"""How far behind the record of judged ticks may be; after a crash as much is judged again, to the same result."""
+"""Lag allowed for the record of judged ticks; after a crash this much is judged again, with the same result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is to be said about the watch itself; `failed` when something did not work."""
+    """A message about the watch itself; `failed` when something did not work."""
 
     text: str
     failed: bool = False
@@ -34,14 +34,14 @@ class Notice:
 Told = Alert | Notice
 
 Deliver = Callable[[Alert], str | None]
-"""Delivers an alert; why it failed, None when it did not."""
+"""Delivers an alert; returns the problem if it failed, else None."""
 
 
 @dataclass(eq=False)
 class Outbox:
-    """Where the rules called `names` stand and which of their alerts are still to be delivered, here and on the disk.
+    """The standings of the rules called `names` and their undelivered alerts, in memory and on disk.
 
-    `ways` are the ways of delivery beside printing, by name; `chance` gives numbers from 0 to 1. `lost` counts the
+    `ways` are the ways of delivery besides printing, by name; `chance` returns numbers from 0 to 1. `lost` counts the
     deliveries that were given up.
     """
 
@@ -58,11 +58,11 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """How many alerts wait for delivery."""
+        """Number of alerts that wait for delivery."""
         return sum(len(kept.waiting) for kept in self._kept.values())
 
     def recall(self) -> Iterator[Notice]:
-        """Begin with what is on the disk; ways of delivery that are not wanted any more are dropped.
+        """Load the state from disk, dropping ways of delivery that are no longer wanted.
 
         Raises:
             SpoolError: it cannot be read.
@@ -76,19 +76,19 @@ class Outbox:
             self._recorded[name] = kept
 
     def get_standing(self, name: str) -> Standing:
-        """Where the rule stands."""
+        """Return the standing of the rule."""
         return self._kept.get(name, Kept()).standing
 
     def learn(self, name: str, standing: Standing, alerts: Sequence[Alert]) -> None:
-        """Take in where the rule stands now, and its alerts; of one that is not in `names` nothing is recorded."""
+        """Take in the new standing of the rule and its alerts; a rule that is not in `names` is not recorded."""
         new = (Waiting(alert, (PRINTED, *self.ways)) for alert in alerts)
         kept = self._kept.get(name, Kept())
         self._kept[name] = replace(kept, standing=standing, waiting=(*kept.waiting, *new))
 
     def record(self, lag_ms: int = RECORDED_MS) -> Iterator[Notice]:
-        """Record on the disk what has changed; judged ticks alone only when there are more than `lag_ms` of them.
+        """Record changes on disk; progress in judged ticks alone only when it exceeds `lag_ms`.
 
-        A disk that takes nothing keeps no alert from being delivered.
+        A failing disk does not prevent the delivery of alerts.
         """
         for name in self.names:
             kept = self._kept[name]
@@ -105,7 +105,7 @@ class Outbox:
             self._unrecordable = False
 
     def deliver(self, clock: Clock, stopped: Callable[[], bool]) -> Iterator[Told]:
-        """Deliver each alert by each way on its own account, the oldest first; once stopped, begin no more."""
+        """Deliver each alert by each way independently, the oldest first; once stopped, start no more deliveries."""
         waiting = [(entry, name) for name in self.names for entry in self._kept[name].waiting]
         for entry, name in sorted(waiting, key=lambda pair: (pair[0].alert.found_ms, pair[0].alert.time_ms)):
             for way in entry.ways:
@@ -117,7 +117,7 @@ class Outbox:
                 yield from self.record()
 
     def _try_way(self, name: str, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
-        """Try to deliver when it is due; whether this way of the alert is at its end."""
+        """Try to deliver an alert if it is due; return true when it needs no further attempt by this way."""
         so_far = self._attempts.get((alert.id, way), Attempts())
         if self._is_held(way, clock.now_ms()) or not so_far.is_due(clock.now_ms()):
             return False
@@ -134,7 +134,7 @@ class Outbox:
         return given_up
 
     def _hold(self, name: str, way: str, problem: str, now_ms: int) -> None:
-        """Leave the receiver alone for as long as it asked, in later runs too."""
+        """Wait as long as the receiver asked, in later runs too."""
         if isinstance(problem, DeliveryRefusal) and problem.wait_ms:
             kept = self._kept[name]
             self._kept[name] = replace(kept, held={**kept.held, way: now_ms + problem.wait_ms})
@@ -151,7 +151,7 @@ class Outbox:
 
 
 def _decide(alert: Alert, problem: str, now_ms: int) -> tuple[str, bool]:
-    """What becomes of an alert that was not delivered, in words, and whether that is its end."""
+    """Return the fate of an alert that was not delivered, as text, and whether it is given up."""
     if isinstance(problem, DeliveryRefusal) and problem.final:
         return f"it is given up: {problem.final}", True
     if abs(now_ms - alert.found_ms) > GIVEN_UP_MS:  # found in the future: the file or a clock was wrong
@@ -160,13 +160,13 @@ def _decide(alert: Alert, problem: str, now_ms: int) -> tuple[str, bool]:
 
 
 def _keep_wanted(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
-    """What waits, less the ways of delivery that are not wanted for an alert any more."""
+    """Return the waiting alerts without the ways of delivery that are no longer wanted."""
     left = (Waiting(entry.alert, tuple(way for way in entry.ways if wanted(entry.alert, way))) for entry in waiting)
     return tuple(entry for entry in left if entry.ways)
 
 
 def _is_recorded(kept: Kept, recorded: Kept, lag_ms: int) -> bool:
-    """Whether the record will do."""
+    """Tell whether the record is recent enough."""
     now, then = kept.standing, recorded.standing
     if (kept.waiting, kept.held) != (recorded.waiting, recorded.held) or now.armed != then.armed:
         return False

@@ -1,7 +1,7 @@
-"""Rules about the price: how they measure a tick, from which measure on they fire, and how they are written (pure).
+"""Rules about the price: their measure of a tick, their thresholds, and their syntax (pure).
 
-A rule is a trigger with two thresholds on its measure: armed, it fires on the first tick whose measure is at least
-`fires_at`; from then on it waits for one whose measure is less than `rearms_below`, which arms it again.
+A rule is a trigger with hysteresis: when armed, it fires on the first tick whose measure is at least `fires_at`; it is
+armed again by a tick whose measure is less than `rearms_below`.
 """
 
 import re
@@ -17,7 +17,7 @@ from btcts.errors import ConfigError
 HYSTERESIS_PERCENT = 0.1
 
 REARMING_SHARE = 0.8
-"""The share of its percentage below which a move must have fallen before it can be reported again."""
+"""Share of its percentage below which a move must fall before it can be reported again."""
 
 MAX_SPAN_MS = 24 * HOUR_MS
 MAX_PERCENT = 1000.0
@@ -30,7 +30,7 @@ _MOVE = re.compile(rf"([+-]?)({_NUMBER})%?/(\d{{1,9}})({'|'.join(_UNITS_MS)})", 
 
 
 class Measure(NamedTuple):
-    """A tick as a rule sees it: how far it goes, and against what."""
+    """The measure of a tick by a rule, with the reference it is measured against."""
 
     tick: Tick
     value: float
@@ -39,35 +39,35 @@ class Measure(NamedTuple):
 
 
 class Rule(Protocol):
-    """A trigger on the measure of ticks, each of which may depend on those of the `span_ms` before it."""
+    """A trigger on the measure of ticks, which may depend on the ticks of the preceding `span_ms`."""
 
     @property
     def name(self) -> str:
-        """The same for the same rule, however it was written."""
+        """Canonical name: the same for the same rule, however it was written."""
         ...
 
     @property
     def kind(self) -> str:
-        """What its alerts say."""
+        """Kind of its alerts."""
         ...
 
     @property
     def span_ms(self) -> int:
-        """How long a tick counts for those behind it."""
+        """Time for which a tick influences later ones."""
         ...
 
     @property
     def fires_at(self) -> float:
-        """The measure from which on it fires."""
+        """Smallest measure that fires the rule."""
         ...
 
     @property
     def rearms_below(self) -> float:
-        """The measure below which it is armed again; never above `fires_at`."""
+        """Measure below which the rule is armed again; never above `fires_at`."""
         ...
 
     def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
-        """The measure of each of the ticks, which ascend."""
+        """Measure the ticks, which ascend."""
         ...
 
 
@@ -75,7 +75,7 @@ class Rule(Protocol):
 class Level:
     """The price is at `price` or beyond; `sign` is 1 for above and -1 for below.
 
-    Armed again when the price is back by more than the share `hysteresis` of the level.
+    Armed again when the price is back by more than `hysteresis`, a share of the level.
     """
 
     sign: int
@@ -104,7 +104,7 @@ class Level:
         return self.sign * self.price * (1 - self.sign * self.hysteresis)
 
     def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
-        """The price, in the direction of the rule."""
+        """Measure the price, in the direction of the rule."""
         return (Measure(tick, self.sign * tick.price, self.price, None) for tick in ticks)
 
 
@@ -112,8 +112,8 @@ class Level:
 class MoveRule:
     """The price has moved by `percent` within `span_ms`, up (`sign` 1) or down (-1).
 
-    Measured against the lowest price within the span for a rise, the highest for a fall: against the price at its
-    beginning, what went down and up again within the span would be no move at all.
+    Measured against the lowest price within the span for a rise, the highest for a fall: against the first price, a
+    fall and rise within the span would cancel out.
     """
 
     sign: int
@@ -137,12 +137,12 @@ class MoveRule:
 
     @property
     def rearms_below(self) -> float:
-        """The share of it that counts as gone by."""
+        """Share of the percentage below which the move is over."""
         return REARMING_SHARE * self.percent
 
     def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
-        """The move from the extreme up to each tick, in per cent."""
-        extremes: deque[Tick] = deque()  # each beyond the ones behind it; the first is that of the span
+        """Measure the move from the extreme of the span to a tick, in per cent."""
+        extremes: deque[Tick] = deque()  # monotonic queue: the first is the extreme of the span
         for tick in ticks:
             while extremes and self.sign * (extremes[-1].price - tick.price) > 0:
                 extremes.pop()
@@ -154,25 +154,25 @@ class MoveRule:
 
 
 def parse_above(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
-    """The rule of `--above`.
+    """Parse the rule of `--above`.
 
-    Raises: ConfigError when the text is no price.
+    Raises: ConfigError when the text is not a price.
     """
     return Level(1, _parse_price("--above", text), hysteresis_percent / 100)
 
 
 def parse_below(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
-    """The rule of `--below`.
+    """Parse the rule of `--below`.
 
-    Raises: ConfigError when the text is no price.
+    Raises: ConfigError when the text is not a price.
     """
     return Level(-1, _parse_price("--below", text), hysteresis_percent / 100)
 
 
 def parse_moves(text: str) -> tuple[MoveRule, ...]:
-    """The rules of `--move`: two of them where it has no sign, for a rise and for a fall.
+    """Parse the rules of `--move`: without a sign there are two, for a rise and for a fall.
 
-    Raises: ConfigError when the text is no move.
+    Raises: ConfigError when the text is not a move.
     """
     found = _MOVE.fullmatch(text)
     if not found:
@@ -195,11 +195,11 @@ def _parse_price(option: str, text: str) -> float:
 
 
 def _format_number(value: float) -> str:
-    """The number without an exponent, and whole where it is."""
+    """Format a number without an exponent, and without a fraction if it is whole."""
     return f"{Decimal(repr(value)):f}".removesuffix(".0")
 
 
 def _format_span(span_ms: int) -> str:
-    """The span in the largest unit that it is a whole number of."""
+    """Format a span in the largest unit that divides it."""
     unit = next(unit for unit, size in _UNITS_MS.items() if span_ms % size == 0)
     return f"{span_ms // _UNITS_MS[unit]}{unit}"

@@ -1,4 +1,4 @@
-"""The alerts that ticks make of rules (pure): the same ones, however many ticks are looked at together."""
+"""Judge ticks by rules (pure): the alerts are the same, however ticks are divided between calls."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from btcts.domain.model import Tick
 from btcts.services.watch.rules import Measure, Rule
 
 KINDS = ("above", "below", "rise", "fall", "stale", "fresh")
-"""What an alert can say."""
+"""The kinds of alerts."""
 
 STALE = "stale"
 """The name of the rule about the feed itself."""
@@ -18,11 +18,11 @@ STALE = "stale"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What a rule had to say about the price that was true at `time_ms`, found at `found_ms`.
+    """An alert of a rule about the price at `time_ms`, found at `found_ms`.
 
-    `reference` is what the price is measured against: the level of above and below, the extreme of a move, which was
-    the price at `reference_ms`, or the last price of a stale feed. `span_ms` is that of a move. `already` says that
-    it was so when the rule was looked at for the first time. A stale feed has no price.
+    The price is measured against `reference`: the level of above and below, the extreme of a move, which was the price
+    at `reference_ms`, or the last price of a stale feed. `span_ms` is that of a move. `already` is set when the
+    condition already held when the rule was first checked. A stale feed has no price.
     """
 
     rule: str
@@ -38,12 +38,12 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """The same for the same alert, however often it is found or delivered."""
+        """Identifier: the same for the same alert, however often it is found or delivered."""
         return sha256(f"{self.rule} {self.kind} {self.time_ms}".encode()).hexdigest()[:16]
 
     @property
     def change(self) -> float | None:
-        """How far a move went, as a share of its extreme; None for what is no move, or beyond all numbers."""
+        """Size of a move, as a share of its extreme; None for other alerts, or when it is not finite."""
         if self.kind not in ("rise", "fall") or self.price is None or not self.reference:
             return None
         change = (self.price - self.reference) / self.reference
@@ -52,7 +52,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a rule stands: whether it is armed, and the time of the last tick it has judged (None: not one yet)."""
+    """The standing of a rule: whether it is armed, and the time of the last tick it has judged (None: none yet)."""
 
     armed: bool = True
     since_ms: int | None = None
@@ -61,11 +61,10 @@ class Standing:
 def judge(
     rule: Rule, standing: Standing, ticks: Sequence[Tick], *, now_ms: int, simulated: bool = False
 ) -> tuple[Standing, list[Alert]]:
-    """Where the rule stands after the ticks, and its alerts, ascending.
+    """Return the standing of the rule after the ticks, and its alerts, ascending.
 
-    The ticks ascend and reach back to `span_ms` before the first new one; those up to `since_ms` are judged already.
-    A rule that has judged none yet judges the last one alone: it fires on what is so already, for who sets an alarm
-    wants to know, and silence would say that it is not so.
+    The ticks ascend and reach back to `span_ms` before the first new one; those up to `since_ms` are already judged.
+    A new rule judges only the last tick, and fires at once if its condition already holds.
     """
     if not ticks:
         return standing, []
@@ -87,9 +86,10 @@ def judge(
 def judge_feed(
     standing: Standing, newest: Tick | None, *, now_ms: int, max_age_ms: int, simulated: bool = False
 ) -> tuple[Standing, Alert | None]:
-    """Where the rule about the feed stands, armed while it is fresh, and its alert when that has changed.
+    """Return the standing of the rule about the feed, armed while it is fresh, and its alert when that has changed.
 
-    A feed whose `newest` price is older than `max_age_ms`, or that has none, is stale from the moment it became so.
+    A feed whose `newest` price is older than `max_age_ms`, or that has none, is stale; the alert has the time when it
+    became so.
     """
     stale_ms = now_ms if newest is None else newest.time_ms + max_age_ms
     fresh = newest is not None and now_ms <= stale_ms

@@ -1,8 +1,8 @@
-"""`watch`: look at new ticks again and again, and deliver the alerts that rules make of them.
+"""`watch`: judge new ticks by rules, repeatedly, and deliver the resulting alerts.
 
-Each tick is judged once, by its stamp and as it is stored when it is looked at: live prices, and where there were none
-the candles that healed the gap. What is stored behind the newest judged tick, such as the candle of a minute whose
-live prices were judged, fires nothing any more; it counts as the past of a move alone.
+Each tick is judged once, by its stamp, as it is stored at that moment: live prices, or the candles that filled a gap.
+Ticks stored behind the newest judged one, such as the candle of a minute whose live prices were judged, no longer fire
+a rule; they only count as the past of a move.
 """
 
 import logging
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class Watch:
     """One watch of one store.
 
-    With `stale` the feed itself is a rule, and without it is only talked about; a price older than `max_age_s` is
-    stale (None: by the collectors' cadence). `away` is what Redis failed with when it was last looked at.
+    With `stale` a stale feed is an alert, without it only a notice; a price older than `max_age_s` is stale (None: by
+    the collectors' cadence). `away` is the error of Redis at the last look, None when it answered.
     """
 
     store: "Store"
@@ -45,7 +45,7 @@ class Watch:
     _seen: "Snapshot | None" = field(default=None, init=False)
 
     def look(self, stopped: Callable[[], bool]) -> Iterator[Told]:
-        """Judge what is new, and deliver what is due; once stopped, no further delivery is begun.
+        """Judge new ticks, and deliver the alerts that are due; once stopped, no further delivery is started.
 
         Raises:
             NoTimeSeries: the server lacks the module.
@@ -74,7 +74,7 @@ class Watch:
             self._judge(rule, ticks, snapshot)
 
     def _replace_unpriced(self, snapshot: "Snapshot") -> "Snapshot":
-        """The snapshot; where its newest tick has no price, with the newest one of those that are not stale."""
+        """Return the snapshot, with the newest fresh price in place of a newest tick without a valid price."""
         if snapshot.newest is None or is_price(snapshot.newest.price):
             return snapshot
         begin_ms = snapshot.now_ms - self._get_max_age_ms(snapshot.state)
@@ -82,7 +82,7 @@ class Watch:
         return replace(snapshot, newest=fresh[-1] if fresh else None)
 
     def _read_new_ticks(self, snapshot: "Snapshot") -> list[Tick]:
-        """The ticks, from the oldest that any rule needs for those that are new to it; none when nothing is new."""
+        """Read the ticks from the oldest that any rule needs for its new ones; none when nothing is new."""
         newest_ms = snapshot.newest.time_ms if snapshot.newest else 0
         begins = []
         for rule in self.rules:
@@ -94,11 +94,11 @@ class Watch:
         return self._read_prices(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
 
     def _read_prices(self, span: Span) -> list[Tick]:
-        """The ticks of the span that have a price; what others wrote may be none."""
+        """Read the ticks of the span with a valid price; other programs may have written invalid ones."""
         return [tick for tick in self.store.ticks(span) if is_price(tick.price)]
 
     def _judge(self, rule: Rule, ticks: Sequence[Tick], snapshot: "Snapshot") -> None:
-        """Judge the ticks by a rule, which begins with a price that is not stale."""
+        """Judge the ticks by a rule; a new rule waits for a fresh price."""
         standing = self._find_standing(rule, snapshot)
         age_ms = snapshot.now_ms - ticks[-1].time_ms if ticks else 0
         if standing.since_ms is None and age_ms > self._get_max_age_ms(snapshot.state):
@@ -107,7 +107,7 @@ class Watch:
         self.outbox.learn(rule.name, *judge(rule, standing, ticks, now_ms=snapshot.now_ms, simulated=simulated))
 
     def _find_standing(self, rule: Rule, snapshot: "Snapshot") -> Standing:
-        """Where the rule stands; where Redis' clock was set back, it goes on from what is new by that clock."""
+        """Return the standing of the rule; after Redis' clock was set back, the rule starts anew by that clock."""
         standing = self.outbox.get_standing(rule.name)
         if (standing.since_ms or 0) > snapshot.now_ms + FUTURE_SLACK_MS:
             return replace(standing, since_ms=None)
@@ -116,7 +116,7 @@ class Watch:
     def _judge_feed(self) -> Iterator[Notice]:
         """Judge the age of the newest price that was seen, whether or not Redis answers now.
 
-        Where Redis has not answered yet, there is no price as soon as what an earlier run saw last must be stale.
+        Before the first answer of Redis, the feed counts as stale once the last price of an earlier run must be stale.
         """
         standing = self.outbox.get_standing(STALE)
         now_ms = self.clock.now_ms() if self.away or self._seen is None else self._seen.now_ms
@@ -146,16 +146,16 @@ def _describe_feed(alert: Alert) -> str:
 
 
 def once(watch: Watch) -> Iterator[Told]:
-    """One look; the watch is `away` afterwards where Redis does not answer, and what waits for delivery was tried."""
+    """Look once and try all due deliveries; the watch is `away` afterwards if Redis does not answer."""
     yield from watch.outbox.recall()
     yield from watch.look(lambda: False)
     yield from watch.outbox.record(lag_ms=0)
 
 
 def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> Iterator[Told]:
-    """Looks at the multiples of the interval since the epoch, the first one at once, until stopped.
+    """Look at the multiples of the interval since the epoch, the first time at once, until stopped.
 
-    A Redis that is away does not end it; a server without TimeSeries does.
+    A Redis that is away does not end the loop; a server without TimeSeries does.
     """
     clock = watch.clock
     interval_ms = round(interval_s * 1000)
@@ -169,7 +169,7 @@ def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> 
 
 
 def _try_look(watch: Watch, stopped: Callable[[], bool]) -> Iterator[Told]:
-    """A look, or what it failed with, unless no waiting mends that."""
+    """Look once; permanent failures propagate, others become a notice."""
     try:
         yield from watch.look(stopped)
     except BtctsError:

@@ -1,4 +1,4 @@
-"""Alerts as POST requests; the address may hold a secret, so no message shows more of it than the host."""
+"""Alerts as POST requests; the address may contain a secret, so messages show only its host."""
 
 import logging
 import time
@@ -15,10 +15,10 @@ from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
 
 TIMEOUT_S = 10.0
-"""From the name look-up to the status of the answer."""
+"""Time limit from the name look-up to the status of the answer."""
 
 PORTS = range(1, 65_536)
-"""Of a greater number the system takes the last 16 bits."""
+"""Valid ports; the system would truncate a greater number to 16 bits."""
 
 TEXT_FIELDS = {
     "discord.com": "content",
@@ -26,27 +26,27 @@ TEXT_FIELDS = {
     "hooks.slack.com": "text",
     "hooks.slack-gov.com": "text",
 }
-"""By host, the field of services that take no other document.
+"""The text field, by host, of services that accept no other document.
 
 https://docs.discord.com/developers/resources/webhook#execute-webhook
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
 TEMPORARY = {407, 408, 409, 421, 423, 425, 429}
-"""The refusals among 4xx after which the same request may be taken; after others it never is."""
+"""The 4xx refusals after which the same request may succeed later; the others are final."""
 
 REFUSED = "it does not take what we send, correct --webhook"
 FORBIDDEN = "it does not accept the token in the address, correct --webhook"
 GONE = "there is no such webhook any more, make a new one"
 
 FINAL = {401: FORBIDDEN, 403: FORBIDDEN, 404: GONE, 410: GONE}
-"""What the refusals mean after which nothing is tried again; the others mean `REFUSED`."""
+"""Meanings of the final refusals; the others mean `REFUSED`."""
 
 log = logging.getLogger(__name__)
 
 
 class Webhook:
-    """The address that documents are posted to."""
+    """An address that documents are posted to."""
 
     def __init__(self, url: httpx.URL, client: httpx.Client, *, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url
@@ -55,14 +55,14 @@ class Webhook:
 
     @property
     def text_field(self) -> str | None:
-        """The field that the service wants its message in; None for an address that takes the document of an alert."""
+        """Field for the message text; None for an address that accepts the document of an alert."""
         host = self._url.host.rstrip(".")
         if host.endswith("discord.com") and self._url.path.endswith("/slack"):
             return "text"
         return next((field for name, field in TEXT_FIELDS.items() if f".{host}".endswith(f".{name}")), None)
 
     def post(self, document: str) -> str | None:
-        """Post the JSON document; why it was not taken, None when it was."""
+        """Post the JSON document; return the problem if it was not accepted, else None."""
         host = self._url.host
         try:
             return self._judge(*self._send(document))
@@ -75,7 +75,7 @@ class Webhook:
             return f"nothing can be sent to {host} ({describe_unforeseen(exc)})"
 
     def _judge(self, status: int, wait_ms: int) -> str | None:
-        """What an answer means: None where the document was taken."""
+        """Interpret an answer: the problem, or None when the document was accepted."""
         said = f"HTTP {status} from {self._url.host}"
         if 200 <= status < 300:
             return None
@@ -86,7 +86,7 @@ class Webhook:
         return DeliveryRefusal(said, wait_ms=wait_ms)
 
     def _send(self, document: str) -> tuple[int, int]:
-        """The status of the answer, whose body is not read, and how long it asks to wait."""
+        """Send the document; return the status of the answer and the wait it asks for, without reading its body."""
         headers = {"Content-Type": "application/json"}
         with (
             limit_steps(time.monotonic() + self._timeout_s),
@@ -99,9 +99,9 @@ class Webhook:
 
 
 def parse_address(text: str) -> httpx.URL:
-    """The address that `--webhook` names, or that is in the file that it names behind an @.
+    """Parse the address of `--webhook`, or the one in the file named after an @.
 
-    Raises: ConfigError, which does not repeat it.
+    Raises: ConfigError, which does not show the address.
     """
     wrong = "--webhook is no address of http or https; write it like https://hooks.example.com/path, or @FILE"
     try:
