@@ -63,7 +63,8 @@ def open_providers(
 
     A name missing from `endpoints` gets its default endpoint; `api_key` is CoinMarketCap's.
 
-    Raises: ConfigError for a name that no provider has.
+    Raises:
+        ConfigError: no provider has one of the names.
     """
     if unknown := [name for name in names if name not in NAMES]:
         raise ConfigError(f"no provider is called {unknown[0]!r}; there are {', '.join(NAMES)}")

@@ -67,14 +67,20 @@ class Provider(Protocol):
     def latest(self) -> Reading:
         """Return the current price.
 
-        Raises: ProviderError, ProviderLimited, ProviderStopped.
+        Raises:
+            ProviderError: it failed.
+            ProviderLimited: it must not be asked before a certain time.
+            ProviderStopped: the user has to change something first.
         """
         ...
 
     def candles(self, span: Span) -> Candles:
         """Return the candles of the closed minutes of `span`, all of them or raise.
 
-        Raises: ProviderError, ProviderLimited, ProviderStopped.
+        Raises:
+            ProviderError: it failed.
+            ProviderLimited: it must not be asked before a certain time.
+            ProviderStopped: the user has to change something first.
         """
         ...
 
@@ -82,7 +88,8 @@ class Provider(Protocol):
 def parse_price(provider: str, value: object) -> float:
     """Parse `value` (text or a number) as a price.
 
-    Raises: ProviderError when it is missing, not finite, not above 0 or above the price ceiling.
+    Raises:
+        ProviderError: it is missing, not finite, not above 0 or above the price ceiling.
     """
     price = _parse_float(value)
     if not is_price(price):
@@ -101,7 +108,8 @@ def parse_amount(provider: str, value: object) -> float:
 def parse_ms(provider: str, value: object, *, unit_ms: int = 1) -> int:
     """Parse `value`, counted in `unit_ms` since the epoch, as a time in ms; fractions of a ms are dropped.
 
-    Raises: ProviderError when it is not a number, or a time before the first block or after 2100.
+    Raises:
+        ProviderError: it is not a number, or a time before the first block or after 2100.
     """
     number = _parse_number(value)
     if number is not None and GENESIS_MS <= number * unit_ms < END_MS:
@@ -136,7 +144,8 @@ def iso(time_ms: int) -> str:
 def read_float(text: str) -> float:
     """Parse a JSON number with a fraction or an exponent.
 
-    Raises: ValueError when it is so large or small that it would become infinite or 0.
+    Raises:
+        ValueError: it is so large or small that it would become infinite or 0.
     """
     number = float(_limit_digits(text))
     if number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text):
@@ -147,7 +156,8 @@ def read_float(text: str) -> float:
 def read_whole(text: str) -> int:
     """Parse a JSON integer.
 
-    Raises: ValueError when it has too many digits.
+    Raises:
+        ValueError: it has too many digits.
     """
     return int(_limit_digits(text))
 

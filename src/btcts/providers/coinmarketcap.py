@@ -90,7 +90,8 @@ class CoinMarketCap:
     def latest(self) -> Reading:
         """Return the price at CoinMarketCap's own time, with the time of the next call and the credits left.
 
-        Raises: ProviderLimited when no credits are left, without sending a request.
+        Raises:
+            ProviderLimited: no credits are left; no request is sent then.
         """
         self._budget = self._read_budget()
         if self._budget and not self._budget.credits_left:

@@ -31,7 +31,8 @@ def limit_steps(until: float) -> Iterator[None]:
 def limit_wait(timeout: float | None, late: type[Exception]) -> float | None:
     """Return the time limit of a step: its own `timeout`, or less when the deadline comes first.
 
-    Raises: `late` when the deadline has passed.
+    Raises:
+        `late`: the deadline has passed.
     """
     left = _DEADLINE.get() - time.monotonic()
     if left <= 0:

@@ -62,7 +62,8 @@ ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 def open_client(*urls: str | httpx.URL) -> httpx.Client:
     """Open the HTTP client for requests to `urls`; it honours HTTPS_PROXY and SSL_CERT_FILE, and keeps no cookies.
 
-    Raises: ConfigError when the environment names an unusable proxy for one of them, or unusable certificates.
+    Raises:
+        ConfigError: the environment names an unusable proxy for one of them, or unusable certificates.
     """
     return httpx.Client(
         transport=GuardedTransport(open_routes(urls, keep_alive_s=_KEEP_ALIVE_S)),
@@ -104,7 +105,8 @@ class Reply:
     def payload(self) -> Any:
         """The JSON of the body; NaN and Infinity become their text.
 
-        Raises: ValueError when it is not JSON.
+        Raises:
+            ValueError: it is not JSON.
         """
         if self.body.count(b",") > MOST_VALUES or self.body.count(b"[") + self.body.count(b"{") > MOST_ROWS:
             raise ValueError("more values than any answer has")
@@ -146,14 +148,19 @@ class Api:
     def fetch_json(self, path: str, query: Mapping[str, str | int] | None = None) -> Answer:
         """GET `path`, which must answer 200 with JSON.
 
-        Raises: ProviderError; ProviderLimited when the answer asks to wait.
+        Raises:
+            ProviderError: there is no such answer.
+            ProviderLimited: the answer asks to wait.
         """
         return self.accept(self.fetch(path, query or {}))
 
     def accept(self, reply: Reply) -> Answer:
         """Return the answer in a good reply.
 
-        Raises: ProviderError, ProviderLimited for a bad one."""
+        Raises:
+            ProviderError: the reply is bad.
+            ProviderLimited: it asks to wait.
+        """
         if reply.status != 200:
             raise self.build_refusal(reply, reply.quote_body())
         received_ms = self.clock.now_ms()

@@ -52,7 +52,8 @@ def drop_unclosed(candles: Candles, source_ms: int) -> Candles:
 def parse_rows(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
     """Return the rows of a reply, converted by `spell`.
 
-    Raises: ProviderError, naming the first row of an unexpected shape.
+    Raises:
+        ProviderError: a row has an unexpected shape; names the first one.
     """
     if not isinstance(rows, list):
         raise ProviderError(provider, f"candles are not a list: {quoted(rows)}")
@@ -68,7 +69,8 @@ def parse_rows(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Ro
 def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Callable[[Span], list[Row]]) -> Candles:
     """Return the candles of `covered`, fetched in pages that overlap by one minute.
 
-    Raises: ProviderError when a row is wrong, a minute is missing or two pages contradict each other.
+    Raises:
+        ProviderError: a row is wrong, a minute is missing or two pages contradict each other.
     """
     found: Minutes = {}
     for page in _split_pages(covered, paging.minutes):
@@ -102,7 +104,8 @@ def collect_minutes(provider: str, rows: list[Row], page: Span, paging: Paging) 
 def read_start_ms(provider: str, row: Row, unit_ms: int) -> int:
     """Return the start of the minute of a row.
 
-    Raises: ProviderError when it is not a time or not on a full minute.
+    Raises:
+        ProviderError: it is not a time or not on a full minute.
     """
     start_ms = parse_ms(provider, row.start, unit_ms=unit_ms)
     if start_ms % MINUTE_MS:

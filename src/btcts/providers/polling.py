@@ -79,7 +79,7 @@ class Poller:
             try:
                 return work()
             except ProviderError as exc:
-                exc.__cause__ = exc.__context__ = None  # frames that hold on to the answer, which may be large
+                exc.__cause__ = exc.__context__ = None  # their frames would keep the answer alive, which may be large
                 raise exc.with_traceback(None) from None
             except Exception as exc:
                 raise _wrap_failure(provider, exc) from exc

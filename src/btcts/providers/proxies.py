@@ -39,7 +39,8 @@ class Proxy:
 def choose_proxy(url: httpx.URL) -> Proxy | None:
     """Return the proxy for an address; None for a direct connection.
 
-    Raises: ConfigError when the environment names an unusable one.
+    Raises:
+        ConfigError: the environment names an unusable one.
     """
     named = getproxies()
     scheme = url.scheme if named.get(url.scheme) else "all"

@@ -48,7 +48,7 @@ class Routes(httpx.BaseTransport):
             raise httpx.ConnectError(f"{proxy}: {cite(str(exc), 80).lower()}") from exc
         except httpx.HTTPError:
             raise
-        except Exception as exc:  # what the answers of a SOCKS proxy make httpcore and socksio raise
+        except Exception as exc:  # raised by httpcore and socksio for bad answers of a SOCKS proxy
             raise httpx.ConnectError(f"{proxy} does not speak its protocol") from exc
 
     def close(self) -> None:
@@ -82,10 +82,11 @@ class Routes(httpx.BaseTransport):
 def open_routes(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dialer: Dialer | None = None) -> Routes:
     """Return the transport for requests to `urls` and elsewhere.
 
-    Raises: ConfigError when the environment names an unusable proxy for one of them, or an unusable certificate file.
+    Raises:
+        ConfigError: the environment names an unusable proxy for one of them, or an unusable certificate file.
     """
     for url in urls:
-        with suppress(httpx.InvalidURL):  # is reported where it is asked
+        with suppress(httpx.InvalidURL):  # reported when it is requested
             choose_proxy(httpx.URL(url))
     return Routes(keep_alive_s, dialer or Dialer())
 

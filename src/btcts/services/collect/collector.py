@@ -187,7 +187,7 @@ class Collector:
         """
         if not outcome.away:
             with outcome.note_failures():
-                if survey.state.simulated is None:  # known before the first price, or a crash leaves it unmarked
+                if survey.state.simulated is None:  # before the first price, or a crash leaves it unmarked
                     self.store.remember(replace(survey.state, simulated=self._simulated))
                 self._write(live, self._read_held(outcome), survey, outcome)
                 self._finish(survey, outcome, until)

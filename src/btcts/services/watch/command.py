@@ -88,7 +88,8 @@ def _has_login(name: str, value: str) -> bool:
 def parse_command(text: str) -> Program:
     """Parse the command of `--exec`, split as a shell would split it.
 
-    Raises: ConfigError when it is malformed, or there is no such program.
+    Raises:
+        ConfigError: it is malformed, or there is no such program.
     """
     try:
         arguments = tuple(shlex.split(text))

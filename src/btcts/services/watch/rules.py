@@ -156,7 +156,8 @@ class MoveRule:
 def parse_above(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
     """Parse the rule of `--above`.
 
-    Raises: ConfigError when the text is not a price.
+    Raises:
+        ConfigError: the text is not a price.
     """
     return Level(1, _parse_price("--above", text), hysteresis_percent / 100)
 
@@ -164,7 +165,8 @@ def parse_above(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Le
 def parse_below(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
     """Parse the rule of `--below`.
 
-    Raises: ConfigError when the text is not a price.
+    Raises:
+        ConfigError: the text is not a price.
     """
     return Level(-1, _parse_price("--below", text), hysteresis_percent / 100)
 
@@ -172,7 +174,8 @@ def parse_below(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Le
 def parse_moves(text: str) -> tuple[MoveRule, ...]:
     """Parse the rules of `--move`: without a sign there are two, for a rise and for a fall.
 
-    Raises: ConfigError when the text is not a move.
+    Raises:
+        ConfigError: the text is not a move.
     """
     found = _MOVE.fullmatch(text)
     if not found:

@@ -101,7 +101,8 @@ class Webhook:
 def parse_address(text: str) -> httpx.URL:
     """Parse the address of `--webhook`, or the one in the file named after an @.
 
-    Raises: ConfigError, which does not show the address.
+    Raises:
+        ConfigError: it is malformed or cannot be read; the message does not show it.
     """
     wrong = "--webhook is no address of http or https; write it like https://hooks.example.com/path, or @FILE"
     try:
