@@ -78,10 +78,10 @@ class Collector:
             NoTimeSeries: the server lacks the module.
             StoreError: the store holds simulated prices and the providers are real, or the other way round.
         """
-        outcome = Progress()
-        limits = Limits(outcome.began, patience_s, limit_s)
+        progress = Progress()
+        limits = Limits(progress.began, patience_s, limit_s)
         self.deadline.set(limits.survey)
-        survey = self._survey(outcome)
+        survey = self._survey(progress)
         until = limits.find_candles(time.monotonic())
         self.deadline.set(limits.store)
         self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
@@ -89,25 +89,25 @@ class Collector:
         if not self._doubted:
             self._settling.begin(survey, ready)
         readings, errors = self.poller.latest(ready, within_s=self._within_s)
-        outcome.ahead_ms = measure_skew(_get_dates(readings), self.clock.now_ms())
+        progress.ahead_ms = measure_skew(_get_dates(readings), self.clock.now_ms())
         doubt = self._check_clocks(readings, survey)
         if self._doubted and not doubt:
             self._settling.begin(survey, ready)
         self._doubted = doubt is not None
         self._settling.resume(survey, ready, [reading.provider for reading in readings])
-        self._settling.wait(outcome.began + self._within_s - time.monotonic())
+        self._settling.wait(progress.began + self._within_s - time.monotonic())
         if survey.poisoned and readings and not doubt:
-            survey = self._survey(outcome, trusted=True)
+            survey = self._survey(progress, trusted=True)
         past = _build_past(survey)
         verdict = Verdict(problem=doubt, past=past) if doubt else self._agree(readings, past, waiting)
         if verdict.problem and (ready or not waiting):
-            outcome.problems.append(verdict.problem)
+            progress.problems.append(verdict.problem)
         if doubt or survey.poisoned:
             self._settling.abandon()
         else:
-            errors += self._deliver(_build_tick(verdict), survey, ready, outcome, until=until)
-        self._remember(survey, verdict, readings, errors, outcome)
-        return build_cycle(survey, verdict, outcome, errors, waiting)
+            errors += self._deliver(_build_tick(verdict), survey, ready, progress, until=until)
+        self._remember(survey, verdict, readings, errors, progress)
+        return build_cycle(survey, verdict, progress, errors, waiting)
 
     @property
     def _within_s(self) -> float:
@@ -118,11 +118,11 @@ class Collector:
     def _simulated(self) -> bool:
         return any(provider.name == "simulated" for provider in self.poller.providers)
 
-    def _survey(self, outcome: Progress, *, trusted: bool = False) -> Survey:
+    def _survey(self, progress: Progress, *, trusted: bool = False) -> Survey:
         """Survey the store, or fall back on memory; `trusted` means that the providers have confirmed the clock."""
-        with outcome.note_failures():
+        with progress.note_failures():
             return self._inspect(trusted=trusted)
-        state, newest = self.memory.recall(), self.memory.newest or max(self._read_held(outcome).ticks, default=None)
+        state, newest = self.memory.recall(), self.memory.newest or max(self._read_held(progress).ticks, default=None)
         known = replace(state, accepted=state.accepted or newest)
         return Survey(self.clock.now_ms(), newest, known, reach=self._reach, away=True)
 
@@ -179,44 +179,44 @@ class Collector:
         )
 
     def _deliver(
-        self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], outcome: Progress, *, until: float
+        self, live: Tick | None, survey: Survey, ready: Sequence["Provider"], progress: Progress, *, until: float
     ) -> Sequence[ProviderError]:
         """Write what the cycle has; the price goes to the spool when Redis does not accept it.
 
         Returns the failures of the completed rounds.
         """
-        if not outcome.away:
-            with outcome.note_failures():
+        if not progress.away:
+            with progress.note_failures():
                 if survey.state.simulated is None:  # before the first price, or a crash leaves it unmarked
                     self.store.remember(replace(survey.state, simulated=self._simulated))
-                self._write(live, self._read_held(outcome), survey, outcome)
-                self._finish(survey, outcome, until)
+                self._write(live, self._read_held(progress), survey, progress)
+                self._finish(survey, progress, until)
                 if self._settling.has_returns:
                     survey = self._inspect(trusted=False)
                     self._settling.begin(survey, ready)
-                    self._finish(survey, outcome, until)
-        if live and not outcome.stored and self.spool is not None:
-            with outcome.note_failures():
+                    self._finish(survey, progress, until)
+        if live and not progress.stored and self.spool is not None:
+            with progress.note_failures():
                 self.spool.keep(live)
-                outcome.spooled = live
+                progress.spooled = live
         return self._settling.take_failures()
 
-    def _finish(self, survey: Survey, outcome: Progress, until: float) -> None:
+    def _finish(self, survey: Survey, progress: Progress, until: float) -> None:
         """Wait for late candles, write them, and end the completed rounds."""
         self._settling.wait(until - time.monotonic())
         if self.cadence_s is None:
             self._settling.close()
-        self._write(None, Held(), survey, outcome)
-        self._enter(self._settling.end(survey, self.store.ticks), survey, outcome)
+        self._write(None, Held(), survey, progress)
+        self._enter(self._settling.end(survey, self.store.ticks), survey, progress)
 
-    def _read_held(self, outcome: Progress) -> Held:
+    def _read_held(self, progress: Progress) -> Held:
         """Read the prices in the spool; none when it cannot be read."""
         if self.spool is not None:
-            with outcome.note_failures():
+            with progress.note_failures():
                 return self.spool.read(self.clock.now_ms())
         return Held()
 
-    def _write(self, live: Tick | None, held: Held, survey: Survey, outcome: Progress) -> None:
+    def _write(self, live: Tick | None, held: Held, survey: Survey, progress: Progress) -> None:
         """Write the price, the spooled prices and the candles agreed on so far, all at once."""
         settleable = self._settling.find_settleable(survey, self.store.ticks)
         candles = settleable.candles
@@ -224,20 +224,20 @@ class Collector:
             return
         if settleable.entries:  # before the candles: an unrecorded thin minute would never be checked again
             self.store.record_gaps(settleable.entries)
-            outcome.entered |= settleable.entries
+            progress.entered |= settleable.entries
         written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
-        outcome.stored = outcome.stored or live
-        outcome.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
+        progress.stored = progress.stored or live
+        progress.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
         if written.too_early:
-            outcome.problems.append(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
-        outcome.settled |= {candle.start_ms for candle in candles}
+            progress.problems.append(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
+        progress.settled |= {candle.start_ms for candle in candles}
         self._settling.note_written(candles)
         if self.spool is not None:
-            with outcome.note_failures():
+            with progress.note_failures():
                 self.spool.drop(held)
-                outcome.torn += held.torn
+                progress.torn += held.torn
 
-    def _enter(self, ended: Ended, survey: Survey, outcome: Progress) -> None:
+    def _enter(self, ended: Ended, survey: Survey, progress: Progress) -> None:
         """Enter the minutes that rounds left unsettled into the ledger, and correct candles that changed.
 
         Entries about a minute are recorded before its candle is written, and removed after it.
@@ -245,21 +245,21 @@ class Collector:
         revision = ended.revision
         if revision.entries:
             self.store.record_gaps(revision.entries)
-            outcome.entered |= revision.entries
+            progress.entered |= revision.entries
         if revision.reopened:
             dropped = {minute + offset for minute in revision.reopened for offset in CANDLE_OFFSETS_MS}
             self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
         elif revision.candles:
             self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)])
         found = {**ended.gaps, **revision.reopened}
-        forgotten = (_find_outdated(survey, outcome) | revision.forgotten) - found.keys()
+        forgotten = (_find_outdated(survey, progress) | revision.forgotten) - found.keys()
         if found or forgotten:
             self.store.record_gaps(found, forget=forgotten)
-        outcome.corrected += len(revision.candles)
-        outcome.reopened += len(revision.reopened)
-        outcome.reread_ms = ended.reread_ms or outcome.reread_ms
-        ledger = {**survey.gaps, **outcome.entered, **found}
-        outcome.thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
+        progress.corrected += len(revision.candles)
+        progress.reopened += len(revision.reopened)
+        progress.reread_ms = ended.reread_ms or progress.reread_ms
+        ledger = {**survey.gaps, **progress.entered, **found}
+        progress.thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
 
     def _remember(
         self,
@@ -267,7 +267,7 @@ class Collector:
         verdict: Verdict,
         readings: Sequence[Reading],
         errors: Sequence[ProviderError],
-        outcome: Progress,
+        progress: Progress,
     ) -> None:
         agreed = verdict.agreed
         state = replace(
@@ -275,12 +275,12 @@ class Collector:
             cadence_s=self.cadence_s or _estimate_cadence(survey),
             spacing_s=_find_spacing_s(readings, survey.now_ms),
             last_cycle_ms=survey.now_ms,
-            problem=None if outcome.stored else "; ".join(outcome.problems) or None,
+            problem=None if progress.stored else "; ".join(progress.problems) or None,
             pending=verdict.past.pending,
             accepted=_build_tick(verdict) or survey.state.accepted,
             simulated=self._simulated,
-            ahead_ms=outcome.ahead_ms,
-            reread_ms=outcome.reread_ms,
+            ahead_ms=progress.ahead_ms,
+            reread_ms=progress.reread_ms,
         )
         if readings or errors:  # otherwise nobody was due, and the last agreement stands
             state = replace(
@@ -298,11 +298,11 @@ class Collector:
             state, readings, errors, {provider.name: provider.key_id for provider in self.poller.providers}
         )
         self.memory.newest = _build_tick(verdict) or survey.newest
-        if not outcome.away:
-            with outcome.note_failures():
+        if not progress.away:
+            with progress.note_failures():
                 self.memory.tell(self.store)
-        if outcome.away:
-            with outcome.note_failures():
+        if progress.away:
+            with progress.note_failures():
                 self.memory.keep()
 
 
@@ -312,18 +312,18 @@ def _build_past(survey: Survey) -> Past:
     return Past(state.accepted, state.anchor, state.pending, state.lean)
 
 
-def _find_outdated(survey: Survey, outcome: Progress) -> set[int]:
+def _find_outdated(survey: Survey, progress: Progress) -> set[int]:
     """Return the minutes of the ledger that were settled or have left the window."""
-    left = survey.unsettled - outcome.settled
+    left = survey.unsettled - progress.settled
     oldest_ms = window(survey.now_ms).start_ms
 
     def is_outdated(minute: int, gap: Gap) -> bool:
-        if gap.reason not in LOOKS or minute in outcome.settled:
+        if gap.reason not in LOOKS or minute in progress.settled:
             return minute not in left
         unheard = survey.reach.find_reaching(minute, survey.now_ms) - set(gap.heard)
         return minute < oldest_ms or (gap.reason == THIN and not unheard)
 
-    return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - outcome.entered.keys()
+    return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - progress.entered.keys()
 
 
 def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:

@@ -156,7 +156,7 @@ class Progress:
 
 
 def build_cycle(
-    survey: Survey, verdict: Verdict, outcome: Progress, errors: Sequence[ProviderError], waiting: Waiting
+    survey: Survey, verdict: Verdict, progress: Progress, errors: Sequence[ProviderError], waiting: Waiting
 ) -> Cycle:
     """Build the account of a cycle that is over."""
     agreed = verdict.agreed
@@ -164,22 +164,22 @@ def build_cycle(
     refused |= {refusal.provider: refusal.reason for refusal in verdict.refused}
     return Cycle(
         time_ms=survey.now_ms,
-        stored=outcome.stored,
-        spooled=outcome.spooled,
+        stored=progress.stored,
+        spooled=progress.spooled,
         members=agreed.members if agreed else (),
         flag=agreed.flag if agreed else None,
         deviating=agreed.deviating if agreed else (),
         refused=tuple(sorted(refused.items())),
         waiting=waiting,
-        settled=len(outcome.settled),
-        corrected=outcome.corrected,
-        reopened=outcome.reopened,
-        unsettled=len(survey.unsettled - outcome.settled),
-        thin=outcome.thin,
+        settled=len(progress.settled),
+        corrected=progress.corrected,
+        reopened=progress.reopened,
+        unsettled=len(survey.unsettled - progress.settled),
+        thin=progress.thin,
         repaired=survey.repaired,
-        unspooled=outcome.unspooled,
-        torn=outcome.torn,
+        unspooled=progress.unspooled,
+        torn=progress.torn,
         others=tuple(survey.reach.providers) if survey.guest else (),
-        problem="; ".join(outcome.problems) or None,
-        took_ms=round((time.monotonic() - outcome.began) * 1000),
+        problem="; ".join(progress.problems) or None,
+        took_ms=round((time.monotonic() - progress.began) * 1000),
     )
