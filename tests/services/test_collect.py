@@ -283,7 +283,7 @@ def test_neither_a_shortage_of_the_machine_nor_a_bug_ends_the_loop(clock: FakeCl
     problems = [cycle.problem for cycle in cycles]
     assert problems[:2] == ["there is no memory left", "too many open files"]
     assert problems[2].startswith("no thread can be started")
-    assert problems[3].startswith("a bug in btcts, at services/collect.py:")
+    assert problems[3].startswith("a bug in btcts, at services/collect/collector.py:")
     assert problems[4] is None
 
 
