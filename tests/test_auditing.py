@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from btcts.domain.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
 from btcts.domain.model import Candle, Candles, Span, Tick
-from btcts.services.verify.comparison import Answers, Finding, build_buckets, compare, find_faults
+from btcts.services.verify.buckets import Finding, build_buckets, find_faults
+from btcts.services.verify.upstream import Answers, compare
 from btcts.store.audit import Audit
 from oracle import KEPT, Observed, Oracle
 from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, remembered, wave

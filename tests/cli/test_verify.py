@@ -7,8 +7,9 @@ import jsonschema
 import redis
 
 from btcts.render.verify import verify_json, verify_text
-from btcts.services.verify.comparison import Answers, Comparison, Finding
+from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified, Witness
+from btcts.services.verify.upstream import Answers, Comparison
 from cli.conftest import Btcts
 from schemas import read_schema
 from series import HOUR, MINUTE, TICK, put, samples

@@ -10,7 +10,7 @@ import redis
 
 from btcts.domain.model import Tick
 from btcts.services.collect.spool import Spool
-from btcts.services.verify.comparison import Finding
+from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import verify
 from btcts.store import Store
 from clocks import FakeClock

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from btcts.services.verify.comparison import Finding
+from btcts.services.verify.buckets import Finding
 from btcts.store import Store
 from clocks import FakeClock
 from oracle import Observed, Oracle

@@ -13,7 +13,7 @@ from btcts.errors import ForeignKey
 from btcts.providers.polling import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector, forever, once
-from btcts.services.verify.comparison import Finding
+from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Verified, verify
 from btcts.store import Inspection, Store
 from clocks import FakeClock

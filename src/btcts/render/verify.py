@@ -10,8 +10,9 @@ from btcts.render.documents import SCHEMA
 from btcts.render.figures import counted
 from btcts.render.reasons import group_reasons
 from btcts.render.times import iso
-from btcts.services.verify.comparison import Comparison, Finding
+from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified
+from btcts.services.verify.upstream import Comparison
 from btcts.system.foreign import plain
 
 END_OF_CALENDAR_MS = 253_402_300_800_000

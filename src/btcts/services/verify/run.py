@@ -13,8 +13,8 @@ from btcts.domain.skew import find_skew
 from btcts.errors import ProviderError
 from btcts.providers import pacing
 from btcts.providers.rounds import Question
-from btcts.services.verify import comparison as auditing
-from btcts.services.verify.comparison import Answers, Comparison, Finding
+from btcts.services.verify.buckets import Finding, find_faults
+from btcts.services.verify.upstream import Answers, Comparison, compare
 
 if TYPE_CHECKING:
     from btcts.domain.clock import Clock
@@ -156,13 +156,13 @@ def _examine(store: "Store", heard: Heard | None) -> _Examined:
     audit = store.audit(inspection)
     foreign = (Finding(key, "was not made by btcts") for key in inspection.foreign)
     faults = (Finding(fault.key, fault.problem) for fault in inspection.faults)
-    comparison = auditing.compare(audit, heard.answers) if heard and not heard.problem else None
+    comparison = compare(audit, heard.answers) if heard and not heard.problem else None
     return _Examined(
         inspection=inspection,
         now_ms=audit.now_ms,
         ticks=len(audit.ticks),
         layout=(*foreign, *faults),
-        contents=(*auditing.find_faults(audit), *(comparison.findings if comparison else ())),
+        contents=(*find_faults(audit), *(comparison.findings if comparison else ())),
         comparison=comparison,
     )
 
