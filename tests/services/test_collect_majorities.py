@@ -5,6 +5,7 @@ import redis
 
 from btcts.domain.model import MINUTE_MS, THIN
 from btcts.services.collect.collector import once
+from btcts.services.show import show
 from btcts.services.status import status
 from btcts.services.verify.run import verify
 from btcts.store import Store
@@ -245,3 +246,18 @@ def test_a_thin_minute_is_no_more_once_those_that_could_say_more_do_not_reach_it
     after = [minute for minute, gap in store.gaps().items() if gap.reason == THIN]
     assert len(before) == len(after) == 718
     assert not set(before) & set(after)
+
+
+def test_during_an_outage_nobody_is_said_to_agree_on_the_price_of_before(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    collector = make_collector()
+    collector.cycle()
+    agreed = show(store).members
+    for name in FIVE:
+        exchanges.fault(name, Fault(status=503))
+    clock.advance(10_000)
+    collector.cycle()
+
+    assert set(agreed) == set(FIVE)
+    assert (show(store).members, show(store).stale) == ((), False)

@@ -54,7 +54,7 @@ class Provider(Protocol):
     name: str
 
     reach_ms: int
-    """How far back from now `candles` reaches; 0 for a provider without candles."""
+    """Reach of `candles` back from now in ms; 0 for a provider without candles."""
 
     page_minutes: int
     """Most minutes per request; 0 for a provider without candles."""
