@@ -33,13 +33,14 @@ class Question:
     """The subject of a round: the `minutes` to settle, and the settled minutes to check again, `looks`.
 
     Once checked, minutes before `reread_ms` (None: none) need no further routine check, and the providers in `back`
-    have caught up on what they missed while they were away.
+    have caught up on what they missed while they were away. `asked_ms` is the time of the question.
     """
 
     minutes: frozenset[int]
     looks: frozenset[int] = frozenset()
     reread_ms: int | None = None
     back: frozenset[str] = frozenset()
+    asked_ms: int = 0
 
 
 class Round:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
 
+LOOK_FOR_MS = 2 * MINUTE_MS
+"""Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settleable:
     """Candles of minutes that can be settled now, and the ledger entries of the thin ones."""
@@ -138,6 +142,8 @@ class Settling:
             self._failures += round_.take_failures()
             agreed = self._judge(round_, heard, survey, read_ticks)
             gaps |= self._find_gaps(round_, heard, agreed, survey)
+            if _is_outdated(round_.question, survey.now_ms):
+                continue
             looked = _revise(round_.question, agreed, survey, read_ticks)
             revision.absorb(looked)
             if heard.answers and round_.question.reread_ms is not None:
@@ -184,7 +190,7 @@ class Settling:
         back: Iterable[str] = (),
     ) -> None:
         settled = frozenset() if survey.guest else frozenset(looks) - survey.unsettled
-        question = Question(frozenset(minutes), settled, reread_ms, frozenset(back))
+        question = Question(frozenset(minutes), settled, reread_ms, frozenset(back), survey.now_ms)
         spans = healing.group_into_spans(sorted(question.minutes | settled))
         able = [provider for provider in ready if provider.reach_ms]
         self._rounds.append(self._poller.candles(able, question, spans))
@@ -221,10 +227,16 @@ class Settling:
                 self._failing.setdefault(error.provider, now_ms)
             answered = heard.find_covering()
             self._returned |= answered & self._failing.keys()
-            made_up |= answered & round_.question.back
+            if not _is_outdated(round_.question, now_ms):
+                made_up |= answered & round_.question.back
         for name in made_up - {error.provider for _, heard in ended for error in heard.errors}:
             self._failing.pop(name, None)
         self._returned &= self._failing.keys()
+
+
+def _is_outdated(question: Question, now_ms: int) -> bool:
+    """Tell whether the answers are too old to change settled minutes: providers may say something else by now."""
+    return now_ms - question.asked_ms > LOOK_FOR_MS
 
 
 def _find_able(survey: Survey, ready: Iterable["Provider"]) -> dict[str, Able]:
