@@ -19,6 +19,9 @@ without a secret. Foreign exceptions become one of these once, in the module tha
 
 from collections.abc import Iterable
 
+# The folder of this package, as it stands in front of the file names of tracebacks.
+_SOURCE = __file__.removesuffix("errors.py")
+
 
 class BtctsError(Exception):
     """A failure that is explained in one line."""
@@ -132,8 +135,8 @@ def _find_place(exc: Exception) -> str:
     """Return the file and line of the innermost btcts frame in the traceback."""
     place, step = "an unknown line", exc.__traceback__
     while step is not None:
-        _, ours, file = step.tb_frame.f_code.co_filename.rpartition("/btcts/")
-        place = f"{file}:{step.tb_lineno}" if ours else place
+        file = step.tb_frame.f_code.co_filename
+        place = f"{file.removeprefix(_SOURCE)}:{step.tb_lineno}" if file.startswith(_SOURCE) else place
         step = step.tb_next
     return place
 
