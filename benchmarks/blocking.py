@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from clocks import FakeClock
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, put, wave
-from servers import Server, connect
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, put, wave
+from support.servers import Server, connect
 
 BAR_MS = 150
 MINUTES = range(FIRST_OF_WINDOW, NOW - MINUTE, MINUTE)

@@ -2,7 +2,7 @@
 
     python benchmarks/chaos.py [SEEDS] [PROCESSES]
 
-`python -m chaos --seeds 1 --first SEED -v`, in tests/, shows what happens in one of them.
+`python -m simulation.chaos --seeds 1 --first SEED -v`, in tests/, shows what happens in one of them.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from chaos.run import play_in_parallel
+from simulation.chaos.run import play_in_parallel
 
 
 def main() -> int:

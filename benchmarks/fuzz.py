@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from btcts.providers.http import open_client
-from fuzzing import Fuzzer, judge
+from support.fuzzing import Fuzzer, judge
 
 MOST_MIB = 100
 

@@ -27,12 +27,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from chaos.answers import ABSURD, CANDLES, PRICES
-from exchanges import Exchanges, Fault, SimulatedMarket
-from exchanges.faults import HTML, doubled, shuffled
-from oracle import KEPT
-from series import MINUTE, samples
-from servers import Server, connect
+from simulation.chaos.answers import ABSURD, CANDLES, PRICES
+from support.exchanges import Exchanges, Fault, SimulatedMarket
+from support.exchanges.faults import HTML, doubled, shuffled
+from support.oracle import KEPT
+from support.series import MINUTE, samples
+from support.servers import Server, connect
 
 EXCHANGES = tuple(CANDLES)
 HARMFUL = (

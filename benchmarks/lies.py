@@ -2,8 +2,8 @@
 
     python benchmarks/lies.py [--family FAMILY]... [--seeds N] [--first SEED] [--jobs N] [--quick] [--only SCENARIO]...
 
-What is played and judged is in tests/lies. A scenario that broke a promise is told by the name that `--only` takes.
-Exit code 1 when one did.
+The scenarios and their judge are in tests/simulation/lies. A broken promise is reported by the name of its scenario,
+which `--only` takes, and by exit code 1.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from lies.honest import PLANS, live
-from lies.market import find_markets
-from lies.scenario import FAMILIES, Scenario, draw, parse
-from lies.stage import open_stage
-from lies.table import play_in_parallel
+from simulation.lies.honest import PLANS, live
+from simulation.lies.market import find_markets
+from simulation.lies.scenario import FAMILIES, Scenario, draw, parse
+from simulation.lies.stage import open_stage
+from simulation.lies.table import play_in_parallel
 
 HONEST = "honest"
 QUICK = 10

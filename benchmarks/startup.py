@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exchanges import Exchanges
+    from support.exchanges import Exchanges
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -92,8 +92,8 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     from btcts.providers import open_providers
     from btcts.providers.polling import Poller
     from btcts.services.collect.collector import Collector, once
-    from exchanges import Exchanges, SimulatedMarket
-    from redis_binaries import binaries
+    from support.exchanges import Exchanges, SimulatedMarket
+    from support.redis_binaries import binaries
 
     clock = ServerClock()
     with tempfile.TemporaryDirectory() as folder:

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from btcts.domain.layout import DUPLICATE_POLICY, Layout
 from btcts.domain.model import Tick
 from btcts.store import Store
-from clocks import FakeClock
-from servers import Server, connect
+from support.clocks import FakeClock
+from support.servers import Server, connect
 
 NOW_MS = 1_767_270_896_789
 LAYOUT = Layout()

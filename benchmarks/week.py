@@ -1,4 +1,4 @@
-"""A simulated week with an outage of each kind a day: what tests/services/test_week.py does, at shorter intervals.
+"""A simulated week with an outage of each kind a day: what tests/simulation/test_week.py does, at shorter intervals.
 
     python benchmarks/week.py [--days 7] [--interval 60] [--calm]
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from week import main
+from simulation.week import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,9 +14,9 @@ import redis
 
 from btcts.store import Store
 from btcts.system import foreign
-from clocks import FakeClock
-from series import FIRST_OF_WINDOW, NOW, wave
-from servers import Server, StartServer, connect
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, NOW, wave
+from support.servers import Server, StartServer, connect
 
 # No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for.
 hypothesis.settings.register_profile("btcts", deadline=None, derandomize="CI" in os.environ)

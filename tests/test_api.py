@@ -15,10 +15,10 @@ from btcts.domain.clock import ServerClock
 from btcts.domain.model import HOUR_MS, Span, Tick
 from btcts.errors import ConfigError
 from btcts.store import Store
-from clocks import FakeClock
-from series import NOW as NOW_MS
-from series import wave
-from servers import Server
+from support.clocks import FakeClock
+from support.series import NOW as NOW_MS
+from support.series import wave
+from support.servers import Server
 
 EXAMPLE = """\
 import btcts

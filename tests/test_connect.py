@@ -18,10 +18,10 @@ from btcts.providers import DEFAULTS, default_endpoints, open_providers
 from btcts.providers.polling import Poller
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.spool import Held, Spool, open_spool
-from networks import CERTIFICATE, TlsServer, black_hole, dialer_of
-from redis_binaries import binaries
-from series import NOW
-from servers import StartServer, free_port
+from support.networks import CERTIFICATE, TlsServer, black_hole, dialer_of
+from support.redis_binaries import binaries
+from support.series import NOW
+from support.servers import StartServer, free_port
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from exchanges import Exchanges, SimulatedMarket
-from leaks import find_leaks, list_secrets
-from servers import Server
+from support.exchanges import Exchanges, SimulatedMarket
+from support.leaks import find_leaks, list_secrets
+from support.servers import Server
 
 BTCTS = (sys.executable, "-m", "btcts")
 

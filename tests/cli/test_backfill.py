@@ -20,9 +20,9 @@ from btcts.domain.model import ProviderState
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
 from cli.test_imports import imported
-from exchanges import Exchanges, Fault, SimulatedMarket
-from schemas import read_schema
-from series import COMPACTIONS, MINUTE, TICK, put, samples
+from support.exchanges import Exchanges, Fault, SimulatedMarket
+from support.schemas import read_schema
+from support.series import COMPACTIONS, MINUTE, TICK, put, samples
 
 DAY = 1_522_800_000_000
 """4 April 2018, 00:00 UTC."""

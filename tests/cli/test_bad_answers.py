@@ -6,8 +6,8 @@ import pytest
 
 from cli.conftest import Btcts
 from cli.test_collect_spool import looping
-from exchanges import Exchanges, Fault
-from raw_server import Raw, RawServer
+from support.exchanges import Exchanges, Fault
+from support.raw_server import Raw, RawServer
 
 PROVIDERS = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 

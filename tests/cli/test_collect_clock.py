@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from btcts.services.collect.spool import Spool
-from series import TICK, samples
-from servers import Server, connect
+from support.series import TICK, samples
+from support.servers import Server, connect
 
 HOUR_S = 3600
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.test_collect_spool import looping
-from exchanges import Exchanges, Fault
+from support.exchanges import Exchanges, Fault
 
 PROVIDERS = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 

@@ -16,8 +16,8 @@ from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
 from btcts.services.collect.spool import Spool, open_spool
 from cli.conftest import BTCTS, Btcts
-from series import TICK, samples
-from servers import Server, StartServer, connect
+from support.series import TICK, samples
+from support.servers import Server, StartServer, connect
 
 FULL_DISK = ("sh", "-c", 'ulimit -f 0 && exec "$@"', "sh")
 """No file may grow at all: the system refuses every write to one as it does on a full disk."""

@@ -14,8 +14,8 @@ import redis
 from btcts.domain.layout import RESOLUTIONS, Layout
 from btcts.errors import NoTimeSeries
 from cli.conftest import BTCTS, Btcts
-from exchanges import Exchanges
-from servers import StartServer
+from support.exchanges import Exchanges
+from support.servers import StartServer
 
 DOWN = "http://127.0.0.1:9"
 
@@ -234,7 +234,7 @@ def test_a_reader_that_goes_away_is_no_reason_to_complain(btcts: Btcts, environ:
 def test_the_demo_ends_in_tables_and_leaves_nothing_behind(
     btcts: Btcts, exchanges: Exchanges, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    from redis_binaries import binaries
+    from support.redis_binaries import binaries
 
     scratch = tmp_path / "scratch"
     scratch.mkdir()

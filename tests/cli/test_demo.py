@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from cli.conftest import BTCTS, Btcts
-from redis_binaries import binaries
+from support.redis_binaries import binaries
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from btcts.embedded import Embedded
 from btcts.services.collect.spool import Spool
 from cli.conftest import BTCTS, Btcts
-from redis_binaries import binaries
+from support.redis_binaries import binaries
 
 
 @pytest.fixture

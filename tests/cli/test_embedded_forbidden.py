@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Btcts
-from redis_binaries import binaries
+from support.redis_binaries import binaries
 
 RUNNING = ("server install", "server start", "server run", "demo", "demo --svg -")
 NAMES_A_REDIS = (None, "redis://127.0.0.1:9")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import BTCTS, Btcts
-from exchanges import Exchanges, Fault
+from support.exchanges import Exchanges, Fault
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
 from btcts.store import Store
 from cli.conftest import BTCTS, Btcts
-from servers import Server, StartServer, connect
-from terminals import Terminal
+from support.servers import Server, StartServer, connect
+from support.terminals import Terminal
 
 Watch = Callable[..., Terminal]
 

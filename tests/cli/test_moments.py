@@ -11,7 +11,7 @@ from btcts.cli.moments import EXAMPLES, hours_ago, parse_moment
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ConfigError
 from btcts.store import Store
-from series import MIDNIGHT, NOW
+from support.series import MIDNIGHT, NOW
 
 
 def of(store: Store, text: str) -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Btcts
-from servers import Server, StartServer, connect
+from support.servers import Server, StartServer, connect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
 RIGHTS = {

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from cli.conftest import Btcts
-from exchanges import Exchanges
-from networks import Proxy, SocksProxy, refusals
+from support.exchanges import Exchanges
+from support.networks import Proxy, SocksProxy, refusals
 
 
 def no_proxies() -> dict[str, str | None]:

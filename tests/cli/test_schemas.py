@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from btcts import cli
 from btcts.embedded import Embedded
 from btcts.errors import BtctsError
-from redis_binaries import binaries
-from schemas import FOLDER, read_schema
+from support.redis_binaries import binaries
+from support.schemas import FOLDER, read_schema
 
 SCHEMAS = {file.stem: read_schema(file.stem) for file in FOLDER.iterdir()}
 

@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from cli.conftest import Btcts
-from leaks import find_leaks
-from servers import Server, StartServer, connect, free_port
+from support.leaks import find_leaks
+from support.servers import Server, StartServer, connect, free_port
 
 KEY = "b54bcf4d-1bca-4e8e-9a24-22ff2c3d462c"
 PASSWORD = 'h"u/nt er\\2%41ö'

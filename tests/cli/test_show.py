@@ -16,9 +16,9 @@ from btcts.domain.clock import ServerClock
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
-from schemas import read_schema
-from series import TICK, wave
-from terminals import Terminal
+from support.schemas import read_schema
+from support.series import TICK, wave
+from support.terminals import Terminal
 
 ESCAPE = "\x1b"
 

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from btcts.cli import app
 from btcts.errors import BtctsError
-from series import TICK
+from support.series import TICK
 
 STATE, GAPS = "btc:price:state", "btc:price:gaps"
 

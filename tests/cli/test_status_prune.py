@@ -13,8 +13,8 @@ from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
 from btcts.services.collect.spool import Spool, open_spool
 from cli.conftest import Btcts
-from series import TICK
-from servers import StartServer
+from support.series import TICK
+from support.servers import StartServer
 
 
 def test_status_is_healthy_after_a_collect(btcts: Btcts) -> None:

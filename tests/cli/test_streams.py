@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from cli.conftest import BTCTS
-from series import TICK
-from servers import Server, connect
+from support.series import TICK
+from support.servers import Server, connect
 
 Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from btcts.embedded import Embedded
 from cli.conftest import BTCTS, Btcts
-from redis_binaries import binaries
+from support.redis_binaries import binaries
 
 BYTES = os.fsdecode(b"h\xe9")
 """A name that is no UTF-8."""

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.conftest import Btcts
-from networks import TlsServer, refusals
+from support.networks import TlsServer, refusals
 
 NAMES = ("coinbase", "kraken", "gemini")
 

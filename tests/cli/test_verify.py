@@ -11,8 +11,8 @@ from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified, Witness
 from btcts.services.verify.upstream import Answers, Comparison
 from cli.conftest import Btcts
-from schemas import read_schema
-from series import HOUR, MINUTE, TICK, put, samples
+from support.schemas import read_schema
+from support.series import HOUR, MINUTE, TICK, put, samples
 
 HIGHS = "btc:price:hour:max"
 DOWN = {f"BTCTS_PROVIDERS_{name}_URL": "http://127.0.0.1:9" for name in ("COINBASE", "KRAKEN")}

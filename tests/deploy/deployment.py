@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchanges.server import PROVIDERS
+from support.exchanges.server import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("src", "requirements")
@@ -24,7 +24,7 @@ EXCHANGES_IMAGE = """
 ARG BASE
 FROM ${BASE}
 COPY --chmod=0555 . /tests
-ENTRYPOINT ["python", "/tests/exchanges", "--host", "0.0.0.0"]
+ENTRYPOINT ["python", "/tests/support/exchanges", "--host", "0.0.0.0"]
 """
 
 ReadUntil = Callable[[str], str]
@@ -101,8 +101,10 @@ class Deployment:
             shutil.copy(ROOT / name, self.folder)
         do("chmod", "-R", "go=", str(self.folder))
         ours = self.folder / "exchanges"
-        shutil.copytree(ROOT / "tests/exchanges", ours / "exchanges", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "tests/clocks.py", ours)
+        support = ROOT / "tests/support"
+        without_caches = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(support / "exchanges", ours / "support/exchanges", ignore=without_caches)
+        shutil.copy(support / "clocks.py", ours / "support")
         (ours / "Dockerfile").write_text(EXCHANGES_IMAGE)
         service = f"image: {self.name}-exchanges, pull_policy: never, init: true"
         (self.folder / "docker-compose.override.yml").write_text(f"services: {{ exchanges: {{ {service} }} }}\n")

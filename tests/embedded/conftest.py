@@ -9,7 +9,7 @@ import pytest
 
 from btcts.embedded import Embedded
 from embedded.endings import bury
-from redis_binaries import binaries
+from support.redis_binaries import binaries
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from redis_binaries import binaries
+from support.redis_binaries import binaries
 
 STARTER = """
 import sys

@@ -10,9 +10,9 @@ from btcts.domain.model import MINUTE_MS
 from btcts.providers import Endpoint
 from btcts.providers.base import Provider
 from btcts.providers.http import open_client
-from clocks import FakeClock
-from exchanges import Exchanges, ThinMarket
 from providers.opening import NOW_MS, Opened, provider_at
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, ThinMarket
 
 
 def _quiet(minute_ms: int) -> bool:

@@ -18,7 +18,7 @@ from btcts.providers.gemini import Gemini
 from btcts.providers.http import Api
 from btcts.providers.kraken import Kraken
 from btcts.providers.simulated import Simulated
-from clocks import FakeClock
+from support.clocks import FakeClock
 
 NOW_MS = 1_767_268_834_567
 """2026-01-01T12:00:34.567Z"""

@@ -20,11 +20,11 @@ from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
 from btcts.providers.http import MAX_BODY, open_client
 from btcts.providers.pacing import note_failure, split
-from clocks import FakeClock
-from exchanges import Exchanges, Fault
 from providers.opening import ASKED, CALLS, NOW_MS, ON_HTTP, Answers, Opened, provider_at
 from providers.test_coinmarketcap import KEY_INFO, QUOTES, key_info, quotes, status, with_key
-from raw_server import Raw, RawServer
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, Fault
+from support.raw_server import Raw, RawServer
 
 DAY_MS = 24 * HOUR_MS
 

@@ -9,8 +9,8 @@ from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.base import parse_iso_ms
 from btcts.providers.coinmarketcap import Budget, CoinMarketCap
-from exchanges import Exchanges, Fault
 from providers.opening import KEY, NOW_MS, Answers, Opened
+from support.exchanges import Exchanges, Fault
 
 QUOTES = "/v3/cryptocurrency/quotes/latest"
 KEY_INFO = "/v1/key/info"

@@ -13,9 +13,9 @@ from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Spa
 from btcts.errors import ProviderLimited
 from btcts.providers import open_providers
 from btcts.providers.base import Provider
-from clocks import FakeClock
-from exchanges import Exchanges, Fault, SimulatedMarket, ThinMarket
 from providers.opening import ALL, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, Fault, SimulatedMarket, ThinMarket
 
 WINDOW = Span(CLOSED_MS - 25 * HOUR_MS, CLOSED_MS)
 

@@ -7,9 +7,9 @@ import pytest
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
-from exchanges import Exchanges, Fault
-from exchanges.faults import HTML, doubled, shortened, shuffled
 from providers.opening import ASKED, CALLS, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
+from support.exchanges import Exchanges, Fault
+from support.exchanges.faults import HTML, doubled, shortened, shuffled
 
 WINDOW = Span(CLOSED_MS - 25 * HOUR_MS, CLOSED_MS)
 

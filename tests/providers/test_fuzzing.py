@@ -4,7 +4,7 @@ import os
 import random
 
 from btcts.providers.http import open_client
-from fuzzing import TARGETS, Fuzzer, judge
+from support.fuzzing import TARGETS, Fuzzer, judge
 
 SAMPLE = 20
 """Answers for each target."""

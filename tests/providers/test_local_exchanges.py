@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from btcts.domain.model import MINUTE_MS
-from exchanges import BarsMarket, Exchanges, SimulatedMarket, Traded
 from providers.opening import CLOSED_MS, NOW_MS, ON_HTTP
+from support.exchanges import BarsMarket, Exchanges, SimulatedMarket, Traded
 
 
 def get(exchanges: Exchanges, provider: str, path: str) -> Any:
@@ -123,7 +123,14 @@ def test_closing_ends_connections_that_wait() -> None:
 
 
 def test_they_serve_by_hand_until_interrupted(recording: Path) -> None:
-    command = [sys.executable, str(Path(__file__).parents[1] / "exchanges"), "--port", "0", "--csv", str(recording)]
+    command = [
+        sys.executable,
+        str(Path(__file__).parents[1] / "support/exchanges"),
+        "--port",
+        "0",
+        "--csv",
+        str(recording),
+    ]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -10,16 +10,16 @@ import pytest
 
 from btcts.errors import ConfigError, ProviderError
 from btcts.providers import DEFAULTS, NAMES, Endpoint, open_providers
-from clocks import FakeClock
-from exchanges import Exchanges
 from providers.opening import ALL, NOW_MS
+from support.clocks import FakeClock
+from support.exchanges import Exchanges
 
 TESTS = Path(__file__).parents[1]
 
 
 def imported(code: str) -> set[str]:
     """The modules that a new interpreter has imported after running `code`."""
-    script = f"import json, sys\nfrom clocks import FakeClock\n{code}\nprint(json.dumps(list(sys.modules)))"
+    script = f"import json, sys\nfrom support.clocks import FakeClock\n{code}\nprint(json.dumps(list(sys.modules)))"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env={"PYTHONPATH": str(TESTS)}, check=True, capture_output=True, text=True)
     return set(json.loads(done.stdout))

@@ -17,10 +17,21 @@ from btcts.providers.kraken import Kraken
 from btcts.providers.routes import open_routes
 from btcts.services.watch.webhook import Webhook, parse_address
 from btcts.system.dialing import Dialer
-from clocks import FakeClock
-from exchanges import Exchanges
-from networks import CERTIFICATE, HttpProxy, Node, Place, Proxy, SocksProxy, TlsServer, black_hole, dialer_of, refusals
 from providers.opening import NOW_MS
+from support.clocks import FakeClock
+from support.exchanges import Exchanges
+from support.networks import (
+    CERTIFICATE,
+    HttpProxy,
+    Node,
+    Place,
+    Proxy,
+    SocksProxy,
+    TlsServer,
+    black_hole,
+    dialer_of,
+    refusals,
+)
 
 Open = Callable[..., httpx.Client]
 

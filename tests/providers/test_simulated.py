@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Span, is_price
 from btcts.providers.simulated import LEVEL, Simulated
-from clocks import FakeClock
 from providers.opening import NOW_MS
+from support.clocks import FakeClock
 
 TIMES = st.integers(1_231_006_505_000, 4_102_444_800_000)
 

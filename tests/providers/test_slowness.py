@@ -11,10 +11,10 @@ from btcts.errors import ProviderError
 from btcts.providers import Endpoint
 from btcts.providers.http import open_client
 from btcts.providers.kraken import Kraken
-from clocks import FakeClock
-from exchanges import Exchanges, Fault
 from providers.opening import ASKED, CALLS, NOW_MS, Answers, Opened, provider_at
-from raw_server import Raw, RawServer
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, Fault
+from support.raw_server import Raw, RawServer
 
 
 @pytest.mark.parametrize("slow", [Fault(trickle_s=0.03), Fault(delay_s=60)], ids=["byte by byte", "not at all"])

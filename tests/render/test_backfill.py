@@ -24,8 +24,8 @@ from btcts.render.backfill import (
 from btcts.services.backfill.candle_csv import CandleFile
 from btcts.services.backfill.plan import Plan
 from btcts.services.backfill.run import Chunk, sum_chunks
-from schemas import read_schema
-from series import MIDNIGHT, NOW
+from support.schemas import read_schema
+from support.series import MIDNIGHT, NOW
 
 SCHEMA = read_schema("backfill")
 

@@ -19,7 +19,7 @@ from btcts.render.figures import percent, price
 from btcts.render.show.overview import build_moves_columns
 from btcts.services.show import Shown, View
 from render.views import NOW_MS, polled, view_of, walk, without
-from schemas import read_schema
+from support.schemas import read_schema
 
 VIEWS = {
     "full": lambda *names: view_of(walk(), *names),

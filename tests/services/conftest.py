@@ -9,8 +9,8 @@ from btcts.providers import open_providers
 from btcts.providers.polling import Poller
 from btcts.services.collect.collector import Collector
 from btcts.store import Store
-from clocks import FakeClock
-from exchanges import Exchanges, SimulatedMarket
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, SimulatedMarket
 
 EXCHANGES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 

@@ -13,10 +13,10 @@ from btcts.services.collect.spool import Spool
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import verify
 from btcts.store import Store
-from clocks import FakeClock
-from series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, put, samples
-from servers import Server, connect
-from services.killed_collector import run
+from services.collect.killed_collector import run
+from support.clocks import FakeClock
+from support.series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, put, samples
+from support.servers import Server, connect
 
 THEN = NOW + 3 * HOUR
 SERIES = "TSDB-TYPE"

@@ -12,10 +12,10 @@ from btcts.services.collect.collector import once
 from btcts.services.prune import prune
 from btcts.store import Store
 from btcts.store.expire import find_excess
-from clocks import FakeClock
-from series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
-from servers import Server
 from services.conftest import MakeCollector
+from support.clocks import FakeClock
+from support.series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
+from support.servers import Server
 
 FULL = {"minute": 60, "5min": 12, "15min": 4, "hour": 24}
 

@@ -10,10 +10,10 @@ from btcts.domain.model import Tick
 from btcts.errors import StoreUnreachable
 from btcts.services.show import Sight, View, Which, follow, show
 from btcts.store import State, Store
-from clocks import FakeClock
-from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, monitored, put
-from series import HOUR as HOUR_MS
-from servers import Server, StartServer, connect
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, monitored, put
+from support.series import HOUR as HOUR_MS
+from support.servers import Server, StartServer, connect
 
 FIVE = 5 * MINUTE
 

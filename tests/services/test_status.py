@@ -18,13 +18,13 @@ from btcts.services.prune import prune
 from btcts.services.status import Completeness, Status, status
 from btcts.services.verify.run import verify
 from btcts.store import Facts, State, Store
-from clocks import FakeClock
-from exchanges import Exchanges, Fault, SimulatedMarket
-from exchanges.faults import HTML
-from schemas import read_schema
-from series import HOUR, MINUTE, NOW, TICK, monitored, put, wave
-from servers import Server, StartServer, connect
 from services.conftest import MakeCollector
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, Fault, SimulatedMarket
+from support.exchanges.faults import HTML
+from support.schemas import read_schema
+from support.series import HOUR, MINUTE, NOW, TICK, monitored, put, wave
+from support.servers import Server, StartServer, connect
 
 THREE = ("coinbase", "kraken", "bitfinex")
 CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitfinex": "candles"}

@@ -12,9 +12,9 @@ from btcts.domain.layout import Layout
 from btcts.domain.model import PRICE_CEILING, Candle, Tick
 from btcts.errors import StoreError
 from btcts.store import State, Store
-from clocks import FakeClock
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, monitored, put, samples, wave
-from servers import Server, StartServer, connect, free_port
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, monitored, put, samples, wave
+from support.servers import Server, StartServer, connect, free_port
 
 THIS_MINUTE = NOW - NOW % MINUTE
 

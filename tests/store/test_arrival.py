@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from btcts.domain.candles import combine, move_off_the_mark
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from series import COMPACTIONS, MINUTE, NOW, TICK, compactions, put, samples
+from support.series import COMPACTIONS, MINUTE, NOW, TICK, compactions, put, samples
 
 on_a_real_server = settings(
     deadline=None,

@@ -7,9 +7,9 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import KEPT
-from series import COMPACTIONS, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave
+from support.clocks import FakeClock
+from support.oracle import KEPT
+from support.series import COMPACTIONS, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave
 
 STATE = "btc:price:state"
 THIS_MINUTE = NOW - NOW % MINUTE

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from btcts.domain.candles import combine
 from btcts.domain.model import Candle, Tick
 from btcts.store.condense import MOST_TICKS, condense
-from oracle import KEPT, buckets_of
-from series import HOUR, MINUTE, NOW, wave
+from support.oracle import KEPT, buckets_of
+from support.series import HOUR, MINUTE, NOW, wave
 
 THIS_HOUR = NOW - NOW % HOUR
 THIS_MINUTE = NOW - NOW % MINUTE

@@ -12,10 +12,10 @@ import redis
 from btcts.domain.model import Candle, Tick
 from btcts.errors import Contended
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import KEPT, Observed, Oracle
-from series import DAY, HOUR, MINUTE, NOW, TICK, assert_right, put, samples, wave
-from servers import Server, connect
+from support.clocks import FakeClock
+from support.oracle import KEPT, Observed, Oracle
+from support.series import DAY, HOUR, MINUTE, NOW, TICK, assert_right, put, samples, wave
+from support.servers import Server, connect
 
 THIS_MINUTE = NOW - NOW % MINUTE
 

@@ -11,10 +11,10 @@ import redis
 from btcts.domain.model import Candle, Tick
 from btcts.errors import StoreUnreachable
 from btcts.store import Store
-from clocks import FakeClock
-from series import DAY, HOUR, MINUTE, NOW, TICK, assert_right, compactions, put, remembered, samples, wave
-from servers import Server, StartServer, connect
-from wires import Wire
+from support.clocks import FakeClock
+from support.series import DAY, HOUR, MINUTE, NOW, TICK, assert_right, compactions, put, remembered, samples, wave
+from support.servers import Server, StartServer, connect
+from support.wires import Wire
 
 AOF = ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0")
 """With `everysec` a reply may come up to two seconds before what it acknowledges is in the file."""

@@ -7,10 +7,10 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import KEPT, Oracle
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, remembered, wave
-from servers import Server, connect
+from support.clocks import FakeClock
+from support.oracle import KEPT, Oracle
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, remembered, wave
+from support.servers import Server, connect
 
 THIS_MINUTE = NOW - NOW % MINUTE
 

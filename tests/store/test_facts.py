@@ -6,9 +6,9 @@ import pytest
 import redis
 
 from btcts.store import Facts, Store
-from clocks import FakeClock
-from series import NOW, wave
-from servers import Server, StartServer, connect
+from support.clocks import FakeClock
+from support.series import NOW, wave
+from support.servers import Server, StartServer, connect
 
 
 def test_versions_memory_and_persistence_are_those_of_the_server(client: redis.Redis, store: Store) -> None:

@@ -8,10 +8,10 @@ import redis
 from btcts.domain.model import Candle, Tick
 from btcts.services.init_keys import init_keys
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import Observed, Oracle
-from series import COMPACTIONS, FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, put, samples, wave
-from servers import StartServer, connect
+from support.clocks import FakeClock
+from support.oracle import Observed, Oracle
+from support.series import COMPACTIONS, FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, put, samples, wave
+from support.servers import StartServer, connect
 
 THIS_MINUTE = NOW - NOW % MINUTE
 FILTER = "IGNORE_MAX_TIME_DIFF 60000 IGNORE_MAX_VAL_DIFF 50"

@@ -8,10 +8,10 @@ import redis
 from btcts.domain.model import Tick
 from btcts.errors import ForeignKey
 from btcts.store import Store
-from clocks import FakeClock
-from series import COMPACTIONS, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
-from servers import Server, connect
-from workload import all_kinds_of_writes
+from support.clocks import FakeClock
+from support.series import COMPACTIONS, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
+from support.servers import Server, connect
+from support.workload import all_kinds_of_writes
 
 READS = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGET", "HGETALL"}
 SIDE_KEYS = ["btc:price:state", "btc:price:gaps"]

@@ -4,9 +4,9 @@ import redis
 
 from btcts.domain.model import Tick
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import KEPT
-from series import (
+from support.clocks import FakeClock
+from support.oracle import KEPT
+from support.series import (
     COMPACTIONS,
     FIRST_OF_WINDOW,
     HOUR,

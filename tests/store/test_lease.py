@@ -13,9 +13,9 @@ from btcts.domain.model import Candle, Tick
 from btcts.errors import Contended
 from btcts.store import Store
 from btcts.store.lease import register_holder
-from clocks import FakeClock
-from series import HOUR, MINUTE, NOW, TICK, put, samples, wave
-from servers import Server, connect
+from support.clocks import FakeClock
+from support.series import HOUR, MINUTE, NOW, TICK, put, samples, wave
+from support.servers import Server, connect
 
 STATE = "btc:price:state"
 FIELD = "rebuild_until_ms"

@@ -7,9 +7,9 @@ import redis
 
 from btcts.domain.model import Tick
 from btcts.store import Store
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, assert_right, monitored, remembered, samples, wave
-from servers import Server
-from workload import all_kinds_of_writes
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, assert_right, monitored, remembered, samples, wave
+from support.servers import Server
+from support.workload import all_kinds_of_writes
 
 
 def delete(client: redis.Redis) -> None:

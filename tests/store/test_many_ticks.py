@@ -6,9 +6,9 @@ import redis
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from btcts.store.condense import MOST_TICKS
-from oracle import Observed, Oracle
-from series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, monitored, put, remembered, samples, wave
-from servers import Server
+from support.oracle import Observed, Oracle
+from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, monitored, put, remembered, samples, wave
+from support.servers import Server
 
 THIS_MINUTE = NOW - NOW % MINUTE
 EACH_SECOND = wave(FIRST_OF_WINDOW, NOW, 1_000)

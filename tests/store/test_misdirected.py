@@ -19,10 +19,10 @@ from btcts.errors import StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
 from btcts.store import Store
 from btcts.store.explain import TCP, TLS, explain
-from redis_binaries import binaries
-from servers import StartServer, free_port
+from support.redis_binaries import binaries
+from support.servers import StartServer, free_port
 
-CERTIFICATES = Path(__file__).parents[1] / "certificates"
+CERTIFICATES = Path(__file__).parents[1] / "support/certificates"
 """`server.pem` is for 127.0.0.1, all are signed by `authority.pem`."""
 
 SECRET = "correct horse"

@@ -6,8 +6,8 @@ import redis
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.store import State, Store
-from clocks import FakeClock
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, remembered, wave
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, remembered, wave
 
 THIS_MINUTE = NOW - NOW % MINUTE
 SLOTS = {"minute": 61, "5min": 13, "15min": 5, "hour": 25}

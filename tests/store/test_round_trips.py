@@ -8,10 +8,10 @@ import redis
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Candle, Span, Tick
 from btcts.store import Store
-from clocks import FakeClock
-from series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, monitored, wave
-from servers import Server, StartServer, connect, free_port
-from wires import Wire
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, monitored, wave
+from support.servers import Server, StartServer, connect, free_port
+from support.wires import Wire
 
 THIS_MINUTE = NOW - NOW % MINUTE
 READS = {"TIME", "TS.GET", "TS.RANGE", "HGETALL"}

@@ -5,7 +5,7 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from series import MINUTE, NOW, TICK, compactions, samples, wave
+from support.series import MINUTE, NOW, TICK, compactions, samples, wave
 
 LAST = NOW - NOW % MINUTE - MINUTE
 """The newest closed minute, 12:33."""

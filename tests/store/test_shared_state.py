@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from btcts.domain.model import REASONS, Gap, Lean, Pending, ProviderState, Tick
 from btcts.domain.untrusted import GENESIS_MS, LONGEST_TEXT
 from btcts.store import State, Store
-from series import MINUTE, NOW
+from support.series import MINUTE, NOW
 
 THIS_MINUTE = NOW - NOW % MINUTE
 STATE = "btc:price:state"

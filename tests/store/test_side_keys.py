@@ -10,8 +10,8 @@ from btcts.domain.model import Candle, Gap, ProviderState, Tick
 from btcts.domain.untrusted import DAY_MS, LONGEST_TEXT, MOST_NAMES
 from btcts.store import Fault, State, Store
 from btcts.store.state import LONGEST_WAIT_MS
-from clocks import FakeClock
-from series import COMPACTIONS, HOUR, MINUTE, NOW, compactions
+from support.clocks import FakeClock
+from support.series import COMPACTIONS, HOUR, MINUTE, NOW, compactions
 
 STATE, GAPS = "btc:price:state", "btc:price:gaps"
 THIS_MINUTE = NOW - NOW % MINUTE

@@ -3,7 +3,7 @@
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import HOUR_MS, Tick
 from btcts.store import Store
-from clocks import FakeClock
+from support.clocks import FakeClock
 
 
 def test_the_first_price_after_a_long_silence_publishes_no_outdated_bucket(store: Store, clock: FakeClock) -> None:

@@ -13,10 +13,10 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import KEPT, Observed, Oracle
-from series import DAY, HOUR, MIDNIGHT, MINUTE, TICK, assert_right, put, samples
-from servers import Server, StartServer, connect
+from support.clocks import FakeClock
+from support.oracle import KEPT, Observed, Oracle
+from support.series import DAY, HOUR, MIDNIGHT, MINUTE, TICK, assert_right, put, samples
+from support.servers import Server, StartServer, connect
 
 SEEDS = range(int(os.environ.get("BTCTS_TEST_FUZZ_SEEDS", "4")))
 

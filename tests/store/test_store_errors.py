@@ -16,9 +16,9 @@ from btcts.embedded import Embedded
 from btcts.errors import BtctsError, ForeignKey, NoTimeSeries, StoreError, StoreUnreachable
 from btcts.store import EMBEDDED, State, Store
 from btcts.store.explain import explain
-from clocks import FakeClock
-from series import HOUR, NOW, TICK, samples
-from servers import Server, StartServer, connect
+from support.clocks import FakeClock
+from support.series import HOUR, NOW, TICK, samples
+from support.servers import Server, StartServer, connect
 
 Use = Callable[[Store], object]
 

@@ -5,9 +5,9 @@ import redis
 
 from btcts.domain.model import Tick
 from btcts.store import Store
-from clocks import FakeClock
-from oracle import KEPT
-from series import (
+from support.clocks import FakeClock
+from support.oracle import KEPT
+from support.series import (
     COMPACTIONS,
     DAY,
     FIRST_OF_WINDOW,
@@ -23,8 +23,8 @@ from series import (
     samples,
     wave,
 )
-from servers import Server, StartServer, connect
-from workload import all_kinds_of_writes
+from support.servers import Server, StartServer, connect
+from support.workload import all_kinds_of_writes
 
 THIS_MINUTE = NOW - NOW % MINUTE
 

@@ -1,0 +1,202 @@
+"""Commands killed at every step of their talk with Redis, and a Redis killed the same way: nothing is lost or doubled.
+
+After the next run there is, to the last sample, what there would be without the kill, or what there would be if the
+killed run had never begun; the latter only when that run had not said that it stored its price or kept it.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Hashable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from btcts.services.verify.buckets import Finding
+from btcts.store import Store
+from services.collect.killed_collector import FatalWire, run, traded
+from services.scenes import COLLECTED, SERVED, LastingScene, Look, Scene, Story
+from support.clocks import FakeClock
+from support.oracle import Observed, Oracle
+from support.series import HOUR, MINUTE, assert_right
+from support.servers import StartServer, connect
+
+TESTS = Path(__file__).parents[2]
+
+Kill = Callable[[Story, int], tuple[bool, list[Any]]]
+"""Lets a story's command run until it is killed at a step: whether it came to that, and what it had said by then."""
+
+
+@pytest.fixture
+def scene(start_server: StartServer, tmp_path: Path) -> Iterator[Scene]:
+    """An empty Redis and an empty spool."""
+    server = start_server("--enable-debug-command", "yes")
+    with connect(server.socket) as client:
+        yield Scene(server, client, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[subprocess.Popen[str]]:
+    """What runs commands in processes of their own, which kill themselves."""
+    command = [sys.executable, "-m", "services.collect.killed_collector"]
+    with subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+@pytest.fixture
+def killed(scene: Scene, mortal: subprocess.Popen[str]) -> Kill:
+    """Commands that are killed themselves."""
+
+    def kill(story: Story, step: int) -> tuple[bool, list[Any]]:
+        assert mortal.stdin
+        assert mortal.stdout
+        order = [str(scene.server.socket), str(scene.folder), story.command, story.now_ms, step]
+        mortal.stdin.write(json.dumps(order) + "\n")
+        mortal.stdin.flush()
+        killed, said = json.loads(mortal.stdout.readline())
+        while len(scene.client.client_list()) > 1:
+            pass  # Redis is still busy with what the dead one sent
+        return killed, said
+
+    return kill
+
+
+@pytest.fixture
+def lasting(start_server: StartServer, tmp_path: Path) -> Iterator[LastingScene]:
+    """The same with a Redis that finds its data again when it is killed and started."""
+    server = start_server("--appendonly", "yes", "--appendfsync", "always")
+    with connect(server.socket) as client:
+        yield LastingScene(server, client, tmp_path)
+
+
+@pytest.fixture
+def redis_killed(lasting: LastingScene) -> Kill:
+    """Commands in this process, and a Redis that is killed while they run and started again when they have ended."""
+
+    def kill(story: Story, step: int) -> tuple[bool, list[Any]]:
+        said: list[Any] = []
+        wire = FatalWire(lasting.server.socket, step, lasting.server.kill)
+        run(story.command, story.now_ms, wire.client, lasting.folder, said.append)
+        if wire.ended:
+            lasting.server.start()
+        return wire.ended, said
+
+    return kill
+
+
+def twin(story: Story, scene: Scene, *, ran: bool) -> Look:
+    """What there is in the end when nobody is killed, and the command has `ran` before or it has not."""
+    scene.rewind()
+    if ran:
+        scene.run(story.command, story.now_ms)
+    scene.run(story.command, story.later_ms)
+    return scene.look(story.later_ms)
+
+
+def lives(story: Story, scene: Scene, kill: Kill) -> Iterator[tuple[Look, Look, list[Any]]]:
+    """Kill the command at each step in turn: what there is at its death, what after the next run, and what it said.
+
+    A run depends on nothing but what it finds: when it would find the same again, its end is known.
+    """
+    ends: dict[Hashable, tuple[Look, Look]] = {}
+    for step in count(1):
+        scene.rewind()
+        killed, said = kill(story, step)
+        found = scene.everything()
+        if found not in ends:
+            at_death = scene.look(story.now_ms)
+            scene.run(story.command, story.later_ms)
+            ends[found] = at_death, scene.look(story.later_ms)
+        yield *ends[found], said
+        if not killed:
+            return
+
+
+def wrong(seen: Look) -> set[Finding]:
+    """What is wrong with samples; the settings of a series may be between two states."""
+    return {each for each in seen.findings if each.start_ms is not None}
+
+
+def assert_harmless(story: Story, scene: Scene, kill: Kill) -> set[bool]:
+    """No kill does harm, at whatever step; whether things turn out as if the killed run had run, for all of them."""
+    story.before(scene)
+    scene.save()
+    before = scene.look(story.now_ms)
+    as_if = {ran: twin(story, scene, ran=ran) for ran in (True, False)}
+    turned_out = set()
+
+    for step, (at_death, after, said) in enumerate(lives(story, scene, kill), 1):
+        assert before.ticks.items() & as_if[True].ticks.items() <= at_death.ticks.items(), step
+        assert before.findings or not wrong(at_death), step
+        assert after in ([as_if[True]] if said else as_if.values()), step
+        turned_out.add(after == as_if[True])
+
+    assert as_if[True].findings == as_if[False].findings == ()
+    assert step > story.steps
+    return turned_out
+
+
+@pytest.mark.parametrize("story", COLLECTED.values(), ids=COLLECTED)
+def test_a_collector_killed_at_any_step_loses_nothing_that_it_said_and_leaves_nothing_twice(
+    story: Story, scene: Scene, killed: Kill
+) -> None:
+    turned_out = assert_harmless(story, scene, killed)
+
+    assert turned_out == {True, False}
+
+
+@pytest.mark.parametrize("story", SERVED.values(), ids=SERVED)
+def test_a_command_killed_at_any_step_loses_nothing_and_the_next_run_completes_it(
+    story: Story, scene: Scene, killed: Kill
+) -> None:
+    turned_out = assert_harmless(story, scene, killed)
+
+    assert turned_out == {True}
+
+
+@pytest.mark.parametrize("story", COLLECTED.values(), ids=COLLECTED)
+@pytest.mark.parametrize("ran", [True, False])
+def test_a_collector_that_was_not_killed_leaves_what_was_said_and_what_was_traded(
+    story: Story, scene: Scene, *, ran: bool
+) -> None:
+    story.before(scene)
+    scene.save()
+
+    left = twin(story, scene, ran=ran)
+
+    now_ms = story.later_ms
+    first_ms = now_ms // HOUR * HOUR - 24 * HOUR
+    oracle = Oracle()
+    for tick in scene.said:
+        oracle.tick(now_ms, *tick)
+    for minute in range(first_ms, now_ms - 5_000 - MINUTE + 1, MINUTE):
+        candle = traded(minute)
+        oracle.candle(now_ms, minute, Observed(candle.open, candle.high, candle.low, candle.close))
+    assert [tick for tick in left.ticks.items() if tick[0] >= first_ms] == oracle.ticks()
+    assert_right(scene.client, oracle, now_ms)
+    assert (left.gaps, left.waiting) == (set(), 0)
+
+
+@pytest.mark.parametrize("name", ["the first cycle", "three hours to merge"])
+def test_a_redis_killed_at_any_step_of_a_cycle_costs_no_price(
+    name: str, lasting: LastingScene, redis_killed: Kill
+) -> None:
+    turned_out = assert_harmless(COLLECTED[name], lasting, redis_killed)
+
+    assert turned_out == {True}
+
+
+def test_simulated_prices_are_known_as_such_from_the_first_one_on(scene: Scene, killed: Kill) -> None:
+    story = COLLECTED["the first cycle"]
+    store = Store(scene.client, clock=FakeClock(story.now_ms), where="test")
+    scene.save()
+
+    for step in count(1):
+        scene.rewind()
+        died, _ = killed(story, step)
+
+        assert store.latest() is None or store.state().simulated, step
+        if not died:
+            return

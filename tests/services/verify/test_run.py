@@ -1,0 +1,468 @@
+"""`verify` on a real server: every kind of damage is named, and put right by a repair."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import chain, islice
+from math import inf, nextafter
+
+import pytest
+import redis
+
+from btcts.domain.model import Candle, Tick
+from btcts.errors import ForeignKey
+from btcts.providers.polling import Poller
+from btcts.providers.simulated import Simulated
+from btcts.services.collect.collector import Collector, forever, once
+from btcts.services.verify.buckets import Finding
+from btcts.services.verify.run import Verified, verify
+from btcts.store import Inspection, Store
+from support.clocks import FakeClock
+from support.oracle import KEPT
+from support.series import COMPACTIONS, DAY, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave
+from support.servers import Server, connect
+
+OFFSETS = {"open": 0, "low": 20_000, "high": 40_000, "close": 59_999}
+
+
+@pytest.fixture
+def collector(store: Store, clock: FakeClock) -> Iterator[Collector]:
+    """A collector of simulated prices that has filled the store; live ticks lie among the candles of the last minutes.
+
+    It polls 7 ms behind the beat, so that no live tick takes the place of a candle's.
+    """
+    with Poller([Market(clock)]) as poller:
+        made = Collector(store, poller, clock, cadence_s=10.0)
+        once(made)
+        list(islice(forever(made, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
+        yield made
+
+
+@cache
+def traded(minute_ms: int) -> Candle:
+    """The candle of the simulated market, worked out once for all tests."""
+    return Simulated(FakeClock(NOW)).candle(minute_ms)
+
+
+class Market(Simulated):
+    """The simulated market with a memory."""
+
+    def candle(self, start_ms: int) -> Candle:
+        return traded(start_ms)
+
+
+def closed_bucket(key: str, clock: FakeClock) -> int:
+    """The last but one closed bucket of a compaction."""
+    return closed_buckets(key, clock)[-2]
+
+
+def closed_buckets(key: str, clock: FakeClock) -> range:
+    """All closed buckets of a compaction that are kept."""
+    length, entries = KEPT[key.split(":")[2]]
+    open_ms = clock.now_ms() // length * length
+    return range(open_ms - entries * length, open_ms, length)
+
+
+def settled_minute(clock: FakeClock) -> int:
+    """A minute that holds live ticks and the candle."""
+    return clock.now_ms() // MINUTE * MINUTE - 2 * MINUTE
+
+
+def named(verified: Verified) -> set[tuple[str, int | None]]:
+    return {(each.key, each.start_ms) for each in verified.findings}
+
+
+def assert_mended(client: redis.Redis, store: Store, before: dict[str, dict[int, float]]) -> None:
+    """A repair leaves nothing to find, and the compactions as they were before the damage."""
+    mended = verify(store, repair=True)
+
+    assert mended.repaired
+    assert mended.left == ()
+    assert compactions(client, latest=True) == before
+
+
+def test_a_sound_store_has_no_finding_and_a_repair_of_it_changes_nothing(
+    client: redis.Redis, store: Store, collector: Collector
+) -> None:
+    before = {TICK: samples(client, TICK), **compactions(client, latest=True)}
+
+    verified = verify(store, repair=True)
+
+    assert (verified.findings, verified.repaired, verified.left) == ((), False, ())
+    assert verified.ticks == len(before[TICK])
+    assert {TICK: samples(client, TICK), **compactions(client, latest=True)} == before
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_each_changed_value_is_named_with_both_values_and_put_right(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    slots = closed_buckets(key, clock)
+    put(client, key, dict.fromkeys(slots, 1.0))
+
+    found = verify(store)
+
+    problem = "is not what its ticks make"
+    assert found.findings == tuple(Finding(key, problem, slot, 1.0, before[key][slot]) for slot in slots)
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_each_deleted_bucket_is_named_and_put_back(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    slots = closed_buckets(key, clock)
+    client.execute_command("TS.DEL", key, slots[0], slots[-1])
+
+    found = verify(store)
+
+    assert found.findings == tuple(Finding(key, "is missing", slot, expected=before[key][slot]) for slot in slots)
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_the_smallest_change_of_the_oldest_value_and_the_loss_of_the_newest_are_named_and_put_right(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    oldest, *_, newest = closed_buckets(key, clock)
+    price = nextafter(before[key][oldest], inf)
+    put(client, key, {oldest: price})
+    client.execute_command("TS.DEL", key, newest, newest)
+
+    found = verify(store)
+
+    assert [(each.key, each.start_ms, each.stored) for each in found.findings] == [
+        (key, oldest, price),
+        (key, newest, None),
+    ]
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_a_value_written_over_the_open_bucket_is_named_and_put_right(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    slot = max(before[key])
+    put(client, key, {slot: 777.0})
+
+    found = verify(store)
+
+    assert (key, slot) in named(found)
+    assert 777.0 in {each.stored for each in found.findings}
+    assert_mended(client, store, before)
+
+
+def test_a_bucket_without_ticks_and_one_off_the_grid_are_named_and_removed(
+    client: redis.Redis, store: Store, clock: FakeClock
+) -> None:
+    hole = clock.now_ms() // HOUR * HOUR - 5 * HOUR
+    store.write([tick for tick in wave(FIRST_OF_WINDOW, clock.now_ms(), 30_007) if not 0 <= tick.time_ms - hole < HOUR])
+    before = compactions(client, latest=True)
+    put(client, "btc:price:hour", {hole: 5.0, hole + HOUR + 7: 6.0})
+
+    found = verify(store)
+
+    assert found.findings == (
+        Finding("btc:price:hour", "has no ticks", hole, stored=5.0),
+        Finding("btc:price:hour", "has no ticks", hole + HOUR + 7, stored=6.0),
+    )
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_a_dropped_rule_is_named_and_made_anew(
+    client: redis.Redis, store: Store, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    client.execute_command("TS.DELETERULE", TICK, key)
+
+    found = verify(store)
+
+    assert (key, None) in named(found)
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("key", COMPACTIONS)
+def test_a_deleted_compaction_is_named_and_made_anew(
+    client: redis.Redis, store: Store, collector: Collector, key: str
+) -> None:
+    before = compactions(client, latest=True)
+    client.delete(key)
+
+    found = verify(store)
+
+    assert named(found) == {(key, None)}
+    assert_mended(client, store, before)
+
+
+def test_deleted_ticks_are_named_and_every_closed_bucket_stays(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
+) -> None:
+    before = compactions(client)
+    client.delete(TICK)
+
+    found = verify(store)
+    mended = verify(store, repair=True)
+
+    assert (TICK, None) in named(found)
+    assert mended.left == verify(store).findings == ()
+    assert compactions(client) == before
+    assert once(collector).unsettled == 0
+    assert verify(store).findings == ()
+
+
+def test_a_retention_of_a_moment_is_named_and_put_back_for_each_series(
+    client: redis.Redis, store: Store, collector: Collector
+) -> None:
+    before = compactions(client, latest=True)
+    for key in (TICK, *COMPACTIONS):
+        client.execute_command("TS.ALTER", key, "RETENTION", 1)
+
+        found = verify(store)
+
+        assert (key, None) in named(found)
+        assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("more_ms", [-1, 1])
+def test_a_retention_that_is_off_by_a_millisecond_is_named_and_put_back_for_each_series(
+    client: redis.Redis, store: Store, collector: Collector, more_ms: int
+) -> None:
+    before = compactions(client, latest=True)
+    for each in store.layout.definitions:
+        client.execute_command("TS.ALTER", each.key, "RETENTION", each.retention_ms + more_ms)
+
+    found = verify(store)
+
+    assert named(found) >= {(key, None) for key in (TICK, *COMPACTIONS)}
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("label", ["asset", "quote", "resolution", "field"])
+@pytest.mark.parametrize("value", ["other", None], ids=["changed", "lost"])
+def test_a_label_that_is_changed_or_lost_is_named_and_put_back_for_each_series(
+    client: redis.Redis, store: Store, collector: Collector, label: str, value: str | None
+) -> None:
+    before = compactions(client, latest=True)
+    for each in store.layout.definitions:
+        labels = {name: text for name, text in (each.labels | {label: value}).items() if text is not None}
+        client.execute_command("TS.ALTER", each.key, "LABELS", *chain.from_iterable(labels.items()))
+
+    found = verify(store)
+
+    assert named(found) == {(key, None) for key in (TICK, *COMPACTIONS)}
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("ahead_ms", [10_001, HOUR, DAY, 30 * DAY, 1_000_000 * DAY])
+def test_a_tick_from_the_future_is_named_and_removed(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, ahead_ms: int
+) -> None:
+    before = compactions(client, latest=True)
+    put(client, TICK, {clock.now_ms() + ahead_ms: 1.0})
+
+    found = verify(store)
+
+    assert Finding(TICK, "lies in the future", clock.now_ms() + ahead_ms, stored=1.0) in found.findings
+    assert_mended(client, store, before)
+
+
+def test_a_bucket_from_the_future_is_named_and_removed(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
+) -> None:
+    before = compactions(client, latest=True)
+    put(client, "btc:price:hour:max", {clock.now_ms() + DAY: 1.0})
+
+    found = verify(store)
+
+    assert Finding("btc:price:hour:max", "lies in the future", clock.now_ms() + DAY, stored=1.0) in found.findings
+    assert_mended(client, store, before)
+
+
+def test_a_tick_that_is_no_price_is_named_with_every_bucket_it_spoils_and_removed(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
+) -> None:
+    before = compactions(client, latest=True)
+    stamp = settled_minute(clock) + 30_001
+    put(client, TICK, {stamp: -5.0})
+
+    found = verify(store)
+
+    spoilt = {(f"btc:price:{name}:min", stamp - stamp % KEPT[name][0]) for name in ("5min", "15min", "hour")}
+    assert named(found) == {(TICK, stamp), *spoilt}
+    assert_mended(client, store, before)
+
+
+@pytest.mark.parametrize("name", OFFSETS)
+def test_a_settled_minute_that_lost_a_tick_of_its_candle_is_named_and_settled_anew_by_the_next_collect(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, name: str
+) -> None:
+    ticks, before = samples(client, TICK), compactions(client, latest=True)
+    minute = settled_minute(clock)
+    store.rebuild(dropped=[minute + OFFSETS[name]])
+
+    found = verify(store)
+    mended = verify(store, repair=True)
+
+    assert [(each.key, each.start_ms) for each in found.findings] == [(TICK, minute)]
+    assert name in found.findings[0].problem
+    assert mended.left == verify(store).findings == ()
+    assert store.settled([minute]) == set()
+    assert once(collector).settled == 1
+    assert {stamp: price for stamp, price in samples(client, TICK).items() if stamp in ticks} == ticks
+    closed = {key: {start: value for start, value in held.items() if start < minute} for key, held in before.items()}
+    assert all(compactions(client, latest=True)[key].items() >= held.items() for key, held in closed.items())
+
+
+def reorder(candle: Candle) -> dict[str, float]:
+    return {"low": candle.high, "high": candle.low}
+
+
+def high_below_the_close(candle: Candle) -> dict[str, float]:
+    return {"close": candle.high + 1}
+
+
+def low_above_the_open(candle: Candle) -> dict[str, float]:
+    return {"open": candle.low - 1}
+
+
+@pytest.mark.parametrize("change", [reorder, high_below_the_close, low_above_the_open])
+def test_a_candle_that_contradicts_itself_is_named_and_settled_anew_by_the_next_collect(
+    client: redis.Redis,
+    store: Store,
+    clock: FakeClock,
+    collector: Collector,
+    change: Callable[[Candle], dict[str, float]],
+) -> None:
+    minute = settled_minute(clock)
+    candle = traded(minute)
+    put(client, TICK, {minute + OFFSETS[name]: price for name, price in change(candle).items()})
+
+    found = verify(store)
+    mended = verify(store, repair=True)
+
+    assert named(found) == {(TICK, minute)}
+    assert mended.left == verify(store).findings == ()
+    assert once(collector).settled == 1
+    assert [samples(client, TICK)[minute + OFFSETS[name]] for name in OFFSETS] == [
+        candle.open,
+        candle.low,
+        candle.high,
+        candle.close,
+    ]
+    assert verify(store).findings == ()
+
+
+def test_a_live_tick_outside_the_candle_of_its_minute_is_named_and_moved_by_the_next_collect(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
+) -> None:
+    before = compactions(client, latest=True)
+    minute = settled_minute(clock)
+    put(client, TICK, {minute + 30_001: 1.0})
+
+    found = verify(store)
+    mended = verify(store, repair=True)
+    once(collector)
+
+    assert named(found) == {(TICK, minute)}
+    assert "+30001" in found.findings[0].problem
+    assert mended.left == verify(store).findings == ()
+    assert compactions(client, latest=True) == before
+
+
+def test_a_carried_bucket_stands_although_its_ticks_are_gone(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
+) -> None:
+    client.delete(TICK)
+    store.write([Tick(clock.now_ms(), 7.0)])
+
+    assert verify(store).findings == ()
+
+
+def test_a_repair_of_other_buckets_keeps_the_carried_ones(
+    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
+) -> None:
+    client.delete(TICK)
+    store.write([Tick(clock.now_ms() + 1, 7.0)])
+    clock.advance(3 * MINUTE)
+    store.write([Tick(clock.now_ms() - MINUTE, 8.0), Tick(clock.now_ms(), 9.0)])
+    before = compactions(client, latest=True)
+    slot = clock.now_ms() // MINUTE * MINUTE - MINUTE
+    put(client, "btc:price:minute", {slot: 5.0})
+
+    found = verify(store)
+
+    assert named(found) == {("btc:price:minute", slot)}
+    assert_mended(client, store, before)
+
+
+def test_foreign_keys_are_named_and_never_repaired(client: redis.Redis, store: Store, collector: Collector) -> None:
+    client.set("btc:price:hour", "mine")
+
+    found = verify(store)
+
+    assert ("btc:price:hour", None) in named(found)
+    with pytest.raises(ForeignKey):
+        verify(store, repair=True)
+    assert client.get("btc:price:hour") == "mine"
+
+
+def test_an_empty_store_lacks_every_key(store: Store) -> None:
+    assert named(verify(store)) == {(key, None) for key in (TICK, *COMPACTIONS)}
+
+
+def test_a_silent_feed_is_no_finding(store: Store, clock: FakeClock, collector: Collector) -> None:
+    for _ in range(30):
+        clock.advance(HOUR)
+        assert verify(store).findings == ()
+
+
+def test_in_another_database_closed_buckets_are_compared_and_the_open_one_is_not_read(
+    server: Server, client: redis.Redis, clock: FakeClock
+) -> None:
+    with connect(server.socket, db=3) as third:
+        store = Store(third, clock=clock, where="test")
+        store.write(wave(FIRST_OF_WINDOW, clock.now_ms(), 30_007))
+        sound = verify(store)
+        slot = closed_bucket("btc:price:15min:max", clock)
+        put(third, "btc:price:15min:max", {slot: 1.0})
+
+        found = verify(store)
+
+    assert sound.findings == ()
+    assert named(found) == {("btc:price:15min:max", slot)}
+
+
+class Rebuilding(Store):
+    """A store that another process rebuilds at the first look: all retention is lifted for that moment."""
+
+    looks = 0
+
+    def inspect(self) -> Inspection:
+        """What there is, and at the second look as it is meant to be."""
+        self.looks += 1
+        client = self._link.client
+        for definition in self.layout.definitions:
+            retention_ms = 0 if self.looks == 1 else definition.retention_ms
+            client.execute_command("TS.ALTER", definition.key, "RETENTION", retention_ms)
+        return super().inspect()
+
+
+def test_what_another_process_is_just_rebuilding_is_no_finding(
+    client: redis.Redis, store: Store, clock: FakeClock
+) -> None:
+    store.rebuild(live=[Tick(clock.now_ms(), 60_000.0)])
+    busy = Rebuilding(client, clock=clock, where="test")
+
+    assert verify(busy).findings == ()
+    assert busy.looks == 2
+
+
+def test_a_retention_that_a_dead_rebuild_left_lifted_is_a_finding(client: redis.Redis, store: Store) -> None:
+    store.rebuild()
+    client.execute_command("TS.ALTER", TICK, "RETENTION", 0)
+
+    assert [finding.problem for finding in verify(store).findings] == ["retention is 0 ms, not 93600000"]

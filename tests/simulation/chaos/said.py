@@ -1,0 +1,51 @@
+"""What the collectors of a world have said, which must hold in the end unless it was lost for good."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from btcts.domain.model import Tick
+from btcts.errors import StoreError
+from btcts.services.collect.cycle import Cycle
+from support.series import MINUTE
+
+Account = Cycle | StoreError
+"""What came of a cycle."""
+
+
+@dataclass
+class Said:
+    """Prices by their stamps, those that are `stored` and those that are `waiting` on the disk; `settled` minutes.
+
+    `before` has by key the buckets of each moment after which ticks were gone: they may outlast their ticks.
+    """
+
+    stored: dict[int, float] = field(default_factory=dict)
+    waiting: dict[int, float] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+    before: list[Mapping[str, Mapping[int, float]]] = field(default_factory=list)
+    _lossy: bool = False
+
+    def begin(self) -> None:
+        """Cycles begin: what is lost from now on may be what they are about to say."""
+        self._lossy = False
+
+    def note(self, accounts: Sequence[Account], held: Collection[Tick] | None) -> None:
+        """Cycles are over, and these prices are on the disk; None when that cannot be used."""
+        said = [tick for each in accounts if isinstance(each, Cycle) for tick in (each.stored, each.spooled) if tick]
+        known = self.waiting | dict(map(_off_the_mark, said))
+        kept = self.waiting.keys() if held is None else dict(map(_off_the_mark, held)).keys()
+        self.waiting = {stamp: price for stamp, price in known.items() if stamp in kept}
+        if not self._lossy:
+            self.stored |= {stamp: price for stamp, price in known.items() if stamp not in kept}
+
+    def lose(self, buckets: Mapping[str, Mapping[int, float]]) -> None:
+        """What was in Redis need not be there any more, but for buckets."""
+        self.before.append(buckets)
+        self.stored.clear()
+        self.settled.clear()
+        self._lossy = True
+
+
+def _off_the_mark(tick: Tick) -> tuple[int, float]:
+    """The tick as it is stored: never on the last ms of a minute."""
+    return tick.time_ms - (tick.time_ms % MINUTE == MINUTE - 1), tick.price

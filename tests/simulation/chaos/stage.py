@@ -1,0 +1,99 @@
+"""What all schedules of a process share: two markets, the exchanges on which they are traded, and one clock."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from btcts.providers import open_providers
+from btcts.providers.base import Provider
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, Market, SimulatedMarket, ThinMarket, Traded
+from support.series import MINUTE
+
+EXCHANGES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
+PATIENCE_S = 5.0
+COLLECTORS = 2
+"""So many run at the same time, each with connections of its own to the providers."""
+
+
+def is_quiet(minute_ms: int) -> bool:
+    """Whether the thin market has no trades in that minute: one in nine, and now and then for a quarter of an hour."""
+    number = minute_ms // MINUTE
+    return number * 7_919 % 101 < 11 or number % 311 < 15
+
+
+MARKETS = {"busy": SimulatedMarket, "thin": lambda: ThinMarket(is_quiet, seed=2)}
+
+
+@dataclass
+class Patience:
+    """An endpoint whose timeout can be changed while it is in use."""
+
+    url: str
+    timeout_s: float = PATIENCE_S
+
+
+class SetClock:
+    """Goes with the true time, `wrong_ms` ahead of it."""
+
+    follows_server = False
+    source = "the Redis server"
+
+    def __init__(self, true: FakeClock) -> None:
+        self._true = true
+        self.wrong_ms = 0
+
+    def now_ms(self) -> int:
+        """The time that it shows."""
+        return self._true.now_ms() + self.wrong_ms
+
+    def observe(self, server_ms: int) -> int:
+        """Its own time, whatever the server says."""
+        return self.now_ms()
+
+    def sleep(self, seconds: float) -> None:
+        """Move the true time on."""
+        self._true.sleep(seconds)
+
+
+@dataclass
+class Venue:
+    """A market, the exchanges on which it is traded, and the ways to them, which outlast a schedule."""
+
+    market: Market
+    exchanges: Exchanges
+    endpoints: dict[str, Patience]
+    providers: list[dict[str, Provider]]
+
+    def __post_init__(self) -> None:
+        self.traded = cache(self.market.candle)
+
+    def candle(self, minute_ms: int) -> Traded | None:
+        """What was traded in a minute that is over."""
+        return self.traded(minute_ms)
+
+
+class Stage:
+    """What all schedules of a process share: two markets and one clock."""
+
+    def __init__(self, true: FakeClock, venues: dict[str, Venue]) -> None:
+        self.true = true
+        self.clock = SetClock(true)
+        self.venues = venues
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    """Open the exchanges of both markets."""
+    with ExitStack() as stack:
+        stage = Stage(FakeClock(0), {})
+        for name, make in MARKETS.items():
+            exchanges = stack.enter_context(Exchanges(make(), now_ms=stage.true.now_ms))
+            endpoints = {each: Patience(exchanges.url(each)) for each in EXCHANGES}
+            opened = [
+                stack.enter_context(open_providers(EXCHANGES, endpoints, clock=stage.clock)) for _ in range(COLLECTORS)
+            ]
+            providers = [{each.name: each for each in some} for some in opened]
+            stage.venues[name] = Venue(exchanges.market, exchanges, endpoints, providers)
+        yield stage

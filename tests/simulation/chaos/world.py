@@ -1,0 +1,209 @@
+"""One schedule's world: its Redis, the wire to it, its providers, its time, and what its collectors have said."""
+
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from btcts.domain.model import Tick
+from btcts.errors import ForeignKey, StoreError
+from btcts.providers.polling import Poller
+from btcts.services.collect.collector import Collector, once
+from btcts.services.collect.memory import Memory
+from btcts.services.collect.spool import Spool
+from btcts.store import Store
+from simulation.chaos.proxy import Proxy
+from simulation.chaos.said import Account, Said
+from simulation.chaos.stage import COLLECTORS, PATIENCE_S, SetClock, Stage, Venue
+from support.clocks import FakeClock
+from support.exchanges import Exchanges
+from support.series import COMPACTIONS, TICK, samples
+from support.servers import Server, connect
+
+SPOOLS = ("spool-0", "spool-1")
+"""Where prices wait; each collector is on a machine of its own."""
+
+ANSWER_S = 10.0
+"""How long the product waits for an answer of Redis."""
+
+
+class Seen(NamedTuple):
+    """A cycle: when it began and ended by its clock, and the lowest and the highest price in that time."""
+
+    first_ms: int
+    last_ms: int
+    low: float
+    high: float
+
+
+@dataclass
+class World:
+    """What a schedule happens to; `open_world` makes one.
+
+    With a `durable` disk Redis loses nothing when it is killed. While `strange` a key of ours is somebody else's, while
+    `spoolless` no spool can be used. So many providers are `inexact`: their prices are up to a hundredth away from
+    the market's. `answer_s` is how long collectors wait for an answer of Redis.
+    """
+
+    venue: Venue
+    true: FakeClock
+    clock: SetClock
+    names: Sequence[str]
+    folder: Path
+    server: Server
+    proxy: Proxy
+    stack: ExitStack
+    durable: bool
+    alive: bool = True
+    strange: bool = False
+    spoolless: bool = False
+    inexact: int = 0
+    answer_s: float = ANSWER_S
+    said: Said = field(default_factory=Said)
+    cycles: list[Account] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    clients: list[redis.Redis] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.spools = [Spool(self.folder / name) for name in SPOOLS]
+        self.admin = self.stack.enter_context(connect(self.server.socket))
+        self.collectors = [self._collector(number) for number in range(COLLECTORS)]
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """Where the market is traded."""
+        return self.venue.exchanges
+
+    def go_to(self, moment_ms: int) -> None:
+        """Let time pass until then; collectors that got in each other's way have used up a little of it."""
+        self.true.advance(moment_ms - self.true.now_ms())
+
+    # Collectors
+
+    def renew(self, number: int) -> None:
+        """Let a new process take the place of a collector."""
+        self.collectors[number] = self._collector(number)
+
+    def run(self, *numbers: int, patient: bool = False) -> list[Account]:
+        """Let these collectors do a cycle at the same time, and take note of what they say."""
+        self.said.begin()
+        with ThreadPoolExecutor(len(numbers) or 1) as pool:
+            accounts = list(pool.map(lambda number: self._cycle(number, patient=patient), numbers))
+        self.cycles += accounts
+        self.said.note(accounts, None if self.spoolless else self.waiting())
+        return accounts
+
+    def waiting(self, *numbers: int) -> list[Tick]:
+        """The prices that wait on the disk of these collectors, or of all."""
+        spools = [self.spools[number] for number in numbers or range(COLLECTORS)]
+        return [tick for spool in spools for tick in spool.read(self.clock.now_ms()).ticks]
+
+    def _cycle(self, number: int, *, patient: bool) -> Account:
+        collector = self.collectors[number]
+        began_ms, true_ms = self.clock.now_ms(), self.true.now_ms()
+        account: Account
+        try:
+            account = once(collector) if patient else collector.cycle()
+        except StoreError as exc:
+            if isinstance(exc, ForeignKey) and not self.strange:
+                raise
+            account = exc
+        seconds = range(true_ms // 1000, self.true.now_ms() // 1000 + 1)
+        prices = [self.venue.market.price(1000 * second) or 0.0 for second in seconds]
+        off = 0.01 if self.inexact else 0.0
+        self.seen.append(Seen(began_ms, self.clock.now_ms(), (1 - off) * min(prices), (1 + off) * max(prices)))
+        return account
+
+    def calm(self) -> None:
+        """Wait until no request of a provider is under way that nobody waits for any more."""
+        for each in threading.enumerate():
+            if "_resolve" in each.name:
+                each.join(2 * PATIENCE_S)
+
+    # Redis
+
+    def lose(self) -> None:
+        """From now on nothing has to be there that was there before; buckets may outlast their ticks."""
+        buckets = {}
+        for key in COMPACTIONS:
+            with suppress(redis.RedisError):
+                buckets[key] = samples(self.admin, key)
+        self.said.lose(buckets)
+
+    def be_patient(self, answer_s: float = ANSWER_S) -> None:
+        """Let the collectors wait so long for an answer of Redis."""
+        self.answer_s = answer_s
+        for each in self.clients:
+            each.connection_pool.disconnect()
+            each.connection_pool.reset()
+            each.connection_pool.connection_kwargs["socket_timeout"] = answer_s
+
+    def kill(self) -> None:
+        """End Redis as a power cut would; what is not on the disk yet may be lost."""
+        if not self.durable:
+            self.lose()
+        self.server.kill()
+        self.alive = False
+
+    def revive(self) -> None:
+        """Start Redis again where it is dead."""
+        if not self.alive:
+            self.server.start()
+            self.alive = True
+
+    def _collector(self, number: int) -> Collector:
+        client = self.stack.enter_context(
+            redis.Redis(
+                host="127.0.0.1",
+                port=self.proxy.port,
+                protocol=3,
+                decode_responses=True,
+                socket_connect_timeout=3.0,
+                socket_timeout=self.answer_s,
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            )
+        )
+        self.clients.append(client)
+        providers = [self.venue.providers[number][name] for name in self.names]
+        poller = self.stack.enter_context(Poller(providers))
+        store = Store(client, clock=self.clock, where="test")
+        return Collector(
+            store,
+            poller,
+            self.clock,
+            cadence_s=10.0,
+            salt=number,
+            spool=self.spools[number],
+            memory=Memory(self.folder / f"providers-{number}.json"),
+        )
+
+
+@contextmanager
+def open_world(stage: Stage, market: str, names: Sequence[str], *, begin_ms: int, durable: bool) -> Iterator[World]:
+    """A Redis of its own, whose disk is `durable`, and collectors that ask these providers."""
+    stage.true.step(begin_ms - stage.true.now_ms())
+    stage.clock.wrong_ms = 0
+    venue = stage.venues[market]
+    venue.exchanges.reset()
+    for each in venue.endpoints.values():
+        each.timeout_s = PATIENCE_S
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder, ExitStack() as stack:
+        fsync = "always" if durable else "everysec"
+        server = Server(Path(folder), "--appendonly", "yes", "--appendfsync", fsync)
+        stack.callback(server.kill)
+        server.start()
+        proxy = stack.enter_context(Proxy(server.socket))
+        yield World(venue, stage.true, stage.clock, names, Path(folder), server, proxy, stack, durable)
+
+
+def raw_ticks(client: redis.Redis) -> dict[int, float]:
+    """All ticks as a reader without btcts sees them; none where there is no series."""
+    return samples(client, TICK) if client.exists(TICK) else {}

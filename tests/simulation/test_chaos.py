@@ -1,0 +1,68 @@
+"""Schedules of faults on real parts: after the last fault and one healing cycle all is as if there had been none.
+
+BTCTS_TEST_CHAOS_SEEDS=2000 plays as many; `python -m simulation.chaos`, in tests/, plays some by hand.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import pytest
+
+from simulation.chaos.run import Total, play
+from simulation.chaos.schedule import UNBOUNDED, Schedule, draw
+from simulation.chaos.stage import Stage, open_stage
+
+SEEDS = int(os.environ.get("BTCTS_TEST_CHAOS_SEEDS", "300"))
+CHUNK = 10
+CHUNKS = [range(first, min(first + CHUNK, SEEDS + 1)) for first in range(1, SEEDS + 1, CHUNK)]
+
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """The exchanges of this test process."""
+    with open_stage() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
+def test_after_the_last_fault_one_cycle_heals_everything(seeds: range, stage: Stage, record_property: Record) -> None:
+    total = Total()
+
+    for seed in seeds:
+        total.add(play(draw(seed), stage))
+
+    record_property("chaos schedules", total.count)
+    record_property("chaos seeds that fail", sorted(total.failed))
+    assert not total.failed, f"\n{total}"
+
+
+def comparable() -> Iterator[Schedule]:
+    """Schedules after which there is nothing that no provider could serve."""
+    for seed in range(1, SEEDS + 1):
+        schedule = draw(seed)
+        if schedule.market == "busy" and set(schedule.names) & set(UNBOUNDED) and schedule.kinds.total() > 3:
+            yield schedule
+
+
+@pytest.mark.parametrize("schedule", list(islice(comparable(), 12)), ids=lambda schedule: schedule.seed)
+def test_every_bucket_is_that_of_a_run_without_the_faults(schedule: Schedule, stage: Stage) -> None:
+    faulty = play(schedule, stage)
+    calm = play(schedule.calm(), stage)
+
+    assert calm.problems == ()
+    assert faulty.buckets == calm.buckets
+
+
+def test_a_schedule_is_that_of_its_seed() -> None:
+    assert str(draw(7)) == str(draw(7))
+    assert str(draw(7)) != str(draw(8))
+
+
+def test_the_schedules_bring_about_every_kind_of_fault() -> None:
+    kinds = sum((draw(seed).kinds for seed in range(1, 301)), start=draw(0).kinds)
+
+    assert min(kinds.values()) >= 5
+    assert len(kinds) >= 45

@@ -1,0 +1,45 @@
+"""The redis-servers that the tests start: whichever is named, and however much it says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from btcts.embedded.binaries import Binaries, find_with_module
+from support.redis_binaries import join, pinned
+from support.servers import StartServer, connect
+
+CONNECTIONS = 800
+"""So many take a debugging server to say more than a pipe holds, which is 64 KiB."""
+
+
+def test_a_server_that_says_a_lot_goes_on(start_server: StartServer) -> None:
+    server = start_server("--loglevel", "debug")
+
+    for _ in range(CONNECTIONS):
+        with connect(server.socket, socket_timeout=5) as client:
+            client.ping()
+    with connect(server.socket, socket_timeout=5) as client:
+        assert client.info("stats")["total_connections_received"] > CONNECTIONS
+
+
+def test_a_server_and_a_module_that_lie_apart_are_found_together() -> None:
+    joined = join(pinned())
+
+    assert find_with_module(joined.server) == Binaries(joined.server, pinned().module.resolve())
+    assert subprocess.check_output([joined.server, "--version"]) == subprocess.check_output(
+        [pinned().server, "--version"]
+    )
+
+
+def test_variables_of_the_tests_name_the_server(tmp_path: Path) -> None:
+    server = tmp_path / "redis-server"
+    server.symlink_to(pinned().server)
+    named = {"BTCTS_TEST_REDIS_SERVER": str(server), "BTCTS_TEST_REDIS_MODULE": str(pinned().module)}
+    code = "from support.redis_binaries import binaries; print(binaries())"
+
+    said = subprocess.check_output(
+        [sys.executable, "-c", code], env={**os.environ, **named}, cwd=Path(__file__).parents[1], text=True
+    )
+
+    assert said == f"{Binaries(pinned().server.resolve(), pinned().module.resolve())}\n"
