@@ -76,6 +76,7 @@ class Problem(str):
     why: str
 
     def __new__(cls, words: str, cause: str = "", why: str = "") -> "Problem":
+        """Return the words with their cause attached."""
         problem = super().__new__(cls, words)
         problem.cause = cause
         problem.why = why

@@ -30,8 +30,10 @@ class ConfigFile(NamedTuple):
 def config_files(
     environ: Mapping[str, str], cwd: Path | None = None, config_path: Path | None = None
 ) -> tuple[ConfigFile, ...]:
-    """Return the files to read, highest precedence first: the project's and the user's, or only the one named by
-    `--config` or BTCTS_CONFIG."""
+    """Return the files to read, highest precedence first.
+
+    They are the project's and the user's, or only the one named by `--config` or BTCTS_CONFIG.
+    """
     cwd = cwd or Path.cwd()
     named = str(config_path or "") or environ.get(CONFIG_VARIABLE, "").strip()
     if named:

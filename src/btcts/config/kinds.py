@@ -18,8 +18,11 @@ QUOTES = "'\""
 
 
 class Kind(NamedTuple):
-    """`read` turns the text of an environment variable into what TOML would give, or leaves it to be refused;
-    `check` returns the checked value."""
+    """A kind of setting.
+
+    `read` turns the text of an environment variable into what TOML would give, or leaves it to be refused; `check`
+    returns the checked value.
+    """
 
     read: Callable[[str], object]
     check: Callable[[object], object]

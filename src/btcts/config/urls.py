@@ -11,8 +11,9 @@ LATER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+c
 
 
 def parse_redis_address(url: str) -> dict[str, Any]:
-    """Return the fields of `RedisSettings` that the URL gives: always scheme, host, port and path; database, user and
-    password where it has them.
+    """Return the fields of `RedisSettings` that the URL gives.
+
+    Scheme, host, port and path are always among them; database, user and password where the URL has them.
 
     Raises:
         ValueError: it is no URL of a Redis that can be used; the text never repeats it.

@@ -38,8 +38,11 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """The Redis to use. `scheme` is redis, rediss, unix or embedded; `path` is the socket of unix alone, and
-    `host` and `port` count for redis and rediss alone."""
+    """The Redis to use.
+
+    `scheme` is redis, rediss, unix or embedded; `path` is the socket of unix alone, and `host` and `port` count for
+    redis and rediss alone.
+    """
 
     scheme: str = "embedded"
     host: str = "127.0.0.1"

@@ -1,5 +1,7 @@
-"""Days of honest providers with outages: nothing may be doubted, all has to be final, and no more may be asked than
-before the rules against lies."""
+"""Days of honest providers with outages.
+
+Nothing may be doubted, all has to be final, and no more may be asked than before the rules against lies.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -34,8 +36,11 @@ class Outage:
 
 @dataclass(frozen=True)
 class Days:
-    """So many hours with these outages; the candles of a venue that is `late` are final only `LATE_MS` after their
-    minute. `requests` is how many were needed in all before the rules against lies."""
+    """So many hours with these outages.
+
+    The candles of a venue that is `late` are final only `LATE_MS` after their minute. `requests` is how many were
+    needed in all before the rules against lies.
+    """
 
     hours: int
     outages: Sequence[Outage] = ()

@@ -18,8 +18,10 @@ SPEEDS = ("level", "honest late", "liars late")
 
 
 class Family(NamedTuple):
-    """So many of so many venues lie, perhaps beside an honest aggregator that has prices alone; `sample` is how many
-    choices of kinds are played (None: all)."""
+    """So many of so many venues lie, perhaps beside an honest aggregator that has prices alone.
+
+    `sample` is how many choices of kinds are played (None: all).
+    """
 
     liars: int
     venues: int

@@ -16,8 +16,11 @@ FOR_YEARS = 3650 * 24 * HOUR
 
 @dataclass(frozen=True)
 class Traits:
-    """What a venue is like: how far back it answers, in pages of how many minutes, and in which share of them nobody
-    trades; it `states` the time of its last trade or not."""
+    """What a venue is like.
+
+    It answers `reach_ms` back, in pages of `page_minutes`; in some share of the minutes nobody trades, and it `states`
+    the time of its last trade or not.
+    """
 
     reach_ms: int = FOR_YEARS
     page_minutes: int = 1000
@@ -101,9 +104,10 @@ class Lie(Protocol):
 
 @dataclass(eq=False)
 class Teller:
-    """A venue's API. While `down` it fails, while `mute` its candles do; they arrive after `delay_s`, and until
-    `final_ms` after the end of their minute they lack its last trades.
+    """A venue's API.
 
+    While `down` it fails, while `mute` its candles do; they arrive after `delay_s`, and until `final_ms` after the end
+    of their minute they lack its last trades.
     `asked` counts the requests, as many for candles as there are pages.
     """
 

@@ -24,6 +24,7 @@ class DeliveryRefusal(str):
     wait_ms: int
 
     def __new__(cls, words: str, *, final: str = "", wait_ms: int = 0) -> "DeliveryRefusal":
+        """Return the words with what to do about the refusal attached."""
         refusal = super().__new__(cls, words)
         refusal.final = final
         refusal.wait_ms = min(max(0, wait_ms), LONGEST_ASKED_MS)
