@@ -18,27 +18,44 @@ without a secret. Foreign exceptions become one of these once, in the module tha
 """
 
 from collections.abc import Iterable
+from enum import IntEnum
 
 # The folder of this package, as it stands in front of the file names of tracebacks.
 _SOURCE = __file__.removesuffix("errors.py")
 
 
+class ExitCode(IntEnum):
+    """The exit codes of `btcts`, as docs/commands.md explains them; those above 128 are a signal's number and 128."""
+
+    DONE = 0
+    FAILURE = 1
+    USAGE = 2
+    STORE = 3
+    PROVIDERS = 4
+    EMBEDDED = 5
+    BUG = 70
+    UNPRINTABLE = 74
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
 class BtctsError(Exception):
     """A failure that is explained in one line."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILURE
 
 
 class ConfigError(BtctsError):
     """A setting, an option or an input file is wrong."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class StoreError(BtctsError):
     """Redis is there but does not do what is needed."""
 
-    exit_code = 3
+    exit_code = ExitCode.STORE
 
 
 class StoreUnreachable(StoreError):
@@ -60,7 +77,7 @@ class Contended(StoreError):
 class SpoolError(BtctsError):
     """Prices for Redis or alerts for delivery that wait on the disk cannot be stored, read or removed."""
 
-    exit_code = 3
+    exit_code = ExitCode.STORE
 
 
 class Problem(str):
@@ -90,7 +107,7 @@ NOT_SENT = {"names", "route", "refused", "certificate", "proxy"}
 class ProviderError(BtctsError):
     """A price API gave no usable answer."""
 
-    exit_code = 4
+    exit_code = ExitCode.PROVIDERS
 
     def __init__(self, provider: str, problem: str) -> None:
         super().__init__(f"{provider}: {problem}")
@@ -113,7 +130,7 @@ class ProviderStopped(ProviderError):
 class EmbeddedError(BtctsError):
     """The embedded redis-server cannot be installed, started or stopped."""
 
-    exit_code = 5
+    exit_code = ExitCode.EMBEDDED
 
 
 def describe_unforeseen(exc: Exception) -> str:

@@ -16,13 +16,7 @@ from btcts.cli.completion import lighten_when_completing
 from btcts.cli.help import Group, PlainCommand
 from btcts.cli.mistakes import explain_mistake
 from btcts.cli.output import complain, report_traceback
-from btcts.errors import BtctsError
-
-UNEXPECTED = 70
-"""The exit code of an unexpected failure (EX_SOFTWARE in sysexits.h)."""
-
-UNPRINTABLE = 74
-"""The exit code when stdout can no longer be written to (EX_IOERR there)."""
+from btcts.errors import BtctsError, ExitCode
 
 DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Errors of a write to stdout when its disk is full or broken."""
@@ -94,19 +88,19 @@ def main() -> NoReturn:
     except BtctsError as exc:
         _fail(str(exc), exc.exit_code)
     except UsageError as exc:
-        _fail(explain_mistake(exc), 2)
+        _fail(explain_mistake(exc), ExitCode.USAGE)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         _drop_stdout()
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
     except Exception as exc:  # noqa: BLE001 -- the last line of defence: report it and say whose fault it is
         if isinstance(exc, OSError) and exc.errno in DISK_FAILURES and exc.filename is None:
             _drop_stdout()
             problem = f"stdout takes no more ({os.strerror(exc.errno).lower()})"
-            _fail(f"{problem}; free its disk, or send it elsewhere", UNPRINTABLE)
+            _fail(f"{problem}; free its disk, or send it elsewhere", ExitCode.UNPRINTABLE)
         report_traceback()
-        _fail("this is a bug in btcts; please report it with the lines above", UNEXPECTED)
+        _fail("this is a bug in btcts; please report it with the lines above", ExitCode.BUG)
 
 
 def _open_closed_streams() -> None:
@@ -122,7 +116,7 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(line: str, code: int) -> NoReturn:
+def _fail(line: str, code: ExitCode) -> NoReturn:
     with suppress(OSError):
         complain(line)
     sys.exit(code)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from btcts.cli.output import complain, emit
 from btcts.cli.screen import Screen
 from btcts.domain.clock import Clock
-from btcts.errors import StoreError, StoreUnreachable
+from btcts.errors import ExitCode, StoreError, StoreUnreachable
 from btcts.services.show import Sight, View
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _draw_until_suspended(sight: Sight, news: News, redraw: Callable[[Sight], No
             case signal.SIGINT:
                 raise KeyboardInterrupt
             case signal.SIGTERM:
-                sys.exit(128 + signal.SIGTERM)
+                sys.exit(ExitCode.TERMINATED)
             case signal.SIGTSTP:
                 return sight
             case View() | Exception():

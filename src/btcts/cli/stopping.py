@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from btcts.errors import ExitCode
+
 
 @contextmanager
 def stop_on_signals(stop: threading.Event) -> Iterator[None]:
@@ -35,7 +37,7 @@ def end_on_signals() -> Iterator[None]:
     def end(signum: int, frame: FrameType | None) -> None:
         for number in asked:
             signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(128 + signum)
+        raise SystemExit(ExitCode(128 + signum))
 
     before = {number: signal.signal(number, end) for number in asked if signal.getsignal(number) != signal.SIG_IGN}
     try:

@@ -12,15 +12,12 @@ from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.moments import Moment, hours_ago, parse_moment
 from btcts.cli.output import complain, emit, open_console, tell, tell_page
-from btcts.errors import ConfigError, ProviderError
+from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from btcts.services.backfill.plan import Plan, Wish
     from btcts.services.backfill.run import Chunk, Summary
     from btcts.store import Store
-
-INTERRUPTED = 130
-"""The exit code that shells give to a command ended by Ctrl-C."""
 
 MOST_HOURS = 1_000_000
 """More hours than bitcoin will have existed; minutes before the window are only counted anyway."""
@@ -108,7 +105,9 @@ class _MinuteOptions(NamedTuple):
         )
 
 
-def _settle_from_providers(asked: _MinuteOptions, names: list[str] | None, format: LineFormat, common: Common) -> int:
+def _settle_from_providers(
+    asked: _MinuteOptions, names: list[str] | None, format: LineFormat, common: Common
+) -> ExitCode:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
     from btcts.providers import Endpoint, open_providers
@@ -131,7 +130,7 @@ def _settle_from_providers(asked: _MinuteOptions, names: list[str] | None, forma
         return _carry_out(plan, chunks, format, common)
 
 
-def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, common: Common) -> int:
+def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, common: Common) -> ExitCode:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
     from btcts.services.backfill.candle_csv import open_source
@@ -148,7 +147,7 @@ def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, comm
         return _carry_out(plan, settle_from_file(plan, store), format, common)
 
 
-def _print_plan(plan: "Plan", format: LineFormat) -> int:
+def _print_plan(plan: "Plan", format: LineFormat) -> ExitCode:
     """Print what would be done, and return the exit code."""
     from btcts.render import backfill as render
 
@@ -156,10 +155,10 @@ def _print_plan(plan: "Plan", format: LineFormat) -> int:
         emit(render.plan_json(plan))
     else:
         tell_page("\n".join(render.plan_lines(plan)))
-    return 0
+    return ExitCode.DONE
 
 
-def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, common: Common) -> int:
+def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, common: Common) -> ExitCode:
     """Settle chunk by chunk, print each and then the summary, and return the exit code."""
     from btcts.services.backfill.run import sum_chunks
 
@@ -175,8 +174,8 @@ def _carry_out(plan: "Plan", chunks: Iterator["Chunk"], format: LineFormat, comm
     summary = sum_chunks(plan, done)
     _print_summary(plan, summary, format, common, interrupted=interrupted)
     if interrupted:
-        return INTERRUPTED
-    return ProviderError.exit_code if summary.in_vain else 0
+        return ExitCode.INTERRUPTED
+    return ExitCode.PROVIDERS if summary.in_vain else ExitCode.DONE
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from btcts.cli.common import Common, ProviderOption, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.output import emit, tell, tell_on
 from btcts.cli.stopping import stop_on_signals
-from btcts.errors import ConfigError, ProviderError, StoreError
+from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from btcts.config import Settings
@@ -62,7 +62,7 @@ def collect(
     raise typer.Exit(code)
 
 
-def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> int:
+def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> ExitCode:
     from btcts.services.collect.collector import once
 
     stop = threading.Event()
@@ -75,15 +75,15 @@ def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: 
     return _choose_exit_code(cycle)
 
 
-def _choose_exit_code(cycle: "Cycle") -> int:
+def _choose_exit_code(cycle: "Cycle") -> ExitCode:
     """Choose the exit code by the live price: stored or nobody due; agreed on but not stored; not even agreed on."""
     if cycle.stored or cycle.idle:
-        return 0
+        return ExitCode.DONE
     nobody_asked = cycle.waiting and not cycle.refused
-    return StoreError.exit_code if cycle.members or nobody_asked else ProviderError.exit_code
+    return ExitCode.STORE if cycle.members or nobody_asked else ExitCode.PROVIDERS
 
 
-def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> int:
+def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> ExitCode:
     from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
     from btcts.services.collect.collector import forever
 
@@ -96,7 +96,7 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> in
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
                     tell_on(_format_cycle(cycle, format, verbose=common.verbose))
-    return 0
+    return ExitCode.DONE
 
 
 def _draw_number(limit: float) -> float:

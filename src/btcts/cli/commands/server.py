@@ -8,7 +8,7 @@ from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.help import Group, PlainCommand
 from btcts.cli.output import emit, tell, tell_page
-from btcts.errors import ConfigError
+from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from btcts.embedded import Embedded, ServerStatus
@@ -83,7 +83,7 @@ def status(
     """
     found = _find_embedded(common, runs=False).status()
     _print(found, format)
-    raise typer.Exit(0 if found.running else 1)
+    raise typer.Exit(ExitCode.DONE if found.running else ExitCode.FAILURE)
 
 
 @app.command(cls=PlainCommand)

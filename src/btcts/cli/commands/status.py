@@ -9,7 +9,7 @@ import typer
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.output import emit, tell_page
-from btcts.errors import SpoolError
+from btcts.errors import ExitCode, SpoolError
 
 if TYPE_CHECKING:
     from btcts.services.status import Status
@@ -52,7 +52,7 @@ def status(
         found = service.status(store, max_age_s=max_age, spooled=spooled)
     if format is LineFormat.json or not (common.quiet and found.healthy):
         _print(found, format, utc=utc)
-    raise typer.Exit(0 if found.healthy else 1)
+    raise typer.Exit(ExitCode.DONE if found.healthy else ExitCode.FAILURE)
 
 
 def _print(found: "Status", format: LineFormat, *, utc: bool) -> None:

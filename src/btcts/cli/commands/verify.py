@@ -10,7 +10,7 @@ import typer
 from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.output import complain, emit, tell_page
-from btcts.errors import ProviderError
+from btcts.errors import ExitCode
 
 if TYPE_CHECKING:
     from btcts.config import Settings
@@ -60,14 +60,14 @@ def verify(
     raise typer.Exit(_choose_exit_code(verified, verbose=common.verbose))
 
 
-def _choose_exit_code(verified: "Verified", *, verbose: bool) -> int:
+def _choose_exit_code(verified: "Verified", *, verbose: bool) -> ExitCode:
     """Choose the exit code by what still differs; 4 when nothing could be compared upstream."""
     if verified.heard and verified.heard.problem:
         from btcts.render.verify import explain_no_comparison
 
         complain(explain_no_comparison(verified.heard, verbose=verbose))
-        return ProviderError.exit_code
-    return 1 if verified.left else 0
+        return ExitCode.PROVIDERS
+    return ExitCode.FAILURE if verified.left else ExitCode.DONE
 
 
 @contextmanager

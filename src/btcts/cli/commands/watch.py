@@ -13,7 +13,7 @@ from btcts.cli.common import Common, with_common_options
 from btcts.cli.formats import LineFormat
 from btcts.cli.output import complain, tell, tell_on
 from btcts.cli.stopping import stop_on_signals
-from btcts.errors import ConfigError
+from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from btcts.services.watch.outbox import Deliver, Told
@@ -145,17 +145,17 @@ class Teller(NamedTuple):
         return alert_json(alert) if self.format is LineFormat.json else alert_line(alert, utc=self.utc)
 
 
-def _run_once(wanted: Wanted, teller: Teller) -> int:
+def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
     from btcts.services.watch.watcher import once
 
     with _open_watch(wanted, teller.common, threading.Event()) as watch:
         teller.tell(once(watch))
         if watch.away is not None:
             return watch.away.exit_code
-        return 1 if watch.outbox.waiting or watch.outbox.lost else 0
+        return ExitCode.FAILURE if watch.outbox.waiting or watch.outbox.lost else ExitCode.DONE
 
 
-def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> int:
+def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> ExitCode:
     from btcts.services.watch.watcher import forever
 
     gc.enable()
@@ -163,7 +163,7 @@ def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> int:
     with _open_watch(wanted, teller.common, stop) as watch, stop_on_signals(stop):
         teller.common.say(f"watching {', '.join(wanted.names)} at {watch.store.where} every {interval_s:g} s")
         teller.tell(forever(watch, interval_s=interval_s, stopped=stop.is_set))
-    return 0
+    return ExitCode.DONE
 
 
 @contextmanager
