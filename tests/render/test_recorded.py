@@ -189,6 +189,7 @@ def list_changes(before: Any, after: Any, where: str) -> Iterator[str]:
 
 def compare(name: str, printed: dict[str, list[Any]]) -> list[str]:
     """The differences from what is recorded under that name."""
+    assert any(printed.values())
     file = FOLDER / f"{name}.json"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         file.write_text(dump(printed), "utf-8")
@@ -207,8 +208,11 @@ def test_documents_are_the_recorded_ones_with_fields_added_at_most(
 
 
 def test_documents_about_a_file_are_the_recorded_ones_with_fields_added_at_most(run: Run, tmp_path: Path) -> None:
-    rows = (f"{NOW // 1000 - 60 * ago},60000,60010.5,59990.5,{60_000 + ago}" for ago in (9, 8, 7, 3, 2, 0))
-    (tmp_path / "day.csv").write_text("\n".join(["time,open,high,low,close", *rows]) + "\n")
+    rows = (
+        f"{NOW // MINUTE * 60 - 60 * ago},60000,60010.5,59990.5,{60_000 + ago % 10},1.5"
+        for ago in (19, 18, 17, 16, 15, 14, 13, 8, 7, 6, 0)
+    )
+    (tmp_path / "day.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *rows]) + "\n")
     calls = ("backfill --file day.csv --dry-run --format json", "backfill --file day.csv --format json")
 
     changes = compare("file", {line: read(line, run(line)) for line in calls})
