@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-BTCTS = (sys.executable, "-c", "from btcts.cli import main; main()")
+BTCTS = (sys.executable, "-c", "from btcts.cli.main import main; main()")
 BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
 COMPLETION = {"COMP_WORDS": "btcts sh", "COMP_CWORD": "1", "_BTCTS_COMPLETE": "complete_bash"}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from btcts import cli, errors
+from btcts import errors
+from btcts.cli.main import app
 from btcts.config import table
 from btcts.domain.layout import Layout
 from btcts.providers import default_endpoints
@@ -72,7 +73,7 @@ def test_a_page_has_the_table_that_the_code_has(page: str, name: str, make: Call
 def test_the_readme_has_a_row_for_every_command() -> None:
     text = README.read_text()
 
-    names = [command.name for command in (*cli.app.registered_commands, *cli.app.registered_groups)]
+    names = [command.name for command in (*app.registered_commands, *app.registered_groups)]
 
     assert names
     assert [name for name in names if not re.search(rf"^\| `btcts {name}\b", text, re.MULTILINE)] == []

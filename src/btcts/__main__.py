@@ -1,6 +1,6 @@
 """`python -m btcts`."""
 
-from btcts.cli import main
+from btcts.cli.main import main
 
 if __name__ == "__main__":
     main()

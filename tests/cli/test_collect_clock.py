@@ -13,7 +13,9 @@ from support.servers import Server, connect
 
 HOUR_S = 3600
 
-STEPPED = "import time; right = time.time; time.time = lambda: right() + {step}; from btcts.cli import main; main()"
+STEPPED = (
+    "import time; right = time.time; time.time = lambda: right() + {step}; from btcts.cli.main import main; main()"
+)
 """The command with the clock of its machine set forward or back; that of Redis and of the providers is right."""
 
 

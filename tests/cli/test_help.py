@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from btcts import cli
+from btcts.cli.main import app
 
-ROOT = get_command(cli.app)
+ROOT = get_command(app)
 
 EXAMPLE = re.compile(r"^  .*?\bbtcts((?: [^\s|>()\"]+| '[^']*')*)", re.MULTILINE)
 """A call of btcts in a line of examples, without what stands before and behind it."""
@@ -41,7 +41,7 @@ def at(path: tuple[str, ...]) -> Any:
 
 def page(*path: str, columns: int = 80) -> str:
     """The help of a command on a terminal of that width."""
-    done = CliRunner(env={"COLUMNS": str(columns)}).invoke(cli.app, [*path, "--help"], prog_name="btcts")
+    done = CliRunner(env={"COLUMNS": str(columns)}).invoke(app, [*path, "--help"], prog_name="btcts")
     assert done.exit_code == 0
     return done.stdout
 
@@ -94,7 +94,7 @@ def test_the_first_ten_lines_of_all_help_are_the_calls_that_are_needed_most() ->
 
 @pytest.mark.parametrize("path", [(), ("server",), ("config",)], ids=" ".join)
 def test_a_command_of_commands_shows_its_help_when_nothing_is_asked_for(path: tuple[str, ...]) -> None:
-    done = CliRunner(env={"COLUMNS": "80"}).invoke(cli.app, list(path), prog_name="btcts")
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, list(path), prog_name="btcts")
 
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == page(*path)
@@ -133,9 +133,8 @@ def test_all_help_names_every_command_with_its_summary() -> None:
 
 
 def test_the_help_of_every_command_is_whole_without_docstrings() -> None:
-    pages = "import sys; from typer.testing import CliRunner; from btcts import cli\n" + "\n".join(
-        f"sys.stdout.write(CliRunner().invoke(cli.app, {[*path, '--help']!r}, prog_name='btcts').stdout)"
-        for path in PATHS
+    pages = "import sys; from typer.testing import CliRunner; from btcts.cli.main import app\n" + "\n".join(
+        f"sys.stdout.write(CliRunner().invoke(app, {[*path, '--help']!r}, prog_name='btcts').stdout)" for path in PATHS
     )
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONOPTIMIZE"} | {"COLUMNS": "80"}
 

@@ -11,7 +11,7 @@ import redis
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from btcts import cli
+from btcts.cli.main import app
 from btcts.embedded import Embedded
 from btcts.errors import BtctsError
 from support.redis_binaries import binaries
@@ -56,7 +56,7 @@ def run(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
 
     def documents(call: str, **changes: str) -> list[Any]:
-        done = CliRunner(env=changes).invoke(cli.app, [*call.split(), "--format", "json"], prog_name="btcts")
+        done = CliRunner(env=changes).invoke(app, [*call.split(), "--format", "json"], prog_name="btcts")
         assert isinstance(done.exception, SystemExit | BtctsError | None), done.exception
         return [json.loads(line) for line in done.stdout.splitlines()]
 

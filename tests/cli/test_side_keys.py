@@ -10,7 +10,7 @@ import pytest
 import redis
 from typer.main import get_command
 
-from btcts.cli import app
+from btcts.cli.main import app
 from btcts.errors import BtctsError
 from support.series import TICK
 

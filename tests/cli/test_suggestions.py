@@ -2,17 +2,17 @@
 
 import pytest
 
-from btcts import cli
-from btcts.cli.mistakes import explain_mistake
+from btcts.cli.help import explain_mistake
+from btcts.cli.main import UsageError, app
 from btcts.errors import ConfigError
 from cli.conftest import Btcts
 
 
 def said(call: str) -> str:
     """The line about a wrong call."""
-    with pytest.raises((cli.UsageError, ConfigError)) as refused:
-        cli.app(call.split(), prog_name="btcts", standalone_mode=False)
-    return explain_mistake(refused.value) if isinstance(refused.value, cli.UsageError) else str(refused.value)
+    with pytest.raises((UsageError, ConfigError)) as refused:
+        app(call.split(), prog_name="btcts", standalone_mode=False)
+    return explain_mistake(refused.value) if isinstance(refused.value, UsageError) else str(refused.value)
 
 
 @pytest.mark.parametrize(

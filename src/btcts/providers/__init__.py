@@ -1,11 +1,10 @@
 """Adapters to price APIs. Unused providers are never imported, and httpx only when a provider needs it."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from btcts.domain.clock import Clock
@@ -71,8 +70,8 @@ def open_providers(
     if not set(names) - {"simulated"}:
         yield [_load_class("simulated")(clock) for _ in names]
         return
-    with _skip_httpx_command():
-        from btcts.providers.http import Api, open_client
+    from btcts.providers.http import Api, open_client
+
     chosen = {name: endpoints.get(name, DEFAULTS[name]) for name in names if name != "simulated"}
     with open_client(*(endpoint.url for endpoint in chosen.values())) as client:
         apis = {name: Api(name, endpoint, client, clock) for name, endpoint in chosen.items()}
@@ -89,17 +88,3 @@ def _load_class(name: str) -> Callable[..., "Provider"]:
     module = import_module(f"btcts.providers.{name}")
     found: Callable[..., Provider] = getattr(module, _CLASSES[name])
     return found
-
-
-@contextmanager
-def _skip_httpx_command() -> Iterator[None]:
-    """Keep `import httpx` from loading its command-line tool, and rich and pygments with it (saves 50 ms per run).
-
-    httpx copes when the module does not define that command (see httpx/__init__.py).
-    """
-    command = sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
-    try:
-        yield
-    finally:
-        if not hasattr(command, "main"):
-            del sys.modules["httpx._main"]

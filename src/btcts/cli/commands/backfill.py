@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.common import Common, ProviderOption, with_common_options
-from btcts.cli.formats import LineFormat
-from btcts.cli.moments import Moment, hours_ago, parse_moment
-from btcts.cli.output import complain, emit, open_console, tell, tell_page
+from btcts.cli.options import Common, ProviderOption, with_common_options
+from btcts.cli.output import LineFormat, complain, emit, open_console, tell, tell_page
+from btcts.cli.times import Moment, hours_ago, parse_moment
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:

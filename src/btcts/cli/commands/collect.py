@@ -1,6 +1,5 @@
 """`btcts collect`."""
 
-import gc
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, ProviderOption, with_common_options
-from btcts.cli.formats import LineFormat
-from btcts.cli.output import emit, tell, tell_on
-from btcts.cli.stopping import stop_on_signals
+from btcts.cli.options import Common, ProviderOption, with_common_options
+from btcts.cli.output import LineFormat, emit, tell, tell_on
+from btcts.cli.signals import stop_on_signals
+from btcts.cli.startup import collect_garbage_again
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> Ex
     from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
     from btcts.services.collect.collector import forever
 
-    gc.enable()
+    collect_garbage_again()
     stop = threading.Event()
     interval_s = settings.collect.interval_s
     with _open_collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stop_on_signals(stop):

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
 from btcts.cli.help import Group, PlainCommand
+from btcts.cli.options import Common, with_common_options
 from btcts.cli.output import emit, tell
 from btcts.errors import ConfigError
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
-from btcts.cli.output import emit, tell, tell_page
-from btcts.cli.printer import Form, Printer, put
-from btcts.cli.stopping import end_on_signals
+from btcts.cli.options import Common, with_common_options
+from btcts.cli.output import Form, Printer, emit, put, tell, tell_page
+from btcts.cli.signals import end_on_signals
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _print(views: list["View"], common: Common) -> None:
     """Print each view under the command that shows it."""
     for (command, form, _), view in zip(SCREENS, views, strict=True):
         tell_page(f"\n$ {command}")
-        Printer(form, False, common).print(view, height=CHART_HEIGHT)
+        Printer(form, False, common.no_color).print(view, height=CHART_HEIGHT)
 
 
 def _draw_picture(views: list["View"], common: Common) -> str:
@@ -110,7 +109,7 @@ def _draw_picture(views: list["View"], common: Common) -> str:
     from btcts.render.demo import draw_terminal
 
     def page(form: Form, view: "View") -> Callable[["Console"], "Group"]:
-        return lambda console: Printer(form, True, common).page(view, console, CHART_HEIGHT)
+        return lambda console: Printer(form, True, common.no_color).page(view, console, CHART_HEIGHT)
 
     pages = [(command, page(form, view)) for (command, form, _), view in zip(SCREENS, views, strict=True)]
     return draw_terminal(pages, title="btcts demo")

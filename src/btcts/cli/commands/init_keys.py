@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
-from btcts.cli.formats import LineFormat
-from btcts.cli.output import emit, tell_page
+from btcts.cli.options import Common, with_common_options
+from btcts.cli.output import LineFormat, emit, tell_page
 
 
 @with_common_options

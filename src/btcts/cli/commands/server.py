@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
-from btcts.cli.formats import LineFormat
 from btcts.cli.help import Group, PlainCommand
-from btcts.cli.output import emit, tell, tell_page
+from btcts.cli.options import Common, with_common_options
+from btcts.cli.output import LineFormat, emit, tell, tell_page
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
-from btcts.cli.formats import TableFormat
-from btcts.cli.moments import Anchor, Moment, parse_moment
-from btcts.cli.printer import Form, Printer
+from btcts.cli.options import Common, with_common_options
+from btcts.cli.output import Form, Printer, TableFormat
+from btcts.cli.times import Anchor, Moment, parse_moment
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -120,11 +119,11 @@ def show(
     if form in (Form.chart, Form.picture):
         resolution = resolution or CHARTED
     asked = _SlotOptions(resolution, parse_moment("--since", since), parse_moment("--at", at), limit, closed, max_age)
-    printer = Printer(form, utc, common, svg)
+    printer = Printer(form, utc, common.no_color, svg)
     if watch:
-        _follow(asked, printer, INTERVAL_S if interval is None else interval)
+        _follow(asked, printer, common, INTERVAL_S if interval is None else interval)
     else:
-        _show_once(asked, printer)
+        _show_once(asked, printer, common)
 
 
 def _choose_form(format: TableFormat | None, *, chart: bool, svg: str | None) -> Form:
@@ -178,28 +177,30 @@ class _SlotOptions(NamedTuple):
         raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot begins so late")
 
 
-def _show_once(asked: _SlotOptions, printer: Printer) -> None:
+def _show_once(asked: _SlotOptions, printer: Printer, common: Common) -> None:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
 
-    with connect(printer.common(), clock=ServerClock(), writes=False, say=printer.common.say) as store:
+    with connect(common(), clock=ServerClock(), writes=False, say=common.say) as store:
         view = asked.make_look(store)()
     printer.print(view)
+    if printer.form is Form.picture and printer.file != "-":
+        common.say(f"the chart is in {printer.file}")
 
 
-def _follow(asked: _SlotOptions, printer: Printer, interval_s: float) -> None:
-    from btcts.cli import live
+def _follow(asked: _SlotOptions, printer: Printer, common: Common, interval_s: float) -> None:
+    from btcts.cli import terminal
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
     from btcts.services.show import follow
 
     clock = ServerClock()
-    with connect(printer.common(), clock=clock, writes=False, say=printer.common.say) as store:
+    with connect(common(), clock=clock, writes=False, say=common.say) as store:
         views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
         if printer.form is Form.json:
-            live.stream(views, printer.render_text, store.where)
+            terminal.stream(views, printer.render_text, store.where)
         else:
             from btcts.render.show.live import Frames
 
             frames = Frames(printer.page, printer.open_console(), printer.utc)
-            live.draw(views, frames, clock=clock, interval_s=interval_s)
+            terminal.draw(views, frames, clock=clock, interval_s=interval_s)

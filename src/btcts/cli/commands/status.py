@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
-from btcts.cli.formats import LineFormat
-from btcts.cli.output import emit, tell_page
+from btcts.cli.options import Common, with_common_options
+from btcts.cli.output import LineFormat, emit, tell_page
 from btcts.errors import ExitCode, SpoolError
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """`btcts watch`."""
 
-import gc
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.common import Common, with_common_options
-from btcts.cli.formats import LineFormat
-from btcts.cli.output import complain, tell, tell_on
-from btcts.cli.stopping import stop_on_signals
+from btcts.cli.options import Common, with_common_options
+from btcts.cli.output import LineFormat, complain, tell, tell_on
+from btcts.cli.signals import stop_on_signals
+from btcts.cli.startup import collect_garbage_again
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
 def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> ExitCode:
     from btcts.services.watch.watcher import forever
 
-    gc.enable()
+    collect_garbage_again()
     stop = threading.Event()
     with _open_watch(wanted, teller.common, stop) as watch, stop_on_signals(stop):
         teller.common.say(f"watching {', '.join(wanted.names)} at {watch.store.where} every {interval_s:g} s")

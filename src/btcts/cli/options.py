@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from btcts.cli.completion import suggest_providers
 from btcts.cli.output import complain, open_console, show_log
 from btcts.errors import ConfigError
 
@@ -19,6 +18,14 @@ if TYPE_CHECKING:
     from btcts.embedded import Embedded
 
 PANEL = "Common options"
+
+
+def suggest_providers(incomplete: str) -> list[str]:
+    """List the providers whose names begin like this."""
+    from btcts.providers import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
 
 RedisOption = Annotated[
     str | None,

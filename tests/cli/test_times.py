@@ -7,7 +7,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.cli.moments import EXAMPLES, hours_ago, parse_moment
+from btcts.cli.times import EXAMPLES, hours_ago, parse_moment
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ConfigError
 from btcts.store import Store

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from btcts.cli.screen import BEGIN, END, ENTER, LEAVE, SIZE, Screen
+from btcts.cli.terminal import BEGIN, END, ENTER, LEAVE, SIZE, Screen
 
 SMALL = (6, 3)
 
