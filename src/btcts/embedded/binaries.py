@@ -24,12 +24,6 @@ class Binaries:
     server: Path
     module: Path
 
-    @property
-    def cli(self) -> Path | None:
-        """The redis-cli that came with the server, if any."""
-        cli = self.server.with_name("redis-cli")
-        return cli if cli.is_file() else None
-
     def is_usable(self) -> bool:
         """Tell whether the server can be run and the module can be read."""
         return os.access(self.server, os.X_OK) and os.access(self.module, os.R_OK)

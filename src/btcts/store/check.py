@@ -46,7 +46,6 @@ class Fault:
 class Series:
     """A series of ours as TS.INFO describes it."""
 
-    samples: int
     retention_ms: int
     chunk_size: int
     encoding: str
@@ -66,8 +65,7 @@ class Inspection:
     """The state of our keys at `now_ms`.
 
     `series` has None for a missing key; `foreign` names keys that are not ours although they have our names;
-    `guests` are rules of the tick series into keys that are not ours, which a rebuild keeps; `state` and `gaps` are
-    what can be read of the side keys.
+    `state` and `gaps` are what can be read of the side keys.
     """
 
     now_ms: int
@@ -75,7 +73,6 @@ class Inspection:
     series: Mapping[str, Series | None]
     foreign: tuple[str, ...]
     faults: tuple[Fault, ...]
-    guests: Mapping[str, Rule] = field(default_factory=dict)
     state: State = field(default_factory=State)
     gaps: Mapping[int, Gap] = field(default_factory=dict)
 
@@ -118,7 +115,6 @@ def inspect(link: Link) -> Inspection:
     series = {key: parse_series(described[key]) for key in layout.series}
     unusable = [key for key, reply in described.items() if is_wrong_type(reply)]
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
-    source = series[layout.tick]
     now_ms = link.clock.observe(now_of(time))
     told, ledger = ({} if key in unusable else described[key] for key in hashes)
     known_state, unreadable = state.examine(told, link.told_ms)
@@ -136,7 +132,6 @@ def inspect(link: Link) -> Inspection:
             *_find_surplus_faults(layout, told),
             *_find_field_faults(layout.gaps, unreadable_gaps),
         ),
-        guests=source.find_guests(layout) if source else {},
         state=known_state,
         gaps=known_gaps,
     )
@@ -199,7 +194,6 @@ def parse_series(reply: Any) -> Series | None:
     rules = {key: (int(rule[0]), str(rule[1]).lower(), int(rule[2])) for key, rule in dict(reply["rules"]).items()}
     policy = reply["duplicatePolicy"]
     return Series(
-        samples=int(reply["totalSamples"]),
         retention_ms=int(reply["retentionTime"]),
         chunk_size=int(reply["chunkSize"]),
         encoding=str(reply["chunkType"]),

@@ -13,7 +13,8 @@ from rich.console import Console
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Tick
 from btcts.domain.moves import DAY_MS
-from btcts.render.show.tables import print_overview, print_slots
+from btcts.render.show.page import print_page
+from btcts.render.show.tables import draw_overview_page, draw_slots_page
 from btcts.services.show import View
 from render.snapshot import FOLDER, assert_as_stored
 from render.views import NOW_MS, Minute, polled, view_of, walk, without
@@ -70,8 +71,8 @@ def terminal(width: int, *, colour: bool = False) -> Console:
 
 def drawn(view: View, console: Console, *, utc: bool = False) -> str:
     """The page of the view as it arrives in the console's file."""
-    draw = print_slots if len(view.shown) == 1 else print_overview
-    draw(view, utc=utc, console=console)
+    draw = draw_slots_page if len(view.shown) == 1 else draw_overview_page
+    print_page(draw(view, utc=utc, console=console), console)
     file = console.file
     assert isinstance(file, io.StringIO)
     return file.getvalue()
@@ -174,7 +175,8 @@ def test_a_dumb_terminal_gets_text_alone(name: str, monkeypatch: pytest.MonkeyPa
 def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str, stored: str, name: str) -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding), force_terminal=True, width=120, color_system=None)
 
-    (print_overview if stored == "ascii-overview" else print_slots)(PAGES[name], utc=True, console=console)
+    draw = draw_overview_page if stored == "ascii-overview" else draw_slots_page
+    print_page(draw(PAGES[name], utc=True, console=console), console)
 
     console.file.seek(0)
     assert_as_stored(stored, console.file.read())

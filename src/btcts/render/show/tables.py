@@ -23,7 +23,6 @@ from btcts.render.show.page import (
     find_width,
     line,
     list_notices,
-    print_page,
 )
 from btcts.render.show.prices import choose_places, has_prices
 from btcts.render.show.slots import LAYOUTS, build_slot_columns, style_change
@@ -34,18 +33,8 @@ from btcts.render.times import stamp
 from btcts.services.show import Shown, View
 
 
-def print_slots(view: View, *, utc: bool, console: Console) -> None:
-    """Print the slots of one resolution, the newest last, and their volatility."""
-    print_page(draw_slots_page(view, utc=utc, console=console), console)
-
-
-def print_overview(view: View, *, utc: bool, console: Console) -> None:
-    """Print how far the price moved, and of each resolution the newest closed slot and a spark line."""
-    print_page(draw_overview_page(view, utc=utc, console=console), console)
-
-
 def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
-    """Draw the page of one resolution for the width and the encoding of `console`."""
+    """Draw the slots of one resolution, the newest last, and their volatility, to fit `console`."""
     if not has_prices(view):
         return Group(*draw_empty_page(view))
     (shown,) = view.shown
@@ -63,7 +52,7 @@ def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
 
 
 def draw_overview_page(view: View, *, utc: bool, console: Console) -> Group:
-    """Draw the page of all resolutions for the width and the encoding of `console`."""
+    """Draw how far the price moved, and each resolution with its newest closed slot and a spark line."""
     if not has_prices(view):
         return Group(*draw_empty_page(view))
     view = replace(view, shown=tuple(shown for shown in view.shown if shown.slots))
