@@ -143,7 +143,7 @@ def test_a_reader_neither_starts_nor_creates_an_embedded_redis(tmp_path: Path) -
     folder = tmp_path / "data"
 
     with pytest.raises(EmbeddedError, match="btcts collect --once"):
-        connect(settings(folder), clock=ServerClock(), writes=False, say=print)
+        connect(settings(folder), clock=ServerClock(), starts_embedded=False, say=print)
 
     assert not folder.exists()
 
@@ -154,14 +154,14 @@ def test_a_reader_of_one_that_was_stopped_is_told_how_to_start_it(embedded: Embe
     own = settings(embedded.socket.parent)
 
     with pytest.raises(EmbeddedError, match="run btcts server start"):
-        connect(own, clock=ServerClock(), writes=False, say=print)
+        connect(own, clock=ServerClock(), starts_embedded=False, say=print)
 
 
 def test_a_reader_of_one_that_does_not_answer_is_told_which_process_it_is(hung: Embedded) -> None:
     folder, pid = hung.socket.parent, hung.status().pid
 
     with pytest.raises(EmbeddedError, match=rf"process {pid} has the lock .* see {folder}/redis.log, then end that"):
-        connect(settings(folder), clock=ServerClock(), writes=False, say=print)
+        connect(settings(folder), clock=ServerClock(), starts_embedded=False, say=print)
 
 
 @pytest.mark.parametrize("state", ["hung", "stopped"])
@@ -174,7 +174,7 @@ def test_a_writer_meets_one_that_is_stopped_or_hung_at_its_first_use_alone(
     else:
         embedded.stop()
 
-    connect(settings(embedded.socket.parent), clock=ServerClock(), writes=True, say=print).close()
+    connect(settings(embedded.socket.parent), clock=ServerClock(), starts_embedded=True, say=print).close()
 
 
 def test_a_price_of_a_collector_whose_embedded_redis_hangs_waits_on_the_disk(hung: Embedded, tmp_path: Path) -> None:
@@ -195,14 +195,14 @@ def test_a_writer_is_refused_at_once_where_no_server_can_be_found(tmp_path: Path
     own = settings(tmp_path / "data", BTCTS_REDIS_SERVER=str(tmp_path / "nothing"))
 
     with pytest.raises(EmbeddedError, match="is not a redis-server with redistimeseries"):
-        connect(own, clock=ServerClock(), writes=True, say=print)
+        connect(own, clock=ServerClock(), starts_embedded=True, say=print)
 
 
 def test_a_writer_starts_it_at_its_first_use_and_says_so(embedded: Embedded) -> None:
     said: list[str] = []
     own = settings(embedded.socket.parent, BTCTS_REDIS_SERVER=str(binaries().server))
 
-    with connect(own, clock=ServerClock(), writes=True, say=said.append) as store:
+    with connect(own, clock=ServerClock(), starts_embedded=True, say=said.append) as store:
         before = embedded.status().running
         store.rebuild()
 
@@ -217,7 +217,7 @@ def test_a_named_redis_is_used_with_its_password_and_database(
     server = start_server("--requirepass", password)
     named = settings(tmp_path, REDIS_URL=f"unix://{server.socket}", REDIS_PASSWORD=password, REDIS_DB="3")
 
-    with connect(named, clock=ServerClock(), writes=True, say=print) as store:
+    with connect(named, clock=ServerClock(), starts_embedded=True, say=print) as store:
         store.rebuild()
 
         assert store.inspect().faults == ()
@@ -233,7 +233,7 @@ def test_a_redis_with_an_address_that_swallows_connections_is_reached(
     with (
         black_hole() as hole,
         connect(
-            named, clock=ServerClock(), writes=True, say=print, dialer=dialer_of({"redis.test": [hole, place]})
+            named, clock=ServerClock(), starts_embedded=True, say=print, dialer=dialer_of({"redis.test": [hole, place]})
         ) as store,
     ):
         store.rebuild()
@@ -251,7 +251,11 @@ def test_the_same_over_tls(start_server: StartServer, tmp_path: Path, monkeypatc
         black_hole() as hole,
         TlsServer(place) as tls,
         connect(
-            named, clock=ServerClock(), writes=True, say=print, dialer=dialer_of({"redis.test": [hole, tls.place]})
+            named,
+            clock=ServerClock(),
+            starts_embedded=True,
+            say=print,
+            dialer=dialer_of({"redis.test": [hole, tls.place]}),
         ) as store,
     ):
         store.rebuild()
@@ -263,7 +267,7 @@ def test_a_redis_whose_name_is_not_known_says_so(tmp_path: Path) -> None:
     named = settings(tmp_path, REDIS_HOST="redis.test")
 
     with (
-        connect(named, clock=ServerClock(), writes=True, say=print, dialer=dialer_of({})) as store,
+        connect(named, clock=ServerClock(), starts_embedded=True, say=print, dialer=dialer_of({})) as store,
         pytest.raises(StoreUnreachable, match=r"redis\.test:6379 \(name or service not known\)"),
     ):
         store.latest()

@@ -31,35 +31,37 @@ ANSWER_TIMEOUT_S = 10.0
 """The longest command, a rebuild, takes about 0.1 s; a server that swaps or forks needs longer."""
 
 READER_TIMEOUT_S = 4.0
-"""The same for commands that only read: people who wait for output should hear of a hung Redis sooner."""
+"""The same for commands that start no Redis: people who wait for output should hear of a hung one sooner."""
 
 
 def connect(
     settings: Settings,
     *,
     clock: Clock,
-    writes: bool,
+    starts_embedded: bool,
     say: Callable[[str], None],
     dialer: Dialer | None = None,
     deadline: Deadline | None = None,
 ) -> Store:
     """Return the store that the settings choose; nothing is sent to it before its first use.
 
-    When no Redis is configured, the embedded one is used. Commands that write install it here, start it at the first
-    use and report that through `say`; commands that read only connect to it. A server that does not answer raises
-    at the first use, not here, so that `collect` can spool its prices first. No wait outlasts the deadline.
+    When no Redis is configured, the embedded one is used. With `starts_embedded` it is installed here, started at the
+    first use, reported through `say`, and any answer is waited for as long as a rebuild may take. Otherwise it is only
+    connected to, and a Redis that hangs is given up sooner: for reading, and for tidying, which needs a store that is
+    there. A server that does not answer raises at the first use, not here, so that `collect` can spool its prices
+    first. No wait outlasts the deadline.
 
     Raises:
-        EmbeddedError: the embedded Redis cannot be installed, or is not running and this command only reads.
+        EmbeddedError: the embedded Redis cannot be installed, or does not run and is not to be started.
     """
     if settings.redis.url is not None:
         address = _build_address(settings.redis, dialer or Dialer())
         kind = _CLASSES[settings.redis.scheme]
-        options = _OPTIONS | ({} if writes else {"socket_timeout": READER_TIMEOUT_S})
+        options = _OPTIONS | ({} if starts_embedded else {"socket_timeout": READER_TIMEOUT_S})
         pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **options)
         return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
-    if writes:
+    if starts_embedded:
         embedded.prepare(say)
         return open_embedded_store(embedded, clock=clock, say=say, deadline=deadline)
     known = embedded.status()
@@ -99,7 +101,7 @@ def open_store(url: str | None = None) -> Store:
         EmbeddedError: no Redis is configured and the embedded one is not running.
     """
     settings = load({"redis.url": url} if url else None, endpoints=default_endpoints())
-    return connect(settings, clock=ServerClock(), writes=False, say=lambda line: None)
+    return connect(settings, clock=ServerClock(), starts_embedded=False, say=lambda line: None)
 
 
 def find_spool_folders(settings: Settings) -> tuple[Path, ...]:

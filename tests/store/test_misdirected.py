@@ -41,7 +41,7 @@ def open_url(tmp_path: Path) -> Iterator[Open]:
                 environ={"BTCTS_DATA_DIR": str(tmp_path), "REDIS_URL": url, **environ},
                 cwd=tmp_path,
             )
-            return stack.enter_context(connect(settings, clock=ServerClock(), writes=False, say=print))
+            return stack.enter_context(connect(settings, clock=ServerClock(), starts_embedded=False, say=print))
 
         yield opened
 

@@ -85,7 +85,7 @@ def make_run(
             settings = load({"redis.url": f"redis://127.0.0.1:{proxy.port}"}, endpoints=default_endpoints(), environ={})
             deadline = Deadline()
             store: Store = stack.enter_context(
-                connect(settings, clock=clock, writes=True, say=lambda line: None, deadline=deadline)
+                connect(settings, clock=clock, starts_embedded=True, say=lambda line: None, deadline=deadline)
             )
             providers = stack.enter_context(open_providers(THREE, exchanges.endpoints(), clock=clock))
             poller = stack.enter_context(Meanwhile(providers))

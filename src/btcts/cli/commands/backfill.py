@@ -118,7 +118,7 @@ def _settle_from_providers(
     clock = ServerClock()
     endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     with (
-        connect(settings, clock=clock, writes=not asked.dry_run, say=common.say) as store,
+        connect(settings, clock=clock, starts_embedded=not asked.dry_run, say=common.say) as store,
         open_providers(settings.collect.providers, endpoints, clock=clock) as providers,
         Poller(providers) as poller,
     ):
@@ -138,7 +138,7 @@ def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, comm
 
     with (
         open_source(path, sys.stdin.buffer) as source,
-        connect(common(), clock=ServerClock(), writes=not asked.dry_run, say=common.say) as store,
+        connect(common(), clock=ServerClock(), starts_embedded=not asked.dry_run, say=common.say) as store,
     ):
         plan = plan_of_file(store, source, asked.resolve(store))
         if asked.dry_run:

@@ -124,7 +124,7 @@ def _open_collector(
     endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
-        connect(settings, clock=clock, writes=True, say=common.say, deadline=deadline) as store,
+        connect(settings, clock=clock, starts_embedded=True, say=common.say, deadline=deadline) as store,
         open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
         Poller(providers) as poller,
     ):

@@ -10,6 +10,7 @@ import typer
 
 from btcts.cli.options import Common, with_common_options
 from btcts.cli.output import Form, Printer, TableFormat
+from btcts.cli.startup import collect_garbage_again
 from btcts.cli.times import Anchor, Moment, parse_moment
 from btcts.errors import ConfigError
 
@@ -181,7 +182,7 @@ def _show_once(asked: _SlotOptions, printer: Printer, common: Common) -> None:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
 
-    with connect(common(), clock=ServerClock(), writes=False, say=common.say) as store:
+    with connect(common(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         view = asked.make_look(store)()
     printer.print(view)
     if printer.form is Form.picture and printer.file != "-":
@@ -194,8 +195,9 @@ def _follow(asked: _SlotOptions, printer: Printer, common: Common, interval_s: f
     from btcts.domain.clock import ServerClock
     from btcts.services.show import follow
 
+    collect_garbage_again()
     clock = ServerClock()
-    with connect(common(), clock=clock, writes=False, say=common.say) as store:
+    with connect(common(), clock=clock, starts_embedded=False, say=common.say) as store:
         views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
         if printer.form is Form.json:
             terminal.stream(views, printer.render_text, store.where)

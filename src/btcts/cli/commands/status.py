@@ -47,7 +47,7 @@ def status(
     except SpoolError as exc:
         common.say(str(exc))
         spooled = None
-    with connect(settings, clock=ServerClock(), writes=False, say=common.say) as store:
+    with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
     if format is LineFormat.json or not (common.quiet and found.healthy):
         _print(found, format, utc=utc)

@@ -47,7 +47,7 @@ def verify(
     from btcts.services.verify import run as service
 
     settings, clock = common(), ServerClock()
-    with connect(settings, clock=clock, writes=repair, say=common.say) as store, ExitStack() as stack:
+    with connect(settings, clock=clock, starts_embedded=repair, say=common.say) as store, ExitStack() as stack:
         asked = stack.enter_context(_open_upstream(settings, clock)) if upstream else None
         if asked and sys.stderr.isatty():
             common.say("asking the providers for the candles of the window")

@@ -181,7 +181,7 @@ def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterat
     keeper = Keeper(settings.embedded.data_dir / "alerts", f"{settings.redis.where}, database {settings.redis.db}")
     with (
         _open_ways(wanted) as ways,
-        connect(settings, clock=clock, writes=False, say=common.say) as store,
+        connect(settings, clock=clock, starts_embedded=False, say=common.say) as store,
         keeper.held(wanted.names),
     ):
         outbox = Outbox(keeper, wanted.names, ways=ways, chance=random)
