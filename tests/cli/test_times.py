@@ -57,6 +57,15 @@ def test_a_length_is_so_long_ago_by_the_clock_of_the_store(store: Store, text: s
     assert of(store, text) == NOW - ago_ms
 
 
+def test_the_time_is_asked_for_and_nothing_else(store: Store, client: redis.Redis) -> None:
+    client.config_resetstat()
+
+    of(store, "2h")
+
+    asked = set(client.info("commandstats")) - {"cmdstat_config|resetstat", "cmdstat_hello", "cmdstat_client|setinfo"}
+    assert asked == {"cmdstat_time"}
+
+
 @pytest.mark.parametrize("hours", [1, 25, 1_000_000, 10**30])
 def test_hours_are_counted_from_now_however_many_they_are(store: Store, hours: int) -> None:
     assert hours_ago(hours).resolve(store) == NOW - hours * HOUR_MS

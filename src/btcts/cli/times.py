@@ -38,7 +38,7 @@ class Moment(NamedTuple):
             case Anchor.epoch:
                 return self.offset_ms
             case Anchor.now:
-                return store.inspect().now_ms + self.offset_ms
+                return store.read_clock() + self.offset_ms
             case Anchor.newest:
                 from btcts.services.show import find_newest_ms
 

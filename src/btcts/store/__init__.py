@@ -16,7 +16,7 @@ from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
 from btcts.store.expire import Excess
 from btcts.store.facts import Facts
-from btcts.store.link import Link
+from btcts.store.link import Link, now_of
 from btcts.store.plan import writable
 from btcts.store.reads import Samples, Snapshot
 from btcts.store.rebuild import Rebuilt
@@ -86,6 +86,10 @@ class Store:
         )
 
     # What is stored
+
+    def read_clock(self) -> int:
+        """Return the present in ms: the server's time, or the moment at which the clock of this store is stopped."""
+        return self._link.clock.observe(now_of(self._link.ask("TIME")))
 
     def latest(self) -> Tick | None:
         """Return the newest tick, None on an empty store."""
