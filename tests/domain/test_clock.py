@@ -1,11 +1,13 @@
 """The clock and the schedule."""
 
 import threading
+from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.clock import ServerClock, find_next_beat
+from btcts.domain.clock import ServerClock, find_next_beat, follow_beats
+from support.clocks import FakeClock
 
 NOON = 1_700_000_000_000
 
@@ -25,13 +27,34 @@ def test_the_next_beat_is_the_first_one_after_now_on_the_grid(now_ms: int, inter
 
 
 def test_beats_of_a_day_do_not_drift_however_long_each_cycle_takes() -> None:
-    now_ms, beats = NOON, []
+    clock = FakeClock(NOON)
+    beats = []
 
-    for number in range(8640):
-        beats.append(find_next_beat(now_ms, 10_000, 3_700))
-        now_ms = beats[-1] + number % 9_000
+    for number, _ in enumerate(islice(follow_beats(clock, interval_s=10, phase_s=3.7), 8641)):
+        beats.append(clock.now_ms())
+        clock.advance(number % 9_000)
 
-    assert beats == [beats[0] + 10_000 * number for number in range(8640)]
+    assert beats[0] == NOON
+    assert beats[1:] == [beats[1] + 10_000 * number for number in range(8640)]
+
+
+def test_beats_that_pass_during_a_long_cycle_are_left_out() -> None:
+    clock = FakeClock(NOON)
+    beats = []
+
+    for _ in islice(follow_beats(clock, interval_s=10), 3):
+        beats.append(clock.now_ms() - NOON)
+        clock.advance(25_000)
+
+    assert beats == [0, 30_000, 60_000]
+
+
+def test_no_beat_follows_once_it_is_stopped_not_even_during_a_wait() -> None:
+    clock = FakeClock(NOON)
+
+    beats = [clock.now_ms() for _ in follow_beats(clock, interval_s=10, stopped=lambda: clock.now_ms() > NOON)]
+
+    assert beats == [NOON]
 
 
 def test_the_clock_follows_the_server() -> None:

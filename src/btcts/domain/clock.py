@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 _SUSPEND_AWARE: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
@@ -95,3 +96,18 @@ def _read_steady_ms() -> float:
 def find_next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
     """Return the first moment after `now_ms` that is `phase_ms` past a multiple of the interval since the epoch."""
     return (now_ms - phase_ms) // interval_ms * interval_ms + interval_ms + phase_ms
+
+
+def follow_beats(
+    clock: Clock, *, interval_s: float, phase_s: float = 0.0, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Yield at once, and then at the multiples of the interval since the epoch plus the phase, until stopped.
+
+    Beats that pass while the caller works are left out.
+    """
+    interval_ms, phase_ms = round(interval_s * 1000), round(phase_s * 1000)
+    while not stopped():
+        yield
+        beat_ms = find_next_beat(clock.now_ms(), interval_ms, phase_ms)
+        while not stopped() and clock.now_ms() < beat_ms:
+            clock.sleep((beat_ms - clock.now_ms()) / 1000)

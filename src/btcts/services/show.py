@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from btcts.domain.clock import Clock, find_next_beat
+from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
@@ -176,17 +176,14 @@ def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s
     `look` makes a new view when there is a new price, and once a minute, when slots close; otherwise one small read
     suffices. While Redis does not answer, its error is yielded.
     """
-    interval_ms = round(interval_s * 1000)
     seen: View | None = None
-    while True:
+    for _ in follow_beats(clock, interval_s=interval_s):
         try:
             seen = (seen and _keep_if_unchanged(seen, store, clock)) or look()
         except StoreError as exc:
             yield exc
         else:
             yield seen
-        now_ms = clock.now_ms()
-        clock.sleep((find_next_beat(now_ms, interval_ms, 0) - now_ms) / 1000)
 
 
 def _keep_if_unchanged(seen: View, store: "Store", clock: Clock) -> View | None:

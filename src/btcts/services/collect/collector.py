@@ -15,7 +15,7 @@ from btcts.domain import healing
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import CANDLE_OFFSETS_MS
-from btcts.domain.clock import Clock, find_next_beat
+from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import HOUR, window
 from btcts.domain.model import LOOKS, THIN, Gap, Reading, Tick, Waiting
 from btcts.domain.skew import find_skew, measure_skew
@@ -379,12 +379,8 @@ def forever(
     A Redis failure does not end the loop: the cycle reports it and the next one tries again. A server without
     TimeSeries and a foreign key end it, as they are permanent.
     """
-    interval_ms, phase_ms = round(interval_s * 1000), round(phase_s * 1000)
-    while not stopped():
+    for _ in follow_beats(clock, interval_s=interval_s, phase_s=phase_s, stopped=stopped):
         yield _try_cycle(collector, clock)
-        beat_ms = find_next_beat(clock.now_ms(), interval_ms, phase_ms)
-        while not stopped() and clock.now_ms() < beat_ms:
-            clock.sleep((beat_ms - clock.now_ms()) / 1000)
 
 
 def _try_cycle(collector: Collector, clock: Clock) -> Cycle:

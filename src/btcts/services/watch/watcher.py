@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from btcts.domain.clock import Clock, find_next_beat
+from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
@@ -157,14 +157,9 @@ def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> 
 
     A Redis that is away does not end the loop; a server without TimeSeries does.
     """
-    clock = watch.clock
-    interval_ms = round(interval_s * 1000)
     yield from watch.outbox.recall()
-    while not stopped():
+    for _ in follow_beats(watch.clock, interval_s=interval_s, stopped=stopped):
         yield from _try_look(watch, stopped)
-        beat_ms = find_next_beat(clock.now_ms(), interval_ms, 0)
-        while not stopped() and clock.now_ms() < beat_ms:
-            clock.sleep((beat_ms - clock.now_ms()) / 1000)
     yield from watch.outbox.record(lag_ms=0)
 
 
