@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from btcts.cli.output import complain, emit
-from btcts.cli.startup import collect_garbage_again
+from btcts.cli.signals import pass_signals_on
 from btcts.domain.clock import Clock
 from btcts.errors import ExitCode, StoreError, StoreUnreachable
 from btcts.services.show import Sight, View
@@ -112,7 +111,6 @@ def stream(views: Iterator[View | StoreError], text: Callable[[View], str], wher
     Raises:
         StoreError: Redis does not answer the first time.
     """
-    collect_garbage_again()
     sight: Sight | None = None
     for view in views:
         before, sight = sight, _update_sight(sight, view)
@@ -135,7 +133,6 @@ def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, 
         StoreError: Redis does not answer the first time.
         KeyboardInterrupt: Ctrl-C.
     """
-    collect_garbage_again()
     sight = _update_sight(None, next(views))
     news: News = SimpleQueue()
     threading.Thread(target=_look_on, args=(views, news), daemon=True).start()
@@ -145,7 +142,7 @@ def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, 
         size = screen.size
         screen.draw(frames.draw_frame(seen, now_ms=clock.now_ms(), size=size), size)
 
-    with _note_signals(news):
+    with pass_signals_on(news.put):
         while True:
             with screen.take_over():
                 sight = _draw_until_suspended(sight, news, redraw, interval_s)
@@ -190,19 +187,3 @@ def _look_on(views: Iterator[View | StoreError], news: News) -> None:
             news.put(view)
     except Exception as exc:  # noqa: BLE001 -- the thread that draws raises it
         news.put(exc)
-
-
-@contextmanager
-def _note_signals(news: News) -> Iterator[None]:
-    """Turn signals from the terminal, and those that end the process, into events."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        news.put(signal.Signals(number))
-
-    noted = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
-    before = {number: signal.signal(number, note) for number in noted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
