@@ -1,4 +1,4 @@
-"""The options that commands share, and what follows from them: settings, messages and the console."""
+"""The options that commands share, each declared once, and what follows from them: settings, messages, the console."""
 
 import functools
 import inspect
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from btcts.cli.output import complain, open_console, show_log
+from btcts.cli.output import LineFormat, complain, open_console, show_log
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from btcts.config import Settings
     from btcts.embedded import Embedded
 
-PANEL = "Common options"
+PANEL, OUTPUT = "Common options", "How it is printed"
 
 
 def suggest_providers(incomplete: str) -> list[str]:
@@ -50,7 +50,48 @@ ProviderOption = Annotated[
         autocompletion=suggest_providers,
     ),
 ]
-"""For the commands that ask providers."""
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="From then on: ISO 8601 (local unless it says otherwise), 2h (ago) or newest.",
+    ),
+]
+
+MaxAgeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-age", metavar="S", min=1, max=86_400, help="Older prices are stale (default: 3 cadences, at least 150)."
+    ),
+]
+
+IntervalOption = Annotated[
+    float | None,
+    typer.Option(
+        "--interval",
+        metavar="S",
+        min=0.2,
+        max=3600,
+        help="Seconds from one look to the next (default: 1 to show, 5 to watch).",
+    ),
+]
+"""For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
+
+FORMAT: Any = typer.Option(
+    "--format", show_default=False, help="How to print it (default: the first).", rich_help_panel=OUTPUT
+)
+FormatOption = Annotated[LineFormat, FORMAT]
+
+UtcOption = Annotated[bool, typer.Option("--utc", help="Times in UTC instead of local time.", rich_help_panel=OUTPUT)]
+
+SvgOption = Annotated[
+    str | None,
+    typer.Option("--svg", metavar="FILE", help="Write a picture there, - for stdout.", rich_help_panel=OUTPUT),
+]
 
 
 class Common(NamedTuple):

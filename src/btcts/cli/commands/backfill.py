@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.options import Common, ProviderOption, with_common_options
+from btcts.cli.options import Common, DryRunOption, FormatOption, ProviderOption, SinceOption, with_common_options
 from btcts.cli.output import LineFormat, complain, emit, open_console, tell, tell_page
 from btcts.cli.times import Moment, hours_ago, parse_moment
 from btcts.errors import ConfigError, ExitCode
@@ -26,12 +26,7 @@ MOST_HOURS = 1_000_000
 def backfill(
     *,
     hours: Annotated[int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="The last N hours.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="From then on: ISO 8601 (local unless it says otherwise), 2h (ago) or newest."
-        ),
-    ] = None,
+    since: SinceOption = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Up to then (default: now).")] = None,
     provider: ProviderOption = None,
     file: Annotated[
@@ -44,8 +39,8 @@ def backfill(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace all ticks of the minutes, settled or not: removes a bad price.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done; ask no provider.")] = False,
-    format: Annotated[LineFormat, typer.Option(help="What is printed for each part.")] = LineFormat.text,
+    dry_run: DryRunOption = False,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Settle minutes from the candles of the providers, or of a file.
@@ -56,10 +51,10 @@ def backfill(
       btcts backfill --file day.csv --dry-run
       btcts backfill --file 2018.csv --until 2018-04-05T12:00Z
 
-    Each part is stored at once: run it again to go on after an interruption. A file has the columns
-    timestamp,open,high,low,close and perhaps volume, its times to the minute, in UTC unless they say otherwise. A few
-    rows on full hours may be candles of an hour or a day: say --minutes if they are not. Where a store has old prices
-    alone, the day up to the last of them is kept: btcts show hour --at newest.
+    Each part is stored at once: run it again to go on after an interruption. --dry-run asks no provider. A file has
+    the columns timestamp,open,high,low,close and perhaps volume, its times to the minute, in UTC unless they say
+    otherwise. A few rows on full hours may be candles of an hour or a day: say --minutes if they are not. Where a
+    store has old prices alone, the day up to the last of them is kept: btcts show hour --at newest.
     """
     if hours is not None and not (since is None and until is None):
         raise ConfigError(f"--hours {hours} does not go with --since and --until; say one or the other")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.options import Common, ProviderOption, with_common_options
+from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell, tell_on
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
@@ -35,7 +35,7 @@ def collect(
         float, typer.Option(metavar="S", min=0, max=45, help="Start --once up to so many seconds late, by chance.")
     ] = 0,
     provider: ProviderOption = None,
-    format: Annotated[LineFormat, typer.Option(help="What is printed for each cycle.")] = LineFormat.text,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Fetch the price, store it, and fill what was missed.

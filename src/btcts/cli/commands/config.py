@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from btcts.cli.help import Group, PlainCommand
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import FORMAT, Common, with_common_options
 from btcts.cli.output import emit, tell
 from btcts.errors import ConfigError
 
@@ -44,7 +44,7 @@ def config() -> None:
 @with_common_options
 def show(
     *,
-    format: Annotated[SettingsFormat, typer.Option(help="How they are printed.")] = SettingsFormat.table,
+    format: Annotated[SettingsFormat, FORMAT] = SettingsFormat.table,
     common: Common,
 ) -> None:
     """Print every setting in force and where it came from.

@@ -4,11 +4,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, SvgOption, with_common_options
 from btcts.cli.output import Form, Printer, emit, put, tell, tell_page
 from btcts.cli.signals import end_on_signals
 from btcts.errors import ConfigError
@@ -40,9 +38,7 @@ These prices were simulated. For true ones:
 @with_common_options
 def demo(
     *,
-    svg: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Draw the terminal there too, as a picture; - for stdout alone.")
-    ] = None,
+    svg: SvgOption = None,
     common: Common,
 ) -> None:
     """Try everything on simulated prices; nothing is left behind.

@@ -4,19 +4,19 @@ from typing import Annotated
 
 import typer
 
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, DryRunOption, FormatOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell_page
 
 
 @with_common_options
 def init_keys(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what differs.")] = False,
+    dry_run: DryRunOption = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make every series anew from the ticks.")] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Rename keys that have our names but are not ours, and go on.")
     ] = False,
-    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Make Redis match the layout: create, alter, repair.

@@ -1,18 +1,14 @@
 """`btcts prune`."""
 
-from typing import Annotated
-
-import typer
-
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, DryRunOption, FormatOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell_page
 
 
 @with_common_options
 def prune(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
-    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    dry_run: DryRunOption = False,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Remove what the clock says is not kept, and name unknown keys.

@@ -1,11 +1,11 @@
 """`btcts server`: the embedded Redis."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from btcts.cli.help import Group, PlainCommand
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, FormatOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell, tell_page
 from btcts.errors import ConfigError, ExitCode
 
@@ -69,7 +69,7 @@ def stop(*, common: Common) -> None:
 @with_common_options
 def status(
     *,
-    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Tell whether it runs, and where its socket and data are.

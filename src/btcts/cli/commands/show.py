@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import (
+    FORMAT,
+    OUTPUT,
+    Common,
+    IntervalOption,
+    MaxAgeOption,
+    SinceOption,
+    SvgOption,
+    UtcOption,
+    with_common_options,
+)
 from btcts.cli.output import Form, Printer, TableFormat
 from btcts.cli.startup import collect_garbage_again
 from btcts.cli.times import Anchor, Moment, parse_moment
@@ -17,8 +27,6 @@ from btcts.errors import ConfigError
 if TYPE_CHECKING:
     from btcts.services.show import View
     from btcts.store import Store
-
-WHAT, WHEN, HOW = "What", "When", "How it is printed"
 
 
 class ResolutionName(StrEnum):
@@ -43,62 +51,29 @@ def show(
         ResolutionName | None,
         typer.Argument(
             help="Which slots to show; without it an overview of all four, or the chart of hours.",
-            rich_help_panel=WHAT,
         ),
     ] = None,
     *,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="From the slot of that time on, within what is kept: ISO 8601 (local unless it says otherwise), "
-            "2h (ago) or newest.",
-            rich_help_panel=WHEN,
-        ),
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As of that time, written likewise.", rich_help_panel=WHEN)
-    ] = None,
+    since: SinceOption = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="As of that time, written likewise.")] = None,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="The newest N slots, the open one counted.", rich_help_panel=WHEN),
+        typer.Option(metavar="N", min=1, help="The newest N slots, the open one counted."),
     ] = None,
-    closed: Annotated[bool, typer.Option("--closed", help="Leave out the open slot.", rich_help_panel=WHEN)] = False,
-    max_age: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S",
-            min=1,
-            max=86_400,
-            help="Older prices are stale (default: 3 cadences, at least 150).",
-            rich_help_panel=WHEN,
-        ),
-    ] = None,
-    chart: Annotated[bool, typer.Option("--chart", help="Draw candles.", rich_help_panel=HOW)] = False,
-    svg: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the chart there as a picture, - for stdout.", rich_help_panel=HOW),
-    ] = None,
-    format: Annotated[
-        TableFormat | None, typer.Option(help="What to print (default: table).", rich_help_panel=HOW)
-    ] = None,
+    closed: Annotated[bool, typer.Option("--closed", help="Leave out the open slot.")] = False,
+    max_age: MaxAgeOption = None,
+    chart: Annotated[bool, typer.Option("--chart", help="Draw candles.", rich_help_panel=OUTPUT)] = False,
+    svg: SvgOption = None,
+    format: Annotated[TableFormat | None, FORMAT] = None,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
             help="Follow the price in place until Ctrl-C; with --format json a line for each new price.",
-            rich_help_panel=HOW,
         ),
     ] = False,
-    interval: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S", min=0.2, max=3600, help="Seconds between looks of --watch (default: 1).", rich_help_panel=HOW
-        ),
-    ] = None,
-    utc: Annotated[
-        bool, typer.Option("--utc", help="Times in UTC instead of local time.", rich_help_panel=HOW)
-    ] = False,
+    interval: IntervalOption = None,
+    utc: UtcOption = False,
     common: Common,
 ) -> None:
     """Show the slots of a resolution, newest last, or an overview of all.

@@ -2,11 +2,11 @@
 
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, FormatOption, MaxAgeOption, UtcOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell_page
 from btcts.errors import ExitCode, SpoolError
 
@@ -17,17 +17,9 @@ if TYPE_CHECKING:
 @with_common_options
 def status(
     *,
-    max_age: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S",
-            min=1,
-            max=86_400,
-            help="Older prices are stale (default: 3 cadences, at least 150).",
-        ),
-    ] = None,
-    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC instead of local time.")] = False,
-    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    max_age: MaxAgeOption = None,
+    utc: UtcOption = False,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Check that prices are fresh and complete; exit code 1 when not.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, FormatOption, with_common_options
 from btcts.cli.output import LineFormat, complain, emit, tell_page
 from btcts.errors import ExitCode
 
@@ -24,7 +24,7 @@ def verify(
     upstream: Annotated[
         bool, typer.Option("--upstream", help="Also compare settled minutes with the providers' candles.")
     ] = False,
-    format: Annotated[LineFormat, typer.Option(help="How to print it.")] = LineFormat.text,
+    format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
     """Recompute every bucket from the ticks, and list what differs.

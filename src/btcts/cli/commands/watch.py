@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.options import Common, with_common_options
+from btcts.cli.options import Common, FormatOption, IntervalOption, MaxAgeOption, UtcOption, with_common_options
 from btcts.cli.output import LineFormat, complain, tell, tell_on
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
@@ -47,14 +47,14 @@ def watch(
         bool, typer.Option("--stale", help="Alert when prices stop coming, and when they are back.")
     ] = False,
     hysteresis: Annotated[
-        float, typer.Option(metavar="PCT", help="How many % of P it must retreat before the same alert can repeat.")
+        float,
+        typer.Option(
+            metavar="PCT", min=0, max=50, help="How many % of P it must retreat before the same alert can repeat."
+        ),
     ] = 0.1,
-    max_age: Annotated[
-        float | None,
-        typer.Option(metavar="S", help="Older prices are stale (default: 3 cadences, at least 150)."),
-    ] = None,
+    max_age: MaxAgeOption = None,
     once: Annotated[bool, typer.Option("--once", help="Look once and exit, for cron.")] = False,
-    interval: Annotated[float | None, typer.Option(metavar="S", help="Seconds between looks (default: 5).")] = None,
+    interval: IntervalOption = None,
     command: Annotated[
         str | None,
         typer.Option(
@@ -68,12 +68,8 @@ def watch(
     webhook: Annotated[
         str | None, typer.Option(metavar="URL|@FILE", help="POST each alert there as JSON.", rich_help_panel=DELIVERY)
     ] = None,
-    format: Annotated[
-        LineFormat, typer.Option(help="How alerts are printed, which they always are.", rich_help_panel=DELIVERY)
-    ] = LineFormat.text,
-    utc: Annotated[
-        bool, typer.Option("--utc", help="Times in UTC instead of local time.", rich_help_panel=DELIVERY)
-    ] = False,
+    format: FormatOption = LineFormat.text,
+    utc: UtcOption = False,
     common: Common,
 ) -> None:
     """Alert when the price reaches a level or moves, once each time.
@@ -91,10 +87,8 @@ def watch(
     """
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} is for a watch that goes on; --once looks once")
-    interval_s = INTERVAL_S if interval is None else _check_range("--interval", interval, 1, 3600)
-    percent = _check_range("--hysteresis", hysteresis, 0, 50)
-    max_age_s = None if max_age is None else _check_range("--max-age", max_age, 1, 86_400)
-    wanted = Wanted(_parse_rules(above or (), below or (), move or (), percent), stale, max_age_s, command, webhook)
+    interval_s = INTERVAL_S if interval is None else interval
+    wanted = Wanted(_parse_rules(above or (), below or (), move or (), hysteresis), stale, max_age, command, webhook)
     if not wanted.names:
         raise ConfigError("watch needs something to watch for: say --above, --below, --move or --stale")
     teller = Teller(common, format, utc, alone=command is None and webhook is None)
@@ -220,9 +214,3 @@ def _parse_rules(above: Sequence[str], below: Sequence[str], move: Sequence[str]
         *chain.from_iterable(map(rules.parse_moves, move)),
     ]
     return list({rule.name: rule for rule in named}.values())
-
-
-def _check_range(option: str, value: float, low: float, high: float) -> float:
-    if not low <= value <= high:
-        raise ConfigError(f"{option} {value:g} is not from {low:g} to {high:g}")
-    return value
