@@ -194,7 +194,7 @@ def test_without_redis_it_exits_3(btcts: Btcts) -> None:
         (["--since", "soon"], "--since 'soon' is no time"),
         (["--since", "1h", "--until", "2h"], "nothing lies between"),
         (["--provider", "binance"], "'binance' is not one of"),
-        (["--provider", "coinmarketcap"], "no candles of minutes are to be had from coinmarketcap"),
+        (["--provider", "coinmarketcap"], "no candles of minutes can be had from coinmarketcap"),
         (["--file", "x.csv", "--provider", "kraken"], "does not go with --provider kraken"),
         (["--file", "x.csv"], "'x.csv' cannot be read (no such file or directory)"),
         (["--file", "."], "'.' cannot be read (is a directory)"),

@@ -277,9 +277,9 @@ class TestRedis:
             ("http://h", "the URL does not begin with redis://, rediss:// or unix://"),
             ("redis://", "the URL names no host"),
             ("redis://:6379/0", "the URL names no host"),
-            ("redis://h/zero", "the path of the URL is not the number of a database"),
-            ("redis://h/0/1", "the path of the URL is not the number of a database"),
-            ("redis://h ost", "the URL has a blank or a control character inside"),
+            ("redis://h/zero", "the path of the URL is not a database number"),
+            ("redis://h/0/1", "the path of the URL is not a database number"),
+            ("redis://h ost", "the URL contains a blank or a control character"),
             ("unix://run/r.sock", "the URL of a socket needs an absolute path: unix:///run/redis.sock"),
             (
                 "redis+sentinel://h1,h2/main/0",
@@ -382,7 +382,7 @@ class TestSecrets:
 
     @pytest.mark.parametrize("value", ["a\tb", "kéy", "a b"])
     def test_an_api_key_that_cannot_stand_in_a_header_is_refused(self, value: str) -> None:
-        problem = "the key has a blank or a character that is not ASCII inside"
+        problem = "the key contains a blank or a character that is not ASCII"
 
         assert refused({"API_KEY": value}) == f"environment API_KEY: {problem}"
 
@@ -404,9 +404,9 @@ class TestSecrets:
     @pytest.mark.parametrize(
         ("password", "problem"),
         [
-            ("one\ntwo", "the password has a line break inside; it is one line"),
-            ("one\rtwo", "the password has a line break inside; it is one line"),
-            ("one\udcff", "the password is not text in UTF-8"),
+            ("one\ntwo", "the password contains a line break; it must be one line"),
+            ("one\rtwo", "the password contains a line break; it must be one line"),
+            ("one\udcff", "the password is not UTF-8 text"),
         ],
         ids=["line-feed", "carriage-return", "not-utf-8"],
     )
@@ -420,7 +420,7 @@ class TestSecrets:
 
         message = refused({"REDIS_PASSWORD_FILE": str(tmp_path / "password")})
 
-        assert message == "environment REDIS_PASSWORD_FILE: the password has a line break inside; it is one line"
+        assert message == "environment REDIS_PASSWORD_FILE: the password contains a line break; it must be one line"
 
     def test_the_file_of_a_secret_is_sought_beside_the_configuration_file(self, place: Place) -> None:
         place.user_file('api_key_file = "key"')
@@ -476,7 +476,7 @@ class TestSecrets:
         [("REDIS_URL", '"redis://h"'), ("BTCTS_COLLECT_QUORUM", "'2'"), ("API_KEY_FILE", '"/run/key"')],
     )
     def test_quotes_around_other_values_are_pointed_at(self, variable: str, value: str) -> None:
-        assert refused({variable: value}).endswith("; the quotes are taken as a part of it: leave them out")
+        assert refused({variable: value}).endswith("; the quotes count as part of it: leave them out")
 
     def test_a_secret_may_come_through_a_pipe(self, tmp_path: Path) -> None:
         pipe = tmp_path / "pipe"
@@ -490,11 +490,11 @@ class TestSecrets:
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            ("abc\n".encode("utf-16"), "{} is not a text file in UTF-8"),
-            ("abc\n".encode("utf-16-le"), "{} is not a text file in UTF-8"),
+            ("abc\n".encode("utf-16"), "{} is not a UTF-8 text file"),
+            ("abc\n".encode("utf-16-le"), "{} is not a UTF-8 text file"),
             (b"k" * 2_000_000, "cannot read {} (larger than 1048576 bytes)"),
             (b"\xef\xbb\xbf\r\n", "the value is not text, or empty"),
-            (b"abc\ndef\n", "the key has a blank or a character that is not ASCII inside"),
+            (b"abc\ndef\n", "the key contains a blank or a character that is not ASCII"),
         ],
         ids=["UTF-16", "UTF-16 without a mark", "huge", "empty", "two lines"],
     )
@@ -526,7 +526,7 @@ class TestSecrets:
         assert messages == [
             f"environment API_KEY_FILE: cannot read {tmp_path}/absent (no such file or directory)",
             f"environment API_KEY_FILE: cannot read {tmp_path} (is a directory)",
-            f"environment API_KEY_FILE: {binary} is not a text file in UTF-8",
+            f"environment API_KEY_FILE: {binary} is not a UTF-8 text file",
             "environment API_KEY_FILE: the value is not text, or empty",
         ]
 
@@ -702,7 +702,7 @@ class TestUnknown:
     def test_a_file_that_is_no_text_is_refused(self, place: Place) -> None:
         (place.project / "btcts.toml").write_bytes(b"\xff\xfe")
 
-        assert place.refusal() == "btcts.toml: not a text file in UTF-8"
+        assert place.refusal() == "btcts.toml: not a UTF-8 text file"
 
     def test_a_folder_in_the_place_of_a_file_is_refused(self, place: Place) -> None:
         (place.project / "btcts.toml").mkdir()

@@ -147,7 +147,7 @@ class TestProjectFile:
         (project / "key").write_text("abc")
 
         assert refusal() == (
-            f"btcts.toml {name} may not be set by the file of a folder; "
+            f"btcts.toml {name} may not be set by a file in the current folder; "
             f"set {variable}, or use your own file (btcts config path)"
         )
 

@@ -101,7 +101,7 @@ def test_data_that_cannot_be_opened_stay_where_they_are(embedded: Embedded, data
     commands.unlink()
     commands.mkdir()
 
-    with pytest.raises(EmbeddedError, match=r"redis-server ended at once \(.*Is a directory\)"):
+    with pytest.raises(EmbeddedError, match=r"redis-server exited at once \(.*Is a directory\)"):
         embedded.start(said.append)
 
     assert put_aside(data_dir) == []

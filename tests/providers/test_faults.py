@@ -34,7 +34,7 @@ BAD_ANSWERS = {
     "nothing": (Fault(body=b""), "an empty answer"),
     "null": (Fault(body=b"null"), "null"),
     "deep": (Fault(body=b"[" * 100_000), "no JSON"),
-    "a number beyond measure": (Fault(body=b'{"price": 1e99999999999999999999}'), "no JSON"),
+    "a number out of bounds": (Fault(body=b'{"price": 1e99999999999999999999}'), "no JSON"),
     "bytes": (Fault(body=b"\xff\xfe\x00garbage"), "no JSON"),
     "a line break": (Fault(body=b'["a\nb", "\x1b[31m\\u001b"]', status=500), "HTTP 500"),
     "too large": (Fault(body=b" " * 1_000_001), "more than 1000000 bytes"),

@@ -106,7 +106,7 @@ def wait_for_slots(node: redis.Redis) -> None:
         pass
 
 
-CLUSTER = " is a node of a Redis Cluster, which btcts cannot use yet; name a Redis outside of one"
+CLUSTER = " is a node of a Redis Cluster, which btcts does not support yet; name a Redis outside a cluster"
 
 
 def test_a_node_of_a_cluster_that_is_down(cluster_node: int, open_url: Open) -> None:
@@ -154,7 +154,7 @@ def test_a_sentinel(sentinel: int, open_url: Open, use: Callable[[Store], object
     store = open_url(f"redis://127.0.0.1:{sentinel}")
 
     assert said_of(store, use) == (
-        f"Redis at 127.0.0.1:{sentinel} is a Sentinel, which has no data; name the server that it watches over"
+        f"Redis at 127.0.0.1:{sentinel} is a Sentinel, which holds no data; name the server that it watches"
     )
 
 
@@ -166,14 +166,14 @@ def test_a_server_whose_clients_are_too_many(start_on_port: Callable[..., int], 
 
         said = said_of(open_url(f"redis://127.0.0.1:{port}"))
 
-    assert said == f"Redis at 127.0.0.1:{port} has no connection left; raise its maxclients, or end clients"
+    assert said == f"Redis at 127.0.0.1:{port} has no connections left; raise its maxclients, or close some of them"
 
 
 def test_a_database_beyond_the_last(start_on_port: Callable[..., int], open_url: Open) -> None:
     port = start_on_port()
 
     assert said_of(open_url(f"redis://127.0.0.1:{port}/99")).endswith(
-        " has no database of that number; correct REDIS_DB (or the URL)"
+        " has no database with that number; correct REDIS_DB (or the URL)"
     )
 
 
@@ -290,7 +290,7 @@ def can() -> Iterator[Callable[..., int]]:
 REPLIES = {
     "protected mode": (
         b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set\r\n",
-        "is in protected mode and takes connections of its own machine alone; give it a password",
+        "is in protected mode and accepts connections only from its own machine; give it a password",
     ),
     "loading": (b"-LOADING Redis is loading the dataset in memory\r\n", "is still loading its data; try again"),
     "busy": (b"-BUSY Redis is busy running a script.\r\n", "is busy with somebody's script; wait for it"),
@@ -323,7 +323,7 @@ def test_what_a_server_replies(can: Callable[..., int], open_url: Open, reply: b
 def test_a_server_of_another_protocol_that_speaks_first(can: Callable[..., int], open_url: Open) -> None:
     said = said_of(open_url(f"redis://127.0.0.1:{can(None, b'SSH-2.0-OpenSSH_9.2' + bytes([13, 10]))}"))
 
-    assert said.endswith(" is no Redis; correct the host and the port")
+    assert said.endswith(" is not Redis; correct the host and the port")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _read(file: ConfigFile) -> str:
     try:
         return read_text(file.path)
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"{file.name}: not a text file in UTF-8") from exc
+        raise ConfigError(f"{file.name}: not a UTF-8 text file") from exc
     except OSError as exc:
         if isinstance(exc, FileNotFoundError | NotADirectoryError) and not file.required:
             return ""

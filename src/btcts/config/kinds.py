@@ -107,9 +107,9 @@ def password() -> Kind:
     def check(value: object) -> Secret:
         line = _check_secret_text(value).rstrip("\r\n")
         if "\n" in line or "\r" in line:
-            raise ValueError("the password has a line break inside; it is one line")
+            raise ValueError("the password contains a line break; it must be one line")
         if any("\ud800" <= character <= "\udfff" for character in line):
-            raise ValueError("the password is not text in UTF-8")
+            raise ValueError("the password is not UTF-8 text")
         return Secret(line)
 
     return Kind(str, check)
@@ -124,7 +124,7 @@ def key() -> Kind:
             stripped = stripped[1:-1]
         _check_secret_text(stripped)
         if not all("!" <= character <= "~" for character in stripped):
-            raise ValueError("the key has a blank or a character that is not ASCII inside")
+            raise ValueError("the key contains a blank or a character that is not ASCII")
         return Secret(stripped)
 
     return Kind(str, check)

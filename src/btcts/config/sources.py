@@ -100,7 +100,7 @@ def _explain_quotes(entry: Entry) -> str:
     """Return a hint if a variable's value still has the quotes of an env file."""
     raw = entry.raw if isinstance(entry.raw, str) and entry.origin.startswith(VARIABLE) else ""
     quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in QUOTES
-    return "; the quotes are taken as a part of it: leave them out" if quoted else ""
+    return "; the quotes count as part of it: leave them out" if quoted else ""
 
 
 def _read_secret(path: object, base: Path) -> str:
@@ -114,6 +114,6 @@ def _read_secret(path: object, base: Path) -> str:
     try:
         return read_text(base / Path(path).expanduser())
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file in UTF-8") from None
+        raise ValueError(f"{path} is not a UTF-8 text file") from None
     except OSError as exc:
         raise ValueError(f"cannot read {path} ({describe(exc)})") from exc

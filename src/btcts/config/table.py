@@ -72,7 +72,7 @@ def _define_api_key() -> Setting:
         kinds.key(),
         None,
         "API_KEY",
-        "The CoinMarketCap key; or api_key_file, the path of its file.",
+        "The CoinMarketCap API key; or api_key_file, the path of a file that has it.",
         example="your-key",
         secret=True,
     )
@@ -107,7 +107,7 @@ def _define_redis_login() -> tuple[Setting, ...]:
             kinds.password(),
             None,
             "REDIS_PASSWORD",
-            "The password where the URL has none; or password_file, the path of its file.",
+            "The password where the URL has none; or password_file, the path of a file that has it.",
             example="your-password",
             secret=True,
         ),
@@ -132,7 +132,7 @@ def _define_collect(providers: Iterable[str]) -> tuple[Setting, ...]:
             names,
             names.check(DEFAULT_PROVIDERS),
             "BTCTS_COLLECT_PROVIDERS",
-            "The price APIs that are asked (in a variable: separated by commas).",
+            "The price APIs to ask (in a variable, separated by commas).",
             flag="--provider",
         ),
         Setting("collect.quorum", count, 1, "BTCTS_COLLECT_QUORUM", "How many providers must give a usable price."),
@@ -146,7 +146,7 @@ def _define_embedded() -> tuple[Setting, ...]:
             kinds.switch(),
             True,
             "BTCTS_EMBEDDED",
-            "Whether a Redis of our own is run where none is named.",
+            "Whether to run the embedded Redis where no other is named.",
         ),
         Setting(
             "embedded.data_dir",
@@ -173,9 +173,9 @@ def _define_providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Se
     timeout = kinds.number("a number of seconds above 0, at most 60", lambda n: 0 < n <= 60)
     for name, (url, timeout_s) in endpoints.items():
         variable = f"BTCTS_PROVIDERS_{name.upper()}"
-        about = f"Where {name} answers; a mirror can stand in."
+        about = f"The URL of {name}, or of a mirror."
         yield Setting(f"providers.{name}.url", kinds.http_url(), url, f"{variable}_URL", about, names_host=True)
-        about = f"Seconds that an answer of {name} may take, at most 60."
+        about = f"Seconds that {name} may take to answer, at most 60."
         yield Setting(f"providers.{name}.timeout_s", timeout, float(timeout_s), f"{variable}_TIMEOUT_S", about)
 
 

@@ -45,7 +45,9 @@ def refuse_entries(file: ConfigFile, entries: Iterable[Entry], table: Mapping[st
         row = table.get(entry.name)  # None where it names the file of a secret
         if not file.trusted and (row is None or row.names_path):
             variable = row.variable if row else f"{table[entry.name.removesuffix('_file')].variable}_FILE"
-            raise ConfigError(f"{entry.at} may not be set by the file of a folder; set {variable}, or use {YOUR_FILE}")
+            raise ConfigError(
+                f"{entry.at} may not be set by a file in the current folder; set {variable}, or use {YOUR_FILE}"
+            )
         exposed = find_exposed_file(file.path) if row is None or row.is_guarded else None
         if exposed is not None:
             raise ConfigError(f"{entry.at} is refused: {exposed}; if you trust the file, {exposed.remedy}")

@@ -36,7 +36,7 @@ def check_base_url(url: str) -> str:
         ValueError: it is no plain http or https URL.
     """
     if "@" in url:
-        raise ValueError("the URL has a user or a password in it, which is not supported")
+        raise ValueError("the URL contains a user or a password, which is not supported")
     parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is not a plain http:// or https:// URL")
@@ -46,7 +46,7 @@ def check_base_url(url: str) -> str:
 def _split(url: str) -> SplitResult:
     """Split the URL, with a valid port."""
     if any(character.isspace() or not character.isprintable() for character in url):
-        raise ValueError("the URL has a blank or a control character inside")
+        raise ValueError("the URL contains a blank or a control character")
     try:
         parts = urlsplit(url)
         usable = parts.port != 0
@@ -62,7 +62,7 @@ def _parse_server(parts: SplitResult) -> dict[str, Any]:
         raise ValueError("the URL names no host")
     database = parts.path.strip("/")
     if database and not (database.isascii() and database.isdigit()):
-        raise ValueError("the path of the URL is not the number of a database")
+        raise ValueError("the path of the URL is not a database number")
     address = {"host": parts.hostname, "port": parts.port or 6379}
     return address | ({"db": int(database)} if database else {})
 

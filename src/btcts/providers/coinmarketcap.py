@@ -159,7 +159,7 @@ class CoinMarketCap:
         if not key:
             return self._api.fetch(KEYLESS + path, query)
         if not (key.isascii() and key.isprintable() and " " not in key):
-            raise ProviderStopped(self.name, "the key has characters that no key has: correct API_KEY")
+            raise ProviderStopped(self.name, "the key has characters that keys never have: correct API_KEY")
         return self._api.fetch(path, query, {KEY_HEADER: key})
 
     def _build_refusal(self, code: int, problem: str, reply: Reply) -> ProviderError:

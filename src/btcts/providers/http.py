@@ -109,11 +109,11 @@ class Reply:
             ValueError: it is not JSON.
         """
         if self.body.count(b",") > MOST_VALUES or self.body.count(b"[") + self.body.count(b"{") > MOST_ROWS:
-            raise ValueError("more values than any answer has")
+            raise ValueError("too many values")
         try:
             return json.loads(self.body, parse_float=read_float, parse_int=read_whole, parse_constant=str)
         except RecursionError as exc:
-            raise ValueError("nesting beyond measure") from exc
+            raise ValueError("nested too deeply") from exc
 
     def quote_body(self) -> str:
         """Return the beginning of the body in one line, without markup."""
@@ -231,7 +231,9 @@ class Api:
 
     def _build_timeout(self, url: httpx.URL) -> ProviderError:
         within = f"within {self._endpoint.timeout_s:g} s"
-        problem = Problem(f"no whole answer from {_show_address(url)} {within}", "slow", f"no whole answer {within}")
+        problem = Problem(
+            f"no complete answer from {_show_address(url)} {within}", "slow", f"no complete answer {within}"
+        )
         return ProviderError(self.provider, problem)
 
 
@@ -250,15 +252,15 @@ def describe_failure(exc: Exception) -> str:
     """Describe the lack of an answer; some failures get a fixed text because theirs may contain a header."""
     match exc:
         case httpx.RemoteProtocolError():
-            return "the server closed the connection, or its answer is no HTTP"
+            return "the server closed the connection, or its answer is not HTTP"
         case httpx.UnsupportedProtocol():
-            return "the address is not one of http or https"
+            return "the address is neither http nor https"
         case httpx.LocalProtocolError():
-            return "a header of the request has characters that none may have"
+            return "a header of the request has characters that are not allowed"
         case httpx.InvalidURL():
-            return "it redirects to what is no address"
+            return "it redirects to something that is not an address"
         case UnicodeError():
-            return "that host name cannot be one"
+            return "that is not a valid host name"
         case httpx.ConnectError() if "[SSL" in str(exc):
             return describe(exc)
     text = ERRNO.sub("", str(exc))

@@ -98,7 +98,7 @@ def _read_proxy(variable: str, text: str) -> Proxy:
         raise ConfigError(f"{variable} is malformed; {form}")
     protocol = _PROTOCOLS.get(url.scheme)
     if protocol is None:
-        raise ConfigError(f"{variable} is none of http://, https:// and socks5:// (its host is {url.host}); correct it")
+        raise ConfigError(f"{variable} is not http://, https:// or socks5:// (its host is {url.host}); correct it")
     if protocol == "socks5" and find_spec("socksio") is None:
         raise ConfigError(f"{variable} names a SOCKS proxy ({url.host}); for those, pip install 'btcts[socks]'")
     return Proxy(variable, protocol, url)

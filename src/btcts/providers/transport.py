@@ -56,7 +56,7 @@ class _Body(httpx.SyncByteStream):
             return chunks
         if self._packing == "gzip":
             return _unpack(chunks)
-        raise httpx.DecodingError("its body is packed in a way that was not asked for")
+        raise httpx.DecodingError("its body is compressed in a way that was not asked for")
 
     def close(self) -> None:
         self._response.close()
@@ -69,10 +69,10 @@ def _unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
             try:
                 yield unpacker.decompress(chunk, PIECE)
             except zlib.error:
-                raise httpx.DecodingError("its body is no gzip") from None
+                raise httpx.DecodingError("its body is not gzip") from None
             chunk = unpacker.unconsumed_tail
         if unpacker.unused_data or chunk:
-            raise httpx.DecodingError("its body goes on behind its end")
+            raise httpx.DecodingError("its body goes on after its end")
     if not unpacker.eof:
         raise httpx.DecodingError("its body ends too early")
 

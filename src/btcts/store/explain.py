@@ -26,16 +26,19 @@ TCP, TLS, UNIX = "tcp", "tls", "unix"
 SENTINEL = "sentinel"
 """The mode, as HELLO tells it, of a server that knows where another one is."""
 
-_CLUSTER = "is a node of a Redis Cluster, which btcts cannot use yet; name a Redis outside of one"
+_CLUSTER = "is a node of a Redis Cluster, which btcts does not support yet; name a Redis outside a cluster"
 
-_ANOTHER = "set REDIS_URL or --redis to that of a redis-server with TimeSeries"
+_ANOTHER = "set REDIS_URL or --redis to the URL of a redis-server with TimeSeries"
 
 _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "ASK": (StoreError, _CLUSTER),
-    "BUSY": (StoreUnreachable, "is busy with somebody's script; wait for it, or end it by SCRIPT KILL"),
+    "BUSY": (StoreUnreachable, "is busy with a script; wait for it, or end it with SCRIPT KILL"),
     "CLUSTERDOWN": (StoreError, _CLUSTER),
     "CROSSSLOT": (StoreError, _CLUSTER),
-    "DENIED": (StoreError, "is in protected mode and takes connections of its own machine alone; give it a password"),
+    "DENIED": (
+        StoreError,
+        "is in protected mode and accepts connections only from its own machine; give it a password",
+    ),
     "LOADING": (StoreUnreachable, "is still loading its data; try again in a moment"),
     "MASTERDOWN": (StoreUnreachable, "is a replica that has lost its primary; name the primary"),
     "MISCONF": (StoreError, "cannot write its data to disk and takes no writes; see its log, make room on its disk"),
@@ -45,13 +48,16 @@ _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "OOM": (StoreError, "is out of memory; raise maxmemory"),
     "READONLY": (StoreError, "is a read-only replica; name its primary"),
     "TRYAGAIN": (StoreError, _CLUSTER),
-    "WRONGTYPE": (ForeignKey, "has another type of value under one of our names; btcts init-keys tells which"),
+    "WRONGTYPE": (ForeignKey, "has a value of another type under one of our names; btcts init-keys says which"),
 }
 """By the code of a reply, what is wrong and the next step."""
 
 _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
-    "max number of clients reached": (StoreUnreachable, "has no connection left; raise its maxclients, or end clients"),
-    "DB index is out of range": (StoreError, "has no database of that number; correct REDIS_DB (or the URL)"),
+    "max number of clients reached": (
+        StoreUnreachable,
+        "has no connections left; raise its maxclients, or close some of them",
+    ),
+    "DB index is out of range": (StoreError, "has no database with that number; correct REDIS_DB (or the URL)"),
     "not allowed in cluster mode": (StoreError, _CLUSTER),
     "nknown command 'ts.": (
         NoTimeSeries,
@@ -59,7 +65,10 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
         "or no --redis at all for the embedded server",
     ),
     "nknown command 'hello'": (StoreError, "is older than Redis 6; use the official image redis:8"),
-    "nknown command": (StoreError, f"lacks a command that any Redis has: a Sentinel or a proxy perhaps; {_ANOTHER}"),
+    "nknown command": (
+        StoreError,
+        f"lacks a command that every Redis has, so it may be a Sentinel or a proxy; {_ANOTHER}",
+    ),
 }
 """By words of a reply that has no code of its own; the first that fits counts."""
 
@@ -73,13 +82,13 @@ def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = ""
     """Return the failure in one line; `mode` is what the server says that it is, where it was asked."""
     text = _extract_words(exc)
     if mode == SENTINEL:
-        return StoreError(f"Redis at {where} is a Sentinel, which has no data; name the server that it watches over")
+        return StoreError(f"Redis at {where} is a Sentinel, which holds no data; name the server that it watches")
     for kind, sentence in _find_known(exc, text):
         return kind(f"Redis at {where} {sentence}")
     if isinstance(exc, AuthenticationError | AuthorizationError):
         return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
     if isinstance(exc, InvalidResponse):
-        return StoreUnreachable(f"what answers at {where} is no Redis; correct the host and the port")
+        return StoreUnreachable(f"what answers at {where} is not Redis; correct the host and the port")
     if not isinstance(exc, ResponseError):
         return StoreUnreachable(_explain_silence(exc, where, transport))
     if isinstance(exc, NoPermissionError) or text.startswith("ACL failure"):
@@ -110,8 +119,8 @@ def _explain_silence(exc: Exception, where: str, transport: str) -> str:
         return f"Redis at {where} answers without TLS; write redis:// instead of rediss://"
     if "certificate required" in reason or (transport == TLS and _SHUT.search(reason)):
         return (
-            f"Redis at {where} ends TLS connections ({reason}): it may want a certificate of its clients, "
-            "which btcts has not; set its tls-auth-clients to optional"
+            f"Redis at {where} closes TLS connections ({reason}): it may want a client certificate, "
+            "which btcts does not have; set its tls-auth-clients to optional"
         )
     if _SHUT.search(reason):
         hint = "its log says why" if transport == UNIX else "for a port with TLS write rediss://, else see its log"

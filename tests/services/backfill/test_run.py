@@ -492,10 +492,10 @@ def test_nothing_old_is_stored_beside_fresher_prices(store: Store, asked: Asked)
     old = some(range(DAY, DAY + HOUR_MS, MINUTE_MS))
 
     with pytest.raises(
-        ConfigError, match=r"keeps nothing of some\.csv, which ends at 2018-04-04T01:00:00Z; use another"
+        ConfigError, match=r"would keep nothing of some\.csv, which ends at 2018-04-04T01:00:00Z; use another"
     ):
         plan_of_file(store, csv_of(old), Wish())
-    with pytest.raises(ConfigError, match=r"keeps nothing of --until 2018-04-04T01:00:00Z; use another"):
+    with pytest.raises(ConfigError, match=r"would keep nothing of --until 2018-04-04T01:00:00Z; use another"):
         asked.plan(store, Wish(DAY, DAY + HOUR_MS))
 
 

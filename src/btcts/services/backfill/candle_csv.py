@@ -120,11 +120,11 @@ def _read_lines(source: CandleSource) -> Iterator[str]:
         while line := source.file.readline(LONGEST_LINE):
             number += 1
             if b"\0" in line or len(line) == LONGEST_LINE:
-                raise ValueError("a row of text has no such bytes, and not so many")
+                raise ValueError("a line of text has no NUL bytes and is not that long")
             yield line.removeprefix(_BOM).decode() if number == 1 else line.decode()
     except ValueError as exc:
         raise ConfigError(
-            f"{source.name} line {number}: is no text; unpack the file if it is packed, save it as UTF-8: {HEADER}"
+            f"{source.name} line {number}: is not text; decompress the file, or save it as UTF-8: {HEADER}"
         ) from exc
     except OSError as exc:
         raise _build_read_error(source.name, exc) from exc
@@ -149,7 +149,7 @@ class _Columns:
         if len(row) != self.count:
             raise ConfigError(
                 f"{self.name} line {line}: a {'short' if len(row) < self.count else 'long'} row, {len(row)} columns "
-                f"where the first line has {self.count} ({quoted(','.join(row))}); complete it or take it out"
+                f"where the first line has {self.count} ({quoted(','.join(row))}); complete or remove it"
             )
         return row[self.time], [row[index] for index in self.prices], None if self.volume is None else row[self.volume]
 
@@ -240,13 +240,15 @@ class _Reader:
         self.unit = unit
         minute, rest = divmod(time_ns, MINUTE_MS * MS_NS)
         if rest:
-            self._refuse(line, f"the time {quoted(text)} is off the minute; make candles of one minute of the file")
+            self._refuse(
+                line, f"the time {quoted(text)} is not a full minute; the file must have candles of one minute"
+            )
         return minute * MINUTE_MS, written
 
     def _parse_volume(self, line: int, text: str) -> float:
         volume = _parse_number(text)
         if not 0 <= volume < math.inf:
-            self._refuse(line, f"the volume {quoted(text)} is no traded amount; correct the row or take it out")
+            self._refuse(line, f"the volume {quoted(text)} is not a traded amount; correct or remove the row")
         return volume
 
     def _parse_prices(self, line: int, texts: list[str]) -> list[float]:
@@ -258,9 +260,9 @@ class _Reader:
     def _refuse_prices(self, line: int, values: list[float], texts: list[str]) -> NoReturn:
         for name, value, text in zip(PRICES, values, texts, strict=True):
             if not is_price(value):
-                self._refuse(line, f"the {name} {quoted(text)} is no price; correct the row or take it out")
+                self._refuse(line, f"the {name} {quoted(text)} is not a price; correct or remove the row")
         said = ", ".join(f"{name} {value}" for name, value in zip(PRICES, values, strict=True))
-        self._refuse(line, f"open and close do not lie between low and high ({said}); correct the row or take it out")
+        self._refuse(line, f"open and close do not lie between low and high ({said}); correct or remove the row")
 
     def _refuse(self, line: int, problem: str) -> NoReturn:
         raise ConfigError(f"{self.name} line {line}: {problem}")

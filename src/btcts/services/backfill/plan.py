@@ -185,7 +185,7 @@ class _Ground:
         kept = window(latest_ms) if latest_ms <= present.start_ms else present
         if self.newest and end_ms <= kept.start_ms:
             raise ConfigError(
-                f"{self.where} holds prices up to {iso(self.newest.time_ms)} and keeps nothing of {what}; "
+                f"{self.where} holds prices up to {iso(self.newest.time_ms)} and would keep nothing of {what}; "
                 f"use {self.elsewhere}"
             )
         return kept
@@ -195,7 +195,7 @@ def _find_able(providers: Sequence["Provider"]) -> list["Provider"]:
     able = [provider for provider in providers if provider.reach_ms]
     if not able:
         names = " and ".join(provider.name for provider in providers)
-        raise ConfigError(f"no candles of minutes are to be had from {names}; name another one, as --provider kraken")
+        raise ConfigError(f"no candles of minutes can be had from {names}; name another, such as --provider kraken")
     return able
 
 

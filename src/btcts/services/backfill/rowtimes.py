@@ -51,5 +51,5 @@ def _normalize_zone(text: str) -> str:
 def describe_misfit(text: str) -> str:
     """Explain why a text is not the time of a minute."""
     if _DATE.fullmatch(text.strip()):
-        return f"{quoted(text)} is a date without a time, as of a candle of a day; candles of one minute are needed"
-    return f"{quoted(text)} is no time from 2009-01-03 to 2099; write seconds since 1970 (UTC)"
+        return f"{quoted(text)} is a date without a time, like that of a daily candle; candles of one minute are needed"
+    return f"{quoted(text)} is not a time from 2009-01-03 to 2099; write seconds since 1970 (UTC)"
