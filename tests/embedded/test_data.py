@@ -127,7 +127,7 @@ def test_a_server_that_the_loader_rejects_leaves_the_data_alone(
     filled(embedded)
     another_server.write_text("#!/bin/sh\necho 'libssl.so.3: cannot open shared object file' >&2\nexit 127\n")
 
-    with pytest.raises(EmbeddedError, match=r"ended at once \(libssl.so.3: cannot open"):
+    with pytest.raises(EmbeddedError, match=r"exited at once \(libssl.so.3: cannot open"):
         Embedded(data_dir, redis_server=another_server).start(said.append)
 
     assert put_aside(data_dir) == []

@@ -228,7 +228,7 @@ def test_run_refuses_to_be_the_second(embedded: Embedded, data_dir: Path, said: 
         assert process.stderr
         complaint = process.stderr.read()
 
-    assert f"process {pid} is the embedded Redis already" in complaint
+    assert f"process {pid} is already the embedded Redis" in complaint
 
 
 def test_a_lock_that_is_free_again_in_a_moment_can_be_waited_for(data_dir: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_small_number_and_zero_are_read_as_they_are(spelt: str) -> None:
 
 @pytest.mark.parametrize("spelt", ["1e-400", "0.0001e-999", "-5E-324000", "1e400", "-1e999999999999999999"])
 def test_a_number_that_would_become_zero_or_infinite_is_refused(spelt: str) -> None:
-    with pytest.raises(ValueError, match="beyond measure"):
+    with pytest.raises(ValueError, match="out of bounds"):
         read_float(spelt)
 
 
@@ -247,7 +247,7 @@ def test_a_large_head_is_refused_with_little_memory(head: bytes) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with RawServer(lambda _: Raw(OK + head + b"\r\nContent-Length: 2\r\n\r\n{}")) as server, open_client() as client:
         provider = provider_at(Endpoint(server.url, 5.0), "kraken", client, FakeClock(NOW_MS))
-        with pytest.raises(ProviderError, match="its answer is no HTTP"):
+        with pytest.raises(ProviderError, match="its answer is not HTTP"):
             provider.latest()
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # kB

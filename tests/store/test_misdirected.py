@@ -224,7 +224,7 @@ def test_a_server_that_wants_a_certificate_of_its_clients(start_with_tls: Callab
 
     said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
 
-    assert "it may want a certificate of its clients" in said
+    assert "it may want a client certificate" in said
     assert said.endswith("; set its tls-auth-clients to optional")
 
 

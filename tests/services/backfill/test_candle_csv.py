@@ -130,7 +130,7 @@ def test_a_date_without_a_time_is_a_day_whatever_is_said(date: str, minutes: boo
     ],
 )
 def test_a_time_that_needs_a_guess_is_refused(time: str) -> None:
-    assert f'line 3: "{time}" is no time' in refusal(file_of("2026-01-01 00:02,1,1,1,1,1", f"{time},1,1,1,1,1"))
+    assert f'line 3: "{time}" is not a time' in refusal(file_of("2026-01-01 00:02,1,1,1,1,1", f"{time},1,1,1,1,1"))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -236,22 +236,22 @@ def test_a_file_of_any_length_takes_a_bounded_amount_of_memory() -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("1767225630,100,101,99,100,1", 'the time "1767225630" is off the minute'),
-        ("1767225660,100,101,99,x,1", 'the close "x" is no price'),
-        ("1767225660,100,101,99,,1", 'the close "" is no price'),
-        ("1767225660,100,101,nan,100,1", 'the low "nan" is no price'),
-        ("1767225660,100,inf,99,100,1", 'the high "inf" is no price'),
-        ("1767225660,-1,101,99,100,1", 'the open "-1" is no price'),
-        ("1767225660,100,101,0,100,1", 'the low "0" is no price'),
-        ("1767225660,100,1e9,99,100,1", 'the high "1e9" is no price'),
+        ("1767225630,100,101,99,100,1", 'the time "1767225630" is not a full minute'),
+        ("1767225660,100,101,99,x,1", 'the close "x" is not a price'),
+        ("1767225660,100,101,99,,1", 'the close "" is not a price'),
+        ("1767225660,100,101,nan,100,1", 'the low "nan" is not a price'),
+        ("1767225660,100,inf,99,100,1", 'the high "inf" is not a price'),
+        ("1767225660,-1,101,99,100,1", 'the open "-1" is not a price'),
+        ("1767225660,100,101,0,100,1", 'the low "0" is not a price'),
+        ("1767225660,100,1e9,99,100,1", 'the high "1e9" is not a price'),
         ("1767225660,100,101,99,102,1", "(open 100.0, high 101.0, low 99.0, close 102.0)"),
         ("1767225660,100,98,99,100,1", "open and close do not lie between low and high"),
-        ("1767225660,100,101,99,100,-1", 'the volume "-1" is no traded amount'),
-        ("1767225660,100,101,99,100,lots", 'the volume "lots" is no traded amount'),
-        ("1167225660,100,101,99,100,1", '"1167225660" is no time from 2009-01-03'),
-        ("4102444800,100,101,99,100,1", '"4102444800" is no time'),
-        ("1e9,100,101,99,100,1", '"1e9" is no time'),
-        (f"{'9' * 5000},100,101,99,100,1", "is no time"),
+        ("1767225660,100,101,99,100,-1", 'the volume "-1" is not a traded amount'),
+        ("1767225660,100,101,99,100,lots", 'the volume "lots" is not a traded amount'),
+        ("1167225660,100,101,99,100,1", '"1167225660" is not a time from 2009-01-03'),
+        ("4102444800,100,101,99,100,1", '"4102444800" is not a time'),
+        ("1e9,100,101,99,100,1", '"1e9" is not a time'),
+        (f"{'9' * 5000},100,101,99,100,1", "is not a time"),
         ("1767225660000,100,101,99,100,1", 'the time "1767225660000" is in milliseconds, those above in seconds'),
         ("2026-01-01T00:01Z,100,101,99,100,1", "is in ISO 8601, those above in seconds"),
         ("1767225660,100,101", "a short row, 3 columns where the first line has 6"),
@@ -295,11 +295,11 @@ def test_an_empty_file_and_one_of_names_alone_are_refused() -> None:
     ids=["gzip", "zip", "utf-16", "one long line"],
 )
 def test_what_is_no_text_is_refused(content: bytes) -> None:
-    assert refusal(content).startswith("day.csv line 1: is no text; ")
+    assert refusal(content).startswith("day.csv line 1: is not text; ")
 
 
 def test_bytes_that_are_no_text_are_named_with_their_line() -> None:
-    assert refusal(file_of(row(0)).encode() + b"\xff\xfe\n").startswith("day.csv line 3: is no text; ")
+    assert refusal(file_of(row(0)).encode() + b"\xff\xfe\n").startswith("day.csv line 3: is not text; ")
 
 
 def spread(step: int, count: int) -> str:

@@ -325,7 +325,7 @@ def test_a_plan_counts_requests_and_asks_and_writes_nothing(
 
 
 def test_providers_without_candles_are_refused(store: Store, asked: Asked) -> None:
-    with pytest.raises(ConfigError, match="from coinmarketcap; name another one"):
+    with pytest.raises(ConfigError, match="from coinmarketcap; name another"):
         asked.plan(store, names=["coinmarketcap"])
 
 
