@@ -51,7 +51,7 @@ def test_a_proxy_that_cannot_be_used_is_said_in_one_line(btcts: Btcts, variable:
     done = btcts(*command, **no_proxies() | {variable: "foo://TOKEN:hunter2@proxy.test"})
 
     assert done.code == 2
-    assert done.err.startswith(f"btcts: {variable} is none of http://, https:// and socks5://")
+    assert done.err.startswith(f"btcts: {variable} is not http://, https:// or socks5://")
     assert len(done.err.splitlines()) == 1
     assert not any(word in done.err.lower() for word in ("token", "hunter2"))
 

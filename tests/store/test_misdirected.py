@@ -293,7 +293,7 @@ REPLIES = {
         "is in protected mode and accepts connections only from its own machine; give it a password",
     ),
     "loading": (b"-LOADING Redis is loading the dataset in memory\r\n", "is still loading its data; try again"),
-    "busy": (b"-BUSY Redis is busy running a script.\r\n", "is busy with somebody's script; wait for it"),
+    "busy": (b"-BUSY Redis is busy running a script.\r\n", "is busy with a script; wait for it"),
     "moved": (b"-MOVED 14993 127.0.0.1:17402\r\n", "is a node of a Redis Cluster"),
     "asking": (b"-ASK 14993 127.0.0.1:17402\r\n", "is a node of a Redis Cluster"),
     "disk": (b"-MISCONF Errors writing to the AOF file: No space left on device\r\n", "cannot write its data to disk"),
@@ -304,7 +304,7 @@ REPLIES = {
         f"-ERR unknown command `HELLO`, with args beginning with: `3` `AUTH` `default` `{SECRET}`\r\n".encode(),
         "is older than Redis 6",
     ),
-    "a web server": (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "is no Redis; correct the host and the"),
+    "a web server": (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "is not Redis; correct the host"),
     "words of harm": (b"-ERR \x1b[31mall is well\xe2\x80\xae\r\n", "refused a command:"),
     "a password": (
         f"-ERR no such \\u0063orrect%20hors\\u0065 as CORRECT HORSE or {SECRET}\r\n".encode(),
