@@ -15,6 +15,7 @@ import redis
 from btcts.store import Store
 from btcts.system import foreign
 from support.clocks import FakeClock
+from support.redis_binaries import GUARD, find_obstacle
 from support.series import FIRST_OF_WINDOW, NOW, wave
 from support.servers import Server, StartServer, connect
 
@@ -29,6 +30,34 @@ for each in (signal.SIGINT, signal.SIGHUP):
 
 NOW_MS = NOW
 """Where the clock of a test stands at first."""
+
+
+SERVER_FIXTURES = {"server", "start_server", "embedded", "another_server", "sentinel", "stage", "world"}
+"""The fixtures that start a redis-server or hand one out; who has any of them needs one."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a redis-server."""
+    for item in items:
+        if item.get_closest_marker("deploy") or not SERVER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop before the first test where no redis-server can be had for those that need one."""
+    if any(item.get_closest_marker("server") for item in session.items) and (obstacle := find_obstacle()):
+        session.shouldstop = f'{obstacle}; pytest -m "not server" runs the tests that need none'
+
+
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Run no test any more when the session is to stop."""
+    return True if item.session.shouldstop else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give a redis-server to marked tests alone."""
+    GUARD.open = item.get_closest_marker("server") is not None
 
 
 @pytest.fixture(autouse=True)

@@ -84,6 +84,7 @@ def in_tracker(command: str, home: Path, password: str) -> bool:
     return subprocess.run(["sh", "-c", command], cwd=home, env=environment, check=False).returncode == 0
 
 
+@pytest.mark.server
 def test_redis_conf_keeps_the_data_and_the_rules(home: Path) -> None:
     with server(home, "secret"), client(home, "secret") as connection:
         settings = connection.config_get()
@@ -98,12 +99,14 @@ def test_redis_conf_keeps_the_data_and_the_rules(home: Path) -> None:
     }
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("password", [None, "guess"])
 def test_redis_refuses_whoever_lacks_the_password(home: Path, password: str | None) -> None:
     with server(home, "secret"), client(home, password) as connection, pytest.raises(redis.AuthenticationError):
         connection.ping()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "password",
     [
@@ -128,6 +131,7 @@ def test_redis_takes_the_password_as_it_is(home: Path, password: str) -> None:
         assert connection.ping()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("password", "problem"),
     [
@@ -146,6 +150,7 @@ def test_a_password_that_redis_cannot_have_is_refused_before_it_starts(home: Pat
     assert err == f"REDIS_PASSWORD {problem}; set another one in .env\n"
 
 
+@pytest.mark.server
 def test_the_password_shows_in_no_argument_and_no_file(home: Path) -> None:
     with server(home, "secret") as process:
         arguments = subprocess.run(
@@ -158,6 +163,7 @@ def test_the_password_shows_in_no_argument_and_no_file(home: Path) -> None:
     assert b"secret" not in b"".join([arguments.stdout, *files])
 
 
+@pytest.mark.server
 def test_redis_loses_nothing_when_it_is_killed(home: Path) -> None:
     with server(home, "secret") as process, client(home, "secret") as connection:
         connection.ts().add("price", 60_000, 64123.45)
@@ -168,6 +174,7 @@ def test_redis_loses_nothing_when_it_is_killed(home: Path) -> None:
         assert connection.ts().get("price") == (60_000, 64123.45)
 
 
+@pytest.mark.server
 def test_redis_is_healthy_only_with_the_module(home: Path) -> None:
     *_, command, argument = HEALTHCHECKS["redis"]
 
@@ -181,6 +188,7 @@ def test_redis_is_healthy_only_with_the_module(home: Path) -> None:
         connection.execute_command(command, argument)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(("age_s", "healthy"), [(0, True), (600, False)], ids=["fresh", "stale"])
 def test_the_tracker_is_healthy_while_the_newest_price_is_fresh(home: Path, age_s: int, *, healthy: bool) -> None:
     with server(home, "secret"), client(home, "secret") as connection:
@@ -190,11 +198,13 @@ def test_the_tracker_is_healthy_while_the_newest_price_is_fresh(home: Path, age_
         assert in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret") is healthy
 
 
+@pytest.mark.server
 def test_the_tracker_logs_in_with_the_password_that_redis_took(home: Path) -> None:
     with server(home, PRINTABLE):
         assert in_tracker("btcts init-keys", home, PRINTABLE)
 
 
+@pytest.mark.server
 def test_the_tracker_is_not_healthy_on_an_empty_redis(home: Path) -> None:
     with server(home, "secret"):
         assert not in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret")

@@ -55,6 +55,7 @@ def test_a_server_on_path_without_the_module_is_passed_over(
     assert Embedded(data_dir).find() is None
 
 
+@pytest.mark.server
 def test_the_installed_binaries_are_found(data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "redis").symlink_to(pinned().server.parents[2])

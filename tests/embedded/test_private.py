@@ -72,6 +72,7 @@ def test_one_that_others_may_read_is_used(mode: int, embedded: Embedded, data_di
     assert stat.S_IMODE((data_dir / "db").stat().st_mode) == 0o700
 
 
+@pytest.mark.server
 def test_folders_on_the_way_are_made_for_us_alone_whatever_the_mask(data_dir: Path, said: list[str]) -> None:
     nested = data_dir / "a" / "b"
     before = os.umask(0)
@@ -98,6 +99,7 @@ def test_what_somebody_else_put_into_it_is_refused(
         embedded.ensure(said.append)
 
 
+@pytest.mark.server
 @as_root
 def test_a_link_to_ours_that_somebody_else_made_is_refused(data_dir: Path, said: list[str]) -> None:
     data_dir.mkdir()

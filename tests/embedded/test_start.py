@@ -46,6 +46,7 @@ def test_nothing_is_said_when_the_server_of_the_first_start_is_started_again(
     assert said == []
 
 
+@pytest.mark.server
 def test_nothing_is_said_at_the_start_of_what_was_fetched_just_now(data_dir: Path, said: list[str]) -> None:
     data_dir.mkdir()
     (data_dir / "redis").symlink_to(pinned().server.parents[2])
@@ -163,6 +164,7 @@ def test_what_was_synced_survives_sigkill_and_the_dead_socket_is_replaced(
         assert client.execute_command("TS.GET", "ticks") == [1000, 64123.5]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", ["with space", "it's", 'say "hi"', "100%", "naïve", "--port"])
 def test_any_folder_name_will_do(name: str, data_dir: Path, said: list[str]) -> None:
     odd_dir = data_dir / name
@@ -175,6 +177,7 @@ def test_any_folder_name_will_do(name: str, data_dir: Path, said: list[str]) -> 
         bury(odd_dir, odd_dir)
 
 
+@pytest.mark.server
 def test_a_path_too_long_for_a_socket_leads_to_a_private_folder(deep_dir: Path, said: list[str]) -> None:
     embedded = Embedded(deep_dir, redis_server=binaries().server)
 
@@ -185,6 +188,7 @@ def test_a_path_too_long_for_a_socket_leads_to_a_private_folder(deep_dir: Path, 
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.server
 def test_the_socket_is_the_same_through_a_symbolic_link(deep_dir: Path, data_dir: Path) -> None:
     deep_dir.mkdir(parents=True)
     (data_dir / "link").symlink_to(deep_dir)
@@ -202,6 +206,7 @@ def test_neither_tmpdir_nor_the_runtime_folder_move_the_socket(
     assert Embedded(deep_dir).socket == before
 
 
+@pytest.mark.server
 def test_a_socket_folder_open_to_others_is_refused(deep_dir: Path, said: list[str]) -> None:
     embedded = Embedded(deep_dir, redis_server=binaries().server)
     folder = embedded.socket.parent
@@ -211,6 +216,7 @@ def test_a_socket_folder_open_to_others_is_refused(deep_dir: Path, said: list[st
         embedded.ensure(said.append)
 
 
+@pytest.mark.server
 def test_a_socket_folder_behind_a_symbolic_link_is_refused(deep_dir: Path, said: list[str], tmp_path: Path) -> None:
     embedded = Embedded(deep_dir, redis_server=binaries().server)
     folder = embedded.socket.parent
@@ -282,6 +288,7 @@ def on_network(data_dir: Path, tmp_path: Path) -> Embedded:
     return Embedded(data_dir, redis_server=binaries().server, mounts=mounts)
 
 
+@pytest.mark.server
 def test_a_data_directory_in_use_by_another_host_is_refused(
     on_network: Embedded, data_dir: Path, said: list[str]
 ) -> None:
@@ -326,6 +333,7 @@ def test_the_name_alone_is_no_obstacle_where_only_this_machine_has_the_files(
     assert embedded.status().running
 
 
+@pytest.mark.server
 def test_a_machine_that_is_known_by_its_ids_may_change_its_name_on_a_network_file_system(
     on_network: Embedded, data_dir: Path, said: list[str]
 ) -> None:
@@ -338,6 +346,7 @@ def test_a_machine_that_is_known_by_its_ids_may_change_its_name_on_a_network_fil
     assert on_network.status().running
 
 
+@pytest.mark.server
 def test_ids_that_a_third_host_left_behind_are_no_proof(on_network: Embedded, data_dir: Path, said: list[str]) -> None:
     on_network.ensure(said.append)
     kill(data_dir)
@@ -370,6 +379,7 @@ def test_bytes_that_are_no_text_in_the_lock_are_no_obstacle(
     assert embedded.start(said.append).running
 
 
+@pytest.mark.server
 def test_a_damaged_lock_of_a_server_that_was_killed_is_told_in_one_printable_line(
     on_network: Embedded, data_dir: Path, said: list[str]
 ) -> None:
@@ -384,6 +394,7 @@ def test_a_damaged_lock_of_a_server_that_was_killed_is_told_in_one_printable_lin
     assert len(str(refused.value)) < 600
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("act", ["ensure", "start", "prepare", "install"])
 def test_a_name_that_is_too_long_for_a_folder_is_an_error_that_names_it(
     act: str, tmp_path: Path, said: list[str]
@@ -395,6 +406,7 @@ def test_a_name_that_is_too_long_for_a_folder_is_an_error_that_names_it(
         getattr(embedded, act)(said.append)
 
 
+@pytest.mark.server
 def test_a_loop_of_links_is_an_error_that_names_it(tmp_path: Path, said: list[str]) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

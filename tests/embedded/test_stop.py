@@ -123,6 +123,7 @@ def test_the_server_of_another_host_is_not_taken_for_stopped(
         Embedded(data_dir, mounts=tmp_path / "mountinfo").stop()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("lost", ["the socket", "its folder"])
 def test_a_server_whose_socket_was_removed_is_stopped_too(lost: str, deep_dir: Path, said: list[str]) -> None:
     embedded = Embedded(deep_dir, redis_server=binaries().server)
@@ -231,6 +232,7 @@ def test_run_refuses_to_be_the_second(embedded: Embedded, data_dir: Path, said: 
     assert f"process {pid} is already the embedded Redis" in complaint
 
 
+@pytest.mark.server
 def test_a_lock_that_is_free_again_in_a_moment_can_be_waited_for(data_dir: Path) -> None:
     data_dir.mkdir()
     lock = data_dir / "lock"
@@ -258,6 +260,7 @@ def test_run_counts_as_a_start_by_hand(embedded: Embedded, data_dir: Path) -> No
     assert (status.running, status.stopped) == (True, False)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("place", ["data_dir", "deep_dir"])
 def test_a_server_that_is_discarded_leaves_nothing_outside_of_its_data_directory(
     place: str, request: pytest.FixtureRequest, said: list[str]

@@ -9,6 +9,7 @@ from support.series import HOUR, MIDNIGHT
 WITH_BUDGET = ("coinbase", "bitfinex", "coinmarketcap")
 
 
+@pytest.mark.server
 def test_after_each_day_of_outages_all_is_complete_and_right_and_status_told_each_of_them() -> None:
     lived = week.simulate(days=7, interval_s=900, names=WITH_BUDGET)
 
@@ -17,6 +18,7 @@ def test_after_each_day_of_outages_all_is_complete_and_right_and_status_told_eac
     assert len(lived.outages) == 7 * 12
 
 
+@pytest.mark.server
 def test_a_calm_week_is_never_unhealthy() -> None:
     lived = week.simulate(days=7, interval_s=3600, calm=True, names=("coinbase", "bitfinex"))
 

