@@ -11,6 +11,7 @@ from btcts import errors
 from btcts.cli.main import app
 from btcts.config import table
 from btcts.domain.layout import Layout
+from btcts.domain.model import REASONS
 from btcts.providers import default_endpoints
 from test_api import EXAMPLE
 
@@ -121,6 +122,12 @@ def test_the_architecture_names_files_that_exist() -> None:
     known = {name for name in names if any((root / name).is_file() for root in roots)}
     assert len(names) > 30
     assert {name for name in names - known if "<" not in name} == set()
+
+
+def test_every_reason_of_an_unsettled_minute_is_explained() -> None:
+    text = (ROOT / "docs/architecture.md").read_text().split("## Why is a minute unsettled?")[1]
+
+    assert set(re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE)) == set(REASONS)
 
 
 def test_the_example_of_the_readme_is_the_one_that_is_run() -> None:
