@@ -5,8 +5,7 @@
     ├── StoreError          3   Redis is there but does not do what is needed
     │   ├── StoreUnreachable    no answer, a dropped connection, a refused login: worth another try
     │   ├── NoTimeSeries        the server lacks the TimeSeries module
-    │   ├── ForeignKey          a key of ours belongs to somebody else
-    │   └── Contended           other writers kept changing the ticks during a rebuild
+    │   └── ForeignKey          a key of ours belongs to somebody else
     ├── SpoolError          3   prices that wait for Redis cannot be kept, read or taken out
     ├── ProviderError       4   a price API gave no usable answer
     │   ├── ProviderLimited     it told us to wait until a time
@@ -68,10 +67,6 @@ class NoTimeSeries(StoreError):
 
 class ForeignKey(StoreError):
     """A key with one of our names was made by another application."""
-
-
-class Contended(StoreError):
-    """Other writers kept changing the ticks while a rebuild was under way."""
 
 
 class SpoolError(BtctsError):

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from btcts.domain.model import Candle, Tick
-from btcts.errors import Contended
+from btcts.errors import StoreError
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.oracle import KEPT, Observed, Oracle
@@ -61,7 +61,7 @@ def test_a_rebuild_that_is_always_disturbed_gives_up_and_leaves_everything_as_it
 
     with connect(server.socket) as other:
         busy = BusyClock(NOW, lambda times: put(client, TICK, {NOW - 100 + times: 7.0}))
-        with pytest.raises(Contended, match="other writers kept changing btc:price:tick during 30 attempts"):
+        with pytest.raises(StoreError, match="other writers kept changing btc:price:tick during 30 attempts"):
             Store(other, clock=busy, where="test").rebuild(store.inspect(), live=[Tick(NOW, 8)])
 
     assert store.inspect().faults == ()

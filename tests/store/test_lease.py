@@ -10,7 +10,7 @@ import redis
 
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Candle, Tick
-from btcts.errors import Contended
+from btcts.errors import StoreError
 from btcts.store import Store
 from btcts.store.lease import register_holder
 from support.clocks import FakeClock
@@ -174,7 +174,7 @@ def test_a_rebuild_that_gives_up_leaves_no_lease(server: Server, client: redis.R
             put(client, TICK, {NOW: 7.0 + self.pauses})
             return super().observe(server_ms)
 
-    with connect(server.socket) as other, pytest.raises(Contended):
+    with connect(server.socket) as other, pytest.raises(StoreError, match="during 30 attempts"):
         Store(other, clock=Disturbed(), where="test").rebuild(store.inspect())
 
     assert not client.hexists(STATE, FIELD)

@@ -170,7 +170,9 @@ class Store:
     ) -> Rebuilt:
         """Write the layout anew from the stored ticks, less those at `dropped`, and these, in one transaction.
 
-        Raises: as `write`, and `Contended` when other writers are always faster.
+        Raises:
+            StoreError: as `write`, and when other writers are always faster.
+            ForeignKey: one of our names belongs to somebody else.
         """
         self.refuse_foreign(inspection or self.inspect())
         return rebuild.rebuild(self._link, _prepare_live(live), tuple(candles), dropped)

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError, WatchError
 from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Definition, Layout
 from btcts.domain.model import Candle, Tick
 from btcts.domain.untrusted import Unreadable
-from btcts.errors import BtctsError, Contended
+from btcts.errors import BtctsError, StoreError
 from btcts.store import carried, lease
 from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import Rule, parse_series
@@ -57,8 +57,8 @@ def rebuild(
     the `dropped` stamps, and where there are very many ticks those that no bucket needs.
 
     Raises:
-        Contended: other writers were faster `ATTEMPTS` times in a row; nothing was changed.
-        StoreError: a candle's minute is not over yet, or Redis refused a command.
+        StoreError: other writers were faster `ATTEMPTS` times in a row and nothing was changed, a candle's minute is
+            not over yet, or Redis refused a command.
     """
     with lease.register_holder() as holder, _put_back_on_failure(link):
         for _ in range(ATTEMPTS):
@@ -67,7 +67,7 @@ def rebuild(
                 return _run_attempt(link, live, candles, dropped)
             except WatchError:
                 link.clock.sleep(random.uniform(0, PAUSE_S))
-        raise Contended(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
+        raise StoreError(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
 
 
 @contextmanager
