@@ -3,10 +3,12 @@
     python benchmarks/startup.py [RUNS]
 
 Every row runs the command and its bare counterpart in turn, both compiled, and compares medians of wall time. The bars
-are those that btcts sets itself.
+are those that btcts sets itself. A second table shows what each trick of `cli/startup.py` saves: medians of processor
+time with it and without it.
 """
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-BTCTS = (sys.executable, "-c", "from btcts.cli.main import main; main()")
+BTCTS = (sys.executable, "-c", "from btcts.cli import startup; from btcts.cli.main import main; main()")
 BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
 COMPLETION = {"COMP_WORDS": "btcts sh", "COMP_CWORD": "1", "_BTCTS_COMPLETE": "complete_bash"}
 
@@ -64,24 +66,51 @@ def rows(socket: Path, exchanges: "Exchanges") -> list[Row]:
     ]
 
 
-def measure(row: Row, runs: int) -> tuple[float, float]:
-    """Median seconds of the command and of its counterpart."""
+def tricks(rows: Sequence[Row]) -> list[Row]:
+    """Each trick on the commands that it is for: with it, and without it."""
+    _, completion, _, collect, show = rows
+    used = {
+        "stop_collecting_garbage": (collect, show),
+        "skip_command_of_httpx": (collect,),
+        "lighten_completion": (completion,),
+    }
+    return [
+        Row(
+            f"{trick}: {row.name.partition(' / ')[0]}",
+            row.command,
+            [part.replace("main()", f"startup.{trick} = lambda: None; main()") for part in row.command],
+            1,
+            row.environ,
+        )
+        for trick, helped in used.items()
+        for row in helped
+    ]
+
+
+def measure(row: Row, runs: int, spent: Callable[[], float] = time.perf_counter) -> tuple[float, float]:
+    """Median seconds of the command and of its counterpart, wall time or what else is `spent`."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(runs + 2):
         for command, taken in zip((row.command, row.bare), times, strict=True):
-            seconds = _run(command, row.environ)
+            seconds = _run(command, row.environ, spent)
             if number >= 2:
                 taken.append(seconds)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def _run(command: Sequence[str], environ: dict[str, str]) -> float:
+def processor_time() -> float:
+    """Seconds that processors have spent on the commands so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _run(command: Sequence[str], environ: dict[str, str], spent: Callable[[], float]) -> float:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    began = time.perf_counter()
+    began = spent()
     done = subprocess.run(command, env=kept | environ, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise SystemExit(f"{command} ended with {done.returncode}")
-    return time.perf_counter() - began
+    return spent() - began
 
 
 def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
@@ -123,6 +152,11 @@ def main() -> None:
             verdict = "holds" if ratio <= row.bar else "MISSED"
             both = f"{mine * 1000:7.1f} ms {bare * 1000:7.1f} ms"
             print(f"{row.name:<40} {both}  {ratio:5.2f}  bar {row.bar:.2f} {verdict}")
+        for row in tricks(rows(socket, exchanges)):
+            mine, bare = measure(row, runs, processor_time)
+            print(
+                f"{row.name:<40} {mine * 1000:7.1f} ms {bare * 1000:7.1f} ms without, saves {(bare - mine) * 1000:.1f}"
+            )
 
     _with_prices(measured)
 

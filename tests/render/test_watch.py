@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from btcts.domain.model import HOUR_MS, PRICE_CEILING
-from btcts.render.watch import alert_json, alert_line, alert_message, list_alert_variables
+from btcts.render.watch import NOTICES, alert_json, alert_line, alert_message, list_alert_variables, notice_line
+from btcts.services.watch.outbox import Notice
 from btcts.services.watch.trigger import KINDS, Alert
+from render.snapshot import assert_as_stored
 from render.views import NOW_MS
 from support.schemas import read_schema
 
@@ -140,3 +142,11 @@ def test_the_variables_are_the_fields_of_the_document() -> None:
     assert variables["BTCTS_ALERT_PRICE"] == ""
     assert variables["BTCTS_ALERT_ALREADY"] == "false"
     assert list_alert_variables(RISE)["BTCTS_ALERT_PRICE"] == "64050.0"
+
+
+def test_every_notice_about_the_watch_has_its_line() -> None:
+    values = {"rule": "above 5", "way": "exec", "problem": "sh ended with exit code 3", "advice": "make a new one"}
+
+    lines = [notice_line(Notice(code, {**values, "where": "redis:6379", "age_s": 61.4})) for code in NOTICES]
+
+    assert_as_stored("watch-notices", "\n".join(lines) + "\n")

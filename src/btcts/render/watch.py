@@ -1,4 +1,7 @@
-"""Alerts as one line for people, one JSON object for programs, and variables for the command that they run."""
+"""Alerts as one line for people, one JSON object for programs, and variables for the command that they run.
+
+Notices about the watch itself are lines alone.
+"""
 
 import json
 from typing import Any
@@ -8,9 +11,32 @@ from btcts.domain.model import MINUTE_MS
 from btcts.render.documents import SCHEMA
 from btcts.render.figures import decimals, duration, percent, price
 from btcts.render.times import iso, stamp
+from btcts.services.watch.outbox import Notice
 from btcts.services.watch.trigger import STALE, Alert
 
 VARIABLE_PREFIX = "BTCTS_ALERT_"
+
+_UNDELIVERED = "the alert {rule!r} was not delivered by {way} ({problem}); "
+
+NOTICES = {
+    "away": "{problem}; what happens meanwhile is found later",
+    "back": "Redis at {where} answers again",
+    "failed": "looking failed: {problem}",
+    "stale": "the newest price is {age_s:.0f} s old; no rule can fire",
+    "unpriced": "no price can be read; no rule can fire",
+    "fresh": "there are fresh prices again",
+    "damaged": "what was kept of {rule!r} is damaged; the rule begins anew",
+    "unrecordable": "{problem}; until then a restart may deliver alerts again",
+    "retried": _UNDELIVERED + "it is tried again",
+    "refused": _UNDELIVERED + "it is given up: {advice}",
+    "expired": _UNDELIVERED + "it is too old now and is given up",
+}
+"""The words of a notice, by its code."""
+
+
+def notice_line(notice: Notice) -> str:
+    """Describe the notice on one line."""
+    return NOTICES[notice.code].format_map(notice.values)
 
 
 def alert_line(alert: Alert, *, utc: bool) -> str:

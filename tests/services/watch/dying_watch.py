@@ -1,11 +1,11 @@
-"""A watch that is killed at each step on the disk in turn: `python -m services.dying_watch FOLDER SOCKET`."""
+"""A watch that is killed at each step on the disk in turn: `python -m services.watch.dying_watch FOLDER SOCKET`."""
 
 import json
 import sys
 from pathlib import Path
 
 from btcts.domain.model import Tick
-from btcts.services.watch.journal import Keeper
+from btcts.services.watch.journal import Journal
 from btcts.services.watch.outbox import Outbox
 from btcts.services.watch.rules import Level
 from btcts.services.watch.trigger import Alert
@@ -25,14 +25,14 @@ PRICES = (55_000.0, 60_000.0, 49_000.0, 61_000.0, 55_000.0)
 def look(socket: Path, home: Path, count: int, say: Say) -> None:
     """One look of a new run when so many of the prices have come in; what is printed and delivered is said."""
     clock = FakeClock(NOW + count * MINUTE)
-    keeper = Keeper(home / "alerts", "test")
-    outbox = Outbox(keeper, [RULE.name], ways={"exec": lambda alert: say(["exec", alert.id])}, chance=lambda: 0.0)
-    with connect(socket) as client, keeper.held([RULE.name]):
+    journal = Journal(home / "alerts", "test", [RULE.name])
+    outbox = Outbox(journal, {"exec": lambda alert: say(["exec", alert.id])}, lambda: 0.0)
+    with connect(socket) as client, journal.lock():
         client.flushall()
         store = Store(client, clock=clock, where="test")
         store.write([Tick(NOW + number * MINUTE, price) for number, price in enumerate(PRICES[:count])])
         for told in once(Watch(store, clock, [RULE], outbox)):
-            say(["stdout", told.id] if isinstance(told, Alert) else ["notice", told.text])
+            say(["stdout", told.id] if isinstance(told, Alert) else ["notice", told.code])
 
 
 def main(folder: Path, socket: Path) -> None:

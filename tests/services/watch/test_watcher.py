@@ -13,13 +13,13 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
-from btcts.services.watch.attempts import DeliveryRefusal
-from btcts.services.watch.journal import Keeper, Kept, Waiting
-from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told
+from btcts.services.watch.journal import Journal, Kept, Waiting
+from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, DeliveryRefusal, Notice, Outbox, Told
 from btcts.services.watch.rules import Level, MoveRule, Rule
 from btcts.services.watch.trigger import Alert, Standing
 from btcts.services.watch.watcher import Watch, forever, once
 from btcts.store import State, Store
+from services.watch.journals import read_state, record_state
 from support.clocks import FakeClock
 from support.series import HOUR, MINUTE, NOW, TICK, monitored, put
 from support.servers import Server, StartServer, connect
@@ -41,7 +41,7 @@ def make_watch(store: Store, clock: FakeClock, tmp_path: Path) -> MakeWatch:
         names = [*(rule.name for rule in rules), *(["stale"] if stale else [])]
         folder = tmp_path / "alerts"
         folder.mkdir(exist_ok=True)
-        outbox = Outbox(Keeper(folder, "test"), names, ways=ways, chance=lambda: 0.0)
+        outbox = Outbox(Journal(folder, "test", names), ways, lambda: 0.0)
         return Watch(store, clock, rules, outbox, stale=stale, max_age_s=max_age_s)
 
     return make
@@ -60,13 +60,20 @@ def alerts(told: Iterator[Told]) -> list[Alert]:
 
 
 def notices(told: Iterator[Told]) -> list[str]:
-    """What is said about the watch itself."""
-    return [each.text for each in told if isinstance(each, Notice)]
+    """The codes of what is said about the watch itself."""
+    return [notice.code for notice in told if isinstance(notice, Notice)]
 
 
 def found(told: Iterator[Told]) -> list[tuple[str, float | None]]:
     """The kinds and prices of the alerts."""
     return [(each.kind, each.price) for each in alerts(told)]
+
+
+def read_standing(home: Path) -> Standing:
+    """The standing of the rule on the disk."""
+    kept = read_state(home / "alerts", ABOVE.name)
+    assert kept
+    return kept.standing
 
 
 class Way:
@@ -241,13 +248,13 @@ def test_a_stale_feed_is_said_once_and_once_when_it_is_fresh_again(
 ) -> None:
     see(store, clock, 55_000.0)
     watch = make_watch(ABOVE, max_age_s=60)
-    told = [notices(once(watch))]
+    told = [list(once(watch))]
     clock.advance(61_000)
-    told += [notices(watch.look(lambda: False)) for _ in range(2)]
+    told += [list(watch.look(lambda: False)) for _ in range(2)]
     see(store, clock, 55_000.0)
-    told += [notices(watch.look(lambda: False)) for _ in range(2)]
+    told += [list(watch.look(lambda: False)) for _ in range(2)]
 
-    assert told == [[], ["the newest price is 61 s old; no rule can fire"], [], ["there are fresh prices again"], []]
+    assert told == [[], [Notice("stale", {"age_s": 61.0})], [], [Notice("fresh")], []]
 
 
 def test_with_stale_the_feed_is_a_rule_like_the_others_across_runs(
@@ -337,9 +344,8 @@ def test_redis_that_is_away_is_said_once_and_what_happened_meanwhile_is_found(
 
     back = list(watch.look(lambda: False))
 
-    assert [len(look) for look in away] == [1, 0, 0]
-    assert "what happens meanwhile is found later" in notices(iter(away[0]))[0]
-    assert notices(iter(back)) == ["Redis at test answers again"]
+    assert [notices(iter(look)) for look in away] == [["away"], [], []]
+    assert [notice for notice in back if isinstance(notice, Notice)] == [Notice("back", {"where": "test"})]
     assert found(iter(back)) == [("above", 61_000.0)]
 
 
@@ -365,11 +371,11 @@ def test_a_single_look_without_redis_tries_what_waits_and_is_away(
     way.problem = None
 
     watch = make_watch(ABOVE, store=lasting_store, hook=way)
-    told = notices(once(watch))
+    told = list(once(watch))
 
     assert [each.kind for each in way.delivered] == ["above"]
     assert isinstance(watch.away, StoreUnreachable)
-    assert told == [f"{watch.away}; what happens meanwhile is found later"]
+    assert told == [Notice("away", {"problem": str(watch.away)})]
 
 
 def test_single_looks_without_redis_tell_once_that_prices_went_stale_and_once_that_they_are_back(
@@ -422,13 +428,14 @@ def test_each_way_of_delivery_is_on_its_own_account(store: Store, clock: FakeClo
     see(store, clock, 61_000.0)
     well, ill = Way(), Way("HTTP 500 from there")
     watch = make_watch(ABOVE, exec=well, hook=ill)
-    said = notices(once(watch))
+    said = [notice for notice in once(watch) if isinstance(notice, Notice)]
     ill.problem = None
     clock.advance(5_000)
 
     list(watch.look(lambda: False))
 
-    assert said == ["the alert 'above 60000' was not delivered by hook (HTTP 500 from there); it is tried again"]
+    failure = {"rule": ABOVE.name, "way": "hook", "problem": "HTTP 500 from there", "advice": ""}
+    assert said == [Notice("retried", failure)]
     assert (len(well.tried), len(ill.tried), len(ill.delivered)) == (1, 2, 1)
     assert watch.outbox.waiting == 0
 
@@ -457,12 +464,12 @@ def test_a_delivery_that_would_be_refused_again_is_given_up_at_once(
     see(store, clock, 61_000.0)
     watch = make_watch(ABOVE, max_age_s=7200, hook=way)
 
-    said = notices(once(watch))
+    said = [notice for notice in once(watch) if isinstance(notice, Notice)]
     clock.advance(HOUR)
     later = notices(once(make_watch(ABOVE, max_age_s=7200, hook=way)))
 
-    given_up = "it is given up: make a new one"
-    assert said == [f"the alert 'above 60000' was not delivered by hook (HTTP 404 from there); {given_up}"]
+    failure = {"rule": ABOVE.name, "way": "hook", "problem": "HTTP 404 from there", "advice": "make a new one"}
+    assert said == [Notice("refused", failure)]
     assert later == []
     assert (len(way.tried), watch.outbox.waiting, watch.outbox.lost) == (1, 0, 1)
 
@@ -493,9 +500,8 @@ def test_a_clock_that_was_set_back_holds_no_receiver_for_ever(
 ) -> None:
     way = Way()
     see(store, clock, 61_000.0)
-    keeper = Keeper(tmp_path / "alerts", "test")
     watch = make_watch(ABOVE, max_age_s=7200, hook=way)
-    keeper.keep(ABOVE.name, Kept(held={"hook": clock.now_ms() + 2 * HOUR}))
+    record_state(tmp_path / "alerts", ABOVE.name, Kept(held={"hook": clock.now_ms() + 2 * HOUR}))
 
     notices(once(watch))
 
@@ -514,10 +520,7 @@ def test_a_failing_delivery_is_tried_less_and_less_often_until_the_alert_is_too_
     said = notices(told)
 
     assert 15 < len(way.tried) < 25
-    assert [text.rpartition("; ")[2] for text in said] == [
-        *["it is tried again"] * (len(way.tried) - 1),
-        "it is too old now and is given up",
-    ]
+    assert said == [*["retried"] * (len(way.tried) - 1), "expired"]
     assert GIVEN_UP_MS < clock.now_ms() - begin_ms < GIVEN_UP_MS + 6 * MINUTE
 
 
@@ -527,14 +530,13 @@ def test_an_alert_that_says_it_was_found_in_the_future_is_not_tried_until_then(
     see(store, clock, 55_000.0)
     found_ms = clock.now_ms() + 2 * HOUR
     waiting = Waiting(Alert(rule=ABOVE.name, kind="above", time_ms=NOW, found_ms=found_ms, price=61_000.0), ("hook",))
-    keeper = Keeper(tmp_path / "alerts", "test")
     watch = make_watch(ABOVE, hook=Way("closed"))
-    keeper.keep(ABOVE.name, Kept(Standing(True, clock.now_ms()), (waiting,)))
+    record_state(tmp_path / "alerts", ABOVE.name, Kept(Standing(True, clock.now_ms()), (waiting,)))
 
     said = notices(once(watch))
 
-    assert [text.rpartition("; ")[2] for text in said] == ["it is too old now and is given up"]
-    assert keeper.read(ABOVE.name).waiting == ()
+    assert said == ["expired"]
+    assert read_state(tmp_path / "alerts", ABOVE.name) == Kept(Standing(True, clock.now_ms()))
 
 
 def test_an_alert_that_was_found_late_is_not_too_old_to_be_tried_again(
@@ -615,17 +617,17 @@ def test_damage_to_what_is_kept_is_said_and_the_rule_begins_anew(
 
     told = list(once(make_watch(ABOVE)))
 
-    assert notices(iter(told)) == ["what was kept of 'above 60000' is damaged; the rule begins anew"]
+    assert [notice for notice in told if isinstance(notice, Notice)] == [Notice("damaged", {"rule": ABOVE.name})]
     assert [each.already for each in alerts(iter(told))] == [True]
     assert list(once(make_watch(ABOVE))) == []
 
 
-class Refusing(Keeper):
-    """Keeps nothing, as a full disk does."""
+class Refusing(Journal):
+    """Records nothing, as a full disk does."""
 
-    def keep(self, rule: str, kept: object) -> None:
+    def record(self, lag_ms: int = 0) -> bool:
         """Refuse."""
-        raise SpoolError("the state of alerts cannot be kept in there (no space left on device); make room there")
+        raise SpoolError("no space left on device")
 
 
 def test_a_disk_that_takes_nothing_is_said_once_and_keeps_no_alert_from_being_delivered(
@@ -633,14 +635,12 @@ def test_a_disk_that_takes_nothing_is_said_once_and_keeps_no_alert_from_being_de
 ) -> None:
     see(store, clock, 61_000.0)
     way = Way()
-    outbox = Outbox(Refusing(tmp_path, "test"), [ABOVE.name], ways={"hook": way}, chance=lambda: 0.0)
+    outbox = Outbox(Refusing(tmp_path, "test", [ABOVE.name]), {"hook": way}, lambda: 0.0)
     watch = Watch(store, clock, [ABOVE], outbox)
 
     told = [*once(watch), *watch.look(lambda: False)]
 
-    assert [text.rpartition("; ")[2] for text in notices(iter(told))] == [
-        "until then a restart may deliver alerts again"
-    ]
+    assert notices(iter(told)) == ["unrecordable"]
     assert len(alerts(iter(told))) == len(way.delivered) == 1
 
 
@@ -667,12 +667,12 @@ def test_what_was_judged_is_recorded_once_a_minute_and_at_the_end(
     for _ in range(18):
         see(store, clock, 55_000.0)
         list(watch.look(lambda: False))
-        recorded.append(Keeper(tmp_path / "alerts", "test").read(ABOVE.name).standing.since_ms)
+        recorded.append(read_standing(tmp_path).since_ms)
 
     list(watch.outbox.record(lag_ms=0))
 
     assert len(set(recorded)) == 3
-    assert Keeper(tmp_path / "alerts", "test").read(ABOVE.name).standing.since_ms == clock.now_ms()
+    assert read_standing(tmp_path).since_ms == clock.now_ms()
 
 
 def test_a_rule_that_is_armed_again_is_recorded_at_once(
@@ -681,12 +681,12 @@ def test_a_rule_that_is_armed_again_is_recorded_at_once(
     see(store, clock, 61_000.0)
     watch = make_watch(ABOVE)
     list(once(watch))
-    fired = Keeper(tmp_path / "alerts", "test").read(ABOVE.name).standing
+    fired = read_standing(tmp_path)
     see(store, clock, 59_000.0)
 
     list(watch.look(lambda: False))
 
-    rearmed = Keeper(tmp_path / "alerts", "test").read(ABOVE.name).standing
+    rearmed = read_standing(tmp_path)
     assert (fired.armed, rearmed.armed) == (False, True)
 
 
@@ -697,7 +697,7 @@ def test_a_single_look_records_how_far_it_has_come(
         see(store, clock, 55_000.0)
         list(once(make_watch(ABOVE)))
 
-    assert Keeper(tmp_path / "alerts", "test").read(ABOVE.name).standing.since_ms == clock.now_ms()
+    assert read_standing(tmp_path).since_ms == clock.now_ms()
 
 
 def test_killed_at_each_step_on_the_disk_every_alert_is_delivered_and_none_again_and_again(

@@ -122,15 +122,14 @@ class Teller(NamedTuple):
 
     def tell(self, told: Iterable["Told"]) -> None:
         """Print alerts on stdout, and notices about the watch itself on stderr."""
+        from btcts.render.watch import notice_line
         from btcts.services.watch.outbox import Notice
 
         for message in told:
             if not isinstance(message, Notice):
                 (tell if self.alone else tell_on)(self._format_alert(message))
-            elif message.failed:
-                complain(message.text)
             else:
-                self.common.say(message.text)
+                (complain if message.failed else self.common.say)(notice_line(message))
 
     def _format_alert(self, alert: "Alert") -> str:
         from btcts.render.watch import alert_json, alert_line
@@ -166,19 +165,20 @@ def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterat
 
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
-    from btcts.services.watch.journal import Keeper
+    from btcts.services.watch.journal import Journal
     from btcts.services.watch.outbox import Outbox
     from btcts.services.watch.watcher import Watch
 
     settings = common()
     clock = ServerClock(stop)
-    keeper = Keeper(settings.embedded.data_dir / "alerts", f"{settings.redis.where}, database {settings.redis.db}")
+    where = f"{settings.redis.where}, database {settings.redis.db}"
+    journal = Journal(settings.embedded.data_dir / "alerts", where, wanted.names)
     with (
         _open_ways(wanted) as ways,
         connect(settings, clock=clock, starts_embedded=False, say=common.say) as store,
-        keeper.held(wanted.names),
+        journal.lock(),
     ):
-        outbox = Outbox(keeper, wanted.names, ways=ways, chance=random)
+        outbox = Outbox(journal, ways, random)
         yield Watch(store, clock, wanted.rules, outbox, stale=wanted.stale, max_age_s=wanted.max_age_s)
 
 

@@ -1,4 +1,4 @@
-"""Persistent state of a watch: the standing of each rule, and its undelivered alerts.
+"""What a watch must not forget: the standing of each rule and its undelivered alerts, in memory and on disk.
 
 One small file per rule and store, replaced as a whole, with a lock beside it: two watches of the same rule would both
 deliver the same alerts.
@@ -7,15 +7,16 @@ deliver the same alerts.
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from errno import EFBIG
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from btcts.domain.model import MINUTE_MS
 from btcts.domain.untrusted import (
     DAY_MS,
     Reader,
@@ -45,6 +46,9 @@ MOST_WAITING = 10_000
 VERSION = 1
 """Version of the files; one of another version counts as damaged."""
 
+RECORDED_MS = MINUTE_MS
+"""Lag allowed for the record of judged ticks; after a crash this much is judged again, with the same result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -56,34 +60,45 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The recorded state of a rule; `damaged` when its file is not valid.
-
-    `held` has, by way of delivery, the time (ms) until which the receiver asked to wait.
-    """
+    """The state of a rule; `held` has, by way of delivery, the time (ms) until which the receiver asked to wait."""
 
     standing: Standing = field(default_factory=Standing)
     waiting: tuple[Waiting, ...] = ()
     held: Mapping[str, int] = field(default_factory=dict)
-    damaged: bool = False
+
+    def is_recorded_by(self, recorded: "Kept", lag_ms: int) -> bool:
+        """Tell whether that record of the state is recent enough."""
+        now, then = self.standing, recorded.standing
+        if (self.waiting, self.held) != (recorded.waiting, recorded.held) or now.armed != then.armed:
+            return False
+        if now.since_ms is None or then.since_ms is None:
+            return now.since_ms == then.since_ms
+        return abs(now.since_ms - then.since_ms) <= lag_ms
 
 
-class Keeper:
-    """The files in `folder` for the rules of the store at `where`, an address without secrets."""
+class Journal:
+    """The states of `rules`, in memory and as files in `folder`.
 
-    def __init__(self, folder: Path, where: str) -> None:
+    `where` is the address of the store, without secrets. Every change is in memory until `record` is called.
+    """
+
+    def __init__(self, folder: Path, where: str, rules: Sequence[str]) -> None:
         self._folder = folder
         self._where = where
+        self._rules = rules
+        self._known: dict[str, Kept] = {}
+        self._recorded: dict[str, Kept] = {}
 
     @contextmanager
-    def held(self, rules: Sequence[str]) -> Iterator[None]:
-        """Hold the locks of these rules, which the system releases when the process ends.
+    def lock(self) -> Iterator[None]:
+        """Hold the locks of the rules, which the system releases when the process ends.
 
         Raises:
             ConfigError: another process watches one of them.
             SpoolError: the folder or a lock cannot be made.
         """
         with ExitStack() as stack:
-            for rule in rules:
+            for rule in self._rules:
                 with self._translate_errors():
                     durable.make(self._folder)
                     descriptor = durable.lock(self._build_path(rule, "lock"))
@@ -94,12 +109,69 @@ class Keeper:
                 stack.callback(os.close, descriptor)
             yield
 
-    def read(self, rule: str) -> Kept:
-        """Read the state of the rule; an unknown rule is armed and has nothing to deliver.
+    def recall(self, ways: Collection[str]) -> list[str]:
+        """Read the states of the rules, leave out ways of delivery but these, and return the rules with a damaged file.
+
+        A rule without a file, or with a damaged one, is armed and has nothing to deliver.
 
         Raises:
-            SpoolError: the file exists but cannot be read.
+            SpoolError: a file exists but cannot be read.
         """
+        damaged = []
+        for rule in self._rules:
+            kept = self._read(rule)
+            if kept is None:
+                damaged.append(rule)
+            self._recorded[rule] = kept = kept or Kept()
+            self._known[rule] = replace(kept, waiting=_keep_ways(kept.waiting, lambda _, way: way in ways))
+        return damaged
+
+    def find(self, rule: str) -> Kept:
+        """Return the state of the rule as it is now."""
+        return self._known.get(rule, Kept())
+
+    def list_waiting(self) -> list[tuple[str, Waiting]]:
+        """Return the rules and their alerts that wait for delivery, the oldest first."""
+        waiting = ((rule, entry) for rule in self._rules for entry in self.find(rule).waiting)
+        return sorted(waiting, key=lambda pair: (pair[1].alert.found_ms, pair[1].alert.time_ms))
+
+    def add(self, rule: str, standing: Standing, waiting: Iterable[Waiting] = ()) -> None:
+        """Take in the new standing of a rule, and its alerts; of a rule that is not ours it stays in memory."""
+        kept = self.find(rule)
+        self._known[rule] = replace(kept, standing=standing, waiting=(*kept.waiting, *waiting))
+
+    def remove(self, rule: str, alert: Alert, way: str) -> None:
+        """Forget that the alert is to be delivered by this way."""
+        kept = self.find(rule)
+        left = _keep_ways(kept.waiting, lambda waits, by: waits != alert or by != way)
+        self._known[rule] = replace(kept, waiting=left)
+
+    def hold(self, rule: str, way: str, until_ms: int) -> None:
+        """Keep for later runs too that the receiver of the rule's alerts is to be left alone until then."""
+        kept = self.find(rule)
+        self._known[rule] = replace(kept, held={**kept.held, way: until_ms})
+
+    def find_hold(self, way: str) -> int:
+        """Return the time until which the receiver asked to wait, 0 when it never did."""
+        return max((kept.held.get(way, 0) for kept in self._known.values()), default=0)
+
+    def record(self, lag_ms: int = RECORDED_MS) -> bool:
+        """Record changes, and return once they are on disk; True when there were any.
+
+        Progress in judged ticks alone is recorded only when it exceeds `lag_ms`.
+
+        Raises:
+            SpoolError: that failed; the previous state is still on disk.
+        """
+        changed = [rule for rule in self._rules if not self._known[rule].is_recorded_by(self._recorded[rule], lag_ms)]
+        for rule in changed:
+            with self._translate_errors():
+                durable.replace(self._build_path(rule, "json"), _encode(self._known[rule], self._name(rule)))
+            self._recorded[rule] = self._known[rule]
+        return bool(changed)
+
+    def _read(self, rule: str) -> Kept | None:
+        """Read the file of the rule; None when it is damaged."""
         with self._translate_errors():
             try:
                 content = durable.read(self._build_path(rule, "json"), LARGEST)
@@ -107,18 +179,9 @@ class Keeper:
                 return Kept()
             except OSError as exc:
                 if exc.errno == EFBIG:
-                    return Kept(damaged=True)
+                    return None
                 raise
-        return _parse(content, self._name(rule)) or Kept(damaged=True)
-
-    def keep(self, rule: str, kept: Kept) -> None:
-        """Record the state of the rule, and return once it is on disk.
-
-        Raises:
-            SpoolError: that failed; the previous state is still there.
-        """
-        with self._translate_errors():
-            durable.replace(self._build_path(rule, "json"), _encode(kept, self._name(rule)))
+        return _parse(content, self._name(rule))
 
     def _name(self, rule: str) -> dict[str, str]:
         return {"store": self._where, "rule": rule}
@@ -134,6 +197,12 @@ class Keeper:
         except OSError as exc:
             problem = f"the state of alerts cannot be kept in {self._folder} ({describe(exc)})"
             raise SpoolError(f"{problem}; free or repair that folder, or set BTCTS_DATA_DIR") from exc
+
+
+def _keep_ways(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
+    """Return the waiting alerts without the ways of delivery that are no longer wanted."""
+    left = (Waiting(entry.alert, tuple(way for way in entry.ways if wanted(entry.alert, way))) for entry in waiting)
+    return tuple(entry for entry in left if entry.ways)
 
 
 def _encode(kept: Kept, name: dict[str, str]) -> bytes:

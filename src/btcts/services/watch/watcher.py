@@ -63,11 +63,11 @@ class Watch:
             raise
         except StoreError as exc:
             if self.away is None:
-                yield Notice(f"{exc}; what happens meanwhile is found later", failed=True)
+                yield Notice("away", {"problem": str(exc)})
             self.away = exc
             return
         if self.away is not None:
-            yield Notice(f"Redis at {self.store.where} answers again")
+            yield Notice("back", {"where": self.store.where})
         self.away = None
         self._seen = snapshot
         for rule in self.rules:
@@ -108,7 +108,7 @@ class Watch:
 
     def _find_standing(self, rule: Rule, snapshot: "Snapshot") -> Standing:
         """Return the standing of the rule; after Redis' clock was set back, the rule starts anew by that clock."""
-        standing = self.outbox.get_standing(rule.name)
+        standing = self.outbox.journal.find(rule.name).standing
         if (standing.since_ms or 0) > snapshot.now_ms + FUTURE_SLACK_MS:
             return replace(standing, since_ms=None)
         return standing
@@ -118,7 +118,7 @@ class Watch:
 
         Before the first answer of Redis, the feed counts as stale once the last price of an earlier run must be stale.
         """
-        standing = self.outbox.get_standing(STALE)
+        standing = self.outbox.journal.find(STALE).standing
         now_ms = self.clock.now_ms() if self.away or self._seen is None else self._seen.now_ms
         newest, state = (self._seen.newest, self._seen.state) if self._seen else (None, State())
         max_age_ms = self._get_max_age_ms(state)
@@ -131,18 +131,19 @@ class Watch:
         )
         self.outbox.learn(STALE, standing, [alert] if alert and self.stale else [])
         if alert and not self.stale:
-            yield Notice(_describe_feed(alert), failed=alert.kind == STALE)
+            yield _note_feed(alert)
 
     def _get_max_age_ms(self, state: State) -> int:
         return round(1000 * (state.max_age_s if self.max_age_s is None else self.max_age_s))
 
 
-def _describe_feed(alert: Alert) -> str:
+def _note_feed(alert: Alert) -> Notice:
+    """Return the notice in place of an alert about the feed."""
     if alert.kind != STALE:
-        return "there are fresh prices again"
+        return Notice("fresh")
     if alert.reference_ms is None:
-        return "no price can be read; no rule can fire"
-    return f"the newest price is {(alert.found_ms - alert.reference_ms) / 1000:.0f} s old; no rule can fire"
+        return Notice("unpriced")
+    return Notice("stale", {"age_s": (alert.found_ms - alert.reference_ms) / 1000})
 
 
 def once(watch: Watch) -> Iterator[Told]:
@@ -171,4 +172,4 @@ def _try_look(watch: Watch, stopped: Callable[[], bool]) -> Iterator[Told]:
         raise
     except Exception as exc:
         log.debug("a look failed", exc_info=exc)
-        yield Notice(f"looking failed: {describe_unforeseen(exc)}", failed=True)
+        yield Notice("failed", {"problem": describe_unforeseen(exc)})

@@ -10,7 +10,7 @@ from btcts.config.textfile import read_text
 from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.deadlines import limit_steps
 from btcts.providers.http import describe_failure, read_retry_after
-from btcts.services.watch.attempts import DeliveryRefusal
+from btcts.services.watch.outbox import DeliveryRefusal
 from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
 
