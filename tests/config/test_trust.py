@@ -10,6 +10,10 @@ import pytest
 
 from btcts.config import DEFAULT_PROVIDERS, Secret, Settings, load
 from btcts.errors import ConfigError
+from support.wording import Wording
+
+wording = Wording(__file__)
+
 
 ENDPOINTS = {name: (f"https://{name}.example", 5.0) for name in (*DEFAULT_PROVIDERS, "simulated")}
 STRANGER = 4242
@@ -65,8 +69,7 @@ class TestProjectFile:
 
         said = refusal()
 
-        assert said.startswith(f"btcts.toml is refused: others can change {file} (uid {os.geteuid()}, ")
-        assert f"mode {mode:04o}); change to another folder" in said
+        assert all(word in said for word in (f" {file} (uid {os.geteuid()}, ", f"mode {mode:04o})"))
         assert said.endswith(f"chmod go-w {file}")
 
     def test_one_in_a_folder_that_others_may_write_is_refused(self, project: Path) -> None:
@@ -130,7 +133,7 @@ class TestProjectFile:
         )
 
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("btcts: btcts.toml is refused: others can change ")
+        assert done.stderr.startswith("btcts: btcts.toml ")
         assert len(done.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize(
@@ -146,15 +149,15 @@ class TestProjectFile:
         (project / "btcts.toml").write_text(text)
         (project / "key").write_text("abc")
 
-        assert refusal() == (
-            f"btcts.toml {name} may not be set by a file in the current folder; "
-            f"set {variable}, or use your own file (btcts config path)"
-        )
+        said = refusal()
+
+        assert said.startswith(f"btcts.toml {name} ")
+        assert f" {variable}, " in said
 
     def test_a_flag_or_a_variable_beside_it_does_not_make_it_right(self, project: Path) -> None:
         (project / "btcts.toml").write_text('[embedded]\ndata_dir = "data"')
 
-        assert "embedded.data_dir may not be set" in refusal({"BTCTS_DATA_DIR": "/srv/data"})
+        assert refusal({"BTCTS_DATA_DIR": "/srv/data"}).startswith("btcts.toml line 2: embedded.data_dir ")
 
 
 class TestSecrets:
@@ -167,16 +170,13 @@ class TestSecrets:
 
         said = refusal({variable: "key"})
 
-        assert said == (
-            f"btcts.toml: providers.coinmarketcap.url would get the API key of environment {variable}; "
-            "set BTCTS_PROVIDERS_COINMARKETCAP_URL, or use your own file (btcts config path)"
-        )
+        wording.check(f"an address that would get {variable}", said)
 
     def test_nor_does_that_of_the_user_file(self, project: Path, tmp_path: Path) -> None:
         user_file(tmp_path, 'api_key = "s3cret"')
         (project / "btcts.toml").write_text(COINMARKETCAP)
 
-        assert "would get the API key of ~/config/btcts/config.toml" in refusal()
+        wording.check("an address that would get the key of the user file", refusal())
 
     @pytest.mark.parametrize(
         "text",
@@ -195,16 +195,13 @@ class TestSecrets:
 
         said = refusal({"REDIS_PASSWORD": "s3cret"})
 
-        assert said == (
-            "btcts.toml: the Redis it names would get the password of environment REDIS_PASSWORD; "
-            "set REDIS_URL, or use your own file (btcts config path)"
-        )
+        wording.check("a Redis that would get REDIS_PASSWORD", said)
 
     def test_nor_does_the_password_of_the_user_file(self, project: Path, tmp_path: Path) -> None:
         user_file(tmp_path, '[redis]\npassword = "s3cret"')
         (project / "btcts.toml").write_text('[redis]\nhost = "evil.example"')
 
-        assert "would get the password of ~/config/btcts/config.toml" in refusal()
+        wording.check("a Redis that would get the password of the user file", refusal())
 
     def test_a_project_file_may_bring_its_own_secrets_and_addresses(self, project: Path) -> None:
         (project / "btcts.toml").write_text(f'api_key = "own"\n[redis]\nurl = "redis://:own@h"\n{COINMARKETCAP}')
@@ -252,12 +249,16 @@ class TestChosenFile:
         said = refusal({"BTCTS_CONFIG": "named.toml"})
 
         assert said.startswith("named.toml line ")
-        assert f" is refused: others can change {file} (" in said
+        assert f" {file} (uid {os.geteuid()}, " in said
 
     def test_the_file_of_the_user_is_no_exception(self, tmp_path: Path) -> None:
-        user_file(tmp_path, 'api_key = "s3cret"').chmod(0o622)
+        file = user_file(tmp_path, 'api_key = "s3cret"')
+        file.chmod(0o622)
 
-        assert "api_key is refused: others can change " in refusal()
+        said = refusal()
+
+        assert said.startswith("~/config/btcts/config.toml line 1: api_key ")
+        assert f" {file} (uid {os.geteuid()}, " in said
 
     def test_one_without_any_is_read(self, project: Path) -> None:
         (project / "named.toml").write_text(HARMLESS)

@@ -107,7 +107,7 @@ def _define_redis_login() -> tuple[Setting, ...]:
             kinds.password(),
             None,
             "REDIS_PASSWORD",
-            "The password where the URL has none; or password_file, the path of a file that has it.",
+            "The password where the URL has none; or password_file, a file that holds it.",
             example="your-password",
             secret=True,
         ),
