@@ -17,6 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from support.clocks import FakeClock
@@ -58,7 +59,7 @@ def works(store: Store, ticks: list[Tick]) -> dict[str, Callable[[], object]]:
 def measure(server: Server, ticks: list[Tick]) -> Iterator[tuple[str, float, float]]:
     """Name each work, how long it took and for how long Redis was held, in ms."""
     with connect(server.socket) as client:
-        store = Store(client, clock=FakeClock(NOW), where="the benchmark")
+        store = Store(client, BTC_USD, clock=FakeClock(NOW), where="the benchmark")
         longest_ms = Value("d", 0.0)
         Process(target=ping, args=(str(server.socket), longest_ms), daemon=True).start()
         for name, work in works(store, ticks).items():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Tick
 from store import SLICE, FakeClock, Server, Store, connect
@@ -35,7 +36,7 @@ def with_btcts(given: list[Tick], folder: Path) -> float:
     server = Server(folder).start()
     try:
         with connect(server.socket) as client:
-            store = Store(client, clock=FakeClock(given[-1].time_ms), where="the benchmark")
+            store = Store(client, BTC_USD, clock=FakeClock(given[-1].time_ms), where="the benchmark")
             store.rebuild()
             began = time.perf_counter()
             for start in range(0, COUNT, SLICE):

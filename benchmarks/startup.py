@@ -115,6 +115,7 @@ def _run(command: Sequence[str], environ: dict[str, str], spent: Callable[[], fl
 
 def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     """Call `use` with the socket of a redis-server that is full, and with exchanges that trade the same prices."""
+    from btcts.config import BTC_USD
     from btcts.connect import open_embedded_store
     from btcts.domain.clock import ServerClock
     from btcts.embedded import Embedded
@@ -130,9 +131,9 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
         try:
             server.ensure(print)
             with (
-                open_embedded_store(server, clock=clock) as store,
+                open_embedded_store(server, BTC_USD, clock=clock) as store,
                 Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as exchanges,
-                open_providers(["coinbase", "kraken"], exchanges.endpoints(), clock=clock) as providers,
+                open_providers(["coinbase", "kraken"], exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
                 Poller(providers) as poller,
             ):
                 once(Collector(store, poller, clock, cadence_s=None))

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import redis
 
+from btcts.config import BTC_USD
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from btcts.domain.layout import DUPLICATE_POLICY, Layout
@@ -26,7 +28,7 @@ from support.clocks import FakeClock
 from support.servers import Server, connect
 
 NOW_MS = 1_767_270_896_789
-LAYOUT = Layout()
+LAYOUT = Layout(BTC_USD)
 SLICE = 1000
 
 Command = tuple[Any, ...]
@@ -137,7 +139,7 @@ def main() -> None:
     """Print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 21
     with _server() as client:
-        store = Store(client, clock=FakeClock(NOW_MS), where="the benchmark")
+        store = Store(client, BTC_USD, clock=FakeClock(NOW_MS), where="the benchmark")
         for make, repeat in ((appending, 1), (rebuilding, 1), (reading, 50)):
             row = make(client, store)
             mine, bare = measure(row, runs * repeat)

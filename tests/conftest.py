@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.store import Store
 from btcts.system import foreign
 from support.clocks import FakeClock
@@ -93,7 +94,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def store(client: redis.Redis, clock: FakeClock) -> Store:
     """A store on an empty Redis, without the layout."""
-    return Store(client, clock=clock, where="test")
+    return Store(client, BTC_USD, clock=clock, where="test")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 import btcts
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import HOUR_MS, Span, Tick
 from btcts.errors import ConfigError
@@ -83,7 +84,7 @@ def filled(client: redis.Redis) -> Store:
     """A store with the ticks of the last 24 hours."""
     seconds, _ = client.time()
     now_ms = int(seconds) * 1000
-    store = Store(client, clock=ServerClock(), where="test")
+    store = Store(client, BTC_USD, clock=ServerClock(), where="test")
     store.write(wave(now_ms - 25 * HOUR_MS, now_ms, 30_000))
     return store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.config import Settings, load
+from btcts.config import BTC_USD, Settings, load
 from btcts.connect import connect, find_spool_folders, open_embedded_store
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
@@ -106,7 +106,7 @@ def killed(embedded: Embedded) -> None:
 def test_a_killed_embedded_redis_lives_again_with_the_next_command(embedded: Embedded) -> None:
     embedded.ensure(print)
 
-    with open_embedded_store(embedded, clock=ServerClock(), say=print) as store:
+    with open_embedded_store(embedded, BTC_USD, clock=ServerClock(), say=print) as store:
         store.rebuild()
         killed(embedded)
 
@@ -118,7 +118,7 @@ def test_a_killed_embedded_redis_lives_again_with_the_next_command(embedded: Emb
 def test_a_reader_does_not_revive_it(embedded: Embedded) -> None:
     embedded.ensure(print)
 
-    with open_embedded_store(embedded, clock=ServerClock()) as store:
+    with open_embedded_store(embedded, BTC_USD, clock=ServerClock()) as store:
         assert store.latest() is None
         killed(embedded)
 
@@ -131,7 +131,7 @@ def test_a_reader_does_not_revive_it(embedded: Embedded) -> None:
 def test_a_redis_that_was_stopped_by_hand_stays_stopped(embedded: Embedded) -> None:
     embedded.ensure(print)
 
-    with open_embedded_store(embedded, clock=ServerClock(), say=print) as store:
+    with open_embedded_store(embedded, BTC_USD, clock=ServerClock(), say=print) as store:
         store.rebuild()
         embedded.stop()
 
@@ -180,8 +180,8 @@ def test_a_writer_meets_one_that_is_stopped_or_hung_at_its_first_use_alone(
 def test_a_price_of_a_collector_whose_embedded_redis_hangs_waits_on_the_disk(hung: Embedded, tmp_path: Path) -> None:
     hasty, clock, spool = Embedded(hung.socket.parent, patience_s=0.02), ServerClock(), Spool(tmp_path / "spool")
     with (
-        open_embedded_store(hasty, clock=clock, say=print) as store,
-        open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
+        open_embedded_store(hasty, BTC_USD, clock=clock, say=print) as store,
+        open_providers(["simulated"], DEFAULTS, market=BTC_USD, clock=clock) as providers,
         Poller(providers) as poller,
     ):
         cycle = Collector(store, poller, clock, cadence_s=10, spool=spool).cycle()

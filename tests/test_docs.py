@@ -9,7 +9,7 @@ import pytest
 
 from btcts import errors
 from btcts.cli.main import app
-from btcts.config import table
+from btcts.config import BTC_USD, table
 from btcts.domain.layout import Layout
 from btcts.domain.model import REASONS
 from btcts.providers import default_endpoints
@@ -22,7 +22,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))
 
 def layout_table() -> str:
     """The series, as the layout has them."""
-    layout = Layout()
+    layout = Layout(BTC_USD)
     rows = ["| key | what | one entry per | closed entries | retention (ms) |", "|---|---|---|---|---|"]
     source, *definitions = layout.definitions
     rows.append(f"| `{source.key}` | every observed price | price | 26 h | {source.retention_ms} |")

@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from btcts.config import SIMULATED, RedisSettings, Settings, load
 from btcts.domain.clock import Clock, ServerClock
+from btcts.domain.market import Market
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import default_endpoints
@@ -59,11 +60,11 @@ def connect(
         kind = _CLASSES[settings.redis.scheme]
         options = _OPTIONS | ({} if starts_embedded else {"socket_timeout": READER_TIMEOUT_S})
         pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **options)
-        return Store(redis.Redis(connection_pool=pool), clock=clock, where=settings.redis.where)
+        return Store(redis.Redis(connection_pool=pool), settings.market, clock=clock, where=settings.redis.where)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if starts_embedded:
         embedded.prepare(say)
-        return open_embedded_store(embedded, clock=clock, say=say, deadline=deadline)
+        return open_embedded_store(embedded, settings.market, clock=clock, say=say, deadline=deadline)
     known = embedded.status()
     if known.pid and not known.running:
         raise EmbeddedError(
@@ -73,11 +74,16 @@ def connect(
     if not known.running:
         step = "btcts server start" if known.stopped else "btcts collect --once"
         raise EmbeddedError(f"no Redis is named and the embedded one does not run; run {step}, or pass --redis")
-    return open_embedded_store(embedded, clock=clock)
+    return open_embedded_store(embedded, settings.market, clock=clock)
 
 
 def open_embedded_store(
-    embedded: Embedded, *, clock: Clock, say: Callable[[str], None] | None = None, deadline: Deadline | None = None
+    embedded: Embedded,
+    market: Market,
+    *,
+    clock: Clock,
+    say: Callable[[str], None] | None = None,
+    deadline: Deadline | None = None,
 ) -> Store:
     """Return the store of an embedded redis-server; with `say` the server is restarted whenever it has died."""
     limit = deadline or Deadline()  # without a limit
@@ -88,7 +94,7 @@ def open_embedded_store(
         deadline=deadline,
         **_OPTIONS | ({} if say else {"socket_timeout": READER_TIMEOUT_S}),
     )
-    return Store(redis.Redis(connection_pool=pool), clock=clock, where=EMBEDDED)
+    return Store(redis.Redis(connection_pool=pool), market, clock=clock, where=EMBEDDED)
 
 
 def open_store(url: str | None = None) -> Store:
@@ -105,8 +111,9 @@ def open_store(url: str | None = None) -> Store:
 
 
 def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
-    """Return the spool folders of this store, the current one first; simulated and real prices have separate folders.
+    """Return the spool folders of this store, the current one first.
 
+    Markets have separate folders, and so have simulated and real prices.
     Folders under another spelling of the same address are included. So is the folder that earlier versions used for
     every store, unless the embedded Redis owns it.
     """
@@ -132,7 +139,7 @@ def locate_memory_file(settings: Settings) -> Path:
 
 
 def _choose_kind_suffix(settings: Settings) -> str:
-    return "-simulated" if SIMULATED in settings.collect.providers else ""
+    return settings.market.file_suffix + ("-simulated" if SIMULATED in settings.collect.providers else "")
 
 
 def _format_store_suffix(named: RedisSettings) -> str:

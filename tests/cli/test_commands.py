@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, Layout
 from btcts.errors import NoTimeSeries
 from cli.conftest import BTCTS, Btcts
@@ -139,7 +140,7 @@ def test_init_keys_creates_once_and_then_has_nothing_to_do(btcts: Btcts, client:
     assert "would create" in planned.out
     assert "created" in made.out
     assert "matches the layout" in again.out
-    assert sorted(client.keys()) == sorted((*Layout().series, Layout().state))
+    assert sorted(client.keys()) == sorted((*Layout(BTC_USD).series, Layout(BTC_USD).state))
 
 
 def test_init_keys_says_what_differs_and_repairs_it(btcts: Btcts, client: redis.Redis) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
 from btcts.store import Store
@@ -36,7 +37,7 @@ def say_price(lasting: Server) -> Callable[[float], None]:
 
     def say(price: float) -> None:
         with connect(lasting.socket) as client:
-            Store(client, clock=ServerClock(), where="test").write([Tick(time.time_ns() // 1_000_000, price)])
+            Store(client, BTC_USD, clock=ServerClock(), where="test").write([Tick(time.time_ns() // 1_000_000, price)])
 
     return say
 

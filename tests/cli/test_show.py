@@ -12,6 +12,7 @@ import pytest
 import redis
 from jsonschema import Draft202012Validator
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import State, Store
@@ -28,7 +29,7 @@ def day(client: redis.Redis) -> None:
     """A window of prices up to now, without the hour from ten to nine hours ago."""
     now_ms = time.time_ns() // 1_000_000
     ticks = wave(now_ms - 25 * HOUR_MS, now_ms, MINUTE_MS // 2)
-    store = Store(client, clock=ServerClock(), where="test")
+    store = Store(client, BTC_USD, clock=ServerClock(), where="test")
     store.write([each for each in ticks if not 9 * HOUR_MS < now_ms - each.time_ms < 10 * HOUR_MS])
     store.remember(State(cadence_s=10.0, members=("coinbase", "kraken")))
 
@@ -79,7 +80,7 @@ def test_a_stale_price_beside_a_collector_that_gets_none(
     btcts: Btcts, client: redis.Redis, arguments: list[str]
 ) -> None:
     seconds = int(client.time()[0])
-    Store(client, clock=ServerClock(), where="test").write([Tick(1000 * (seconds - 3600), 64_000.0)])
+    Store(client, BTC_USD, clock=ServerClock(), where="test").write([Tick(1000 * (seconds - 3600), 64_000.0)])
     btcts("collect", "--once", "--provider", "coinbase", "--provider", "kraken", **OUTAGE)
 
     done = btcts("show", *arguments)

@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema
 import redis
 
+from btcts.config import BTC_USD
 from btcts.render.verify import verify_json, verify_text
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified, Witness
@@ -103,7 +104,7 @@ def test_a_stamp_beyond_the_calendar_can_be_printed() -> None:
     finding = Finding("btc:price:tick", "lies in the future", 9_223_372_036_854_775_807, stored=5.0)
     verified = Verified("here", 0, 1, (finding,), repaired=True, left=(finding,))
 
-    text, found = verify_text(verified), document(verify_json(verified))
+    text, found = verify_text(verified), document(verify_json(verified, BTC_USD))
 
     line = "btc:price:tick at (9223372036854775807): lies in the future (stored 5.0)"
     assert text.splitlines() == [line, "1 finding; left after the repair: 1", line]
@@ -197,4 +198,4 @@ def test_doubts_are_counted_and_named_where_that_is_wanted() -> None:
     assert full[-1] == (
         f"{TICK} 2026-01-01T12:20:00Z ({minute}): its low is not what the providers agree on (stored 5.0, expected 4.0)"
     )
-    assert document(verify_json(verified))["upstream"]["doubts"][0]["field"] == "low"
+    assert document(verify_json(verified, BTC_USD))["upstream"]["doubts"][0]["field"] == "low"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
 from btcts.store import Store
@@ -53,7 +54,7 @@ def come(client: redis.Redis) -> Come:
     def write(*prices: float) -> None:
         now_ms = int(client.time()[0]) * 1000 + int(client.time()[1]) // 1000
         ticks = [Tick(now_ms - len(prices) + 1 + number, price) for number, price in enumerate(prices)]
-        Store(client, clock=ServerClock(), where="test").write(ticks)
+        Store(client, BTC_USD, clock=ServerClock(), where="test").write(ticks)
 
     return write
 

@@ -1,9 +1,12 @@
 """The table of what is kept, held against the numbers of the contract."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, TICK_RETENTION_MS, Layout, Resolution, window
 
 MINUTE = 60_000
@@ -14,7 +17,7 @@ resolutions = st.sampled_from(list(RESOLUTIONS.values()))
 
 
 def test_the_compactions_are_those_of_the_contract() -> None:
-    table = {each.key: (each.aggregator, each.resolution.bucket_ms) for each in Layout().compactions}
+    table = {each.key: (each.aggregator, each.resolution.bucket_ms) for each in Layout(BTC_USD).compactions}
 
     assert table == {
         "btc:price:minute": ("last", 60_000),
@@ -31,7 +34,7 @@ def test_the_compactions_are_those_of_the_contract() -> None:
 
 
 def test_retentions_are_those_of_the_contract() -> None:
-    retentions = {each.key: each.retention_ms for each in Layout().definitions}
+    retentions = {each.key: each.retention_ms for each in Layout(BTC_USD).definitions}
 
     assert retentions == {
         "btc:price:tick": 93_600_000,
@@ -43,14 +46,14 @@ def test_retentions_are_those_of_the_contract() -> None:
 
 
 def test_only_the_ticks_are_compressed() -> None:
-    source, *compactions = Layout().definitions
+    source, *compactions = Layout(BTC_USD).definitions
 
     assert (source.encoding, source.chunk_size) == ("compressed", 4096)
     assert {(each.encoding, each.chunk_size) for each in compactions} == {("uncompressed", 128)}
 
 
 def test_labels_name_the_resolution_and_the_field() -> None:
-    labels = {each.key: each.labels for each in Layout().definitions}
+    labels = {each.key: each.labels for each in Layout(BTC_USD).definitions}
 
     common = {"app": "btcts", "asset": "btc", "quote": "usd"}
     assert labels["btc:price:tick"] == common | {"resolution": "tick", "field": "price"}
@@ -59,8 +62,9 @@ def test_labels_name_the_resolution_and_the_field() -> None:
 
 
 def test_a_prefix_changes_every_key() -> None:
-    layout = Layout("{btc:price}")
+    layout = Layout(replace(BTC_USD, prefix="{btc:price}"))
 
+    assert len({*layout.series, layout.gaps, layout.state}) == 13
     assert all(key.startswith("{btc:price}:") for key in (*layout.series, layout.gaps, layout.state))
 
 

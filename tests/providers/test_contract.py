@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btcts import __version__
+from btcts.config import BTC_USD
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.errors import ProviderLimited
 from btcts.providers import open_providers
@@ -169,7 +170,7 @@ def all_of_them(market: ThinMarket) -> Iterator[dict[str, Provider]]:
     clock = FakeClock(NOW_MS)
     with (
         Exchanges(market, now_ms=clock.now_ms) as exchanges,
-        open_providers(EXCHANGES, exchanges.endpoints(), clock=clock) as providers,
+        open_providers(EXCHANGES, exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
     ):
         yield {each.name: each for each in providers}
 

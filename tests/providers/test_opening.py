@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from btcts.config import BTC_USD
 from btcts.errors import ConfigError, ProviderError
 from btcts.providers import DEFAULTS, NAMES, Endpoint, open_providers
 from providers.opening import ALL, NOW_MS
@@ -15,12 +16,14 @@ from support.clocks import FakeClock
 from support.exchanges import Exchanges
 
 TESTS = Path(__file__).parents[1]
+CLOCK = FakeClock(NOW_MS)
 
 
 def imported(code: str) -> set[str]:
     """The modules that a new interpreter has imported after running `code`."""
-    script = f"import json, sys\nfrom support.clocks import FakeClock\n{code}\nprint(json.dumps(list(sys.modules)))"
-    command = [sys.executable, "-c", script]
+    imports = "import json, sys\nfrom btcts.domain.market import Market\nfrom support.clocks import FakeClock\n"
+    market = "market = Market('BTC', 'USD', 'any', '', 2)\n"
+    command = [sys.executable, "-c", f"{imports}{market}{code}\nprint(json.dumps(list(sys.modules)))"]
     done = subprocess.run(command, env={"PYTHONPATH": str(TESTS)}, check=True, capture_output=True, text=True)
     return set(json.loads(done.stdout))
 
@@ -34,20 +37,20 @@ def test_every_provider_has_a_default_endpoint_on_https() -> None:
 def test_providers_come_in_the_order_of_their_names() -> None:
     names = ["gemini", "simulated", "coinmarketcap", "coinbase", "bitstamp", "kraken", "bitfinex"]
 
-    with open_providers(names, {}, clock=FakeClock(NOW_MS)) as providers:
+    with open_providers(names, {}, market=BTC_USD, clock=CLOCK) as providers:
         assert [each.name for each in providers] == names
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     with (
         pytest.raises(ConfigError, match="no provider is called 'krakn'; there are coinmarketcap, coinbase"),
-        open_providers(["kraken", "krakn"], {}, clock=FakeClock(NOW_MS)),
+        open_providers(["kraken", "krakn"], {}, market=BTC_USD, clock=CLOCK),
     ):
         pass
 
 
 def test_providers_on_local_endpoints_answer(exchanges: Exchanges) -> None:
-    with open_providers(NAMES, exchanges.endpoints(), clock=FakeClock(NOW_MS), api_key="any") as providers:
+    with open_providers(NAMES, exchanges.endpoints(), market=BTC_USD, clock=CLOCK, api_key="any") as providers:
         prices = [each.latest().price for each in providers]
 
     assert len(prices) == len(NAMES)
@@ -55,7 +58,7 @@ def test_providers_on_local_endpoints_answer(exchanges: Exchanges) -> None:
 
 
 def test_the_client_is_closed_at_the_end(exchanges: Exchanges) -> None:
-    with open_providers(["kraken"], exchanges.endpoints(), clock=FakeClock(NOW_MS)) as (provider,):
+    with open_providers(["kraken"], exchanges.endpoints(), market=BTC_USD, clock=CLOCK) as (provider,):
         pass
 
     with pytest.raises(RuntimeError, match="closed"):
@@ -63,7 +66,7 @@ def test_the_client_is_closed_at_the_end(exchanges: Exchanges) -> None:
 
 
 def test_only_a_key_has_an_identity_and_it_does_not_reveal_the_key() -> None:
-    with open_providers(NAMES, {}, clock=FakeClock(NOW_MS), api_key="abcdef") as providers:
+    with open_providers(NAMES, {}, market=BTC_USD, clock=CLOCK, api_key="abcdef") as providers:
         identities = {each.name: each.key_id for each in providers}
 
     assert [name for name, identity in identities.items() if identity] == ["coinmarketcap"]
@@ -73,7 +76,7 @@ def test_only_a_key_has_an_identity_and_it_does_not_reveal_the_key() -> None:
 def test_another_key_has_another_identity() -> None:
     identities = set()
     for key in ("one", "two", None):
-        with open_providers(["coinmarketcap"], {}, clock=FakeClock(NOW_MS), api_key=key) as (provider,):
+        with open_providers(["coinmarketcap"], {}, market=BTC_USD, clock=CLOCK, api_key=key) as (provider,):
             identities.add(provider.key_id)
 
     assert len(identities) == 3
@@ -83,7 +86,7 @@ def test_a_proxy_of_the_environment_is_used(exchanges: Exchanges, monkeypatch: p
     monkeypatch.setenv("HTTP_PROXY", exchanges.url("").rstrip("/"))
     endpoints = {"kraken": Endpoint("http://exchange.invalid/kraken")}
 
-    with open_providers(["kraken"], endpoints, clock=FakeClock(NOW_MS)) as (provider,):
+    with open_providers(["kraken"], endpoints, market=BTC_USD, clock=CLOCK) as (provider,):
         provider.latest()
 
     assert exchanges.requests[-1].headers["host"] == "exchange.invalid"
@@ -106,7 +109,7 @@ def test_an_unusable_proxy_or_certificate_is_a_matter_of_configuration(
 
     with (
         pytest.raises(ConfigError, match=variable) as raised,
-        open_providers(["kraken"], {}, clock=FakeClock(NOW_MS)),
+        open_providers(["kraken"], {}, market=BTC_USD, clock=CLOCK),
     ):
         pass
 
@@ -116,7 +119,7 @@ def test_an_unusable_proxy_or_certificate_is_a_matter_of_configuration(
 @pytest.mark.parametrize("url", ["http://[::1", "http://kraken.test:port", "kraken.test", "gopher://kraken.test"])
 def test_an_address_that_is_none_is_an_error_of_its_provider(url: str) -> None:
     with (
-        open_providers(["kraken"], {"kraken": Endpoint(url)}, clock=FakeClock(NOW_MS)) as (provider,),
+        open_providers(["kraken"], {"kraken": Endpoint(url)}, market=BTC_USD, clock=CLOCK) as (provider,),
         pytest.raises(ProviderError, match=r"^kraken: "),
     ):
         provider.latest()
@@ -126,7 +129,7 @@ def test_credentials_in_an_address_are_not_shown(exchanges: Exchanges) -> None:
     url = httpx.URL(exchanges.url("krake")).copy_with(username="me", password="hunter2")
 
     with (
-        open_providers(["kraken"], {"kraken": Endpoint(str(url))}, clock=FakeClock(NOW_MS)) as (provider,),
+        open_providers(["kraken"], {"kraken": Endpoint(str(url))}, market=BTC_USD, clock=CLOCK) as (provider,),
         pytest.raises(ProviderError, match=r"HTTP 404 from http://127\.0\.0\.1:") as raised,
     ):
         provider.latest()
@@ -144,7 +147,7 @@ def test_importing_the_package_imports_no_provider_and_no_httpx() -> None:
 def test_the_simulated_provider_needs_no_httpx() -> None:
     modules = imported(
         "from btcts.providers import open_providers\n"
-        "with open_providers(['simulated'], {}, clock=FakeClock(0)) as (each,): each.latest()"
+        "with open_providers(['simulated'], {}, market=market, clock=FakeClock(0)) as (each,): each.latest()"
     )
 
     assert "httpx" not in modules
@@ -152,7 +155,8 @@ def test_the_simulated_provider_needs_no_httpx() -> None:
 
 def test_a_provider_on_http_brings_no_other_providers() -> None:
     modules = imported(
-        "from btcts.providers import open_providers\nwith open_providers(['kraken'], {}, clock=FakeClock(0)): pass"
+        "from btcts.providers import open_providers\n"
+        "with open_providers(['kraken'], {}, market=market, clock=FakeClock(0)): pass"
     )
 
     assert {"httpx", "btcts.providers.kraken"} <= modules

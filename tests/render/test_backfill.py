@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import window
 from btcts.domain.model import HOUR_MS, MINUTE_MS, REASONS, Span
 from btcts.render.backfill import (
@@ -31,6 +32,7 @@ SCHEMA = read_schema("backfill")
 
 MINUTES = tuple(range(MIDNIGHT, MIDNIGHT + 300 * MINUTE_MS, MINUTE_MS))
 PLAN = Plan(
+    market=BTC_USD,
     now_ms=NOW,
     kept=window(NOW),
     chunks=(MINUTES[:299], MINUTES[299:]),
@@ -187,7 +189,7 @@ def test_a_plan_that_overwrites_says_how_many_ticks_would_be_replaced() -> None:
 @pytest.mark.parametrize("plan", [PLAN, OF_FILE, PAST, replace(PLAN, chunks=())], ids=["live", "file", "past", "empty"])
 def test_the_json_is_what_its_schema_says(plan: Plan) -> None:
     told = document(plan_json(plan))
-    parts = [document(chunk_json(each)) for each in (CHUNK, FAILED)]
+    parts = [document(chunk_json(each, BTC_USD)) for each in (CHUNK, FAILED)]
     done = [CHUNK] if plan.chunks else []
     total = document(summary_json(plan, sum_chunks(plan, done), interrupted=True))
 

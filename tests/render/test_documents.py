@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.domain.model import REASONS, Slot, Tick
 from btcts.domain.volatility import volatility
-from btcts.render.documents import SLOT_FIELDS, overview_csv, overview_json, show_csv, show_json
 from btcts.render.figures import percent, price
+from btcts.render.show.documents import SLOT_FIELDS, overview_csv, overview_json, show_csv, show_json
 from btcts.render.show.overview import build_moves_columns
 from btcts.services.show import Shown, View
 from render.views import NOW_MS, polled, view_of, walk, without
@@ -38,7 +39,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def one_slot(close: float) -> View:
     slot = Slot(FIVE_MINUTES.start_of(NOW_MS), close, close, close, closed=False, settled=False, minutes=1)
-    return View(NOW_MS, Tick(NOW_MS, close), 150.0, False, (Shown(FIVE_MINUTES, (slot,)),))
+    return View(BTC_USD, NOW_MS, Tick(NOW_MS, close), 150.0, False, (Shown(FIVE_MINUTES, (slot,)),))
 
 
 @pytest.mark.parametrize("name", ["show", "overview"])

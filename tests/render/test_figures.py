@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.render.figures import countdown, decimals, duration, percent, price, share, signed
 
 
@@ -22,17 +23,17 @@ from btcts.render.figures import countdown, decimals, duration, percent, price, 
     ],
 )
 def test_a_price_has_cents_and_below_ten_dollars_four_significant_digits(value: float, text: str) -> None:
-    assert price(value, decimals(value)) == text
+    assert price(value, decimals(value, BTC_USD)) == text
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_what_is_no_price_still_has_a_number_of_decimals(value: float) -> None:
-    assert decimals(value) == 8
+    assert decimals(value, BTC_USD) == 8
 
 
 @given(st.floats(min_value=1e-4, max_value=1e8))
 def test_a_written_price_is_off_by_less_than_a_thousandth(value: float) -> None:
-    written = float(price(value, decimals(value)).replace(",", ""))
+    written = float(price(value, decimals(value, BTC_USD)).replace(",", ""))
 
     assert abs(written - value) < value / 1000
 

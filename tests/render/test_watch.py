@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from btcts.config import BTC_USD
 from btcts.domain.model import HOUR_MS, PRICE_CEILING
 from btcts.render.watch import NOTICES, alert_json, alert_line, alert_message, list_alert_variables, notice_line
 from btcts.services.watch.outbox import Notice
@@ -84,19 +85,19 @@ def schema() -> dict[str, Any]:
     ids=lambda value: "" if isinstance(value, str) else value.kind,
 )
 def test_the_message_says_what_happened_in_a_sentence(alert: Alert, message: str) -> None:
-    assert alert_message(alert) == message
+    assert alert_message(alert, BTC_USD) == message
 
 
 def test_a_line_begins_with_the_time_of_the_price(set_zone: Callable[[str], None]) -> None:
     set_zone("Asia/Kathmandu")
     found = replace(ABOVE, found_ms=NOW_MS + 5_000)
 
-    assert alert_line(found, utc=True) == f"2026-01-14 16:22:10 UTC  {alert_message(found)}"
-    assert alert_line(found, utc=False).startswith("2026-01-14 22:07:10 +0545  BTC-USD rose")
+    assert alert_line(found, BTC_USD, utc=True) == f"2026-01-14 16:22:10 UTC  {alert_message(found, BTC_USD)}"
+    assert alert_line(found, BTC_USD, utc=False).startswith("2026-01-14 22:07:10 +0545  BTC-USD rose")
 
 
 def test_the_document_has_every_field() -> None:
-    document = json.loads(alert_json(RISE))
+    document = json.loads(alert_json(RISE, BTC_USD))
 
     assert document == {
         "schema": 1,
@@ -105,7 +106,7 @@ def test_the_document_has_every_field() -> None:
         "id": RISE.id,
         "rule": "move +5/1h",
         "kind": "rise",
-        "message": alert_message(RISE),
+        "message": alert_message(RISE, BTC_USD),
         "time_ms": NOW_MS,
         "time": "2026-01-14T16:22:10Z",
         "found_ms": NOW_MS,
@@ -120,7 +121,7 @@ def test_the_document_has_every_field() -> None:
 
 @given(alert=alerts)
 def test_the_document_is_as_the_schema_says_on_one_line(schema: dict[str, Any], alert: Alert) -> None:
-    text = alert_json(alert)
+    text = alert_json(alert, BTC_USD)
 
     Draft202012Validator(schema).validate(json.loads(text))
     assert "\n" not in text
@@ -135,13 +136,13 @@ def test_the_schema_is_one_and_says_what_every_field_means(schema: dict[str, Any
 
 
 def test_the_variables_are_the_fields_of_the_document() -> None:
-    variables = list_alert_variables(STALE)
+    variables = list_alert_variables(STALE, BTC_USD)
 
-    assert set(variables) == {f"BTCTS_ALERT_{name.upper()}" for name in json.loads(alert_json(STALE))}
+    assert set(variables) == {f"BTCTS_ALERT_{name.upper()}" for name in json.loads(alert_json(STALE, BTC_USD))}
     assert variables["BTCTS_ALERT_KIND"] == "stale"
     assert variables["BTCTS_ALERT_PRICE"] == ""
     assert variables["BTCTS_ALERT_ALREADY"] == "false"
-    assert list_alert_variables(RISE)["BTCTS_ALERT_PRICE"] == "64050.0"
+    assert list_alert_variables(RISE, BTC_USD)["BTCTS_ALERT_PRICE"] == "64050.0"
 
 
 def test_every_notice_about_the_watch_has_its_line() -> None:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, Resolution, window
 from btcts.domain.model import MINUTE_MS, Slot, Tick
 from btcts.services.show import Shown, View
@@ -57,7 +58,7 @@ def view_of(minutes: Walk, *names: str, age_s: float = 3.0, simulated: bool = Fa
     """The view of the resolutions `names`, the newest price `age_s` old; missing minutes were not reached."""
     newest = Tick(now_ms - round(age_s * 1000), minutes[max(minutes)].close) if minutes else None
     shown = (_shown(minutes, RESOLUTIONS[name], now_ms) for name in names)
-    return View(now_ms, newest, MAX_AGE_S, simulated, tuple(shown))
+    return View(BTC_USD, now_ms, newest, MAX_AGE_S, simulated, tuple(shown))
 
 
 def _shown(minutes: Walk, resolution: Resolution, now_ms: int) -> Shown:

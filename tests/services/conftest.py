@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from btcts.config import BTC_USD
 from btcts.providers import open_providers
 from btcts.providers.polling import Poller
 from btcts.services.collect.collector import Collector
@@ -33,7 +34,9 @@ def make_collector(store: Store, clock: FakeClock, exchanges: Exchanges) -> Iter
             names: Sequence[str] = EXCHANGES, *, quorum: int = 1, api_key: str | None = None, timeout_s: float = 5.0
         ) -> Collector:
             endpoints = exchanges.endpoints(timeout_s)
-            providers = stack.enter_context(open_providers(names, endpoints, clock=clock, api_key=api_key))
+            providers = stack.enter_context(
+                open_providers(names, endpoints, market=BTC_USD, clock=clock, api_key=api_key)
+            )
             poller = stack.enter_context(Poller(providers))
             return Collector(store, poller, clock, cadence_s=10.0, quorum=quorum)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Tick
 from btcts.services.collect.spool import Spool
 from btcts.services.verify.buckets import Finding
@@ -85,7 +86,7 @@ class Scene:
         series = [key for key in (TICK, *COMPACTIONS) if client.type(key) == SERIES]
         shown = {key: samples(client, key, latest=TICK in series) for key in series}
         infos = {key: client.execute_command("TS.INFO", key) for key in series}
-        store = Store(client, clock=FakeClock(now_ms), where="test")
+        store = Store(client, BTC_USD, clock=FakeClock(now_ms), where="test")
         return Look(
             ticks=shown.pop(TICK, {}),
             compactions=shown,

@@ -5,6 +5,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, Layout
 from btcts.domain.model import Tick
 from btcts.errors import ForeignKey
@@ -37,7 +38,7 @@ def test_a_feed_that_died_long_ago_loses_its_expired_buckets_and_no_tick(
         pruned = prune(filled)
 
     removed = [(each.key, each.count) for each in pruned.removed]
-    assert removed == [(each.key, each.resolution.entries) for each in Layout().compactions]
+    assert removed == [(each.key, each.resolution.entries) for each in Layout(BTC_USD).compactions]
     assert not any(compactions(client).values())
     assert samples(client, TICK) == ticks
     assert {command[1] for command in commands if command[0] == "TS.DEL"} == set(COMPACTIONS)
@@ -67,8 +68,8 @@ def test_a_collect_after_a_long_silence_and_a_prune_starts_clean(
     assert cycle.unsettled == 0
     assert cycle.repaired == ()
     assert {name: sum(slot.settled for slot in slots) for name, slots in store.snapshot().slots.items()} == FULL
-    assert {each.key: list(samples(client, each.key)) for each in Layout().compactions} == {
-        each.key: list(each.resolution.slots(clock.now_ms()))[:-1] for each in Layout().compactions
+    assert {each.key: list(samples(client, each.key)) for each in Layout(BTC_USD).compactions} == {
+        each.key: list(each.resolution.slots(clock.now_ms()))[:-1] for each in Layout(BTC_USD).compactions
     }
 
 
@@ -80,7 +81,7 @@ def test_a_feed_that_died_two_hours_ago_keeps_what_is_still_in_its_windows(
 
     prune(filled)
 
-    kept = {each.key: each.resolution.closed(clock.now_ms()) for each in Layout().compactions}
+    kept = {each.key: each.resolution.closed(clock.now_ms()) for each in Layout(BTC_USD).compactions}
     assert compactions(client) == {
         key: {start: value for start, value in before[key].items() if start in kept[key]} for key in COMPACTIONS
     }
@@ -190,7 +191,7 @@ def test_an_empty_store_stays_empty(store: Store, client: redis.Redis) -> None:
 def test_a_bucket_is_in_excess_exactly_when_it_is_no_slot_of_the_clock(
     now_ms: int, name: str, offsets: set[int]
 ) -> None:
-    compaction = next(each for each in Layout().compactions if each.resolution.name == name)
+    compaction = next(each for each in Layout(BTC_USD).compactions if each.resolution.name == name)
     resolution = compaction.resolution
     starts = [resolution.start_of(now_ms) + offset * resolution.bucket_ms for offset in offsets]
 

@@ -5,6 +5,7 @@ from itertools import islice
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
 from btcts.domain.model import Tick
 from btcts.errors import StoreUnreachable
@@ -213,7 +214,7 @@ def test_a_redis_that_is_away_is_told_at_each_beat_and_followed_again_when_it_is
 ) -> None:
     server = start_server("--appendonly", "yes", "--appendfsync", "always")
     with connect(server.socket) as client:
-        store = Store(client, clock=clock, where="test")
+        store = Store(client, BTC_USD, clock=clock, where="test")
         store.write([Tick(NOW - 1000, 60_000.0)])
         views = follow(store, lambda: show(store, ["5min"]), clock, interval_s=1)
         before = next(views)

@@ -10,6 +10,7 @@ import pytest
 import redis
 from jsonschema import Draft202012Validator
 
+from btcts.config import BTC_USD
 from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.errors import ForeignKey
 from btcts.render.status import status_json, status_text
@@ -278,7 +279,7 @@ def test_a_redis_that_is_full_is_the_first_reason_and_no_collect_is_advised(fine
 
 def test_a_redis_that_refuses_a_price_for_lack_of_memory_is_full(start_server: StartServer, clock: FakeClock) -> None:
     with connect(start_server("--appendonly", "yes").socket) as client:
-        store = Store(client, clock=clock, where="test")
+        store = Store(client, BTC_USD, clock=clock, where="test")
         store.write(wave(NOW - HOUR, NOW, 30_000))
         client.config_set("maxmemory", client.info()["used_memory"] + 100_000)
         before = status_of(store)
@@ -295,7 +296,7 @@ def test_a_redis_that_refuses_a_price_for_lack_of_memory_is_full(start_server: S
 
 def test_the_database_is_that_of_the_store(server: Server, client: redis.Redis, clock: FakeClock) -> None:
     with connect(server.socket, db=1) as other:
-        store = Store(other, clock=clock, where="test")
+        store = Store(other, BTC_USD, clock=clock, where="test")
         store.write([Tick(NOW, 60_000.0)])
 
         found = status_of(store)
@@ -518,7 +519,7 @@ def test_a_server_that_takes_no_writes_is_a_reason(
     server = start_server()
     (server.folder / "dump.rdb").mkdir()
     with connect(server.socket) as client:
-        beats.collector.store = Store(client, clock=beats.clock, where="test")
+        beats.collector.store = Store(client, BTC_USD, clock=beats.clock, where="test")
         beats.collector.cycle()
         begin(client)
         beats()
@@ -672,7 +673,7 @@ def cases(fine: Status) -> dict[str, Status]:
 def test_the_document_is_as_its_schema_says(fine: Status, name: str) -> None:
     schema = read_schema("status")
 
-    document = json.loads(status_json(cases(fine)[name]))
+    document = json.loads(status_json(cases(fine)[name], BTC_USD))
 
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(document)
@@ -683,7 +684,7 @@ def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redi
     client.delete("btc:price:hour", "btc:price:gaps")
     client.set("btc:price:gaps", "somebody's")
 
-    document = json.loads(status_json(status_of(filled)))
+    document = json.loads(status_json(status_of(filled), BTC_USD))
 
     Draft202012Validator(schema).validate(document)
     assert not document["healthy"]
@@ -698,7 +699,7 @@ def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_s
     schema = read_schema("status")
     put(client, TICK, ticks)
 
-    document = json.loads(status_json(status_of(filled)))
+    document = json.loads(status_json(status_of(filled), BTC_USD))
 
     Draft202012Validator(schema).validate(document)
     assert [document[name] for name in ("healthy", "newest_ms", "price", "age_s")] == [False, None, None, None]
@@ -707,14 +708,14 @@ def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_s
 def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
     found = replace(fine, facts=replace(fine.facts, own_bytes=1024, used_bytes=2048, max_bytes=1024**2))
 
-    page = status_text(found, utc=True, width=None)
+    page = status_text(found, BTC_USD, utc=True, width=None)
 
     assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
 
 
 @pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
 def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, name: str) -> None:
-    page = status_text(cases(fine)[name], utc=True, width=80)
+    page = status_text(cases(fine)[name], BTC_USD, utc=True, width=80)
 
     lines = page.split("\n")
     assert max(map(len, lines)) <= 80
@@ -724,7 +725,7 @@ def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, 
 def test_without_a_width_no_line_is_wrapped(fine: Status) -> None:
     found = with_provider(fine, error="word " * 50)
 
-    page = status_text(found, utc=True, width=None)
+    page = status_text(found, BTC_USD, utc=True, width=None)
 
     assert f"warning: kraken: {'word ' * 50}" in page.split("\n")
 
@@ -734,7 +735,7 @@ def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
         fine, answered_ms=fine.now_ms - 90_000, not_before_ms=fine.now_ms + 60_000, why="budget", credits_left=9_912
     )
 
-    page = status_text(found, utc=True, width=None)
+    page = status_text(found, BTC_USD, utc=True, width=None)
 
     assert "kraken    1 min 30 s ago  answers, waits 1 min more (budget), 9,912 credits left" in page
 
@@ -742,7 +743,7 @@ def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
 def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -> None:
     found = with_provider(fine, not_before_ms=fine.now_ms + 60_000, why="HTTP 429", error="HTTP 429")
 
-    page = status_text(found, utc=True, width=None)
+    page = status_text(found, BTC_USD, utc=True, width=None)
 
     assert page.count("HTTP 429") == 1
     assert "fails, waits 1 min more" in page
@@ -751,4 +752,6 @@ def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -
 def test_simulated_prices_are_labelled(fine: Status) -> None:
     found = replace(fine, state=State(simulated=True))
 
-    assert status_text(found, utc=True, width=80).startswith("BTC-USD (simulated) healthy, 2026-01-01 12:34:56 UTC")
+    assert status_text(found, BTC_USD, utc=True, width=80).startswith(
+        "BTC-USD (simulated) healthy, 2026-01-01 12:34:56 UTC"
+    )

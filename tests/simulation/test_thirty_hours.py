@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.providers import open_providers
 from btcts.providers.polling import Poller
 from btcts.services.collect.collector import Collector, forever
@@ -53,14 +54,14 @@ def expected(truth: dict[int, Minute], start: int, length: int) -> Minute | None
 def test_every_bucket_of_thirty_hours_is_the_aggregation_of_the_market(recording: Path, client: redis.Redis) -> None:
     market = BarsMarket(recording)
     clock = FakeClock(market.start_ms + 26 * HOUR + 7_000)
-    store = Store(client, clock=clock, where="test")
+    store = Store(client, BTC_USD, clock=clock, where="test")
     truth = truth_of(recording)
     compared = 0
 
     names = ["coinbase", "kraken", "bitstamp"]
     with (
         Exchanges(market, now_ms=clock.now_ms) as exchanges,
-        open_providers(names, exchanges.endpoints(), clock=clock) as providers,
+        open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
         Poller(providers) as poller,
     ):
         collector = Collector(store, poller, clock, cadence_s=INTERVAL_S)

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import find_next_beat
 from btcts.errors import StoreError
 from btcts.providers import open_providers
@@ -102,7 +103,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.client = connect(self.server.socket)
-        self.store = Store(self.client, clock=self.clock, where="the Redis of the week")
+        self.store = Store(self.client, BTC_USD, clock=self.clock, where="the Redis of the week")
         self.revive()
 
     def revive(self) -> None:
@@ -289,7 +290,7 @@ def _world(interval_s: float, names: Sequence[str]) -> Iterator[World]:
         stack.callback(server.kill)
         exchanges = stack.enter_context(Exchanges(ThinMarket(quiet), now_ms=true.now_ms))
         endpoints = exchanges.endpoints()
-        providers = stack.enter_context(open_providers(names, endpoints, clock=clock, api_key="key"))
+        providers = stack.enter_context(open_providers(names, endpoints, market=BTC_USD, clock=clock, api_key="key"))
         poller = stack.enter_context(Poller(providers))
         world = World(server, exchanges, poller, clock, interval_s, names)
         stack.callback(world.client.close)

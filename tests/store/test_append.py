@@ -1,14 +1,15 @@
 """Writing ticks: what is taken, what is refused, and how it is stored."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
-from btcts.domain.layout import Layout
 from btcts.domain.model import PRICE_CEILING, Candle, Tick
 from btcts.errors import StoreError
 from btcts.store import State, Store
@@ -213,7 +214,7 @@ def test_a_write_of_nothing_changes_nothing(client: redis.Redis, store: Store) -
 def test_without_a_clock_of_the_tests_the_servers_time_decides(client: redis.Redis) -> None:
     seconds, microseconds = client.time()
     server_ms = seconds * 1000 + microseconds // 1000
-    store = Store(client, clock=ServerClock(), where="test")
+    store = Store(client, BTC_USD, clock=ServerClock(), where="test")
 
     written = store.write([Tick(server_ms, 1), Tick(server_ms + HOUR, 2), Tick(server_ms - 26 * HOUR, 3)])
 
@@ -237,7 +238,7 @@ def test_with_a_hash_tag_all_keys_lie_in_one_slot_of_a_cluster(start_server: Sta
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
         while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
             pass
-        store = Store(client, clock=FakeClock(NOW), where="test", layout=Layout("{btc:price}"))
+        store = Store(client, replace(BTC_USD, prefix="{btc:price}"), clock=FakeClock(NOW), where="test")
 
         store.write(wave(NOW - HOUR, NOW, 10_000))
         store.write([Tick(NOW, 7)], [Candle(THIS_MINUTE - MINUTE, 10, 12, 9, 11)])

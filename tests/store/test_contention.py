@@ -9,6 +9,7 @@ from itertools import chain
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import StoreError
 from btcts.store import Store
@@ -48,7 +49,7 @@ def test_a_tick_that_slips_into_a_rebuild_is_not_lost(server: Server, client: re
 
     with connect(server.socket) as other:
         clock = BusyClock(NOW, slip_in)
-        Store(other, clock=clock, where="test").rebuild(store.inspect(), live=[Tick(NOW, 8)])
+        Store(other, BTC_USD, clock=clock, where="test").rebuild(store.inspect(), live=[Tick(NOW, 8)])
 
     assert clock.looks == 4
     assert samples(client, TICK) == dict([*ticks, *((NOW - 5 + times, 7.0) for times in range(3)), (NOW, 8.0)])
@@ -62,7 +63,7 @@ def test_a_rebuild_that_is_always_disturbed_gives_up_and_leaves_everything_as_it
     with connect(server.socket) as other:
         busy = BusyClock(NOW, lambda times: put(client, TICK, {NOW - 100 + times: 7.0}))
         with pytest.raises(StoreError, match="other writers kept changing btc:price:tick during 30 attempts"):
-            Store(other, clock=busy, where="test").rebuild(store.inspect(), live=[Tick(NOW, 8)])
+            Store(other, BTC_USD, clock=busy, where="test").rebuild(store.inspect(), live=[Tick(NOW, 8)])
 
     assert store.inspect().faults == ()
     assert samples(client, TICK)[NOW - 100] == 7
@@ -81,7 +82,7 @@ def test_a_failing_rebuild_does_not_hide_ticks_from_another_one(
             client.execute_command("TS.ALTER", TICK, "RETENTION", 26 * HOUR)
 
     with connect(server.socket) as other:
-        Store(other, clock=BusyClock(NOW, put_the_retention_back), where="test").rebuild(store.inspect())
+        Store(other, BTC_USD, clock=BusyClock(NOW, put_the_retention_back), where="test").rebuild(store.inspect())
 
     assert samples(client, TICK) == dict(ticks)
 
@@ -93,7 +94,7 @@ def test_an_interrupted_rebuild_puts_the_retention_back(server: Server, client: 
         raise KeyboardInterrupt
 
     with connect(server.socket) as other, pytest.raises(KeyboardInterrupt):
-        Store(other, clock=BusyClock(NOW, interrupt), where="test").rebuild(store.inspect())
+        Store(other, BTC_USD, clock=BusyClock(NOW, interrupt), where="test").rebuild(store.inspect())
 
     assert store.inspect().faults == ()
 
@@ -109,7 +110,7 @@ def test_a_deleted_series_in_the_midst_of_a_rebuild_is_carried_over(
             client.delete(TICK)
 
     with connect(server.socket) as other:
-        Store(other, clock=BusyClock(NOW, delete), where="test").rebuild(store.inspect())
+        Store(other, BTC_USD, clock=BusyClock(NOW, delete), where="test").rebuild(store.inspect())
 
     assert samples(client, "btc:price:hour") == before
     assert store.inspect().faults == ()
@@ -155,14 +156,14 @@ def test_collectors_that_append_and_merge_at_once_lose_nothing(server: Server, c
 
     def collect(share: Share) -> None:
         with connect(server.socket) as own:
-            store = Store(own, clock=PatientClock(NOW), where="test")
+            store = Store(own, BTC_USD, clock=PatientClock(NOW), where="test")
             for ticks, candles in share:
                 store.write(ticks, candles)
 
     at_once([partial(collect, share) for share in shares])
 
     assert samples(client, TICK) == dict(oracle.ticks())
-    assert Store(client, clock=FakeClock(NOW), where="test").inspect().faults == ()
+    assert Store(client, BTC_USD, clock=FakeClock(NOW), where="test").inspect().faults == ()
     assert_right(client, oracle, NOW)
 
 
@@ -171,14 +172,14 @@ def test_collectors_that_create_the_layout_at_once_all_succeed(server: Server, c
 
     def begin(number: int) -> None:
         with connect(server.socket) as own:
-            store = Store(own, clock=PatientClock(NOW), where="test")
+            store = Store(own, BTC_USD, clock=PatientClock(NOW), where="test")
             ready.wait()
             store.write([Tick(NOW - number, 5.0)])
 
     at_once([partial(begin, number) for number in range(4)])
 
     assert samples(client, TICK) == {NOW - number: 5 for number in range(4)}
-    assert Store(client, clock=FakeClock(NOW), where="test").inspect().faults == ()
+    assert Store(client, BTC_USD, clock=FakeClock(NOW), where="test").inspect().faults == ()
 
 
 def test_a_minute_that_is_settled_behind_a_running_collector_leaves_no_bucket_stale(
@@ -188,7 +189,7 @@ def test_a_minute_that_is_settled_behind_a_running_collector_leaves_no_bucket_st
 
     def run_ahead() -> None:
         with connect(server.socket) as own:
-            ahead = Store(own, clock=FakeClock(NOW), where="test")
+            ahead = Store(own, BTC_USD, clock=FakeClock(NOW), where="test")
             for tick in wave(NOW - 2 * HOUR, NOW, 20_000):
                 ahead.write([tick])
 

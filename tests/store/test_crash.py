@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import StoreUnreachable
 from btcts.store import Store
@@ -37,7 +38,7 @@ def fill(server: Server) -> dict[str, dict[int, float]]:
 
 
 def store_of(client: redis.Redis) -> Store:
-    return Store(client, clock=FakeClock(NOW), where="test")
+    return Store(client, BTC_USD, clock=FakeClock(NOW), where="test")
 
 
 def everything(client: redis.Redis) -> dict[str, dict[int, float]]:

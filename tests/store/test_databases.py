@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from support.clocks import FakeClock
@@ -35,7 +36,7 @@ def all_right(store: Store, oracle: Oracle) -> bool:
 
 
 def test_late_ticks_reach_their_buckets_in_any_database(third: redis.Redis) -> None:
-    store = Store(third, clock=FakeClock(NOW), where="test")
+    store = Store(third, BTC_USD, clock=FakeClock(NOW), where="test")
     ticks = wave(FIRST_OF_WINDOW, NOW, 50_000)
     late = [Tick(ticks[-5].time_ms + 1, 5), Tick(NOW - 20 * HOUR, 7), Tick(NOW, 8), ticks[-1]]
     store.write(ticks)
@@ -48,7 +49,7 @@ def test_late_ticks_reach_their_buckets_in_any_database(third: redis.Redis) -> N
 
 
 def test_the_store_of_one_database_leaves_that_of_another_alone(client: redis.Redis, third: redis.Redis) -> None:
-    stores = [Store(each, clock=FakeClock(NOW), where="test") for each in (client, third)]
+    stores = [Store(each, BTC_USD, clock=FakeClock(NOW), where="test") for each in (client, third)]
     told = [wave(FIRST_OF_WINDOW, NOW, 50_000), wave(FIRST_OF_WINDOW + 7, NOW, 70_000)]
     late = [Tick(NOW - 20 * HOUR, 7), Tick(NOW - HOUR, 6), Tick(NOW - 2, 5), Tick(NOW - 1, 4), Tick(NOW - 3, 3)]
 
@@ -66,7 +67,7 @@ def test_the_store_of_one_database_leaves_that_of_another_alone(client: redis.Re
 
 
 def test_settling_reaches_the_buckets_of_any_database(third: redis.Redis) -> None:
-    store = Store(third, clock=FakeClock(NOW), where="test")
+    store = Store(third, BTC_USD, clock=FakeClock(NOW), where="test")
     minute = THIS_MINUTE - MINUTE
     store.write([Tick(minute + 5_000, 99), Tick(NOW, 11)])
 

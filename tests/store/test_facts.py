@@ -5,6 +5,7 @@ import time
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.store import Facts, Store
 from support.clocks import FakeClock
 from support.series import NOW, wave
@@ -73,4 +74,4 @@ def test_a_renamed_command_is_unknown_too(start_server: StartServer) -> None:
 
 def _facts_for(server: Server, user: str) -> Facts:
     with connect(server.socket, username=user, password="any") as client:
-        return Store(client, clock=FakeClock(NOW), where="test").facts()
+        return Store(client, BTC_USD, clock=FakeClock(NOW), where="test").facts()

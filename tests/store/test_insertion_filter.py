@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.services.init_keys import init_keys
 from btcts.store import Store
@@ -44,7 +45,7 @@ def observed() -> Oracle:
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["by a rebuild", "by appends"])
 def test_no_default_of_the_server_reaches_our_series(headstrong: redis.Redis, *, at_once: bool) -> None:
-    store = Store(headstrong, clock=FakeClock(NOW), where="test")
+    store = Store(headstrong, BTC_USD, clock=FakeClock(NOW), where="test")
 
     if at_once:
         store.write(LIVE, CANDLES)
@@ -63,7 +64,7 @@ def test_no_default_of_the_server_reaches_our_series(headstrong: redis.Redis, *,
 
 
 def test_series_that_took_a_filter_from_the_server_are_named_and_altered(headstrong: redis.Redis) -> None:
-    store = Store(headstrong, clock=FakeClock(NOW), where="test")
+    store = Store(headstrong, BTC_USD, clock=FakeClock(NOW), where="test")
     store.rebuild()
     for key in (TICK, *COMPACTIONS):
         headstrong.execute_command("TS.ALTER", key, *SET_BY_HAND)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Candle, Tick
 from btcts.errors import StoreError
@@ -63,7 +64,7 @@ def test_a_rebuild_of_others_goes_first(client: redis.Redis, store: Store, act: 
     lend(client)
     clock = PausingClock(lambda pauses: pauses == 2 and client.hdel(STATE, FIELD))
 
-    act(Store(client, clock=clock, where="test"))
+    act(Store(client, BTC_USD, clock=clock, where="test"))
 
     assert clock.pauses == 3
 
@@ -74,7 +75,7 @@ def test_nobody_waits_for_ever(client: redis.Redis, store: Store, write: list[Ti
     clock = PausingClock(lambda pauses: lend(client))
 
     lend(client)
-    Store(client, clock=clock, where="test").write(write)
+    Store(client, BTC_USD, clock=clock, where="test").write(write)
 
     assert clock.pauses == pauses
     assert samples(client, TICK)[write[0].time_ms] == 8
@@ -88,7 +89,7 @@ def test_a_lease_that_is_over_or_holds_too_long_is_not_heeded(
     lend(client, ahead_ms)
     clock = PausingClock()
 
-    act(Store(client, clock=clock, where="test"))
+    act(Store(client, BTC_USD, clock=clock, where="test"))
 
     assert clock.pauses == 0
 
@@ -115,7 +116,7 @@ def test_what_is_no_lease_is_not_heeded_but_named_and_taken_out(
     store.write(wave(NOW - HOUR, NOW, MINUTE))
     client.hset(STATE, FIELD, text)
     clock = PausingClock()
-    own = Store(client, clock=clock, where="test")
+    own = Store(client, BTC_USD, clock=clock, where="test")
 
     found = own.inspect()
     act(own)
@@ -136,7 +137,7 @@ def test_nobody_waits_for_a_rebuild_of_this_process_that_is_over(
     lend(client, holder=" ".join(map(str, holder)))
     clock = PausingClock()
 
-    act(Store(client, clock=clock, where="test"))
+    act(Store(client, BTC_USD, clock=clock, where="test"))
 
     assert clock.pauses == 0
 
@@ -149,12 +150,12 @@ def test_nobody_waits_for_a_process_that_was_killed(
         holder = f"{'_'.join(socket.gethostname().split())} {process.pid} cafe"
         lend(client, holder=holder)
         alive = PausingClock(lambda pauses: pauses == 2 and client.hdel(STATE, FIELD))
-        act(Store(client, clock=alive, where="test"))
+        act(Store(client, BTC_USD, clock=alive, where="test"))
         process.kill()
     lend(client, holder=holder)
     dead = PausingClock()
 
-    act(Store(client, clock=dead, where="test"))
+    act(Store(client, BTC_USD, clock=dead, where="test"))
 
     assert (alive.pauses, dead.pauses) == (3, 0)
 
@@ -175,7 +176,7 @@ def test_a_rebuild_that_gives_up_leaves_no_lease(server: Server, client: redis.R
             return super().observe(server_ms)
 
     with connect(server.socket) as other, pytest.raises(StoreError, match="during 30 attempts"):
-        Store(other, clock=Disturbed(), where="test").rebuild(store.inspect())
+        Store(other, BTC_USD, clock=Disturbed(), where="test").rebuild(store.inspect())
 
     assert not client.hexists(STATE, FIELD)
 
@@ -184,7 +185,7 @@ def test_a_rebuild_that_gives_up_leaves_no_lease(server: Server, client: redis.R
 def test_rebuilds_win_against_collectors_that_never_rest(server: Server, client: redis.Redis, *, dense: bool) -> None:
     begun_ms = server_ms(client) - 24 * HOUR
     ticks = wave(begun_ms, begun_ms + 24 * HOUR - 5_000, 1_000 if dense else MINUTE)
-    store = Store(client, clock=ServerClock(), where="test")
+    store = Store(client, BTC_USD, clock=ServerClock(), where="test")
     store.rebuild()
     for start in range(0, len(ticks), 1_000):
         put(client, TICK, ticks[start : start + 1_000])
@@ -193,7 +194,7 @@ def test_rebuilds_win_against_collectors_that_never_rest(server: Server, client:
     def collect(number: int) -> None:
         with connect(server.socket) as own:
             clock = ServerClock()
-            collector = Store(own, clock=clock, where="test")
+            collector = Store(own, BTC_USD, clock=clock, where="test")
             while not enough.is_set():
                 collector.wait_for_rebuild()
                 collector.inspect()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Candle, Span, Tick
 from btcts.store import Store
@@ -31,7 +32,7 @@ def wire(server: Server, full: Store) -> Iterator[Wire]:
 def test_a_read_is_one_round_trip(wire: Wire, read: object) -> None:
     assert callable(read)
 
-    read(Store(wire.client, clock=FakeClock(NOW), where="test"))
+    read(Store(wire.client, BTC_USD, clock=FakeClock(NOW), where="test"))
 
     assert len(wire.sent) == 1
 
@@ -66,7 +67,7 @@ def test_a_replica_shows_what_its_primary_has(start_server: StartServer) -> None
     primary = start_server("--port", port, "--bind", "127.0.0.1", "--repl-diskless-sync", "no")
     replica = start_server()
     with connect(primary.socket) as writing, connect(replica.socket) as reading:
-        stores = [Store(each, clock=FakeClock(NOW), where="test") for each in (writing, reading)]
+        stores = [Store(each, BTC_USD, clock=FakeClock(NOW), where="test") for each in (writing, reading)]
         stores[0].write(wave(FIRST_OF_WINDOW, NOW, 30_000))
         reading.replicaof("127.0.0.1", port)
         while reading.info("replication")["master_link_status"] != "up":
@@ -101,15 +102,15 @@ def test_a_clock_that_is_off_changes_nothing(client: redis.Redis, full: Store, o
         [], [Candle(minute, 10, 14, 8, 12) for minute in range(NOW - NOW % HOUR - 3 * HOUR, THIS_MINUTE, MINUTE)]
     )
 
-    slots = Store(client, clock=WrongClock(NOW + off_ms, NOW), where="test").snapshot()
-    fast = Store(client, clock=WrongClock(NOW + off_ms, NOW), where="test").buckets()
+    slots = Store(client, BTC_USD, clock=WrongClock(NOW + off_ms, NOW), where="test").snapshot()
+    fast = Store(client, BTC_USD, clock=WrongClock(NOW + off_ms, NOW), where="test").buckets()
 
     assert slots == full.snapshot()
     assert fast == full.buckets()
 
 
 def test_now_is_the_servers_time(client: redis.Redis) -> None:
-    store = Store(client, clock=ServerClock(), where="test")
+    store = Store(client, BTC_USD, clock=ServerClock(), where="test")
     before, _ = client.time()
 
     now_ms = store.snapshot("hour").now_ms

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from support.clocks import FakeClock
@@ -45,7 +46,8 @@ class World:
         """Give both collectors new connections."""
         self.clients = [connect(self.server.socket) for _ in self.clocks]
         self.stores = [
-            Store(client, clock=clock, where="test") for client, clock in zip(self.clients, self.clocks, strict=True)
+            Store(client, BTC_USD, clock=clock, where="test")
+            for client, clock in zip(self.clients, self.clocks, strict=True)
         ]
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
+from btcts.config import BTC_USD
 from btcts.connect import open_embedded_store
 from btcts.domain.model import Gap, Span, Tick
 from btcts.embedded import Embedded
@@ -46,7 +47,7 @@ each_use = pytest.mark.parametrize("use", [*READS.values(), *WRITES.values()], i
 
 
 def store_of(client: redis.Redis) -> Store:
-    return Store(client, clock=FakeClock(NOW), where="redis.example:6379")
+    return Store(client, BTC_USD, clock=FakeClock(NOW), where="redis.example:6379")
 
 
 @pytest.fixture
@@ -281,7 +282,7 @@ def test_a_tick_key_of_another_type(client: redis.Redis, use: Use) -> None:
     [(EMBEDDED, "data directory (BTCTS_DATA_DIR)"), ("redis.example:6379", "database (REDIS_DB)")],
 )
 def test_the_next_step_to_another_store_is_one_that_leads_there(client: redis.Redis, where: str, named: str) -> None:
-    store = Store(client, clock=FakeClock(NOW), where=where)
+    store = Store(client, BTC_USD, clock=FakeClock(NOW), where=where)
     store.write([Tick(NOW, 5)])
     store.remember(State(simulated=False))
 
@@ -295,7 +296,7 @@ def test_the_next_step_to_another_store_is_one_that_leads_there(client: redis.Re
 
 
 def test_the_store_of_the_embedded_server_is_known_by_where_it_is(tmp_path: Path) -> None:
-    with open_embedded_store(Embedded(tmp_path), clock=FakeClock(NOW)) as store:
+    with open_embedded_store(Embedded(tmp_path), BTC_USD, clock=FakeClock(NOW)) as store:
         assert store.where == EMBEDDED
 
 

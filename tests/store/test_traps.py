@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Tick
 from btcts.store import Store
 from support.clocks import FakeClock
@@ -95,7 +96,7 @@ def test_every_compaction_is_uncompressed(client: redis.Redis, store: Store) -> 
 
 def test_the_server_survives_somebody_elses_deletion_of_the_open_bucket(start_server: StartServer) -> None:
     with connect(start_server().socket) as client:
-        store = Store(client, clock=FakeClock(NOW), where="test")
+        store = Store(client, BTC_USD, clock=FakeClock(NOW), where="test")
         store.write(wave(NOW - 3 * HOUR, NOW, 10_000))
 
         client.execute_command("TS.DEL", TICK, NOW - NOW % HOUR, "+")

@@ -166,7 +166,7 @@ class Printer(NamedTuple):
             from btcts.render.chart.picture import draw_chart_svg
 
             return draw_chart_svg(view, utc=self.utc)
-        from btcts.render import documents
+        from btcts.render.show import documents
 
         single = len(view.shown) == 1
         if self.form is Form.csv:

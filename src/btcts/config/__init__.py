@@ -5,6 +5,7 @@ that `config init` writes derive from it. The dotted name of a setting is its pa
 """
 
 from btcts.config.files import config_files
+from btcts.config.market import BTC_USD
 from btcts.config.resolve import load
 from btcts.config.table import DEFAULT_PROVIDERS, SIMULATED, Setting, table
 from btcts.config.values import (
@@ -17,6 +18,7 @@ from btcts.config.values import (
 )
 
 __all__ = [
+    "BTC_USD",
     "DEFAULT_PROVIDERS",
     "SIMULATED",
     "CollectSettings",

@@ -8,6 +8,7 @@ from typing import Any
 
 from btcts.config.files import ConfigFile, config_files, read_file
 from btcts.config.homes import explain_missing_folders
+from btcts.config.market import BTC_USD
 from btcts.config.sources import CheckedValue, check_entries, read_environment, read_flags
 from btcts.config.table import Setting, table
 from btcts.config.trust import refuse_entries, refuse_exposed, refuse_leaks
@@ -99,6 +100,7 @@ def _build_settings(found: Mapping[str, CheckedValue], redis: Mapping[str, Check
     address = RedisSettings(**{field: checked.value for field, checked in redis.items()})
     origins = {name: checked.origin for name, checked in found.items() if not name.startswith("redis.")}
     return Settings(
+        market=BTC_USD,
         redis=address,
         collect=CollectSettings(**extract_section("collect.")),
         providers={name: EndpointSettings(**extract_section(f"providers.{name}.")) for name in providers},

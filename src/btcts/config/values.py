@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from btcts.domain.market import Market
 from btcts.system.foreign import conceal
 
 
@@ -99,6 +100,7 @@ class EmbeddedSettings:
 class Settings:
     """All settings in force; `origins` says for each dotted name where its value came from."""
 
+    market: Market
     redis: RedisSettings
     collect: CollectSettings
     providers: Mapping[str, EndpointSettings]

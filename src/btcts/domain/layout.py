@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from btcts.domain.market import Market
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
 
 FUTURE_SLACK_MS = 10_000
@@ -23,8 +24,6 @@ IGNORE = (0, 0)
 TICK_RETENTION_MS = 26 * HOUR_MS
 TICK_CHUNK_SIZE = 4096
 COMPACTION_CHUNK_SIZE = 128
-
-MARKET = "BTC-USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ class Compaction:
     key: str
     resolution: Resolution
     field: str
+    market: Market
 
     @property
     def aggregator(self) -> str:
@@ -93,15 +93,20 @@ class Compaction:
     @property
     def definition(self) -> Definition:
         """The options of the series; uncompressed, as module versions before 1.12.6 crash otherwise."""
-        labels = _make_labels(self.resolution.name, self.field)
+        labels = _make_labels(self.market, self.resolution.name, self.field)
         return Definition(self.key, self.resolution.retention_ms, "uncompressed", COMPACTION_CHUNK_SIZE, labels)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of our keys under one prefix, and the definition of each series."""
+    """The names of a market's keys, and the definition of each series."""
 
-    prefix: str = "btc:price"
+    market: Market
+
+    @property
+    def prefix(self) -> str:
+        """The part before the first colon of our own; it may hold colons itself."""
+        return self.market.prefix
 
     @cached_property
     def tick(self) -> str:
@@ -112,7 +117,7 @@ class Layout:
     def compactions(self) -> tuple[Compaction, ...]:
         """The ten compactions, finest resolution first."""
         return tuple(
-            Compaction(self._make_key(resolution, field), resolution, field)
+            Compaction(self._make_key(resolution, field), resolution, field, self.market)
             for resolution in RESOLUTIONS.values()
             for field in resolution.fields
         )
@@ -120,7 +125,8 @@ class Layout:
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         """The eleven series, the source first."""
-        source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, _make_labels("tick", "price"))
+        labels = _make_labels(self.market, "tick", "price")
+        source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, labels)
         return (source, *(compaction.definition for compaction in self.compactions))
 
     @cached_property
@@ -156,8 +162,8 @@ def window(now_ms: int) -> Span:
     return Span(HOUR.closed(now_ms).start_ms, now_ms)
 
 
-def _make_labels(resolution: str, field: str) -> dict[str, str]:
-    return {"app": "btcts", "asset": "btc", "quote": "usd", "resolution": resolution, "field": field}
+def _make_labels(market: Market, resolution: str, field: str) -> dict[str, str]:
+    return market.labels | {"resolution": resolution, "field": field}
 
 
 def _check_table() -> None:
@@ -168,9 +174,6 @@ def _check_table() -> None:
     longest = max(row.bucket_ms for row in rows)
     if (HOUR.entries + 1) * HOUR.bucket_ms + longest > TICK_RETENTION_MS:
         raise ValueError("the ticks do not outlast the window by the longest bucket")
-    keys = Layout().series
-    if len(set(keys)) != len(keys):
-        raise ValueError(f"two series share a key: {keys}")
 
 
 _check_table()

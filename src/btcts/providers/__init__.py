@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from btcts.domain.clock import Clock
+from btcts.domain.market import Market
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ DEFAULTS: Mapping[str, Endpoint] = MappingProxyType(
 )
 """The endpoint of each provider; the simulated one has no address."""
 
+MARKET = "BTC-USD"
+"""The market that every adapter asks for, under the name that it has there."""
+
 NAMES: tuple[str, ...] = tuple(DEFAULTS)
 
 _CLASSES = {
@@ -56,17 +60,24 @@ def default_endpoints() -> dict[str, tuple[str, float]]:
 
 @contextmanager
 def open_providers(
-    names: Sequence[str], endpoints: Mapping[str, Endpoint], *, clock: Clock, api_key: str | None = None
+    names: Sequence[str],
+    endpoints: Mapping[str, Endpoint],
+    *,
+    market: Market,
+    clock: Clock,
+    api_key: str | None = None,
 ) -> Iterator[list["Provider"]]:
     """Open the providers called `names`, in that order, on one HTTP client that is closed at the end.
 
     A name missing from `endpoints` gets its default endpoint; `api_key` is CoinMarketCap's.
 
     Raises:
-        ConfigError: no provider has one of the names.
+        ConfigError: no provider has one of the names, or they do not know the market.
     """
     if unknown := [name for name in names if name not in NAMES]:
         raise ConfigError(f"no provider is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+    if market.name != MARKET:
+        raise ConfigError(f"no provider knows the market {market.name}; there is {MARKET}")
     if not set(names) - {"simulated"}:
         yield [_load_class("simulated")(clock) for _ in names]
         return

@@ -1,14 +1,13 @@
 """The plan and the outcome of a backfill: lines for people, or JSON as `docs/schemas/backfill.json` says."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from btcts.domain.layout import MARKET
+from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS, Span, Waiting
-from btcts.render.documents import SCHEMA
+from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted
 from btcts.render.reasons import list_reasons
 from btcts.render.times import iso, moment
@@ -114,13 +113,14 @@ def plan_json(plan: Plan) -> str:
         for run in _group_runs(plan.minutes)
     ]
     asked = {"runs": runs, "requests": plan.requests, "waiting": _encode_waiting(plan.waiting), "ticks": plan.ticks}
-    return _dump("plan", _encode_plan(plan) | asked)
+    return dump_document(begin_document(plan.market) | {"kind": "plan"} | _encode_plan(plan) | asked)
 
 
-def chunk_json(chunk: Chunk) -> str:
+def chunk_json(chunk: Chunk, market: Market) -> str:
     """Encode the finished chunk as one object on one line."""
     done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
-    return _dump("chunk", _encode_span(chunk.span) | done | {"gaps": chunk.gaps, "failed": chunk.failed})
+    left = {"gaps": chunk.gaps, "failed": chunk.failed}
+    return dump_document(begin_document(market) | {"kind": "chunk"} | _encode_span(chunk.span) | done | left)
 
 
 def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> str:
@@ -135,7 +135,7 @@ def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> 
         "waiting": _encode_waiting(plan.waiting),
         "interrupted": interrupted,
     }
-    return _dump("summary", _encode_plan(plan) | done)
+    return dump_document(begin_document(plan.market) | {"kind": "summary"} | _encode_plan(plan) | done)
 
 
 def _describe_file(plan: Plan) -> str:
@@ -216,7 +216,3 @@ def _encode_span(span: Span) -> dict[str, Any]:
 
 def _encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:
     return [{"provider": name, "not_before_ms": until_ms, "reason": why} for name, until_ms, why in waiting]
-
-
-def _dump(kind: str, document: dict[str, Any]) -> str:
-    return json.dumps({"schema": SCHEMA, "market": MARKET, "kind": kind} | document, allow_nan=False)

@@ -1,11 +1,9 @@
 """Cycles of `collect`, as one line for people or one JSON object for programs."""
 
-import json
 from collections.abc import Iterator
 
-from btcts.domain.layout import MARKET
-from btcts.domain.model import Tick
-from btcts.render.documents import SCHEMA
+from btcts.domain.market import Market
+from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import decimals, percent, price
 from btcts.render.reasons import group_reasons, list_reasons
 from btcts.render.times import iso, moment
@@ -13,18 +11,18 @@ from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
 
 
-def cycle_line(cycle: Cycle, *, utc: bool, verbose: bool = False) -> str:
+def cycle_line(cycle: Cycle, market: Market, *, utc: bool, verbose: bool = False) -> str:
     """Describe the cycle on one line, whatever providers put in their messages; times are local, or UTC with a Z.
 
     A failure that three or more providers share is stated once, unless `verbose`.
     """
-    return plain("  ".join(_list_parts(cycle, utc=utc, verbose=verbose)))
+    return plain("  ".join(_list_parts(cycle, market, utc=utc, verbose=verbose)))
 
 
-def _list_parts(cycle: Cycle, *, utc: bool, verbose: bool) -> Iterator[str]:
+def _list_parts(cycle: Cycle, market: Market, *, utc: bool, verbose: bool) -> Iterator[str]:
     yield _format_clock(cycle.time_ms, cycle.time_ms, utc=utc)
     if agreed := cycle.stored or cycle.spooled:
-        yield from _describe_price(cycle, agreed, verbose=verbose)
+        yield from _describe_price(cycle, price(agreed.price, decimals(agreed.price, market)), verbose=verbose)
         if cycle.problem:
             yield ("waits in the spool: " if cycle.spooled else "problem: ") + cycle.problem
     else:
@@ -55,8 +53,8 @@ def _list_counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _describe_price(cycle: Cycle, agreed: Tick, *, verbose: bool) -> Iterator[str]:
-    yield price(agreed.price, decimals(agreed.price))
+def _describe_price(cycle: Cycle, agreed: str, *, verbose: bool) -> Iterator[str]:
+    yield agreed
     yield f"{cycle.flag or f'{len(cycle.members)} agree'}: " + " ".join(cycle.members)
     if cycle.deviating:
         yield "deviating: " + ", ".join(f"{provider} {percent(share)}" for provider, share in cycle.deviating)
@@ -79,12 +77,11 @@ def _format_clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
     return then.strftime(form) + ("Z" if utc else "")
 
 
-def cycle_json(cycle: Cycle) -> str:
+def cycle_json(cycle: Cycle, market: Market) -> str:
     """Encode the cycle as one object on one line; the price is in `stored` or `spooled`, or both are null."""
-    return json.dumps(
-        {
-            "schema": SCHEMA,
-            "market": MARKET,
+    return dump_document(
+        begin_document(market)
+        | {
             "time_ms": cycle.time_ms,
             "time": iso(cycle.time_ms),
             "stored": cycle.stored and cycle.stored._asdict(),
@@ -108,6 +105,5 @@ def cycle_json(cycle: Cycle) -> str:
             "others": cycle.others,
             "problem": cycle.problem,
             "took_ms": cycle.took_ms,
-        },
-        allow_nan=False,
+        }
     )

@@ -1,14 +1,11 @@
 """The settings in force and where each came from: a table for people, or JSON as `docs/schemas/config.json` says."""
 
-import json
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from btcts.config import Settings
-from btcts.domain.layout import MARKET
-from btcts.render.documents import SCHEMA
+from btcts.render.documents import begin_document, dump_document
 from btcts.system.foreign import plain
 
 UNCUT = 1000
@@ -31,9 +28,15 @@ def print_settings(settings: Settings, console: Console) -> None:
 
 def settings_json(settings: Settings, now_ms: int) -> str:
     """Encode the settings as one object on one line; secrets are masked, paths are text."""
-    rows = {name: {"value": settings.get_value(name), "origin": origin} for name, origin in settings.origins.items()}
-    document = {"schema": SCHEMA, "market": MARKET, "generated_ms": now_ms, "settings": rows}
-    return json.dumps(document, default=str)
+    rows = {
+        name: {"value": _encode_value(settings.get_value(name)), "origin": origin}
+        for name, origin in settings.origins.items()
+    }
+    return dump_document(begin_document(settings.market) | {"generated_ms": now_ms, "settings": rows})
+
+
+def _encode_value(value: object) -> object:
+    return value if value is None or isinstance(value, str | int | float | tuple) else str(value)
 
 
 def _format_value(name: str, value: object) -> str:

@@ -5,11 +5,13 @@ Thousands are set apart by commas, so that a number never contains a space and s
 
 from itertools import dropwhile
 
+from btcts.domain.market import Market
 
-def decimals(smallest: float) -> int:
-    """Decimals that the prices of a page need: 2, or below 10 USD enough for four significant digits (at most 8)."""
+
+def decimals(smallest: float, market: Market) -> int:
+    """Decimals that the prices of a page need: below 10 enough for four significant digits (at most 8)."""
     if smallest >= 10:
-        return 2
+        return market.decimals
     return next((places for places in range(4, 8) if smallest * 10**places >= 1000), 8)
 
 

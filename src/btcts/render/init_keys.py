@@ -1,10 +1,10 @@
 """The outcome of `init-keys`: lines for people, or JSON as `docs/schemas/init-keys.json` says."""
 
-import json
 from collections.abc import Iterator
 
-from btcts.domain.layout import MARKET, Layout
-from btcts.render.documents import SCHEMA
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.market import Market
+from btcts.render.documents import begin_document, dump_document
 from btcts.services.init_keys import Outcome
 from btcts.system.foreign import plain
 
@@ -14,11 +14,9 @@ def keys_text(outcome: Outcome, *, dry_run: bool) -> str:
     return "\n".join(map(plain, _list_lines(outcome, dry_run=dry_run)))
 
 
-def keys_json(outcome: Outcome, *, dry_run: bool) -> str:
+def keys_json(outcome: Outcome, market: Market, *, dry_run: bool) -> str:
     """Encode the outcome as one object on one line."""
-    document = {
-        "schema": SCHEMA,
-        "market": MARKET,
+    document = begin_document(market) | {
         "where": outcome.where,
         "dry_run": dry_run,
         "created": outcome.created and not dry_run,
@@ -27,12 +25,12 @@ def keys_json(outcome: Outcome, *, dry_run: bool) -> str:
         "renamed": [{"from": old, "to": new} for old, new in outcome.adopted],
         "ticks": outcome.ticks,
     }
-    return json.dumps(document, allow_nan=False)
+    return dump_document(document)
 
 
 def _list_lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
-    layout = Layout()
-    all_of_it = f"{len(layout.series)} series and {len(layout.compactions)} rules"
+    rules = sum(len(resolution.fields) for resolution in RESOLUTIONS.values())
+    all_of_it = f"{1 + rules} series and {rules} rules"
     yield from (f"renamed {old} to {new}" for old, new in outcome.adopted)
     if not outcome.differences and not outcome.changed:
         yield f"{outcome.where} matches the layout: {all_of_it}"

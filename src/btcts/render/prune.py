@@ -1,11 +1,10 @@
 """The outcome of `prune`: lines for people, or JSON as `docs/schemas/prune.json` says."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from btcts.domain.layout import MARKET
-from btcts.render.documents import SCHEMA
+from btcts.domain.market import Market
+from btcts.render.documents import begin_document, dump_document
 from btcts.render.times import iso
 from btcts.render.verify import END_OF_CALENDAR_MS
 from btcts.services.prune import Pruned
@@ -18,18 +17,16 @@ def prune_text(pruned: Pruned, *, dry_run: bool) -> str:
     return "\n".join(map(plain, _list_lines(pruned, dry_run=dry_run)))
 
 
-def prune_json(pruned: Pruned, *, dry_run: bool) -> str:
+def prune_json(pruned: Pruned, market: Market, *, dry_run: bool) -> str:
     """Encode the outcome as one object on one line."""
-    document = {
-        "schema": SCHEMA,
-        "market": MARKET,
+    document = begin_document(market) | {
         "where": pruned.where,
         "dry_run": dry_run,
         "removed": [_encode_excess(excess) for excess in pruned.removed],
         "future_ticks": pruned.poisoned,
         "unknown": pruned.unknown,
     }
-    return json.dumps(document, allow_nan=False)
+    return dump_document(document)
 
 
 def _list_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:

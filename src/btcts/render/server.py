@@ -1,9 +1,7 @@
 """The status of the embedded Redis: lines for people, or JSON as `docs/schemas/server-status.json` says."""
 
-import json
-
 from btcts.embedded import ServerStatus
-from btcts.render.documents import SCHEMA
+from btcts.render.documents import SCHEMA, dump_document
 from btcts.system.foreign import plain
 
 
@@ -26,7 +24,7 @@ def server_json(status: ServerStatus) -> str:
         "version": status.version,
         "timeseries": status.module_version,
     }
-    return json.dumps(document)
+    return dump_document(document)
 
 
 def _describe_state(status: ServerStatus) -> str:

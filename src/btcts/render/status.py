@@ -1,14 +1,13 @@
 """The status of a store: a page of plain text for people, and JSON as `docs/schemas/status.json` says for programs."""
 
-import json
 from collections.abc import Iterable, Iterator
 from textwrap import TextWrapper
 from typing import Any
 
-from btcts.domain.layout import MARKET
+from btcts.domain.market import Market
 from btcts.domain.model import ProviderState
 from btcts.render.columns import GAP, Column
-from btcts.render.documents import SCHEMA
+from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted, decimals, duration, price
 from btcts.render.times import stamp
 from btcts.services.status import Completeness, Status
@@ -19,22 +18,23 @@ UNKNOWN = "unknown"
 KIBIBYTE = 1024
 
 
-def status_text(status: Status, *, utc: bool, width: int | None) -> str:
+def status_text(status: Status, market: Market, *, utc: bool, width: int | None) -> str:
     """Describe the status on a page; lines longer than `width` are wrapped (None: never)."""
     verdict = [("unhealthy", text) for text in status.reasons] + [("warning", text) for text in status.warnings]
-    blocks = [[f"{MARKET} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
+    blocks = [[f"{market.name} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
     blocks += [
         [f"{kind}: {text}" for kind, text in verdict],
-        _align_rows(_list_facts(status)),
+        _align_rows(_list_facts(status, market)),
         _list_completeness(status),
     ]
     blocks += [_list_providers(status)] if status.state.providers else []
     return "\n\n".join("\n".join(_wrap_lines(block, width)) for block in blocks if block)
 
 
-def status_json(status: Status) -> str:
+def status_json(status: Status, market: Market) -> str:
     """Encode the status as one object on one line."""
-    return json.dumps(_encode_health(status) | _encode_prices(status) | _encode_store(status), allow_nan=False)
+    body = _encode_health(status) | _encode_prices(status) | _encode_store(status)
+    return dump_document(begin_document(market) | body)
 
 
 def _format_verdict(status: Status) -> str:
@@ -42,9 +42,9 @@ def _format_verdict(status: Status) -> str:
     return simulated + ("healthy" if status.healthy else "unhealthy")
 
 
-def _list_facts(status: Status) -> Iterator[tuple[str, str]]:
+def _list_facts(status: Status, market: Market) -> Iterator[tuple[str, str]]:
     facts = status.facts
-    yield "Price", _describe_price(status)
+    yield "Price", _describe_price(status, market)
     yield "Cycle", _describe_cycle(status)
     yield "Redis", f"{facts.redis_version or UNKNOWN} with TimeSeries {facts.module_version or UNKNOWN}, {status.where}"
     limit = f" (limit {_format_size(facts.max_bytes)})" if facts.max_bytes else ""
@@ -55,12 +55,12 @@ def _list_facts(status: Status) -> Iterator[tuple[str, str]]:
         yield "Spool", f"{counted(status.spooled, 'price')} waiting for Redis"
 
 
-def _describe_price(status: Status) -> str:
+def _describe_price(status: Status, market: Market) -> str:
     if status.newest is None or status.age_s is None:
         return "none"
     value = status.newest.price
     limit = duration(status.max_age_s)
-    return f"{price(value, decimals(value))}, {duration(status.age_s)} old (limit {limit})"
+    return f"{price(value, decimals(value, market))}, {duration(status.age_s)} old (limit {limit})"
 
 
 def _describe_cycle(status: Status) -> str:
@@ -161,8 +161,6 @@ def _wrap_lines(lines: Iterable[str], width: int | None) -> Iterator[str]:
 
 def _encode_health(status: Status) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
-        "market": MARKET,
         "simulated": bool(status.state.simulated),
         "generated_ms": status.now_ms,
         "healthy": status.healthy,

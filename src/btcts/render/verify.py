@@ -1,12 +1,11 @@
 """The findings of `verify`: one per line, or a JSON document as `docs/schemas/verify.json` says."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from btcts.domain.layout import MARKET
-from btcts.render.documents import SCHEMA
+from btcts.domain.market import Market
+from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted
 from btcts.render.reasons import group_reasons
 from btcts.render.times import iso
@@ -30,11 +29,9 @@ def verify_text(verified: Verified, *, verbose: bool = False) -> str:
     return "\n".join(map(plain, lines))
 
 
-def verify_json(verified: Verified) -> str:
+def verify_json(verified: Verified, market: Market) -> str:
     """Encode the findings on one line, as `docs/schemas/verify.json` says."""
-    document = {
-        "schema": SCHEMA,
-        "market": MARKET,
+    document = begin_document(market) | {
         "generated_ms": verified.now_ms,
         "ticks": verified.ticks,
         "findings": [_encode_finding(finding) for finding in verified.findings],
@@ -42,7 +39,7 @@ def verify_json(verified: Verified) -> str:
         "left": [_encode_finding(finding) for finding in verified.left],
         "upstream": _encode_upstream(verified.heard, verified.comparison) if verified.heard else None,
     }
-    return json.dumps(document, allow_nan=False)
+    return dump_document(document)
 
 
 def _list_lines(verified: Verified) -> Iterator[str]:

@@ -6,9 +6,9 @@ Notices about the watch itself are lines alone.
 import json
 from typing import Any
 
-from btcts.domain.layout import MARKET
+from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS
-from btcts.render.documents import SCHEMA
+from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import decimals, duration, percent, price
 from btcts.render.times import iso, stamp
 from btcts.services.watch.outbox import Notice
@@ -39,41 +39,42 @@ def notice_line(notice: Notice) -> str:
     return NOTICES[notice.code].format_map(notice.values)
 
 
-def alert_line(alert: Alert, *, utc: bool) -> str:
+def alert_line(alert: Alert, market: Market, *, utc: bool) -> str:
     """Describe the alert with its time in front."""
-    return f"{stamp(alert.time_ms, utc=utc)}  {alert_message(alert)}"
+    return f"{stamp(alert.time_ms, utc=utc)}  {alert_message(alert, market)}"
 
 
-def alert_message(alert: Alert) -> str:
+def alert_message(alert: Alert, market: Market) -> str:
     """Describe the alert in one sentence that makes sense without its time; simulated prices are marked."""
-    market = f"simulated {MARKET}" if alert.simulated else MARKET
-    return f"{market} {_describe_event(alert)}{_describe_lateness(alert)}"
+    simulated = "simulated " if alert.simulated else ""
+    return f"{simulated}{market.name} {_describe_event(alert, market)}{_describe_lateness(alert)}"
 
 
-def alert_json(alert: Alert) -> str:
+def alert_json(alert: Alert, market: Market) -> str:
     """Encode the alert as one object on one line, as `docs/schemas/watch.json` says."""
-    return json.dumps(_encode_alert(alert), allow_nan=False)
+    return dump_document(_encode_alert(alert, market))
 
 
-def alert_body(alert: Alert, text_field: str | None) -> str:
+def alert_body(alert: Alert, market: Market, text_field: str | None) -> str:
     """Return the body to post: the document, or only the message in `text_field` for services that expect that."""
-    return alert_json(alert) if text_field is None else json.dumps({text_field: alert_message(alert)})
+    if text_field is None:
+        return alert_json(alert, market)
+    return json.dumps({text_field: alert_message(alert, market)})
 
 
-def list_alert_variables(alert: Alert) -> dict[str, str]:
+def list_alert_variables(alert: Alert, market: Market) -> dict[str, str]:
     """Return the fields of the JSON object as environment variables, such as `BTCTS_ALERT_PRICE`; null is empty."""
-    return {f"{VARIABLE_PREFIX}{name.upper()}": _format_value(value) for name, value in _encode_alert(alert).items()}
+    fields = _encode_alert(alert, market)
+    return {f"{VARIABLE_PREFIX}{name.upper()}": _format_value(value) for name, value in fields.items()}
 
 
-def _encode_alert(alert: Alert) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "market": MARKET,
+def _encode_alert(alert: Alert, market: Market) -> dict[str, Any]:
+    return begin_document(market) | {
         "simulated": alert.simulated,
         "id": alert.id,
         "rule": alert.rule,
         "kind": alert.kind,
-        "message": alert_message(alert),
+        "message": alert_message(alert, market),
         "time_ms": alert.time_ms,
         "time": iso(alert.time_ms),
         "found_ms": alert.found_ms,
@@ -86,27 +87,28 @@ def _encode_alert(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _describe_event(alert: Alert) -> str:
+def _describe_event(alert: Alert, market: Market) -> str:
     if alert.kind == STALE:
-        return _describe_stale(alert)
-    now = _format_price(alert.price)
+        return _describe_stale(alert, market)
+    now = _format_price(alert.price, market)
     if alert.kind == "fresh":
         return f"has fresh prices again: {now}"
     if alert.span_ms:
         verb = "rose" if alert.kind == "rise" else "fell"
         moved = percent(abs(alert.change or 0)).lstrip("+")
-        return f"{verb} {moved} within {duration(alert.span_ms / 1000)}, from {_format_price(alert.reference)} to {now}"
-    limit = f"at or {alert.kind} {_format_price(alert.reference)}"
+        then = _format_price(alert.reference, market)
+        return f"{verb} {moved} within {duration(alert.span_ms / 1000)}, from {then} to {now}"
+    limit = f"at or {alert.kind} {_format_price(alert.reference, market)}"
     if alert.already:
         return f"is at {now}, already {limit}"
     return f"{'rose' if alert.kind == 'above' else 'fell'} to {now}, {limit}"
 
 
-def _describe_stale(alert: Alert) -> str:
+def _describe_stale(alert: Alert, market: Market) -> str:
     if alert.reference_ms is None:
         return "has no price that can be read"
     age = duration((alert.found_ms - alert.reference_ms) / 1000)
-    return f"has no fresh price: the last, {_format_price(alert.reference)}, is {age} old"
+    return f"has no fresh price: the last, {_format_price(alert.reference, market)}, is {age} old"
 
 
 def _describe_lateness(alert: Alert) -> str:
@@ -115,8 +117,8 @@ def _describe_lateness(alert: Alert) -> str:
     return f" (found {duration(late_ms / 1000)} later)" if late_ms >= MINUTE_MS and alert.kind != STALE else ""
 
 
-def _format_price(value: float | None) -> str:
-    return "" if value is None else price(value, decimals(value))
+def _format_price(value: float | None, market: Market) -> str:
+    return "" if value is None else price(value, decimals(value, market))
 
 
 def _format_value(value: object) -> str:

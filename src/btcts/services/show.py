@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
+from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
 
@@ -40,6 +41,7 @@ class View:
     A collector last ran at `last_cycle_ms`, and `problem` says why it stored no price then.
     """
 
+    market: Market
     now_ms: int
     newest: Tick | None
     max_age_s: float
@@ -116,6 +118,7 @@ def show(
     believed = newest is not None and can_be_true(newest, now_ms)
     current = believed and not past
     return View(
+        market=store.market,
         now_ms=now_ms,
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,

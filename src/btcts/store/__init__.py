@@ -9,6 +9,7 @@ from redis import Redis
 from btcts.domain.candles import move_off_the_mark
 from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
+from btcts.domain.market import Market
 from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
 from btcts.errors import ConfigError, ForeignKey, StoreError, did_you_mean
 from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
@@ -41,21 +42,24 @@ class Written:
 
 
 class Store:
-    """The recent Bitcoin price in one Redis database.
+    """The recent price of one market in one Redis database.
 
     Takes a client with RESP3 and decoded replies. Every method raises `StoreError` or one of its subclasses when
     Redis does not do what is asked; reads neither write nor create anything.
     """
 
-    def __init__(
-        self, client: Redis, *, clock: Clock, where: str, layout: Layout | None = None, teller: Clock | None = None
-    ) -> None:
-        self._link = Link(client, layout or Layout(), clock, where, teller)
+    def __init__(self, client: Redis, market: Market, *, clock: Clock, where: str, teller: Clock | None = None) -> None:
+        self._link = Link(client, Layout(market), clock, where, teller)
 
     @property
     def layout(self) -> Layout:
         """The names of the keys."""
         return self._link.layout
+
+    @property
+    def market(self) -> Market:
+        """The market whose prices it holds."""
+        return self._link.layout.market
 
     @property
     def where(self) -> str:
@@ -81,9 +85,8 @@ class Store:
         """Return this store with the clock stopped at `now_ms`: retention and closed buckets count from there."""
         link = self._link
         stopped = StoppedClock(now_ms)
-        return type(self)(
-            link.client, clock=stopped, where=link.where, layout=link.layout, teller=link.teller or link.clock
-        )
+        teller = link.teller or link.clock
+        return type(self)(link.client, self.market, clock=stopped, where=link.where, teller=teller)
 
     # What is stored
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import FIVE_MINUTES
 from btcts.domain.model import Slot, Tick
 from btcts.render.chart.plot import Candlestick, plot
@@ -18,7 +19,7 @@ ROWS = 20
 
 def view_with(*slots: Slot, newest: float | None = None) -> View:
     tick = None if newest is None else Tick(NOW_MS, newest)
-    return View(NOW_MS, tick, MAX_AGE_S, False, (Shown(FIVE_MINUTES, slots),))
+    return View(BTC_USD, NOW_MS, tick, MAX_AGE_S, False, (Shown(FIVE_MINUTES, slots),))
 
 
 def slot(at: int, close: float | None, low: float | None = None, high: float | None = None) -> Slot:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.healing import closed_minutes
 from btcts.domain.layout import window
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Pending, ProviderState, Tick
@@ -86,7 +87,7 @@ class Asked:
 
     def poller(self, names: Sequence[str]) -> Poller:
         """One for these providers."""
-        providers = open_providers(names, self._exchanges.endpoints(), clock=self._clock)
+        providers = open_providers(names, self._exchanges.endpoints(), market=BTC_USD, clock=self._clock)
         return self._stack.enter_context(Poller(self._stack.enter_context(providers)))
 
     def plan(self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES) -> Plan:
@@ -570,7 +571,7 @@ def test_two_backfills_and_a_collector_at_once_come_to_the_same(
 
     def backfilled(wish: Wish) -> None:
         with connect(server.socket) as own, ExitStack() as stack:
-            Asked(stack, exchanges, clock)(Store(own, clock=clock, where="test"), wish)
+            Asked(stack, exchanges, clock)(Store(own, BTC_USD, clock=clock, where="test"), wish)
 
     with ThreadPoolExecutor(3) as threads:
         jobs = [

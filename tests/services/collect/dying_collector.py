@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from btcts.config import BTC_USD
 from btcts.providers.polling import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
@@ -25,7 +26,7 @@ def cycle(clock: FakeClock, socket: Path, home: Path) -> Cycle:
     """One cycle of a new run."""
     clock.advance(20_000)
     with connect(socket) as client, Poller([Simulated(clock)]) as poller:
-        store = Store(client, clock=clock, where="test")
+        store = Store(client, BTC_USD, clock=clock, where="test")
         return Collector(store, poller, clock, cadence_s=20.0, spool=Spool(home / "spool")).cycle()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import window
 from btcts.domain.model import HOUR_MS, Candle, Candles, Span, Tick
 from btcts.providers.polling import Poller
@@ -78,7 +79,7 @@ class Telling(Store):
     """A store that tells which prices Redis has acknowledged."""
 
     def __init__(self, client: redis.Redis, clock: FakeClock, say: Say) -> None:
-        super().__init__(client, clock=clock, where="test")
+        super().__init__(client, BTC_USD, clock=clock, where="test")
         self._say = say
 
     def write(self, live: Sequence[Tick], candles: Sequence[Candle] = ()) -> Written:

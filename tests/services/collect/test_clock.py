@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import MINUTE_MS
 from btcts.providers import open_providers
 from btcts.providers.polling import Poller
@@ -33,7 +34,7 @@ def collector(store: Store, clock: FakeClock, truth: FakeClock) -> Iterator[Coll
     """A collector whose clock is that of Redis, after a cycle that filled the window."""
     with ExitStack() as stack:
         exchanges = stack.enter_context(Exchanges(SimulatedMarket(), now_ms=truth.now_ms))
-        providers = stack.enter_context(open_providers(NAMES, exchanges.endpoints(), clock=clock))
+        providers = stack.enter_context(open_providers(NAMES, exchanges.endpoints(), market=BTC_USD, clock=clock))
         poller = stack.enter_context(Poller(providers))
         made = Collector(store, poller, clock, cadence_s=10.0)
         made.cycle()

@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.services.collect.collector import forever, once
@@ -323,7 +324,10 @@ def test_the_cadence_of_single_runs_is_the_time_between_them(
     from btcts.services.collect.collector import Collector
 
     for _ in range(2):
-        with open_providers(["coinbase"], exchanges.endpoints(), clock=clock) as providers, Poller(providers) as poller:
+        with (
+            open_providers(["coinbase"], exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
+            Poller(providers) as poller,
+        ):
             once(Collector(store, poller, clock, cadence_s=None))
         clock.advance(300_000)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from btcts.config import load
+from btcts.config import BTC_USD, load
 from btcts.connect import connect
 from btcts.providers import default_endpoints, open_providers
 from btcts.providers.polling import Poller
@@ -87,7 +87,7 @@ def make_run(
             store: Store = stack.enter_context(
                 connect(settings, clock=clock, starts_embedded=True, say=lambda line: None, deadline=deadline)
             )
-            providers = stack.enter_context(open_providers(THREE, exchanges.endpoints(), clock=clock))
+            providers = stack.enter_context(open_providers(THREE, exchanges.endpoints(), market=BTC_USD, clock=clock))
             poller = stack.enter_context(Meanwhile(providers))
             poller.happening = happening
             memory = Memory(memory_file)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from btcts.config import BTC_USD
 from btcts.services.verify.buckets import Finding
 from btcts.store import Store
 from services.collect.killed_collector import FatalWire, run, traded
@@ -190,7 +191,7 @@ def test_a_redis_killed_at_any_step_of_a_cycle_costs_no_price(
 
 def test_simulated_prices_are_known_as_such_from_the_first_one_on(scene: Scene, killed: Kill) -> None:
     story = COLLECTED["the first cycle"]
-    store = Store(scene.client, clock=FakeClock(story.now_ms), where="test")
+    store = Store(scene.client, BTC_USD, clock=FakeClock(story.now_ms), where="test")
     scene.save()
 
     for step in count(1):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import MINUTE_MS, Reading, Tick
 from btcts.errors import ForeignKey, NoTimeSeries
 from btcts.providers import open_providers
@@ -63,8 +64,8 @@ def spooling(lasting: Server, clock: FakeClock, exchanges: Exchanges, spool: Spo
             memory: Memory | None = None,
         ) -> Collector:
             client = stack.enter_context(connect(server.socket))
-            store = Store(client, clock=clock, where="test")
-            providers = stack.enter_context(open_providers(names, exchanges.endpoints(), clock=clock))
+            store = Store(client, BTC_USD, clock=clock, where="test")
+            providers = stack.enter_context(open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock))
             poller = stack.enter_context(Poller(providers))
             return Collector(store, poller, clock, cadence_s=10.0, spool=spool, memory=memory or Memory())
 
@@ -221,7 +222,7 @@ def test_a_redis_that_goes_away_between_the_survey_and_the_write_costs_no_price(
     lasting: Server, reader: redis.Redis, clock: FakeClock, spool: Spool
 ) -> None:
     with connect(lasting.socket) as client, Poller([Killer(lasting, clock)]) as poller:
-        store = Store(client, clock=clock, where="test")
+        store = Store(client, BTC_USD, clock=clock, where="test")
         cycle = Collector(store, poller, clock, cadence_s=10.0, spool=spool).cycle()
 
     assert cycle.spooled == Tick(clock.now_ms(), 60_000.5)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
 from btcts.domain.model import Candle, Candles, Span, Tick
 from btcts.services.verify.buckets import Finding, build_buckets, find_faults
@@ -19,7 +20,7 @@ from btcts.store.audit import Audit
 from support.oracle import KEPT, Observed, Oracle
 from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, remembered, wave
 
-LAYOUT = Layout()
+LAYOUT = Layout(BTC_USD)
 THIS_MINUTE = NOW - NOW % MINUTE
 LAST = THIS_MINUTE - MINUTE
 

@@ -8,6 +8,7 @@ from math import inf, nextafter
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import ForeignKey
 from btcts.providers.polling import Poller
@@ -424,7 +425,7 @@ def test_in_another_database_closed_buckets_are_compared_and_the_open_one_is_not
     server: Server, client: redis.Redis, clock: FakeClock
 ) -> None:
     with connect(server.socket, db=3) as third:
-        store = Store(third, clock=clock, where="test")
+        store = Store(third, BTC_USD, clock=clock, where="test")
         store.write(wave(FIRST_OF_WINDOW, clock.now_ms(), 30_007))
         sound = verify(store)
         slot = closed_bucket("btc:price:15min:max", clock)

@@ -13,6 +13,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Candles, ProviderState, Span
 from btcts.errors import StoreError
 from btcts.providers import open_providers
@@ -86,7 +87,7 @@ def ask_by_http(clock: FakeClock, exchanges: Exchanges) -> Iterator[Ask]:
     with ExitStack() as stack:
 
         def make(names: Sequence[str] = EXCHANGES) -> Upstream:
-            providers = stack.enter_context(open_providers(names, exchanges.endpoints(), clock=clock))
+            providers = stack.enter_context(open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock))
             return Upstream(stack.enter_context(Poller(providers)), clock)
 
         yield make

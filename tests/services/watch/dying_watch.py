@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Tick
 from btcts.services.watch.journal import Journal
 from btcts.services.watch.outbox import Outbox
@@ -29,7 +30,7 @@ def look(socket: Path, home: Path, count: int, say: Say) -> None:
     outbox = Outbox(journal, {"exec": lambda alert: say(["exec", alert.id])}, lambda: 0.0)
     with connect(socket) as client, journal.lock():
         client.flushall()
-        store = Store(client, clock=clock, where="test")
+        store = Store(client, BTC_USD, clock=clock, where="test")
         store.write([Tick(NOW + number * MINUTE, price) for number, price in enumerate(PRICES[:count])])
         for told in once(Watch(store, clock, [RULE], outbox)):
             say(["stdout", told.id] if isinstance(told, Alert) else ["notice", told.code])

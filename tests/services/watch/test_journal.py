@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btcts.config import BTC_USD
 from btcts.domain.model import PRICE_CEILING
 from btcts.domain.untrusted import END_MS, NAME
 from btcts.errors import ConfigError, SpoolError
@@ -81,9 +82,9 @@ def test_what_is_kept_comes_back(kept: Kept) -> None:
 
     assert found == kept
     for entry in kept.waiting:
-        assert alert_line(entry.alert, utc=True)
-        assert json.loads(alert_json(entry.alert))
-        assert list_alert_variables(entry.alert)
+        assert alert_line(entry.alert, BTC_USD, utc=True)
+        assert json.loads(alert_json(entry.alert, BTC_USD))
+        assert list_alert_variables(entry.alert, BTC_USD)
 
 
 HOSTILE = {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
 from btcts.services.watch.journal import Journal, Kept, Waiting
@@ -200,7 +201,7 @@ def test_a_clock_that_was_set_back_does_not_mute_the_alarm(
     alerts(once(make_watch(ABOVE)))
     client.flushall()
     back = FakeClock(NOW - 5 * HOUR)
-    reset = Store(client, clock=back, where="test")
+    reset = Store(client, BTC_USD, clock=back, where="test")
     put_back = [Tick(back.now_ms(), 61_000.0)]
     reset.write(put_back)
     watch = make_watch(ABOVE, store=reset)
@@ -327,7 +328,7 @@ def lasting(start_server: StartServer) -> Server:
 def lasting_store(lasting: Server, clock: FakeClock) -> Iterator[Store]:
     """A store on it."""
     with ExitStack() as stack:
-        yield Store(stack.enter_context(connect(lasting.socket)), clock=clock, where="test")
+        yield Store(stack.enter_context(connect(lasting.socket)), BTC_USD, clock=clock, where="test")
 
 
 def test_redis_that_is_away_is_said_once_and_what_happened_meanwhile_is_found(
@@ -418,7 +419,7 @@ def test_a_server_without_the_module_ends_the_watch(
     start_server: StartServer, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     with connect(start_server(module=False).socket) as client, pytest.raises(NoTimeSeries):
-        list(once(make_watch(ABOVE, store=Store(client, clock=clock, where="test"))))
+        list(once(make_watch(ABOVE, store=Store(client, BTC_USD, clock=clock, where="test"))))
 
 
 # Delivery

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from btcts.config import BTC_USD
 from btcts.domain.model import CORRECTED, Gap
 from btcts.services.collect.cycle import Cycle
 from btcts.services.verify.run import verify
@@ -50,7 +51,7 @@ class Scene:
 
 def judge(world: World, healed: Cycle) -> Iterator[str]:
     """All that is not as it would be without faults."""
-    with Store(world.admin, clock=world.clock, where="test") as store:
+    with Store(world.admin, BTC_USD, clock=world.clock, where="test") as store:
         scene = Scene(
             world,
             world.clock.now_ms(),

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 
+from btcts.config import BTC_USD
 from btcts.providers import open_providers
 from btcts.providers.base import Provider
 from support.clocks import FakeClock
@@ -92,7 +93,8 @@ def open_stage() -> Iterator[Stage]:
             exchanges = stack.enter_context(Exchanges(make(), now_ms=stage.true.now_ms))
             endpoints = {each: Patience(exchanges.url(each)) for each in EXCHANGES}
             opened = [
-                stack.enter_context(open_providers(EXCHANGES, endpoints, clock=stage.clock)) for _ in range(COLLECTORS)
+                stack.enter_context(open_providers(EXCHANGES, endpoints, market=BTC_USD, clock=stage.clock))
+                for _ in range(COLLECTORS)
             ]
             providers = [{each.name: each for each in some} for some in opened]
             stage.venues[name] = Venue(exchanges.market, exchanges, endpoints, providers)

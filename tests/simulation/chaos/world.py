@@ -13,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from btcts.config import BTC_USD
 from btcts.domain.model import Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.providers.polling import Poller
@@ -174,7 +175,7 @@ class World:
         self.clients.append(client)
         providers = [self.venue.providers[number][name] for name in self.names]
         poller = self.stack.enter_context(Poller(providers))
-        store = Store(client, clock=self.clock, where="test")
+        store = Store(client, BTC_USD, clock=self.clock, where="test")
         return Collector(
             store,
             poller,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import redis
 
+from btcts.config import BTC_USD
 from btcts.services.collect.collector import Collector
 from btcts.services.status import status
 from btcts.store import Store
@@ -29,7 +30,7 @@ class World:
     def __init__(self, client: redis.Redis, market: str, names: Sequence[str], now_ms: int) -> None:
         self.client = client
         self.clock = FakeClock(now_ms)
-        self.store = Store(client, clock=self.clock, where="the Redis of the lies")
+        self.store = Store(client, BTC_USD, clock=self.clock, where="the Redis of the lies")
         self.tellers = {name: Teller(open_venue(market, name), self.clock) for name in names}
         self.poller = SteppedPoller(list(self.tellers.values()), self.clock)
         self.collector = Collector(self.store, self.poller, self.clock, cadence_s=CADENCE_S)

@@ -114,7 +114,7 @@ def _settle_from_providers(
     endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     with (
         connect(settings, clock=clock, starts_embedded=not asked.dry_run, say=common.say) as store,
-        open_providers(settings.collect.providers, endpoints, clock=clock) as providers,
+        open_providers(settings.collect.providers, endpoints, market=settings.market, clock=clock) as providers,
         Poller(providers) as poller,
     ):
         plan = plan_of_providers(store, providers, asked.resolve(store))
@@ -178,7 +178,7 @@ def _open_display(plan: "Plan", format: LineFormat, common: Common) -> Iterator[
     from btcts.render import backfill as render
 
     if format is LineFormat.json:
-        yield lambda chunk: emit(render.chunk_json(chunk))
+        yield lambda chunk: emit(render.chunk_json(chunk, plan.market))
     elif common.quiet:
         yield lambda chunk: None
     else:

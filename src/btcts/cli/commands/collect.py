@@ -17,6 +17,7 @@ from btcts.errors import ConfigError, ExitCode
 if TYPE_CHECKING:
     from btcts.config import Settings
     from btcts.domain.clock import ServerClock
+    from btcts.domain.market import Market
     from btcts.providers.base import Provider
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.cycle import Cycle
@@ -70,7 +71,8 @@ def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: 
         cycle = once(collector)
     wrong = bool(cycle.problem)
     if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
-        _print(cycle, format, failed=wrong, verbose=common.verbose)
+        text = _format_cycle(cycle, settings.market, format, verbose=common.verbose)
+        emit(text) if format is LineFormat.json else tell(text, err=wrong)
     return _choose_exit_code(cycle)
 
 
@@ -94,7 +96,7 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> Ex
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
-                    tell_on(_format_cycle(cycle, format, verbose=common.verbose))
+                    tell_on(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
     return ExitCode.DONE
 
 
@@ -125,7 +127,9 @@ def _open_collector(
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
         connect(settings, clock=clock, starts_embedded=True, say=common.say, deadline=deadline) as store,
-        open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
+        open_providers(
+            settings.collect.providers, endpoints, market=settings.market, clock=clock, api_key=api_key
+        ) as providers,
         Poller(providers) as poller,
     ):
         if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
@@ -157,15 +161,9 @@ def _warn_of_quorum(quorum: int, providers: "Sequence[Provider]", common: Common
         )
 
 
-def _print(cycle: "Cycle", format: LineFormat, *, failed: bool, verbose: bool) -> None:
-    """Print a cycle; the line of a failed one goes to stderr."""
-    if format is LineFormat.json:
-        emit(_format_cycle(cycle, format, verbose=verbose))
-    else:
-        tell(_format_cycle(cycle, format, verbose=verbose), err=failed)
-
-
-def _format_cycle(cycle: "Cycle", format: LineFormat, *, verbose: bool) -> str:
+def _format_cycle(cycle: "Cycle", market: "Market", format: LineFormat, *, verbose: bool) -> str:
     from btcts.render.collect import cycle_json, cycle_line
 
-    return cycle_json(cycle) if format is LineFormat.json else cycle_line(cycle, utc=False, verbose=verbose)
+    if format is LineFormat.json:
+        return cycle_json(cycle, market)
+    return cycle_line(cycle, market, utc=False, verbose=verbose)

@@ -57,11 +57,11 @@ def demo(
     clock = ServerClock()
     with (
         _open_throwaway_store(clock, common) as store,
-        open_providers(["simulated"], DEFAULTS, clock=clock) as providers,
+        open_providers(["simulated"], DEFAULTS, market=store.market, clock=clock) as providers,
         Poller(providers) as poller,
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
-        tell(f"collected: {cycle_line(cycle, utc=False)}", err=svg == "-")
+        tell(f"collected: {cycle_line(cycle, store.market, utc=False)}", err=svg == "-")
         views = _read_views(store)
     if svg == "-":
         emit(_draw_picture(views, common))
@@ -116,6 +116,7 @@ def _open_throwaway_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     """Open a store on a temporary redis-server; server and files are gone when the block ends."""
     import tempfile
 
+    from btcts.config import BTC_USD
     from btcts.connect import open_embedded_store
     from btcts.embedded import Embedded
 
@@ -125,7 +126,7 @@ def _open_throwaway_store(clock: "Clock", common: Common) -> Iterator["Store"]:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)
         try:
             throw_away.ensure(lambda line: None)  # nobody cares where a throwaway server keeps its data
-            with open_embedded_store(throw_away, clock=clock) as store:
+            with open_embedded_store(throw_away, BTC_USD, clock=clock) as store:
                 yield store
         finally:
             throw_away.discard()

@@ -36,6 +36,6 @@ def init_keys(
     with connect(common(), clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as store:
         outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
     if format is LineFormat.json:
-        emit(keys_json(outcome, dry_run=dry_run))
+        emit(keys_json(outcome, store.market, dry_run=dry_run))
     else:
         tell_page(keys_text(outcome, dry_run=dry_run))

@@ -28,6 +28,6 @@ def prune(
     with connect(common(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         pruned = service.prune(store, dry_run=dry_run)
     if format is LineFormat.json:
-        emit(prune_json(pruned, dry_run=dry_run))
+        emit(prune_json(pruned, store.market, dry_run=dry_run))
     elif not common.quiet:
         tell_page(prune_text(pruned, dry_run=dry_run))

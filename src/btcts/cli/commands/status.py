@@ -11,6 +11,7 @@ from btcts.cli.output import LineFormat, emit, tell_page
 from btcts.errors import ExitCode, SpoolError
 
 if TYPE_CHECKING:
+    from btcts.domain.market import Market
     from btcts.services.status import Status
 
 
@@ -42,14 +43,15 @@ def status(
     with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
     if format is LineFormat.json or not (common.quiet and found.healthy):
-        _print(found, format, utc=utc)
+        _print(found, settings.market, format, utc=utc)
     raise typer.Exit(ExitCode.DONE if found.healthy else ExitCode.FAILURE)
 
 
-def _print(found: "Status", format: LineFormat, *, utc: bool) -> None:
+def _print(found: "Status", market: "Market", format: LineFormat, *, utc: bool) -> None:
     from btcts.render.status import status_json, status_text
 
     if format is LineFormat.json:
-        emit(status_json(found))
+        emit(status_json(found, market))
         return
-    tell_page(status_text(found, utc=utc, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    tell_page(status_text(found, market, utc=utc, width=width))

@@ -53,7 +53,7 @@ def verify(
             common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)
     if format is LineFormat.json:
-        emit(findings.verify_json(verified))
+        emit(findings.verify_json(verified, settings.market))
     elif verified.left or not common.quiet:
         tell_page(findings.verify_text(verified, verbose=common.verbose))
     raise typer.Exit(_choose_exit_code(verified, verbose=common.verbose))
@@ -79,7 +79,9 @@ def _open_upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upst
     endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     api_key = settings.api_key.reveal() if settings.api_key else None
     with (
-        open_providers(settings.collect.providers, endpoints, clock=clock, api_key=api_key) as providers,
+        open_providers(
+            settings.collect.providers, endpoints, market=settings.market, clock=clock, api_key=api_key
+        ) as providers,
         Poller(providers) as poller,
     ):
         yield Upstream(poller, clock, settings.collect.quorum)

@@ -15,6 +15,7 @@ from btcts.cli.startup import collect_garbage_again
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
+    from btcts.domain.market import Market
     from btcts.services.watch.outbox import Deliver, Told
     from btcts.services.watch.rules import Rule
     from btcts.services.watch.trigger import Alert
@@ -120,28 +121,30 @@ class Teller(NamedTuple):
     utc: bool
     alone: bool
 
-    def tell(self, told: Iterable["Told"]) -> None:
+    def tell(self, told: Iterable["Told"], market: "Market") -> None:
         """Print alerts on stdout, and notices about the watch itself on stderr."""
         from btcts.render.watch import notice_line
         from btcts.services.watch.outbox import Notice
 
         for message in told:
             if not isinstance(message, Notice):
-                (tell if self.alone else tell_on)(self._format_alert(message))
+                (tell if self.alone else tell_on)(self._format_alert(message, market))
             else:
                 (complain if message.failed else self.common.say)(notice_line(message))
 
-    def _format_alert(self, alert: "Alert") -> str:
+    def _format_alert(self, alert: "Alert", market: "Market") -> str:
         from btcts.render.watch import alert_json, alert_line
 
-        return alert_json(alert) if self.format is LineFormat.json else alert_line(alert, utc=self.utc)
+        if self.format is LineFormat.json:
+            return alert_json(alert, market)
+        return alert_line(alert, market, utc=self.utc)
 
 
 def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
     from btcts.services.watch.watcher import once
 
     with _open_watch(wanted, teller.common, threading.Event()) as watch:
-        teller.tell(once(watch))
+        teller.tell(once(watch), watch.store.market)
         if watch.away is not None:
             return watch.away.exit_code
         return ExitCode.FAILURE if watch.outbox.waiting or watch.outbox.lost else ExitCode.DONE
@@ -154,7 +157,7 @@ def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> ExitCode:
     stop = threading.Event()
     with _open_watch(wanted, teller.common, stop) as watch, stop_on_signals(stop):
         teller.common.say(f"watching {', '.join(wanted.names)} at {watch.store.where} every {interval_s:g} s")
-        teller.tell(forever(watch, interval_s=interval_s, stopped=stop.is_set))
+        teller.tell(forever(watch, interval_s=interval_s, stopped=stop.is_set), watch.store.market)
     return ExitCode.DONE
 
 
@@ -172,9 +175,9 @@ def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterat
     settings = common()
     clock = ServerClock(stop)
     where = f"{settings.redis.where}, database {settings.redis.db}"
-    journal = Journal(settings.embedded.data_dir / "alerts", where, wanted.names)
+    journal = Journal(settings.embedded.data_dir / f"alerts{settings.market.file_suffix}", where, wanted.names)
     with (
-        _open_ways(wanted) as ways,
+        _open_ways(wanted, settings.market) as ways,
         connect(settings, clock=clock, starts_embedded=False, say=common.say) as store,
         journal.lock(),
     ):
@@ -183,7 +186,7 @@ def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterat
 
 
 @contextmanager
-def _open_ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
+def _open_ways(wanted: Wanted, market: "Market") -> Iterator[dict[str, "Deliver"]]:
     """Open the ways of delivery that are wanted, by name."""
     from btcts.render.watch import alert_body, alert_json, list_alert_variables
 
@@ -193,14 +196,14 @@ def _open_ways(wanted: Wanted) -> Iterator[dict[str, "Deliver"]]:
             from btcts.services.watch.command import parse_command
 
             ran = parse_command(wanted.command)
-            ways["exec"] = lambda alert: ran.run(alert_json(alert), list_alert_variables(alert))
+            ways["exec"] = lambda alert: ran.run(alert_json(alert, market), list_alert_variables(alert, market))
         if wanted.webhook is not None:
             from btcts.providers.http import open_client
             from btcts.services.watch.webhook import Webhook, parse_address
 
             url = parse_address(wanted.webhook)
             hook = Webhook(url, stack.enter_context(open_client(url)))
-            ways["webhook"] = lambda alert: hook.post(alert_body(alert, hook.text_field))
+            ways["webhook"] = lambda alert: hook.post(alert_body(alert, market, hook.text_field))
         yield ways
 
 

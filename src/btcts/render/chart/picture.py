@@ -1,6 +1,6 @@
 """A candle chart as a picture: one SVG text that needs nothing else, on a ground of its own."""
 
-from btcts.domain.layout import FUTURE_SLACK_MS, MARKET
+from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.render.chart.drawing import EDGE, GROUND, HEIGHT, INK, MARGIN, MUTED, ROWS, WIDTH, Drawing
 from btcts.render.chart.plot import plot
 from btcts.render.chart.svg import NAMESPACE, element, text, wrap_words
@@ -48,7 +48,7 @@ def _draw_heading(view: View, about: str) -> list[str]:
 
 
 def _name_market(view: View) -> str:
-    return f"{MARKET} (simulated)" if view.simulated else MARKET
+    return f"{view.market.name} (simulated)" if view.simulated else view.market.name
 
 
 def _format_price(view: View) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console, Group
 from rich.text import Text
 
-from btcts.domain.layout import FUTURE_SLACK_MS, MARKET
+from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.render.figures import duration, percent, price
 from btcts.render.show.prices import choose_places
 from btcts.render.show.slots import describe_gaps
@@ -123,7 +123,7 @@ def _explain_lack(view: View) -> tuple[str, str]:
 
 
 def _draw_price(view: View) -> Text:
-    text = Text.assemble((MARKET, "bold"), (" (simulated)" if view.simulated else "", "magenta"), " ")
+    text = Text.assemble((view.market.name, "bold"), (" (simulated)" if view.simulated else "", "magenta"), " ")
     if view.newest is None or view.age_s is None:
         return text.append("no price", style="yellow")
     text.append(price(view.newest.price, choose_places(view)), style="bold")

@@ -13,7 +13,7 @@ def has_prices(view: View) -> bool:
 
 def choose_places(view: View) -> int:
     """Choose the decimals for all prices of a page, so that the smallest of them is readable."""
-    return decimals(min(_list_prices(view), default=1.0))
+    return decimals(min(_list_prices(view), default=1.0), view.market)
 
 
 def _list_prices(view: View) -> Iterator[float]:

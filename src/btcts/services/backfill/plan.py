@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candles import minute_of
 from btcts.domain.layout import window
+from btcts.domain.market import Market
 from btcts.domain.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Span, Tick, Waiting
 from btcts.errors import ConfigError, StoreError
 from btcts.providers import pacing
@@ -65,6 +66,7 @@ class Plan:
     those of the `file`.
     """
 
+    market: Market
     now_ms: int
     kept: Span
     chunks: tuple[Minutes, ...]
@@ -105,6 +107,7 @@ def plan_of_providers(store: Store, providers: Sequence["Provider"], wish: Wish)
     ready, waiting = pacing.split(able, ground.state.providers, ground.now_ms)
     chunks = _split_chunks(wanted, min((provider.page_minutes for provider in ready), default=LONGEST))
     return Plan(
+        market=store.market,
         now_ms=ground.now_ms,
         kept=kept,
         chunks=chunks,
@@ -136,6 +139,7 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
     candles = tuple(candle for candle in inside if wish.overwrite or candle.start_ms not in settled)
     minutes = tuple(candle.start_ms for candle in candles)
     return Plan(
+        market=store.market,
         now_ms=ground.now_ms,
         kept=kept,
         chunks=(minutes,) if minutes else (),

@@ -1,0 +1,28 @@
+"""The market whose prices are kept (pure)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """An asset, and the currency that it is paid in.
+
+    `prefix` begins the names of its keys in Redis, `file_suffix` ends those of its own files and folders. Its prices
+    are shown with `decimals` from 10 upward.
+    """
+
+    asset: str
+    currency: str
+    prefix: str
+    file_suffix: str
+    decimals: int
+
+    @property
+    def name(self) -> str:
+        """The name in documents and on pages, such as `BTC-USD`."""
+        return f"{self.asset}-{self.currency}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of all its series."""
+        return {"app": "btcts", "asset": self.asset.lower(), "quote": self.currency.lower()}

@@ -1,0 +1,143 @@
+"""The slots as JSON, which `docs/schemas/` describes field by field, and as CSV.
+
+Derived figures come from the slots in the document alone, and are null where those do not suffice.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from btcts.domain.model import MINUTE_MS, Slot
+from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
+from btcts.domain.volatility import Range, Volatility, volatility
+from btcts.render.documents import begin_document, dump_document
+from btcts.render.times import iso
+from btcts.services.show import Shown, View
+
+SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason")
+
+
+def show_json(view: View) -> str:
+    """Encode the slots of one resolution, as `docs/schemas/show.json` says."""
+    (shown,) = view.shown
+    return dump_document(_encode_head(view) | {"resolution": shown.resolution.name} | _encode_resolution(shown))
+
+
+def overview_json(view: View) -> str:
+    """Encode the slots of every resolution, as `docs/schemas/overview.json` says."""
+    resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.shown}
+    return dump_document(_encode_head(view) | _encode_moves(view) | {"resolutions": resolutions})
+
+
+def show_csv(view: View) -> str:
+    """List the slots of one resolution under a header line; null is empty."""
+    (shown,) = view.shown
+    return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in shown.slots))
+
+
+def overview_csv(view: View) -> str:
+    """List the slots of every resolution under a header line, the name of the resolution in the first column."""
+    rows = ((shown.resolution.name, *_encode_slot(slot).values()) for shown in view.shown for slot in shown.slots)
+    return _dump_csv(("resolution", *SLOT_FIELDS), rows)
+
+
+def _encode_head(view: View) -> dict[str, Any]:
+    newest = view.newest
+    return begin_document(view.market) | {
+        "simulated": view.simulated,
+        "generated_ms": view.now_ms,
+        "newest_ms": newest and newest.time_ms,
+        "price": newest and newest.price,
+        "age_s": view.age_s,
+        "stale": view.stale,
+        "members": view.members,
+        "flag": view.flag,
+        "deviating": [{"provider": provider, "deviation": ratio} for provider, ratio in view.deviating],
+    }
+
+
+def _encode_moves(view: View) -> dict[str, Any]:
+    slots = {shown.resolution.name: shown.slots for shown in view.shown}
+    newest = view.newest.price if view.newest else None
+    low, high = find_day_range(slots, view.now_ms) or (None, None)
+    return {
+        "change": {span: _encode_move(compute_move(span, slots, newest, view.now_ms)) for span in SPANS},
+        "low_24h": low,
+        "high_24h": high,
+    }
+
+
+def _encode_move(moved: PriceMove | None) -> dict[str, float] | None:
+    return None if moved is None else {"from": moved.then, "usd": moved.usd, "ratio": moved.ratio}
+
+
+def _encode_resolution(shown: Shown) -> dict[str, Any]:
+    bucket_ms = shown.resolution.bucket_ms
+    return {
+        "bucket_ms": bucket_ms,
+        "slots": [_encode_slot(slot) for slot in shown.slots],
+        "gaps": _encode_gaps(shown.slots, bucket_ms // MINUTE_MS),
+        "volatility": _encode_volatility(volatility(shown.slots, bucket_ms)),
+    }
+
+
+def _encode_gaps(slots: Iterable[Slot], whole: int) -> dict[str, Any]:
+    """Count the closed slots that lack some of their `whole` minutes, and the minutes they lack."""
+    lacking = [slot for slot in slots if slot.closed and slot.minutes < whole]
+    empty = sum(slot.missing for slot in lacking)
+    return {
+        "empty": empty,
+        "incomplete": len(lacking) - empty,
+        "minutes": sum(whole - slot.minutes for slot in lacking),
+        "reasons": Counter(slot.reason or "unknown" for slot in lacking),
+    }
+
+
+def _encode_volatility(measured: Volatility) -> dict[str, Any]:
+    total = measured.range
+    return {
+        "low": total and total.low,
+        "high": total and total.high,
+        "range": _encode_range(total),
+        "widest": _encode_range(measured.widest),
+        "returns": measured.returns,
+        "realised": measured.realised,
+        "realised_per_year": measured.realised_per_year,
+        "ranges": measured.ranges,
+        "parkinson": measured.parkinson,
+        "parkinson_per_year": measured.parkinson_per_year,
+    }
+
+
+def _encode_range(measured: Range | None) -> dict[str, Any] | None:
+    return measured and {"start_ms": measured.start_ms, "usd": measured.width, "ratio": measured.ratio}
+
+
+def _encode_slot(slot: Slot) -> dict[str, Any]:
+    values = (
+        slot.start_ms,
+        iso(slot.start_ms),
+        slot.close,
+        slot.min,
+        slot.max,
+        slot.closed,
+        slot.settled,
+        slot.minutes,
+        slot.missing,
+        slot.reason,
+    )
+    return dict(zip(SLOT_FIELDS, values, strict=True))
+
+
+def _dump_csv(fields: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(fields)
+    writer.writerows([_format_csv_value(value) for value in row] for row in rows)
+    return text.getvalue().removesuffix("\n")
+
+
+def _format_csv_value(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
