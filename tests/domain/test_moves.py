@@ -36,7 +36,7 @@ def test_a_move_begins_with_the_close_of_the_slot_in_which_that_long_ago_lies(
     moved = compute_move(span, known, 60_000.0, NOW)
 
     assert moved == PriceMove(50_000.0, 60_000.0)
-    assert (moved.usd, moved.ratio) == (10_000.0, 60_000 / 50_000 - 1)
+    assert (moved.amount, moved.ratio) == (10_000.0, 60_000 / 50_000 - 1)
 
 
 @pytest.mark.parametrize("span", SPANS)

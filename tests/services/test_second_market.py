@@ -63,7 +63,10 @@ def draw(store: Store) -> Iterator[str]:
     console.print(draw_overview_page(overview, utc=True, console=console))
     yield from (console.export_text(), draw_chart_svg(hours, utc=True), show_json(hours), overview_json(overview))
     found = status(store)
-    yield from (status_text(found, store.market, utc=True, width=None), status_json(found, store.market))
+    yield from (
+        status_text(found, store.market, utc=True, width=None),
+        status_json(found, store.market),
+    )
     yield verify_json(verify(store), store.market)
     yield prune_json(prune(store, dry_run=True), store.market, dry_run=True)
 
@@ -80,7 +83,7 @@ def test_another_market_is_laid_out_collected_shown_and_verified(
     assert not [text for text in told if re.search(r"BTC|USD|btc:price", text)]
     assert verify(ether).findings == ()
     assert all(slot.settled for slot in ether.slots("hour")[:-1])
-    assert {key.rpartition(":price:")[0] for key in client.keys()} == {"eth-eur"}
+    assert {key.rpartition(":price:")[0] for key in client.scan_iter()} == {"eth-eur"}
     labels = client.execute_command("TS.INFO", "eth-eur:price:tick")["labels"]
     assert (labels["asset"], labels["quote"]) == ("eth", "eur")
 
@@ -101,7 +104,7 @@ def test_settings_take_a_market_to_its_store_and_to_its_own_files(server: Server
     bitcoin = load(endpoints=default_endpoints(), environ=environ, cwd=tmp_path)
     ether = replace(bitcoin, market=ETH_EUR)
 
-    with connect(ether, clock=FakeClock(NOW), writes=False, say=print) as store:
+    with connect(ether, clock=FakeClock(NOW), starts_embedded=False, say=print) as store:
         assert store.market == ETH_EUR
 
     assert not {*find_spool_folders(bitcoin)} & {*find_spool_folders(ether)}

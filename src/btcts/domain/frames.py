@@ -23,9 +23,9 @@ TICK_COLUMNS = {"price": "float64"}
 def to_pandas(values: Iterable[Slot] | Iterable[Tick]) -> "pandas.DataFrame":
     """Return a data frame with a row for each slot or tick, in the given order, indexed by UTC time.
 
-    Slots are indexed by `start` and have `close`, `min` and `max` in USD, NaN where they are missing, then `closed`,
-    `settled`, `minutes` and `reason`, None where there is none; ticks are indexed by `time` and have their `price` in
-    USD. An empty input makes an empty frame of ticks: a store always returns slots.
+    Slots are indexed by `start` and have `close`, `min` and `max`, NaN where they are missing, then `closed`,
+    `settled`, `minutes` and `reason`, None where there is none; ticks are indexed by `time` and have their `price`.
+    An empty input makes an empty frame of ticks: a store always returns slots.
 
     Raises:
         ImportError: pandas is not installed.

@@ -19,7 +19,7 @@ class Market:
 
     @property
     def name(self) -> str:
-        """The name in documents and on pages, such as `BTC-USD`."""
+        """The name in documents and on pages, such as `ETH-EUR`."""
         return f"{self.asset}-{self.currency}"
 
     @property

@@ -22,14 +22,14 @@ Slots = Mapping[str, Sequence[Slot]]
 
 @dataclass(frozen=True, slots=True)
 class PriceMove:
-    """A move from the price `then` to the price `now`, in USD."""
+    """A move from the price `then` to the price `now`."""
 
     then: float
     now: float
 
     @property
-    def usd(self) -> float:
-        """The difference in USD."""
+    def amount(self) -> float:
+        """The difference in the currency of the market."""
         return self.now - self.then
 
     @property

@@ -19,7 +19,7 @@ ENOUGH = 2
 
 
 class Range(NamedTuple):
-    """The lowest and highest price, in USD, of one or more slots; `start_ms` is the start of the first."""
+    """The lowest and highest price of one or more slots; `start_ms` is the start of the first."""
 
     start_ms: int
     low: float
@@ -27,7 +27,7 @@ class Range(NamedTuple):
 
     @property
     def width(self) -> float:
-        """The distance from low to high, in USD."""
+        """The distance from low to high."""
         return self.high - self.low
 
     @property
@@ -40,7 +40,7 @@ class Range(NamedTuple):
 class Volatility:
     """Measures of the closed slots with a price; a measure with too few slots is None.
 
-    `range` covers all slots; `widest` is the largest range of one slot in USD, the oldest of equals. `realised` and
+    `range` covers all slots; `widest` is the largest range of one slot, the oldest of equals. `realised` and
     `parkinson` are standard deviations of the log return of one bucket, as fractions (0.01 is 1 %), estimated from
     `returns` and `ranges` figures. `_per_year` values are multiplied by the square root of the number of buckets in 365
     days.

@@ -21,7 +21,7 @@ def shown(minutes: Walk, name: str = "5min") -> Shown:
 def rows(of: Shown, *, places: int = 2) -> list[list[str]]:
     """The rows, as the texts of their cells."""
     measured = volatility(of.slots, of.resolution.bucket_ms)
-    columns = build_volatility_columns(measured, of, places=places, utc=True)
+    columns = build_volatility_columns(measured, of, currency="USD", places=places, utc=True)
     cells = zip(*(each.cells for each in columns.values()), strict=True)
     return [[cell.text for cell in row] for row in cells]
 

@@ -31,10 +31,10 @@ DELIVERY = "Delivery"
 def watch(
     *,
     above: Annotated[
-        list[str] | None, typer.Option(metavar="P", help="Alert when the price rises to P USD or more; repeatable.")
+        list[str] | None, typer.Option(metavar="P", help="Alert when the price rises to P or more; repeatable.")
     ] = None,
     below: Annotated[
-        list[str] | None, typer.Option(metavar="P", help="Alert when it falls to P USD or less; repeatable.")
+        list[str] | None, typer.Option(metavar="P", help="Alert when it falls to P or less; repeatable.")
     ] = None,
     move: Annotated[
         list[str] | None,

@@ -70,7 +70,7 @@ def _encode_moves(view: View) -> dict[str, Any]:
 
 
 def _encode_move(moved: PriceMove | None) -> dict[str, float] | None:
-    return None if moved is None else {"from": moved.then, "usd": moved.usd, "ratio": moved.ratio}
+    return None if moved is None else {"from": moved.then, "usd": moved.amount, "ratio": moved.ratio}
 
 
 def _encode_resolution(shown: Shown) -> dict[str, Any]:

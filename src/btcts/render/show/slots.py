@@ -84,7 +84,7 @@ def _draw_place(slot: Slot, *, ascii_only: bool) -> str:
 
 
 def _build_range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
-    """Return the ranges from min to max: `range` in USD and in percent of min, `range%` in percent alone."""
+    """Return the ranges from min to max: `range` as a price and in percent of min, `range%` in percent alone."""
     bounds = [(slot.min, slot.max) for slot in slots]
     widths = ["" if low is None or high is None else price(high - low, places) for low, high in bounds]
     ratios = ["" if not low or high is None else share(high / low - 1, RATIO_PLACES) for low, high in bounds]
@@ -92,17 +92,17 @@ def _build_range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Col
 
 
 def _build_change_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
-    """Return the changes from the close before, where known: `change` in USD and percent, `change%` in percent."""
-    changes, percents = [], []
+    """Return the changes from the close before, where known: `change`, also in percent, and `change%`, in percent."""
+    amounts, percents = [], []
     for before, close in pairwise([None, *(slot.close for slot in slots)]):
         if not before or close is None:
-            changes.append("")
+            amounts.append("")
             percents.append("")
         else:
-            changes.append(signed(close - before, places))
+            amounts.append(signed(close - before, places))
             percents.append(percent(close / before - 1))
-    usd, ratio = (Column("", tuple(Cell(text, style_change(text)) for text in texts)) for texts in (changes, percents))
-    return _combine_columns("change", "Change", usd, ratio)
+    both = (Column("", tuple(Cell(text, style_change(text)) for text in texts)) for texts in (amounts, percents))
+    return _combine_columns("change", "Change", *both)
 
 
 def _build_state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
@@ -144,9 +144,9 @@ def _format_reason(reason: str) -> str:
     return plain(reason.replace("_", " "))
 
 
-def _combine_columns(name: str, heading: str, usd: Column, ratio: Column) -> dict[str, Column]:
+def _combine_columns(name: str, heading: str, amount: Column, ratio: Column) -> dict[str, Column]:
     """Return the two columns joined as `name`, and the percent column alone."""
-    return {name: join_columns(heading, usd, ratio), f"{name}%": Column(heading, ratio.cells)}
+    return {name: join_columns(heading, amount, ratio), f"{name}%": Column(heading, ratio.cells)}
 
 
 def _make_column(heading: str, slots: Sequence[Slot], texts: Sequence[str], *, words: bool = False) -> Column:

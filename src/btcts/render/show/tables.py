@@ -30,7 +30,7 @@ from btcts.render.show.spark import draw_spark
 from btcts.render.show.volatility import LAYOUTS as VOLATILITY_LAYOUTS
 from btcts.render.show.volatility import build_volatility_columns, describe_basis
 from btcts.render.times import stamp
-from btcts.services.show import Shown, View
+from btcts.services.show import View
 
 
 def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
@@ -46,7 +46,7 @@ def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
         *draw_title(view, about, width=grid.width, console=console),
         Text(),
         *_draw_rows(grid, console),
-        *_draw_volatility(shown, console, places=places, utc=utc),
+        *_draw_volatility(view, console, places=places, utc=utc),
         *list_notices(view),
     )
 
@@ -88,10 +88,11 @@ def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
     return row
 
 
-def _draw_volatility(shown: Shown, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
+def _draw_volatility(view: View, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
     """Draw the volatility of the closed slots; nothing where none has a price or the line has no room."""
+    (shown,) = view.shown
     measured = volatility(shown.slots, shown.resolution.bucket_ms)
-    columns = build_volatility_columns(measured, shown, places=places, utc=utc)
+    columns = build_volatility_columns(measured, shown, currency=view.market.currency, places=places, utc=utc)
     width = find_width(console)
     grid = choose_grid(columns, VOLATILITY_LAYOUTS, width=width)
     if columns and (width is None or grid.width <= width):

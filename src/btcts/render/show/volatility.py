@@ -6,7 +6,7 @@ from btcts.render.figures import counted, price, share
 from btcts.render.times import format_starts
 from btcts.services.show import Shown
 
-LAYOUTS = ("name usd ratio year", "name usd ratio")
+LAYOUTS = ("name amount ratio year", "name amount ratio")
 
 RATIO_PLACES = 3
 """Decimals, in percent, of moves within a slot: in a calm minute they are a few hundredths of a percent."""
@@ -15,7 +15,9 @@ YEAR_PLACES = 1
 """Decimals, in percent, of an annualised volatility."""
 
 
-def build_volatility_columns(measured: Volatility, shown: Shown, *, places: int, utc: bool) -> dict[str, Column]:
+def build_volatility_columns(
+    measured: Volatility, shown: Shown, *, currency: str, places: int, utc: bool
+) -> dict[str, Column]:
     """Return a row per figure, by the names in `LAYOUTS`; none without a price, a dash with too few of them.
 
     The widest slot is named as in the table of the slots.
@@ -25,14 +27,14 @@ def build_volatility_columns(measured: Volatility, shown: Shown, *, places: int,
         return {}
     _, starts = format_starts([slot.start_ms for slot in shown.slots], utc=utc)
     when = next(start for start, slot in zip(starts, shown.slots, strict=True) if slot.start_ms == widest.start_ms)
-    usd = (total.high, total.low, total.width, widest.width)
+    amounts = (total.high, total.low, total.width, widest.width)
     ratios = (total.ratio, widest.ratio, measured.realised, measured.parkinson)
     years = (measured.realised_per_year, measured.parkinson_per_year)
     return {
         "name": Column.plain(
             "Volatility", ("High", "Low", "Range", f"Widest {when}", "Realised", "Parkinson"), words=True
         ),
-        "usd": Column.plain("USD", (*(price(value, places) for value in usd), "", "")),
+        "amount": Column.plain(currency, (*(price(value, places) for value in amounts), "", "")),
         "ratio": Column.plain("%", ("", "", *(_format_share(ratio, RATIO_PLACES) for ratio in ratios))),
         "year": Column.plain("A year", ("", "", "", "", *(_format_share(ratio, YEAR_PLACES) for ratio in years))),
     }

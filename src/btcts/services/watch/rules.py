@@ -193,7 +193,7 @@ def parse_moves(text: str) -> tuple[MoveRule, ...]:
 
 def _parse_price(option: str, text: str) -> float:
     if not _PRICE.fullmatch(text) or not is_price(float(text)):
-        raise ConfigError(f"{option} {text!r} is no price in USD; write it like {option} 100000")
+        raise ConfigError(f"{option} {text!r} is no price; write it like {option} 100000")
     return float(text)
 
 
