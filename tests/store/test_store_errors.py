@@ -20,6 +20,10 @@ from btcts.store.explain import explain
 from support.clocks import FakeClock
 from support.series import HOUR, NOW, TICK, samples
 from support.servers import Server, StartServer, connect
+from support.wording import Wording
+
+wording = Wording(__file__)
+
 
 Use = Callable[[Store], object]
 
@@ -84,7 +88,7 @@ def test_a_server_that_is_down(tmp_path: Path, use: Use) -> None:
     with connect(tmp_path / "nobody") as client:
         said = said_by(use, store_of(client), StoreUnreachable)
 
-    assert said == "no Redis answers at redis.example:6379 (no such file or directory); start it or pass --redis"
+    wording.check("down", said)
 
 
 def test_a_refused_connection_is_told_in_the_words_of_the_system(own_server: Server) -> None:
@@ -102,17 +106,13 @@ def test_a_server_that_ends_between_two_commands(own_server: Server, own_client:
     store.rebuild()
     own_server.kill()
 
-    said = said_by(use, store, StoreUnreachable)
-
-    assert said.startswith("no Redis answers at redis.example:6379 (")
+    assert " redis.example:6379 (" in said_by(use, store, StoreUnreachable)
 
 
 def test_a_host_without_a_name() -> None:
     client = redis.Redis(host="nowhere.invalid", protocol=3, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
-    said = said_by(Store.latest, store_of(client), StoreUnreachable)
-
-    assert said.endswith("; start it or pass --redis")
+    assert said_by(Store.latest, store_of(client), StoreUnreachable).endswith("--redis")
 
 
 @pytest.mark.parametrize("given", [None, "wrong secret"])
@@ -125,7 +125,7 @@ def test_a_refused_login_says_so_and_keeps_the_password_to_itself(
     with connect(server.socket, password=given) as client, pytest.raises(StoreUnreachable) as caught:
         use(store_of(client))
 
-    assert str(caught.value) == "Redis at redis.example:6379 refuses the login; check REDIS_PASSWORD (or the URL)"
+    wording.check("a refused login", str(caught.value))
     assert "secret" not in "".join(traceback.format_exception(caught.value))
     assert "secret" not in repr(caught.value.__cause__)
 
@@ -135,28 +135,21 @@ def test_a_server_without_the_module(start_server: StartServer, use: Use) -> Non
     with connect(start_server(module=False).socket) as client:
         said = said_by(use, store_of(client), NoTimeSeries)
 
-    assert said == (
-        "Redis at redis.example:6379 has no TimeSeries module; use the official image redis:8, the package "
-        "redis-stack-server, or no --redis at all for the embedded server"
-    )
+    wording.check("no module", said)
 
 
 @each_write
 def test_a_read_only_replica(own_client: redis.Redis, filled: Store, use: Use) -> None:
     own_client.replicaof("127.0.0.1", "1")
 
-    said = said_by(use, filled)
-
-    assert said == "Redis at redis.example:6379 is a read-only replica; name its primary"
+    wording.check("a replica", said_by(use, filled))
 
 
 def test_a_replica_that_answers_nothing_without_its_primary(own_client: redis.Redis, filled: Store) -> None:
     own_client.replicaof("127.0.0.1", "1")
     own_client.config_set("replica-serve-stale-data", "no")
 
-    said = said_by(Store.latest, filled, StoreUnreachable)
-
-    assert said.endswith("is a replica that has lost its primary; name the primary")
+    wording.check("a replica without its primary", said_by(Store.latest, filled, StoreUnreachable))
 
 
 @each_write
@@ -166,7 +159,7 @@ def test_a_server_that_is_out_of_memory(own_client: redis.Redis, filled: Store, 
     said = said_by(use, filled)
     own_client.config_set("maxmemory", "0")
 
-    assert said == "Redis at redis.example:6379 is out of memory; raise maxmemory"
+    wording.check("out of memory", said)
     assert samples(own_client, TICK) == {NOW - 2 * HOUR: 1, NOW - 1: 2}
     assert filled.inspect().faults == ()
 
@@ -183,10 +176,7 @@ def test_a_server_that_cannot_write_its_disk(
 
     said = said_by(use, filled)
 
-    assert said == (
-        "Redis at redis.example:6379 cannot write its data to disk and takes no writes; "
-        "see its log, make room on its disk"
-    )
+    wording.check("a full disk", said)
     assert samples(own_client, TICK) == {NOW - 2 * HOUR: 1, NOW - 1: 2}
 
 
@@ -194,7 +184,7 @@ def test_a_server_that_cannot_write_its_disk(
 def test_a_server_that_misses_its_replicas(own_client: redis.Redis, filled: Store, use: Use) -> None:
     own_client.config_set("min-replicas-to-write", "1")
 
-    assert "has too few replicas" in said_by(use, filled)
+    wording.check("too few replicas", said_by(use, filled))
 
 
 TO_READ = ["ts.get", "ts.range", "ts.info", "time", "hget", "hgetall", "hlen", "ping"]
@@ -220,8 +210,8 @@ def test_a_user_who_may_only_read_can_read(reader: Store, use: Use) -> None:
 def test_a_user_who_may_only_read_cannot_write(reader: Store, use: Use) -> None:
     said = said_by(use, reader)
 
-    assert said.startswith("Redis at redis.example:6379 does not allow this user the command (")
-    assert said.endswith("); extend its ACL")
+    assert said.startswith("Redis at redis.example:6379 ")
+    assert said.endswith(" ACL")
 
 
 def test_a_right_that_is_missing_within_the_script_is_named(
@@ -242,7 +232,7 @@ def test_a_user_without_our_keys(own_server: Server, own_client: redis.Redis, fi
     with connect(own_server.socket, username="other", password="any") as client:
         said = said_by(Store.latest, store_of(client))
 
-    assert said.endswith("(No permissions to access a key); extend its ACL")
+    wording.check("no rights to our keys", said)
 
 
 @pytest.mark.parametrize("use", [Store.state, WRITES["append"], WRITES["remember"], WRITES["rebuild"]])
@@ -291,8 +281,8 @@ def test_the_next_step_to_another_store_is_one_that_leads_there(client: redis.Re
     client.set(TICK, "somebody's")
     foreign = said_by(Store.rebuild, store, ForeignKey)
 
-    assert mixed.endswith(f" must not be mixed in; use another {named}")
-    assert f"; rename it, use another {named}, or run " in foreign
+    assert mixed.endswith(f" {named}")
+    assert f" {named}, " in foreign
 
 
 def test_the_store_of_the_embedded_server_is_known_by_where_it_is(tmp_path: Path) -> None:
@@ -306,4 +296,4 @@ def test_a_server_that_is_loading_its_data_is_worth_another_try() -> None:
     said = explain(busy, "redis.example:6379")
 
     assert type(said) is StoreUnreachable
-    assert str(said) == "Redis at redis.example:6379 is still loading its data; try again in a moment"
+    wording.check("loading", str(said))
