@@ -78,6 +78,15 @@ class TestProjectFile:
 
         assert f"others can change {project} (" in refusal()
 
+    def test_one_below_a_folder_that_others_may_write_is_refused(self, project: Path, tmp_path: Path) -> None:
+        (project / "btcts.toml").write_text(HARMLESS)
+        tmp_path.chmod(0o777)
+
+        said = refusal()
+
+        tmp_path.chmod(0o700)
+        assert f"others can change {tmp_path} (" in said
+
     def test_a_folder_that_others_may_write_is_no_obstacle_without_one(self, project: Path) -> None:
         project.chmod(0o777)
 

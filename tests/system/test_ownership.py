@@ -125,12 +125,15 @@ def test_a_device_is_what_it_is() -> None:
     assert find_exposed_file(Path(os.devnull)) is None
 
 
-def test_a_file_counts_with_the_folder_it_lies_in_alone(folder: Path) -> None:
+def test_a_file_is_exposed_by_any_folder_above_it_and_a_missing_one_by_none(folder: Path) -> None:
     (folder / "file").touch(mode=0o644)
     folder.parent.chmod(0o777)
 
-    assert find_exposed_file(folder / "file") is None
-    assert find_exposed(folder / "file")
+    exposed = find_exposed_file(folder / "file")
+
+    assert exposed
+    assert exposed.path == folder.parent
+    assert find_exposed_file(folder / "missing") is None
 
 
 def test_the_refusal_names_the_folder_and_the_next_step(folder: Path) -> None:

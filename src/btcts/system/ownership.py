@@ -53,16 +53,12 @@ def find_exposed_itself(path: Path) -> Exposed | None:
 
 
 def find_exposed_file(file: Path) -> Exposed | None:
-    """Return the first of a file, its folder and their link targets that others can change, or None."""
-    if not hasattr(os, "geteuid"):  # Windows
-        return None
+    """Return what lets others change the file, like `find_exposed`, or None; a missing file cannot be changed."""
     try:
         file.lstat()
-    except OSError:  # a missing file cannot be changed
+    except OSError:
         return None
-    folder, target = _resolve(file.parent), _resolve(file)
-    places = {folder: True, folder / file.name: False, target.parent: True, target: False}
-    return next(filter(None, (_judge(place, passed_through=passed) for place, passed in places.items())), None)
+    return find_exposed(file)
 
 
 def require_private(folder: Path) -> None:
