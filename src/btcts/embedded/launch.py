@@ -12,6 +12,7 @@ from btcts.embedded.children import PASSED_ON, pick_environment
 from btcts.embedded.places import Places
 from btcts.embedded.wire import answers
 from btcts.errors import EmbeddedError
+from btcts.system import durable
 from btcts.system.foreign import cite
 
 LOG_LIMIT = 1 << 20
@@ -148,8 +149,7 @@ def _build_command(binaries: Binaries, places: Places) -> list[str]:
 def _prepare(places: Places) -> int:
     """Put our name into the lock and an overlong log aside; return the log's size."""
     places.name_host()
-    places.log.touch(mode=0o600)
-    size = places.log.stat().st_size
+    size = durable.create(places.log)
     if size <= LOG_LIMIT:
         return size
     places.log.replace(places.log.with_suffix(".log.1"))

@@ -20,6 +20,8 @@ from btcts.system.ownership import find_exposed, find_exposed_itself
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""
 
+LARGEST_FILE = 1 << 16
+
 LONGEST_TEXT, LONGEST_PID = 255, 10
 """Of a host name and of the number of a process, in characters; what is longer is damaged."""
 
@@ -181,8 +183,8 @@ def is_in_use(lock: Path) -> bool:
 def _read_line(path: Path) -> str:
     """Return the one line of a file of ours, safe to print even when damaged; empty without a file."""
     try:
-        text = path.read_text("utf-8", errors="replace").strip()
-    except (FileNotFoundError, IsADirectoryError):
+        text = durable.read(path, LARGEST_FILE).decode(errors="replace").strip()
+    except OSError:  # missing, or no file
         return ""
     return plain(text[:LONGEST_TEXT])
 

@@ -28,8 +28,9 @@ def replace(path: Path, content: bytes) -> None:
     """Replace the file atomically; the content is on the disk when this returns."""
     draft = path.with_name(f"{path.name}.new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600)
         try:
+            _require_file(descriptor, draft)
             _write(descriptor, content)
             os.fsync(descriptor)
         finally:
@@ -112,21 +113,41 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock until it is closed or the process ends; None if it is taken.
+def create(path: Path) -> int:
+    """Create the file for us alone unless it is there, and return its size.
 
     Raises:
-        OSError: it cannot be created, or others can change its folder.
+        OSError: it cannot be created, or is not a regular file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
+    try:
+        _require_file(descriptor, path)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def lock(path: Path, *, waits: bool = False) -> int | None:
+    """Return a descriptor that holds the lock until it is closed or the process ends; None if it is taken.
+
+    With `waits`, wait until it is free.
+
+    Raises:
+        OSError: it cannot be created, is not a regular file, or others can change its folder.
     """
     import fcntl  # absent on Windows
 
     require_private(path.parent)
-    descriptor = _move_above_streams(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    descriptor = _move_above_streams(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _require_file(descriptor, path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
