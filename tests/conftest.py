@@ -5,7 +5,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +16,7 @@ from btcts.config import BTC_USD
 from btcts.store import Store
 from btcts.system import foreign
 from support.clocks import FakeClock
+from support.commands import ForkServer
 from support.redis_binaries import GUARD, find_obstacle
 from support.series import FIRST_OF_WINDOW, NOW, wave
 from support.servers import Server, StartServer, connect
@@ -116,6 +117,13 @@ def start_server() -> Iterator[StartServer]:
             return running.start()
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[ForkServer]:
+    """What starts commands of btcts without their start."""
+    with closing(ForkServer()) as running:
+        yield running
 
 
 @pytest.fixture

@@ -2,19 +2,20 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support.commands import BTCTS, ForkServer
 from support.exchanges import Exchanges, SimulatedMarket
 from support.leaks import find_leaks, list_secrets
 from support.servers import Server
 
-BTCTS = (sys.executable, "-m", "btcts")
+__all__ = ["BTCTS", "Btcts", "Done"]
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,35 @@ def environ(tmp_path: Path, server: Server, client: object, exchanges: Exchanges
     }
 
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 @pytest.fixture
-def btcts(environ: dict[str, str], tmp_path: Path) -> Btcts:
+def btcts(environ: dict[str, str], tmp_path: Path, commands: ForkServer) -> Btcts:
     """Run `btcts` with arguments; keywords change the environment, None takes a variable out.
 
-    It never prints a secret of its environment.
+    It never prints a secret of its environment. It is forked where a fork tells the truth.
     """
+    return call_with(commands.run, environ, tmp_path)
 
-    def run(*arguments: str, **changes: str | None) -> Done:
+
+@pytest.fixture
+def fresh_btcts(environ: dict[str, str], tmp_path: Path) -> Btcts:
+    """The same in a process that Python starts: for start-up, and for a proof of what the forked ones do."""
+
+    def run(arguments: tuple[str, ...], **options: Any) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*BTCTS, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
+
+    return call_with(run, environ, tmp_path)
+
+
+def call_with(run: Run, environ: dict[str, str], folder: Path) -> Btcts:
+    """Call `btcts` this way, in a folder, and look for secrets in what it prints."""
+
+    def call(*arguments: str, **changes: str | None) -> Done:
         changed = {name: value for name, value in {**environ, **changes}.items() if value is not None}
-        done = subprocess.run(
-            [*BTCTS, *arguments], env=changed, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run(arguments, env=changed, cwd=folder)
         assert find_leaks(done.stdout + done.stderr, list_secrets(changed)) == []
         return Done(done.returncode, done.stdout, done.stderr)
 
-    return run
+    return call

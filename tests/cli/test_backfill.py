@@ -20,6 +20,7 @@ from btcts.domain.model import ProviderState
 from btcts.store import State, Store
 from cli.conftest import BTCTS, Btcts
 from cli.test_imports import imported
+from support.commands import ForkServer
 from support.exchanges import Exchanges, Fault, SimulatedMarket
 from support.schemas import read_schema
 from support.series import COMPACTIONS, MINUTE, TICK, put, samples
@@ -238,18 +239,12 @@ def test_an_old_file_is_stored_as_of_then_and_shown_whole(btcts: Btcts, client: 
     assert (again.code, "nothing to settle" in again.out) == (0, True)
 
 
-def test_a_file_comes_through_stdin(environ: dict[str, str], old: Path) -> None:
+def test_a_file_comes_through_stdin(commands: ForkServer, environ: dict[str, str], old: Path) -> None:
+    call = ["backfill", "--file", "-", "--until", "2018-04-04T12:00Z", "--dry-run"]
     with old.open() as stdin:
-        done = subprocess.run(
-            [*BTCTS, "backfill", "--file", "-", "--until", "2018-04-04T12:00Z", "--dry-run"],
-            env=environ,
-            stdin=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+        done = commands.run(call, env=environ, stdin=stdin)
 
+    assert done.returncode == 0
     assert done.stdout.startswith("stdin: 1800 rows, times in seconds, 1080 not asked for\n")
     assert "would settle 720 minutes\n" in done.stdout
 
@@ -347,10 +342,10 @@ def test_overwriting_removes_a_bad_price(btcts: Btcts, client: redis.Redis) -> N
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_when_it_is_repeated(
-    btcts: Btcts, environ: dict[str, str], gate: Gate, sent: signal.Signals
+    btcts: Btcts, commands: ForkServer, environ: dict[str, str], gate: Gate, sent: signal.Signals
 ) -> None:
-    command = [*BTCTS, "backfill", "--until", "2min", "--format", "json"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as running:
+    call = ["backfill", "--until", "2min", "--format", "json"]
+    with commands.start(call, env=environ, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout
         (first,) = documents(running.stdout.readline())
         running.send_signal(sent)
@@ -365,10 +360,9 @@ def test_an_interrupted_run_goes_on_when_it_is_repeated(
     assert rest["settled"] == rest["minutes"] > 0
 
 
-def test_an_interruption_is_said_with_what_is_stored(environ: dict[str, str], gate: Gate) -> None:
-    with subprocess.Popen(
-        [*BTCTS, "backfill"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+def test_an_interruption_is_said_with_what_is_stored(commands: ForkServer, environ: dict[str, str], gate: Gate) -> None:
+    pipe = subprocess.PIPE
+    with commands.start(["backfill"], env=environ, stdout=pipe, stderr=pipe, text=True) as running:
         assert running.stdout
         running.stdout.readline()
         running.send_signal(signal.SIGINT)

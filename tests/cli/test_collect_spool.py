@@ -16,6 +16,7 @@ from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
 from btcts.services.collect.spool import Spool, open_spool
 from cli.conftest import BTCTS, Btcts
+from support.commands import ForkServer, Running
 from support.series import TICK, samples
 from support.servers import Server, StartServer, connect
 
@@ -42,11 +43,19 @@ def spool(tmp_path: Path, environ: dict[str, str], lasting: Server) -> Spool:
     return open_spool(find_spool_folders(load(endpoints=default_endpoints(), environ=own, cwd=tmp_path)))
 
 
+LOOP = ("collect", "--forever", "--interval", "1", "--format", "json")
+"""A cycle a second."""
+
+PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
 @contextmanager
-def looping(environ: dict[str, str], *before: str) -> Iterator[tuple["subprocess.Popen[str]", Next]]:
-    """A loop of cycles, one a second, that is killed in the end, and what gives its next cycle."""
-    command = [*before, *BTCTS, "collect", "--forever", "--interval", "1", "--format", "json"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+def looping(
+    environ: dict[str, str], *before: str, commands: ForkServer | None = None
+) -> Iterator[tuple[Running, Next]]:
+    """A loop of cycles that is killed in the end, and what gives its next cycle; forked where there are `commands`."""
+    started = commands.start(LOOP, env=environ, **PIPES) if commands else None
+    with started or subprocess.Popen([*before, *BTCTS, *LOOP], env=environ, **PIPES) as running:
         assert running.stdout
         try:
             yield running, lambda: json.loads(running.stdout.readline())
@@ -109,9 +118,9 @@ def test_a_run_with_neither_redis_nor_a_price_exits_4_and_keeps_nothing(
 
 
 def test_a_loop_goes_on_without_redis_and_stores_every_price_when_it_is_back(
-    environ: dict[str, str], lasting: Server, spool: Spool
+    commands: ForkServer, environ: dict[str, str], lasting: Server, spool: Spool
 ) -> None:
-    with looping(environ) as (running, cycle):
+    with looping(environ, commands=commands) as (running, cycle):
         assert cycle()["stored"]
         lasting.kill()
         kept = [each["spooled"] for each in (cycle(), cycle(), cycle()) if each["spooled"]]
@@ -128,10 +137,10 @@ def test_a_loop_goes_on_without_redis_and_stores_every_price_when_it_is_back(
 
 
 def test_what_a_killed_loop_said_it_keeps_is_stored_by_the_next_run(
-    environ: dict[str, str], btcts: Btcts, lasting: Server
+    commands: ForkServer, environ: dict[str, str], btcts: Btcts, lasting: Server
 ) -> None:
     lasting.kill()
-    with looping(environ) as (running, cycle):
+    with looping(environ, commands=commands) as (running, cycle):
         kept = [cycle()["spooled"], cycle()["spooled"]]
         running.kill()
     lasting.start()

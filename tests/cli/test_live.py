@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
 from btcts.store import Store
-from cli.conftest import BTCTS, Btcts
+from cli.conftest import Btcts
+from support.commands import MAIN, ForkServer, Running
 from support.servers import Server, StartServer, connect
 from support.terminals import Terminal
 
@@ -43,15 +45,15 @@ def say_price(lasting: Server) -> Callable[[float], None]:
 
 
 @pytest.fixture
-def watch(environ: dict[str, str], lasting: Server, tmp_path: Path) -> Iterator[Watch]:
+def watch(commands: ForkServer, environ: dict[str, str], lasting: Server, tmp_path: Path) -> Iterator[Watch]:
     """Run `btcts show --watch` with these arguments on a terminal of its own."""
     with ExitStack() as stack:
 
         def run(*arguments: str, columns: int = 100, rows: int = 40) -> Terminal:
             own = {name: value for name, value in environ.items() if name not in ("COLUMNS", "NO_COLOR")}
-            command = [*BTCTS, "show", "--watch", "--interval", "0.2", *arguments]
+            start = partial(commands.fork, MAIN, ["show", "--watch", "--interval", "0.2", *arguments])
             redis = {"REDIS_URL": f"unix://{lasting.socket}"}
-            terminal = Terminal(command, own | redis, tmp_path / "errors", columns=columns, rows=rows)
+            terminal = Terminal(start, own | redis, tmp_path / "errors", columns=columns, rows=rows)
             return stack.enter_context(terminal)
 
         yield run
@@ -200,10 +202,10 @@ def test_without_redis_at_first_it_fails_as_ever_and_touches_no_terminal(watch: 
 
 
 @pytest.fixture
-def stream(environ: dict[str, str], lasting: Server) -> Iterator["subprocess.Popen[str]"]:
+def stream(commands: ForkServer, environ: dict[str, str], lasting: Server) -> Iterator[Running]:
     """`btcts show minute --watch --format json` in pipes."""
-    with subprocess.Popen(
-        [*BTCTS, "show", "minute", "--limit", "1", "--watch", "--format", "json", "--interval", "0.2"],
+    with commands.start(
+        ["show", "minute", "--limit", "1", "--watch", "--format", "json", "--interval", "0.2"],
         env={**environ, "REDIS_URL": f"unix://{lasting.socket}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -213,9 +215,7 @@ def stream(environ: dict[str, str], lasting: Server) -> Iterator["subprocess.Pop
         running.kill()
 
 
-def test_json_is_a_line_at_once_and_one_for_each_new_price(
-    stream: "subprocess.Popen[str]", say_price: Callable[[float], None]
-) -> None:
+def test_json_is_a_line_at_once_and_one_for_each_new_price(stream: Running, say_price: Callable[[float], None]) -> None:
     assert stream.stdout
     prices = [json.loads(stream.stdout.readline())["price"]]
 
@@ -230,7 +230,7 @@ def test_json_is_a_line_at_once_and_one_for_each_new_price(
 
 
 def test_json_says_once_that_redis_is_away_and_once_that_it_is_back(
-    stream: "subprocess.Popen[str]", say_price: Callable[[float], None], lasting: Server
+    stream: Running, say_price: Callable[[float], None], lasting: Server
 ) -> None:
     assert stream.stdout
     assert stream.stderr

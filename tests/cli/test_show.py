@@ -4,6 +4,7 @@ import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +17,8 @@ from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.store import State, Store
-from cli.conftest import BTCTS, Btcts
+from cli.conftest import Btcts
+from support.commands import MAIN, ForkServer
 from support.schemas import read_schema
 from support.series import TICK, wave
 from support.terminals import Terminal
@@ -204,11 +206,13 @@ def test_a_pipe_gets_the_same_whatever_the_width_of_the_terminal(
 @pytest.mark.parametrize("kind", ["dumb", "xterm"])
 @pytest.mark.parametrize("arguments", [[], ["minute"], ["hour", "--chart"]], ids=" ".join)
 def test_pages_fit_the_terminal_whatever_its_kind(
-    environ: dict[str, str], tmp_path: Path, arguments: list[str], kind: str
+    commands: ForkServer, environ: dict[str, str], tmp_path: Path, arguments: list[str], kind: str
 ) -> None:
     own = {name: value for name, value in environ.items() if name != "COLUMNS"}
 
-    with Terminal([*BTCTS, "show", *arguments], own, tmp_path / "errors", columns=40, rows=20, kind=kind) as terminal:
+    start = partial(commands.fork, MAIN, ["show", *arguments])
+
+    with Terminal(start, own, tmp_path / "errors", columns=40, rows=20, kind=kind) as terminal:
         assert terminal.ended() == 0
         lines = terminal.main.splitlines()
 

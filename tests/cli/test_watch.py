@@ -18,6 +18,7 @@ from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
 from btcts.store import Store
 from cli.conftest import BTCTS, Done
+from support.commands import ForkServer
 
 WATCH = (*BTCTS, "watch")
 
@@ -28,19 +29,11 @@ Come = Callable[..., None]
 
 
 @pytest.fixture
-def watch(environ: dict[str, str], tmp_path: Path) -> Watch:
+def watch(commands: ForkServer, environ: dict[str, str], tmp_path: Path) -> Watch:
     """Run `btcts watch` with arguments; keywords change the environment."""
 
     def run(*arguments: str, **changes: str) -> Done:
-        done = subprocess.run(
-            [*WATCH, *arguments],
-            env={**environ, "TZ": "UTC", **changes},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = commands.run(["watch", *arguments], env={**environ, "TZ": "UTC", **changes}, cwd=tmp_path)
         assert SECRET not in done.stdout + done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 

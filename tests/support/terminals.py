@@ -7,12 +7,13 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import termios
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
+
+from support.commands import Command
 
 PATIENCE_S = 30.0
 """How long is waited for something that is to be seen."""
@@ -31,7 +32,7 @@ class Terminal:
 
     def __init__(
         self,
-        command: Sequence[str],
+        start: Callable[..., Command],
         environ: Mapping[str, str],
         errors: Path,
         *,
@@ -51,8 +52,7 @@ class Terminal:
         self._set_size(columns, rows)
         self.attributes = self.line_attributes()
         with errors.open("w") as error_file:
-            self._process = subprocess.Popen(
-                command,
+            self._process = start(
                 env={**environ, "TERM": kind},
                 stdin=self._slave,
                 stdout=self._slave,
@@ -89,8 +89,7 @@ class Terminal:
 
     def until_stopped(self) -> None:
         """Wait until it is suspended."""
-        _, status = os.waitpid(self._process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+        assert os.WIFSTOPPED(self._process.wait_for_change())
         self._until(lambda: not self.modes["alternate"])
 
     def ended(self) -> int:
@@ -100,7 +99,7 @@ class Terminal:
             assert time.monotonic() < deadline, self.screen
             if self._readable(0.02):
                 self._read()
-        return self._process.returncode
+        return self._process.wait()
 
     def line_attributes(self) -> list[object]:
         """How the terminal treats keys."""
