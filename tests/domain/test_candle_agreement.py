@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach, agree_candles, find_stray, group_live_ticks
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Candles, Span, Tick
+from btcts.domain.model import HOUR_MS, MINUTE_MS, SPARSE, THIN, Candle, Candles, Span, Tick
 
 NOW_MS = 1_767_225_600_000
 EXCHANGES = ("bitfinex", "bitstamp", "coinbase", "gemini", "kraken")
@@ -240,13 +240,16 @@ class TestReach:
     def test_those_that_other_collectors_ask_count_for_nothing(self) -> None:
         assert not self.REACH.has_majority({"gemini", "bitfinex", "coinbase"}, NOW_MS - HOUR_MS, NOW_MS)
 
-    def test_a_minute_is_thin_until_a_majority_is_near_its_candle_or_all_were_heard(self) -> None:
+    def test_a_minute_is_unproven_until_a_majority_is_near_its_candle(self) -> None:
         minute, everybody = NOW_MS - HOUR_MS, frozenset({"coinbase", "kraken", "bitstamp"})
         alone = frozenset({"kraken"})
 
-        assert self.REACH.is_thin(Backing(alone, alone), minute, NOW_MS)
-        assert not self.REACH.is_thin(Backing(everybody, alone), minute, NOW_MS)
-        assert not self.REACH.is_thin(Backing(everybody - {"kraken"}, everybody - {"kraken"}), minute, NOW_MS)
+        assert self.REACH.find_doubt(Backing(alone, alone), minute, NOW_MS) == THIN
+        assert self.REACH.find_doubt(Backing(everybody, alone), minute, NOW_MS) == SPARSE
+        assert self.REACH.find_doubt(Backing(everybody - {"kraken"}, everybody - {"kraken"}), minute, NOW_MS) is None
+
+    def test_a_minute_that_nobody_reaches_is_not_doubted(self) -> None:
+        assert self.REACH.find_doubt(Backing(frozenset()), NOW_MS - 366 * 24 * HOUR_MS, NOW_MS) is None
 
 
 class TestLiveTicks:

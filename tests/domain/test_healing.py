@@ -23,7 +23,7 @@ from btcts.domain.healing import (
     is_look_due,
 )
 from btcts.domain.layout import window
-from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, THIN, Candle, Candles, Gap, Span
+from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, SPARSE, THIN, Candle, Candles, Gap, Span
 
 NOON = 1_700_006_400_000
 MINUTE = NOON - 10 * MINUTE_MS
@@ -173,6 +173,34 @@ class TestThin:
         assert find_missed(gaps, NOON, back={"kraken": None}, able=ABLE) == [self.MINUTE]
 
 
+class TestSparseMinutes:
+    """All were heard, and at most half of them saw trades: only a later look can tell whether those lied."""
+
+    QUARTER_MS = 15 * MINUTE_MS
+
+    def look(self, tries: int, now_ms: int) -> list[int]:
+        return find_looks({MINUTE: Gap(SPARSE, tries, NOON, HEARD)}, now_ms, able=ABLE)
+
+    @pytest.mark.parametrize(("tries", "quarters"), [(1, 1), (2, 2), (3, 4), (6, 32)])
+    def test_they_are_looked_at_after_waits_that_double(self, tries: int, quarters: int) -> None:
+        due_ms = NOON + quarters * self.QUARTER_MS
+
+        assert self.look(tries, due_ms - 1) == []
+        assert self.look(tries, due_ms) == [MINUTE]
+
+    def test_a_look_in_the_future_was_taken_by_a_wrong_clock(self) -> None:
+        assert self.look(9, NOON - HOUR_MS) == [MINUTE]
+
+    def test_who_denied_trades_while_it_had_no_price_is_asked_again_when_it_has_one(self) -> None:
+        gaps = {MINUTE: Gap(SPARSE, 9, NOON - 4 * MINUTE_MS, ("gemini",))}
+
+        def find(name: str, since_ms: int | None) -> list[int]:
+            return [minute for minute in find_missed(gaps, NOON, back={name: since_ms}, able=ABLE) if minute == MINUTE]
+
+        assert find("gemini", None) == find("gemini", NOON - 4 * MINUTE_MS) == [MINUTE]
+        assert find("gemini", NOON - 3 * MINUTE_MS) == find("kraken", NOON - 4 * MINUTE_MS + 1) == []
+
+
 def test_what_a_provider_missed_is_looked_at_for_six_hours_as_far_as_it_reaches() -> None:
     able = {"kraken": Able(2 * HOUR_MS, answers=True), "gemini": Able(FAR_MS, answers=True)}
 
@@ -262,11 +290,14 @@ def test_who_contradicted_a_candle_still_does_when_it_does_not_reach_back_to_it_
     candle = Candle(MINUTE, 100, 100, 100, 100)
     gaps = {MINUTE: Gap("disagree", 1, NOON, ("bitfinex", "bitstamp", "coinbase", "kraken"))}
 
-    def contest(backing: Backing) -> set[int]:
-        return find_contested(AgreedCandles({MINUTE: candle}, NO, NO, {MINUTE: backing}), gaps, reach, NOON)
+    def contest(backing: Backing, *, complete: bool = True) -> set[int]:
+        agreed = AgreedCandles({MINUTE: candle}, NO, NO, {MINUTE: backing})
+        return find_contested(agreed, gaps, reach, NOON, complete=complete)
 
     assert contest(three) == {MINUTE}
     assert contest(Backing(three.heard, three.heard)) == set()
+    assert contest(Backing(three.near, three.near), complete=False) == {MINUTE}
+    assert contest(Backing(three.heard, three.heard), complete=False) == set()
     assert count_again({MINUTE: Gap("disagree", 1, NOON, ("coinbase",))}, gaps)[MINUTE].heard == gaps[MINUTE].heard
 
 

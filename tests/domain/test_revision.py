@@ -3,7 +3,7 @@
 import pytest
 
 from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach
-from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, MOST_CHANGES, THIN, Candle, Gap
+from btcts.domain.model import CORRECTED, HOUR_MS, MINUTE_MS, MOST_CHANGES, SPARSE, THIN, Candle, Gap
 from btcts.domain.revision import Reviser, Revision
 
 NOON = 1_700_006_400_000
@@ -21,6 +21,10 @@ STORED = flat(100.0)
 
 def thin(*heard: str, tries: int = 1, changes: int = 0) -> Gap:
     return Gap(THIN, tries, NOON - 5 * MINUTE_MS, heard, changes)
+
+
+def sparse(*, tries: int = 1, before_ms: int = 15 * MINUTE_MS) -> Gap:
+    return Gap(SPARSE, tries, NOON - before_ms, FIVE)
 
 
 def corrected(*near: str, looks: int = 0, changes: int = 1, before_ms: int = 5 * MINUTE_MS) -> Gap:
@@ -109,10 +113,40 @@ def test_a_minute_with_a_majority_is_never_opened_again() -> None:
     assert (found.reopened, found.candles) == ({}, {})
 
 
-def test_where_all_that_reach_it_were_heard_a_minute_is_not_thin_however_few_have_it() -> None:
+def test_where_all_that_reach_it_were_heard_a_minute_that_few_have_is_sparse() -> None:
     found = revise(100.1, *FIVE, near=("kraken",), entry=thin("kraken"))
 
-    assert (found.candles, found.forgotten) == ({MINUTE: flat(100.1)}, {MINUTE})
+    assert found.candles == {MINUTE: flat(100.1)}
+    assert found.entries == {MINUTE: Gap(SPARSE, 2, NOON, FIVE)}
+
+
+def test_a_sparse_minute_of_which_half_lied_comes_right_when_they_say_something_else() -> None:
+    found = revise(100.0, *FIVE, near=("kraken", "gemini"), entry=sparse(), stored=flat(150.0))
+
+    assert found.candles == {MINUTE: flat(100.0)}
+    assert found.entries == {MINUTE: Gap(SPARSE, 2, NOON, FIVE, 1)}
+
+
+def test_a_sparse_minute_that_a_majority_has_now_leaves_the_ledger() -> None:
+    assert revise(100.0, *FIVE, entry=sparse()).forgotten == {MINUTE}
+
+
+def test_a_sparse_minute_that_nobody_has_any_more_is_opened_again() -> None:
+    found = revise(None, *FIVE, near=(), entry=sparse())
+
+    assert found.reopened == {MINUTE: Gap("no_trades", 1, NOON, FIVE)}
+
+
+def test_of_the_looks_at_a_sparse_minute_one_per_quarter_counts() -> None:
+    found = revise(100.0, *FIVE, near=("kraken",), entry=sparse(tries=3, before_ms=0))
+
+    assert found.entries == {MINUTE: Gap(SPARSE, 3, NOON, FIVE)}
+
+
+def test_few_replace_nothing_that_a_majority_said_even_where_the_others_saw_no_trades() -> None:
+    found = revise(150.0, *FIVE, near=("kraken", "gemini"))
+
+    assert (found.candles, found.entries, found.reopened) == ({}, {}, {})
 
 
 def test_a_damaged_candle_is_written_anew() -> None:

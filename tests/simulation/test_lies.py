@@ -41,7 +41,16 @@ SAMPLE = [
 ]
 
 
-@pytest.mark.parametrize("scenario", [*LONE, *SAMPLE], ids=str)
+SPARSE = ("two of four/start/level/camp~camp/1", "beside an aggregator/start/level/yesterday~empty/1")
+"""The honest others saw no trades in some minutes, which come right only when the liars are heard again."""
+
+OUT_OF_REACH = ("two of four/start/honest late/x1.5~x1.5/1", "pairs/start/honest late/yesterday~yesterday/1")
+"""While an honest one answers late, minutes leave its reach."""
+
+FOUND = [parse(name) for name in (*SPARSE, *OUT_OF_REACH)]
+
+
+@pytest.mark.parametrize("scenario", [*LONE, *SAMPLE, *FOUND], ids=str)
 def test_fewer_than_half_are_not_believed_and_half_are_not_hidden(scenario: Scenario, stage: Stage) -> None:
     ran = play(scenario, stage)
 

@@ -1,15 +1,15 @@
 """The one candle of a minute that several providers agree on, and how many of them support it (pure).
 
 The plain median of each field over the same members keeps low <= open, close <= high. No history is used, so any two
-collectors that ask the same providers get the same candle. An agreed minute can still be thin: some providers that
-reach it were not heard, and no majority of all that reach it is near its candle.
+collectors that ask the same providers get the same candle. An agreed minute can still be unproven: no majority of all
+that reach it is near its candle, as some were not heard (thin) or saw no trades (sparse).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from btcts.domain.candles import CANDLE_OFFSETS_MS, minute_of
-from btcts.domain.model import MINUTE_MS, Candle, Candles, Tick
+from btcts.domain.model import MINUTE_MS, SPARSE, THIN, Candle, Candles, Tick
 from btcts.domain.nearness import find_median, is_jump, is_near
 
 LEAST_COVERING = 3
@@ -65,10 +65,11 @@ class Reach:
         reaching = self.find_reaching(minute_ms, now_ms)
         return 2 * len(reaching.intersection(names)) > len(reaching) or not reaching
 
-    def is_thin(self, backing: Backing, minute_ms: int, now_ms: int) -> bool:
-        """Tell whether a minute has too little support while a provider that reaches it was not heard."""
-        unheard = self.find_reaching(minute_ms, now_ms) - backing.heard
-        return bool(unheard) and not self.has_majority(backing.near, minute_ms, now_ms)
+    def find_doubt(self, backing: Backing, minute_ms: int, now_ms: int) -> str | None:
+        """Return the reason to doubt an agreed candle, one of `UNPROVEN`; None when a majority supports it."""
+        if self.has_majority(backing.near, minute_ms, now_ms):
+            return None
+        return SPARSE if backing.heard.issuperset(self.find_reaching(minute_ms, now_ms)) else THIN
 
 
 def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:

@@ -7,7 +7,19 @@ from typing import NamedTuple
 
 from btcts.domain.candle_agreement import AgreedCandles, Reach
 from btcts.domain.layout import window
-from btcts.domain.model import CLOSED_FOR_MS, CORRECTED, DISAGREE, HOUR_MS, LOOKS, MINUTE_MS, THIN, Candles, Gap, Span
+from btcts.domain.model import (
+    CLOSED_FOR_MS,
+    CORRECTED,
+    DISAGREE,
+    HOUR_MS,
+    LOOKS,
+    MINUTE_MS,
+    SPARSE,
+    THIN,
+    Candles,
+    Gap,
+    Span,
+)
 
 BRIDGE_MS = 300 * MINUTE_MS
 """Minutes closer than the smallest page of a provider (Coinbase: 300 candles) share one request."""
@@ -22,7 +34,8 @@ REREAD_WITHIN_MS = 4 * HOUR_MS
 """Maximum age of minutes that are read again because collectors or providers were away."""
 
 QUARTER_MS = 15 * MINUTE_MS
-"""A thin minute younger than this joins any request; an older one is requested once per quarter of an hour."""
+"""A thin minute younger than this joins any request; an older one is requested once per quarter of an hour. A sparse
+one is requested after 1, 2, 4, ... quarters."""
 
 RETURN_MS = 6 * HOUR_MS
 """Maximum age of the settled minutes that are revised when a provider comes back."""
@@ -81,16 +94,18 @@ def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int
     """Return the settled minutes of the ledger that are due for another look, ascending.
 
     A thin minute is due while a provider that answers for prices was not heard: with any request in its first quarter
-    of an hour, then once per quarter, so that all share one request. A corrected one is due after `LOOK_AFTER_MS`.
+    of an hour, then once per quarter, so that all share one request. A sparse one is due after waits that double from a
+    quarter on, a corrected one after `LOOK_AFTER_MS`.
     """
 
     def is_due(minute: int, gap: Gap) -> bool:
         if gap.reason == CORRECTED:
             return is_look_due(gap, now_ms)
+        if gap.reason == SPARSE:
+            return is_quarter_over(gap, now_ms, quarters=1 << min(gap.tries - 1, 10))
         if not any(able[name].answers for name in _find_unheard(minute, gap, able, now_ms)):
             return False
-        young = now_ms - minute < QUARTER_MS
-        return young or not 0 <= now_ms // QUARTER_MS - gap.tried_ms // QUARTER_MS < 1
+        return now_ms - minute < QUARTER_MS or is_quarter_over(gap, now_ms)
 
     return sorted(minute for minute, gap in gaps.items() if gap.reason in LOOKS and is_due(minute, gap))
 
@@ -100,12 +115,14 @@ def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int 
 
     `back` gives, for each of them, the time since when it was away: minutes read again since then, as far as it
     reaches. Thin minutes are included if any `able` provider was not heard: those that made a thin candle must be heard
-    again beside others, and some of them may not reach back that far any more.
+    again beside others, and some of them may not reach back that far any more. Sparse ones are included if the provider
+    has denied their trades since then: it may not have been well.
     """
     if not back:
         return []
     found = {minute for minute, gap in gaps.items() if gap.reason == THIN and _find_unheard(minute, gap, able, now_ms)}
     for name, since_ms in back.items():
+        found |= {minute for minute, gap in gaps.items() if gap.reason == SPARSE and _was_heard(name, gap, since_ms)}
         if since_ms is not None:
             since_ms = since_ms if since_ms <= now_ms else 0  # a clock was ahead
             first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(able[name].reach_ms, RETURN_MS))
@@ -123,6 +140,16 @@ def find_rereads(since_ms: int | None, now_ms: int) -> list[int]:
 def find_reread_end(now_ms: int) -> int:
     """Return the end of the newest minute that requests after `now_ms` do not read again on their own."""
     return (now_ms - REREAD_FOR_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
+
+
+def find_sparse(gaps: Mapping[int, Gap]) -> list[int]:
+    """Return the settled minutes in which at most half of the providers saw trades, ascending."""
+    return sorted(minute for minute, gap in gaps.items() if gap.reason == SPARSE)
+
+
+def is_quarter_over(gap: Gap, now_ms: int, *, quarters: int = 1) -> bool:
+    """Tell whether so many quarters of an hour have begun since the last look at a minute."""
+    return not 0 <= now_ms // QUARTER_MS - gap.tried_ms // QUARTER_MS < quarters
 
 
 def is_look_due(gap: Gap, now_ms: int) -> bool:
@@ -180,20 +207,28 @@ def count_again(found: Mapping[int, Gap], known: Mapping[int, Gap]) -> dict[int,
     return {minute: count(gap, known.get(minute)) for minute, gap in found.items()}
 
 
-def find_contested(agreed: AgreedCandles, gaps: Mapping[int, Gap], reach: Reach, now_ms: int) -> set[int]:
+def find_contested(
+    agreed: AgreedCandles, gaps: Mapping[int, Gap], reach: Reach, now_ms: int, *, complete: bool
+) -> set[int]:
     """Return disputed minutes that are still contradicted, while some providers heard then are not heard now.
 
-    No majority agrees when those are counted. A candle that nobody contradicts now stands.
+    No majority agrees when those are counted. A candle that nobody contradicts stands, once all answers are
+    `complete`.
     """
 
     def is_contested(minute: int, gap: Gap) -> bool:
         backing = agreed.backing[minute]
-        if backing.near == backing.heard or backing.heard.issuperset(gap.heard):
+        if (complete and backing.near == backing.heard) or backing.heard.issuperset(gap.heard):
             return False
         return 2 * len(backing.near) <= len(reach.find_reaching(minute, now_ms).union(gap.heard))
 
     disputed = (minute for minute, gap in gaps.items() if gap.reason == DISAGREE and minute in agreed.candles)
     return {minute for minute in disputed if is_contested(minute, gaps[minute])}
+
+
+def _was_heard(name: str, gap: Gap, since_ms: int | None) -> bool:
+    """Tell whether a provider was heard for a minute at its last look, and this was after `since_ms`."""
+    return name in gap.heard and gap.tried_ms >= (since_ms or 0)
 
 
 def _find_unheard(minute: int, gap: Gap, able: Ables, now_ms: int) -> list[str]:

@@ -177,11 +177,16 @@ REASONS = ("no_trades", "not_reached", DISAGREE, "providers_down", "polls_only")
 configured provider has candles."""
 
 THIN = "thin"
+SPARSE = "sparse"
 CORRECTED = "corrected"
 
-LOOKS = (THIN, CORRECTED)
-"""Reasons to look at a settled minute again: no majority of the providers supports its candle, or the candle changed by
-more than exchanges usually correct theirs."""
+UNPROVEN = (THIN, SPARSE)
+"""Reasons to doubt a settled minute: no majority of the providers supports its candle, since some were not heard (thin)
+or since the others saw no trades (sparse)."""
+
+LOOKS = (*UNPROVEN, CORRECTED)
+"""Reasons to look at a settled minute again: it is unproven, or its candle changed by more than exchanges usually
+correct theirs."""
 
 
 MOST_CHANGES = 3

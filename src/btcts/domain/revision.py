@@ -1,15 +1,16 @@
 """Revise settled minutes: replace candles, reopen minutes and update their ledger entries (pure).
 
-The first providers to answer get no preference: a minute supported by few is thin, and its ledger entry names them. It
-is agreed on again once those and more are heard. A minute supported by a majority changes only by another majority.
+The first providers to answer get no preference: a minute supported by few is unproven, and its ledger entry names who
+was heard. It is agreed on again once those and more are heard, or have changed their word. A minute supported by a
+majority changes only by another majority.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach
-from btcts.domain.healing import LOOK_AFTER_MS, is_look_due
-from btcts.domain.model import CORRECTED, LOOKS, MOST_CHANGES, THIN, Candle, Gap
+from btcts.domain.healing import LOOK_AFTER_MS, is_look_due, is_quarter_over
+from btcts.domain.model import CORRECTED, LOOKS, MOST_CHANGES, SPARSE, THIN, UNPROVEN, Candle, Gap
 
 CHANGE = 0.005
 """A candle that changes by more than this fraction was wrong; late trades at exchanges stay within it."""
@@ -66,7 +67,7 @@ class Reviser:
                 self._count_look(revision, minute, entry)
             elif minute in self.agreed.candles:
                 self._compare(revision, minute, entry, backing)
-            elif entry and entry.reason == THIN:
+            elif entry and entry.reason in UNPROVEN:
                 reason = "disagree" if minute in self.agreed.disputed else "no_trades"
                 revision.reopened[minute] = Gap(reason, 1, self.now_ms, tuple(sorted(backing.heard)), entry.changes)
             else:
@@ -79,38 +80,41 @@ class Reviser:
     def _can_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
         """Tell whether the answers outweigh the stored candle.
 
-        They do if the minute would not be thin. They also outweigh a thin minute if all its providers were heard again,
-        or if a majority was heard and there is no agreed candle.
+        They do if a majority agrees. They also outweigh an unproven minute if all its providers were heard again, all
+        that reach it were heard, or a majority was heard and there is no agreed candle.
         """
         if not backing.heard:
             return False
-        if minute in self.agreed.candles and not self.reach.is_thin(backing, minute, self.now_ms):
+        doubt = self.reach.find_doubt(backing, minute, self.now_ms)
+        if minute in self.agreed.candles and doubt is None:
             return True
-        if entry is None or entry.reason != THIN:
+        if entry is None or entry.reason not in UNPROVEN:
             return False
-        if backing.heard.issuperset(entry.heard):
+        if backing.heard.issuperset(entry.heard) or doubt == SPARSE:
             return True
         return minute not in self.agreed.candles and self._has_majority(backing.heard, minute)
 
     def _compare(self, revision: Revision, minute: int, entry: Gap | None, backing: Backing) -> None:
-        """Take the agreed candle if it differs, and record whether the minute stays thin or changed too much."""
+        """Take the agreed candle if it differs, and record whether the minute stays unproven or changed too much."""
         stored, candle = self.stored[minute], self.agreed.candles[minute]
         changes = entry.changes if entry else 0
         moved = stored is not None and measure_move(stored, candle) > CHANGE
-        thin = self.reach.is_thin(backing, minute, self.now_ms)
+        doubt = self.reach.find_doubt(backing, minute, self.now_ms)
         if moved and entry and changes + 1 >= MOST_CHANGES and len(backing.near) <= len(entry.heard):
             revision.entries[minute] = replace(entry, tries=len(LOOK_AFTER_MS) + 1, changes=MOST_CHANGES)
             return
         if candle != stored:
             revision.candles[minute] = candle
-        if thin:
-            tries = entry.tries + 1 if entry else 1
+        if doubt:
             heard = tuple(sorted(backing.heard))
-            revision.entries[minute] = Gap(THIN, tries, self.now_ms, heard, changes + moved)
+            known = entry or Gap(doubt, 0, 0)
+            revision.entries[minute] = self._count_try(
+                replace(known, reason=doubt, heard=heard, changes=changes + moved)
+            )
         elif moved:
             near = tuple(sorted(backing.near))
             revision.entries[minute] = Gap(CORRECTED, 1, self.now_ms, near, changes + 1)
-        elif entry and entry.reason == THIN:
+        elif entry and entry.reason in UNPROVEN:
             revision.forgotten.add(minute)
         else:
             self._count_look(revision, minute, entry)
@@ -119,13 +123,18 @@ class Reviser:
         """Count a look without result; after the last one forget the minute, unless it changed too often."""
         if entry is None:
             return
-        if entry.reason == THIN:
-            revision.entries[minute] = replace(entry, tries=entry.tries + 1, tried_ms=self.now_ms)
+        if entry.reason in UNPROVEN:
+            revision.entries[minute] = self._count_try(entry)
         elif is_look_due(entry, self.now_ms):
             if entry.tries < len(LOOK_AFTER_MS) or entry.changes >= MOST_CHANGES:
                 revision.entries[minute] = replace(entry, tries=entry.tries + 1)
             else:
                 revision.forgotten.add(minute)
+
+    def _count_try(self, entry: Gap) -> Gap:
+        """Return the entry of an unproven minute after a look, of which at most one per quarter counts."""
+        counts = entry.reason == THIN or is_quarter_over(entry, self.now_ms)
+        return replace(entry, tries=max(1, entry.tries + counts), tried_ms=self.now_ms)
 
 
 def measure_move(before: Candle, after: Candle) -> float:

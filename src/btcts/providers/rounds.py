@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from btcts.domain.candle_agreement import AgreedCandles, Book, Reach, agree_candles, find_stray, group_live_ticks
 from btcts.domain.candles import candles_of
-from btcts.domain.model import MINUTE_MS, THIN, Candle, Candles, Gap, Span, Tick
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span, Tick
 from btcts.errors import ProviderError
 
 ReadTicks = Callable[[Span], Iterable[Tick]]
@@ -139,13 +139,15 @@ def judge(round_: Round, heard: RoundAnswers, ground: Ground, *, quorum: int) ->
     return agreed.reject({minute for minute in weak if find_stray(agreed.candles[minute], live.get(minute, ()))})
 
 
-def find_thin(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_ms: int) -> dict[int, Gap]:
-    """Return the ledger entries for the minutes whose agreed candle rests on few providers."""
-    return {
-        minute: Gap(THIN, 1, now_ms, tuple(sorted(agreed.backing[minute].heard)))
-        for minute in minutes
-        if minute in agreed.candles and reach.is_thin(agreed.backing[minute], minute, now_ms)
-    }
+def find_unproven(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_ms: int) -> dict[int, Gap]:
+    """Return the ledger entries for the minutes whose agreed candle has no majority behind it."""
+    found: dict[int, Gap] = {}
+    for minute in minutes:
+        backing = agreed.backing[minute] if minute in agreed.candles else None
+        doubt = reach.find_doubt(backing, minute, now_ms) if backing else None
+        if backing and doubt:
+            found[minute] = Gap(doubt, 1, now_ms, tuple(sorted(backing.heard)))
+    return found
 
 
 def _read_candles(ticks: Iterable[Tick], without: Container[int]) -> dict[int, Candle]:

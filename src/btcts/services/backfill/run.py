@@ -17,7 +17,7 @@ from btcts.domain.skew import find_skew
 from btcts.errors import ProviderError, StoreError
 from btcts.providers import pacing
 from btcts.providers.polling import Poller
-from btcts.providers.rounds import Ground, Question, Round, RoundAnswers, find_thin, judge
+from btcts.providers.rounds import Ground, Question, Round, RoundAnswers, find_unproven, judge
 from btcts.services.backfill.plan import Minutes, Plan, is_simulated, load_ticks
 from btcts.store import Store
 
@@ -101,7 +101,7 @@ def settle_from_providers(
     for minutes in plan.chunks:
         asked, heard = panel.ask(minutes)
         agreed = writer.judge(asked, heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
-        writer.enter_thin(minutes, agreed, panel.reach, now_ms=clock.now_ms())
+        writer.enter_unproven(minutes, agreed, panel.reach, now_ms=clock.now_ms())
         chunk = writer.write(minutes, [agreed.candles[minute] for minute in minutes if minute in agreed.candles])
         yield replace(
             chunk,
@@ -188,7 +188,7 @@ class _Writer:
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan = plan
         self._store = store.as_of(plan.kept.end_ms) if plan.historical else store
-        self._thin: Mapping[int, Gap] = {}
+        self._unproven: Mapping[int, Gap] = {}
 
     def write(self, minutes: Minutes, candles: Sequence[Candle]) -> Chunk:
         """Store the candles of these minutes."""
@@ -209,11 +209,11 @@ class _Writer:
         settled = self._store.settled(minutes)
         return judge(asked, heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
 
-    def enter_thin(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
+    def enter_unproven(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
         """Enter the minutes that will rest on few providers into the ledger, before they are written."""
         if not self._plan.historical:
-            self._thin = find_thin(minutes, agreed, reach, now_ms)
-            self._store.record_gaps(self._thin)
+            self._unproven = find_unproven(minutes, agreed, reach, now_ms)
+            self._store.record_gaps(self._unproven)
 
     def enter_gaps(
         self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int
@@ -223,7 +223,7 @@ class _Writer:
         found = healing.find_unserved(left, answers, agreed, now_ms=now_ms, offered=True)
         if not self._plan.historical:
             known = self._store.gaps()
-            forgotten = known.keys() & set(minutes) - left - self._thin.keys()
+            forgotten = known.keys() & set(minutes) - left - self._unproven.keys()
             self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
         return Counter(gap.reason for gap in found.values())
 

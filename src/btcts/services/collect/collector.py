@@ -100,6 +100,8 @@ class Collector:
             survey = self._survey(progress, trusted=True)
         past = _build_past(survey)
         verdict = Verdict(problem=doubt, past=past) if doubt else self._agree(readings, past, waiting)
+        if verdict.agreed and not verdict.agreed.flag:
+            self._settling.recheck(survey, ready, verdict.agreed.members)
         if verdict.problem and (ready or not waiting):
             progress.problems.append(verdict.problem)
         if doubt or survey.poisoned:

@@ -18,7 +18,7 @@ from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
 from btcts.domain.revision import Reviser, Revision
 from btcts.errors import ProviderError
 from btcts.providers.polling import Poller
-from btcts.providers.rounds import Ground, Question, ReadTicks, Round, RoundAnswers, find_thin, judge
+from btcts.providers.rounds import Ground, Question, ReadTicks, Round, RoundAnswers, find_unproven, judge
 from btcts.services.collect.cycle import Survey
 
 if TYPE_CHECKING:
@@ -96,6 +96,15 @@ class Settling:
         if minutes or (looks and not survey.guest and not survey.away):
             self._ask(survey, ready, minutes, looks, back=back)
 
+    def recheck(self, survey: Survey, ready: Sequence["Provider"], agreeing: Iterable[str]) -> None:
+        """Ask for sparse minutes when providers answered before, but agree on the price only now: one may have lied."""
+        known = survey.state.members
+        able = _find_able(survey, ready)
+        changed = [name for name in agreeing if name in able and able[name].answers and name not in known]
+        looks = healing.find_sparse(survey.gaps) if changed else []
+        if looks and not survey.guest and not survey.away:
+            self._ask(survey, ready, [], looks)
+
     def wait(self, seconds: float) -> None:
         """Wait until all rounds are complete, for `seconds` at most."""
         until = time.monotonic() + seconds
@@ -111,17 +120,22 @@ class Settling:
         """Return the agreed candles of minutes that are not settled yet."""
         found: dict[int, Candle] = {}
         entries: dict[int, Gap] = {}
+        disputed: set[int] = set()
         for round_ in self._rounds:
             heard = round_.listen()
             agreed = self._judge(round_, heard, survey, read_ticks)
-            ready = {
-                minute: agreed.candles[minute]
-                for minute in (round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled
-                if heard.complete or survey.reach.has_majority(agreed.backing[minute].near, minute, survey.now_ms)
-            }
-            found |= ready
-            entries = {minute: gap for minute, gap in entries.items() if minute not in ready}
-            entries |= find_thin(ready, agreed, survey.reach, survey.now_ms)
+            left = set(round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled
+            if heard.complete:
+                disputed |= agreed.disputed
+            else:  # a provider that was asked in time counts, although its candles may end later by now
+                left = {
+                    minute
+                    for minute in left - disputed
+                    if survey.reach.has_majority(agreed.backing[minute].near, minute, round_.question.asked_ms)
+                }
+            found |= {minute: agreed.candles[minute] for minute in left}
+            entries = {minute: gap for minute, gap in entries.items() if minute not in left}
+            entries |= find_unproven(left, agreed, survey.reach, survey.now_ms)
         return Settleable(tuple(found.values()), entries)
 
     def note_written(self, candles: Iterable[Candle]) -> None:
@@ -207,7 +221,8 @@ class Settling:
         if heard.complete:
             settled = round_.question.looks | round_.settled
             agreed = judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
-        return agreed.reject(healing.find_contested(agreed, survey.gaps, survey.reach, survey.now_ms))
+        contested = healing.find_contested(agreed, survey.gaps, survey.reach, survey.now_ms, complete=heard.complete)
+        return agreed.reject(contested)
 
     def _find_away_ms(self, survey: Survey, provider: str) -> int | None:
         """Return the time since when a provider has not answered for prices or candles."""
