@@ -40,6 +40,11 @@ states = st.builds(
 )
 
 
+@pytest.fixture
+def client(either_client: redis.Redis) -> redis.Redis:
+    return either_client
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(state=states)
 def test_a_state_comes_back_as_it_was_remembered(client: redis.Redis, store: Store, state: State) -> None:
@@ -115,16 +120,6 @@ def test_telling_nothing_creates_no_key(client: redis.Redis, store: Store) -> No
     store.tell({})
 
     assert client.keys() == []
-
-
-def test_a_rebuild_keeps_what_collectors_remember(store: Store) -> None:
-    store.remember(State(cadence_s=10.0))
-    store.record_gaps({THIS_MINUTE: Gap("no_trades", 1, NOW)})
-
-    store.rebuild(live=[Tick(NOW, 1)])
-
-    assert store.state().cadence_s == 10
-    assert store.gaps() == {THIS_MINUTE: Gap("no_trades", 1, NOW)}
 
 
 def test_gaps_come_back_as_they_were_recorded(store: Store) -> None:
