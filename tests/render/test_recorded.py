@@ -13,7 +13,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from btcts import cli
+from btcts.cli.main import app
 from btcts.domain import clock as clocks
 from btcts.errors import BtctsError
 from support.clocks import FakeClock
@@ -87,7 +87,7 @@ def run(
     places |= {exchanges.url(name): f"<{name}>" for name in PROVIDERS}
 
     def call(line: str, **changes: str) -> str:
-        done = CliRunner(env=environ | changes).invoke(cli.app, line.split(), prog_name="btcts")
+        done = CliRunner(env=environ | changes).invoke(app, line.split(), prog_name="btcts")
         assert isinstance(done.exception, SystemExit | BtctsError | None), done.exception
         text = done.stdout
         for place, name in places.items():

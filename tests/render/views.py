@@ -1,13 +1,13 @@
 """Views to render: slots made from one walk of the price, so that all resolutions tell the same story."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, Resolution, window
 from btcts.domain.model import MINUTE_MS, Slot, Tick
-from btcts.services.show import Shown, View
+from btcts.services.show import Overview, Shown, SlotsView, View
 
 NOW_MS = 1_768_407_730_000
 """2026-01-14 16:22:10 UTC."""
@@ -55,10 +55,26 @@ def polled(minutes: Walk) -> dict[int, Minute]:
 
 
 def view_of(minutes: Walk, *names: str, age_s: float = 3.0, simulated: bool = False, now_ms: int = NOW_MS) -> View:
-    """The view of the resolutions `names`, the newest price `age_s` old; missing minutes were not reached."""
+    """The slots of the one resolution, or the overview; the newest price is `age_s` old.
+
+    Missing minutes were not reached.
+    """
     newest = Tick(now_ms - round(age_s * 1000), minutes[max(minutes)].close) if minutes else None
-    shown = (_shown(minutes, RESOLUTIONS[name], now_ms) for name in names)
-    return View(BTC_USD, now_ms, newest, MAX_AGE_S, simulated, tuple(shown))
+    parts = tuple(_shown(minutes, RESOLUTIONS[name], now_ms) for name in names)
+    price = {
+        "market": BTC_USD,
+        "now_ms": now_ms,
+        "newest": newest,
+        "max_age_s": MAX_AGE_S,
+        "simulated": simulated,
+    }
+    return SlotsView(**price, shown=parts[0]) if len(parts) == 1 else Overview(**price, resolutions=parts)
+
+
+def with_slots(view: View, change: Callable[[Sequence[Slot]], Sequence[Slot]]) -> View:
+    """The view with other slots in each of its resolutions."""
+    parts = tuple(replace(part, slots=tuple(change(part.slots))) for part in view.parts)
+    return replace(view, shown=parts[0]) if isinstance(view, SlotsView) else replace(view, resolutions=parts)
 
 
 def _shown(minutes: Walk, resolution: Resolution, now_ms: int) -> Shown:

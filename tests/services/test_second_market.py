@@ -30,7 +30,7 @@ from btcts.render.verify import verify_json
 from btcts.services.collect.collector import Collector
 from btcts.services.init_keys import init_keys
 from btcts.services.prune import prune
-from btcts.services.show import show
+from btcts.services.show import show_overview, show_slots
 from btcts.services.status import status
 from btcts.services.verify.run import verify
 from btcts.store import Store
@@ -58,7 +58,7 @@ def collect(store: Store, clock: FakeClock) -> Iterator[str]:
 def draw(store: Store) -> Iterator[str]:
     """All that is shown of a store."""
     console = Console(width=200, record=True, quiet=True)
-    hours, overview = show(store, ["hour"]), show(store)
+    hours, overview = show_slots(store, "hour"), show_overview(store)
     console.print(draw_slots_page(hours, utc=True, console=console))
     console.print(draw_overview_page(overview, utc=True, console=console))
     yield from (console.export_text(), draw_chart_svg(hours, utc=True), show_json(hours), overview_json(overview))
@@ -96,7 +96,7 @@ def test_two_markets_in_one_redis_do_not_see_each_other(full: Store, ether: Stor
     assert told
     assert samples(full._link.client, TICK) == before
     assert full.find_unknown_keys() == ether.find_unknown_keys() == ()
-    assert (full.latest(), ether.latest()) == (show(full).newest, show(ether).newest)
+    assert (full.latest(), ether.latest()) == (show_overview(full).newest, show_overview(ether).newest)
 
 
 def test_settings_take_a_market_to_its_store_and_to_its_own_files(server: Server, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from btcts.config import BTC_USD
 from btcts.domain.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
 from btcts.domain.model import Tick
 from btcts.errors import StoreUnreachable
-from btcts.services.show import Sight, View, Which, follow, show
+from btcts.services.show import Sight, SlotsView, Which, follow, show_overview, show_slots
 from btcts.store import State, Store
 from support.clocks import FakeClock
 from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, monitored, put
@@ -19,18 +19,18 @@ from support.servers import Server, StartServer, connect
 FIVE = 5 * MINUTE
 
 
-def starts(view: View) -> list[int]:
-    return [each.start_ms for each in view.shown[0].slots]
+def starts(view: SlotsView) -> list[int]:
+    return [each.start_ms for each in view.shown.slots]
 
 
 def test_the_newest_slots_are_kept_and_the_open_one_counts(full: Store) -> None:
-    view = show(full, ["5min"], which=Which(limit=2))
+    view = show_slots(full, "5min", which=Which(limit=2))
 
     assert starts(view) == [FIVE_MINUTES.start_of(NOW) - FIVE, FIVE_MINUTES.start_of(NOW)]
 
 
 def test_the_open_slot_is_left_out_before_the_newest_are_counted(full: Store) -> None:
-    view = show(full, ["5min"], which=Which(limit=1, closed_only=True))
+    view = show_slots(full, "5min", which=Which(limit=1, closed_only=True))
 
     assert starts(view) == [FIVE_MINUTES.start_of(NOW) - FIVE]
 
@@ -39,34 +39,36 @@ def test_the_open_slot_is_left_out_before_the_newest_are_counted(full: Store) ->
 def test_slots_begin_with_the_one_in_which_the_time_lies(full: Store, late_ms: int) -> None:
     first = FIVE_MINUTES.start_of(NOW) - 2 * FIVE
 
-    view = show(full, ["5min"], which=Which(since_ms=first + late_ms))
+    view = show_slots(full, "5min", which=Which(since_ms=first + late_ms))
 
     assert starts(view) == [first, first + FIVE, first + 2 * FIVE]
 
 
 def test_what_is_not_kept_any_more_does_not_begin_earlier(full: Store) -> None:
-    assert starts(show(full, ["hour"], which=Which(since_ms=0))) == list(HOUR.slots(NOW))
+    assert starts(show_slots(full, "hour", which=Which(since_ms=0))) == list(HOUR.slots(NOW))
 
 
 def test_the_overview_begins_at_that_time_in_each_resolution(full: Store) -> None:
     since_ms = NOW - 20 * MINUTE
 
-    view = show(full, which=Which(since_ms=since_ms))
+    view = show_overview(full, which=Which(since_ms=since_ms))
 
-    assert [each.slots[0].start_ms for each in view.shown] == [each.start_of(since_ms) for each in RESOLUTIONS.values()]
+    assert [each.slots[0].start_ms for each in view.resolutions] == [
+        each.start_of(since_ms) for each in RESOLUTIONS.values()
+    ]
 
 
 def test_the_providers_that_agreed_on_the_newest_price_are_known(full: Store) -> None:
     full.remember(State(members=("coinbase", "kraken")))
 
-    assert show(full, ["hour"]).members == ("coinbase", "kraken")
+    assert show_slots(full, "hour").members == ("coinbase", "kraken")
 
 
 def test_the_past_has_the_newest_price_of_then_and_nobody_who_agreed_on_it(full: Store) -> None:
     full.remember(State(members=("coinbase", "kraken")))
     past_ms = NOW - 3 * HOUR_MS
 
-    view = show(full, ["hour"], at_ms=past_ms)
+    view = show_slots(full, "hour", at_ms=past_ms)
 
     assert view.newest
     assert past_ms - 30_000 <= view.newest.time_ms < past_ms
@@ -74,19 +76,19 @@ def test_the_past_has_the_newest_price_of_then_and_nobody_who_agreed_on_it(full:
 
 
 def test_before_the_first_tick_there_is_no_price(full: Store) -> None:
-    view = show(full, ["hour"], at_ms=NOW - 50 * HOUR_MS)
+    view = show_slots(full, "hour", at_ms=NOW - 50 * HOUR_MS)
 
     assert (view.newest, view.age_s, view.stale) == (None, None, True)
 
 
 def test_before_what_is_kept_it_is_known_since_when_there_are_prices(full: Store) -> None:
-    assert show(full, ["hour"], at_ms=NOW - 50 * HOUR_MS).oldest_ms == FIRST_OF_WINDOW
-    assert show(full, ["hour"], at_ms=NOW - HOUR_MS).oldest_ms is None
-    assert show(full, ["hour"]).oldest_ms is None
+    assert show_slots(full, "hour", at_ms=NOW - 50 * HOUR_MS).oldest_ms == FIRST_OF_WINDOW
+    assert show_slots(full, "hour", at_ms=NOW - HOUR_MS).oldest_ms is None
+    assert show_slots(full, "hour").oldest_ms is None
 
 
 def test_in_an_empty_store_no_time_has_a_price(store: Store) -> None:
-    view = show(store, ["hour"], at_ms=NOW - HOUR_MS)
+    view = show_slots(store, "hour", at_ms=NOW - HOUR_MS)
 
     assert (view.newest, view.refused, view.oldest_ms) == (None, None, None)
 
@@ -98,19 +100,19 @@ def test_a_newest_tick_that_is_no_price_is_refused_and_its_slots_are_left_out(
     full.remember(State(members=("coinbase", "kraken")))
     put(client, TICK, {NOW - 1: price})
 
-    view = show(full, ["5min"])
+    view = show_slots(full, "5min")
 
     assert (view.refused, view.newest, view.stale, view.members) == (Tick(NOW - 1, price), None, True, ())
-    assert view.shown[0].spoiled == 1
-    assert (view.shown[0].slots[-1].missing, view.shown[0].slots[-1].minutes) == (True, 0)
-    assert not view.shown[0].slots[-2].missing
+    assert view.shown.spoiled == 1
+    assert (view.shown.slots[-1].missing, view.shown.slots[-1].minutes) == (True, 0)
+    assert not view.shown.slots[-2].missing
 
 
 def test_a_bound_that_is_no_price_is_left_out_of_a_slot_that_closed_with_one(full: Store, client: redis.Redis) -> None:
-    sound = show(full, ["5min"]).shown[0].slots[-2]
+    sound = show_slots(full, "5min").shown.slots[-2]
     put(client, TICK, {sound.start_ms + MINUTE + 1: -4.0})
 
-    shown = show(full, ["5min"]).shown[0]
+    shown = show_slots(full, "5min").shown
 
     assert shown.spoiled == 1
     assert (shown.slots[-2].close, shown.slots[-2].min, shown.slots[-2].max) == (sound.close, None, sound.max)
@@ -118,10 +120,10 @@ def test_a_bound_that_is_no_price_is_left_out_of_a_slot_that_closed_with_one(ful
 
 def test_a_price_of_the_future_is_refused_beyond_the_slack(full: Store, client: redis.Redis) -> None:
     put(client, TICK, {NOW + 10_000: 60_000.0})
-    slightly_ahead = show(full, ["5min"])
+    slightly_ahead = show_slots(full, "5min")
     put(client, TICK, {NOW + 10_001: 60_000.0})
 
-    ahead = show(full, ["5min"])
+    ahead = show_slots(full, "5min")
 
     assert (slightly_ahead.newest, slightly_ahead.stale) == (Tick(NOW + 10_000, 60_000.0), False)
     assert (ahead.refused, ahead.newest, ahead.stale) == (Tick(NOW + 10_001, 60_000.0), None, True)
@@ -132,41 +134,41 @@ def test_what_a_price_of_the_far_future_hides_is_not_said_to_be_older_than_all_t
 ) -> None:
     put(client, TICK, {99_999_999_999_999: 5.0})
 
-    view = show(full, ["hour"], at_ms=NOW - HOUR_MS)
+    view = show_slots(full, "hour", at_ms=NOW - HOUR_MS)
 
     assert (view.refused, view.oldest_ms) == (Tick(99_999_999_999_999, 5.0), None)
 
 
 @pytest.mark.parametrize("at_ms", [0, -HOUR_MS])
 def test_even_the_time_before_all_times_can_be_looked_at(full: Store, at_ms: int) -> None:
-    assert show(full, ["hour"], at_ms=at_ms).newest is None
+    assert show_slots(full, "hour", at_ms=at_ms).newest is None
 
 
 def test_following_looks_at_once_and_then_at_every_beat(full: Store, clock: FakeClock) -> None:
-    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
 
-    seen = [each.now_ms for each in islice(views, 4) if isinstance(each, View)]
+    seen = [each.now_ms for each in islice(views, 4) if isinstance(each, SlotsView)]
 
     second = NOW // 1000 * 1000
     assert seen == [NOW, second + 1000, second + 2000, second + 3000]
 
 
 def test_a_new_price_is_seen_at_the_next_beat(full: Store, clock: FakeClock) -> None:
-    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
     next(views)
 
     full.write([Tick(NOW + 10, 61_234.5)])
     after = next(views)
 
-    assert isinstance(after, View)
+    assert isinstance(after, SlotsView)
     assert after.newest == Tick(NOW + 10, 61_234.5)
-    assert after.shown[0].slots[-1].close == 61_234.5
+    assert after.shown.slots[-1].close == 61_234.5
 
 
 def test_slots_close_without_a_new_price(full: Store, clock: FakeClock) -> None:
-    views = follow(full, lambda: show(full, ["minute"]), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "minute"), clock, interval_s=1)
 
-    seen = [each for each in islice(views, 5) if isinstance(each, View)]
+    seen = [each for each in islice(views, 5) if isinstance(each, SlotsView)]
 
     assert [starts(each)[-1] for each in seen] == [*[NOW // MINUTE * MINUTE] * 4, (NOW // MINUTE + 1) * MINUTE]
 
@@ -174,9 +176,9 @@ def test_slots_close_without_a_new_price(full: Store, clock: FakeClock) -> None:
 def test_everything_is_asked_for_only_with_a_new_price_or_another_minute(full: Store, clock: FakeClock) -> None:
     asked: list[int] = []
 
-    def look() -> View:
+    def look() -> SlotsView:
         asked.append(clock.now_ms())
-        return show(full, ["5min"])
+        return show_slots(full, "5min")
 
     views = follow(full, look, clock, interval_s=0.5)
     list(islice(views, 60))
@@ -186,7 +188,7 @@ def test_everything_is_asked_for_only_with_a_new_price_or_another_minute(full: S
 
 def test_between_two_prices_a_look_is_one_command(full: Store, clock: FakeClock, server: Server) -> None:
     clock.step(-30_000)
-    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
     next(views)
 
     with monitored(server) as commands:
@@ -200,7 +202,7 @@ def test_a_refused_price_is_no_news_at_each_look(
 ) -> None:
     clock.step(-30_000)
     put(client, TICK, {NOW: -4.0})
-    views = follow(full, lambda: show(full, ["5min"]), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
     next(views)
 
     with monitored(server) as commands:
@@ -216,7 +218,7 @@ def test_a_redis_that_is_away_is_told_at_each_beat_and_followed_again_when_it_is
     with connect(server.socket) as client:
         store = Store(client, BTC_USD, clock=clock, where="test")
         store.write([Tick(NOW - 1000, 60_000.0)])
-        views = follow(store, lambda: show(store, ["5min"]), clock, interval_s=1)
+        views = follow(store, lambda: show_slots(store, "5min"), clock, interval_s=1)
         before = next(views)
 
         server.kill()
@@ -225,13 +227,13 @@ def test_a_redis_that_is_away_is_told_at_each_beat_and_followed_again_when_it_is
         after = next(views)
 
     assert [type(each) for each in away] == [StoreUnreachable, StoreUnreachable]
-    assert isinstance(before, View)
-    assert isinstance(after, View)
+    assert isinstance(before, SlotsView)
+    assert isinstance(after, SlotsView)
     assert (after.newest, after.now_ms - before.now_ms) == (before.newest, 2211)
 
 
 def test_while_redis_is_away_the_price_gets_older_and_the_slots_stay(full: Store) -> None:
-    view = show(full, ["5min"])
+    view = show_slots(full, "5min")
     assert view.newest
     sight = Sight(view, away=StoreUnreachable("gone"))
 
@@ -242,6 +244,6 @@ def test_while_redis_is_away_the_price_gets_older_and_the_slots_stay(full: Store
 
 
 def test_what_redis_answers_is_shown_as_it_was_answered(full: Store) -> None:
-    view = show(full, ["5min"])
+    view = show_slots(full, "5min")
 
     assert Sight(view).at(view.now_ms + 7_000) == view

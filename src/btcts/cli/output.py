@@ -152,26 +152,30 @@ class Printer(NamedTuple):
 
     def page(self, view: "View", console: "Console", height: int | None = None) -> "Group":
         """Lay out the view for a terminal; a chart is `height` lines high."""
-        if self.form is Form.chart:
+        from btcts.services.show import Overview
+
+        if self.form is Form.chart and not isinstance(view, Overview):
             from btcts.render.chart.terminal import draw_chart_page
 
             return draw_chart_page(view, utc=self.utc, console=console, height=height)
         from btcts.render.show.tables import draw_overview_page, draw_slots_page
 
-        return (draw_slots_page if len(view.shown) == 1 else draw_overview_page)(view, utc=self.utc, console=console)
+        if isinstance(view, Overview):
+            return draw_overview_page(view, utc=self.utc, console=console)
+        return draw_slots_page(view, utc=self.utc, console=console)
 
     def render_text(self, view: "View") -> str:
         """Render the view as JSON, CSV or SVG."""
+        from btcts.render.show import documents
+        from btcts.services.show import Overview
+
+        if isinstance(view, Overview):
+            return (documents.overview_csv if self.form is Form.csv else documents.overview_json)(view)
         if self.form is Form.picture:
             from btcts.render.chart.picture import draw_chart_svg
 
             return draw_chart_svg(view, utc=self.utc)
-        from btcts.render.show import documents
-
-        single = len(view.shown) == 1
-        if self.form is Form.csv:
-            return (documents.show_csv if single else documents.overview_csv)(view)
-        return (documents.show_json if single else documents.overview_json)(view)
+        return (documents.show_csv if self.form is Form.csv else documents.show_json)(view)
 
     def _measure_pipe(self) -> tuple[int, int]:
         """Return the columns and rows to use for a pipe or file."""

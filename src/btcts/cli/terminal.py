@@ -15,7 +15,7 @@ from btcts.cli.output import complain, emit
 from btcts.cli.signals import pass_signals_on
 from btcts.domain.clock import Clock
 from btcts.errors import ExitCode, StoreError, StoreUnreachable
-from btcts.services.show import Sight, View
+from btcts.services.show import Overview, Sight, SlotsView, View
 
 if TYPE_CHECKING:
     from btcts.render.show.live import Frames
@@ -164,7 +164,7 @@ def _draw_until_suspended(sight: Sight, news: News, redraw: Callable[[Sight], No
                 sys.exit(ExitCode.TERMINATED)
             case signal.SIGTSTP:
                 return sight
-            case View() | Exception():
+            case Overview() | SlotsView() | Exception():
                 sight = _update_sight(sight, new)
 
 

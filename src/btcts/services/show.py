@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
@@ -11,7 +11,7 @@ from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
 
 if TYPE_CHECKING:
-    from btcts.store import Store
+    from btcts.store import Snapshot, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Shown:
     spoiled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """The contents to show at `now_ms`: one resolution, or all of them for the overview.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceView:
+    """The newest price at `now_ms`, and what is known about it.
 
     A newest price older than `max_age_s` makes the view stale; `simulated` prices must be labelled wherever they are
     shown. `members` are the providers that agreed on the newest price, empty when unknown; `flag` and `deviating` tell
@@ -46,7 +46,6 @@ class View:
     newest: Tick | None
     max_age_s: float
     simulated: bool
-    shown: tuple[Shown, ...]
     members: tuple[str, ...] = ()
     flag: str | None = None
     deviating: tuple[tuple[str, float], ...] = ()
@@ -74,6 +73,33 @@ class View:
         return self.age_s is None or self.age_s > self.max_age_s
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview(PriceView):
+    """The newest price, and the slots of every resolution."""
+
+    resolutions: tuple[Shown, ...]
+
+    @property
+    def parts(self) -> tuple[Shown, ...]:
+        """The slots of every resolution in this view."""
+        return self.resolutions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsView(PriceView):
+    """The newest price, and the slots of one resolution."""
+
+    shown: Shown
+
+    @property
+    def parts(self) -> tuple[Shown, ...]:
+        """The slots of every resolution in this view."""
+        return (self.shown,)
+
+
+View = Overview | SlotsView
+
+
 @dataclass(frozen=True, slots=True)
 class Which:
     """Selection of slots: those from the one that contains `since_ms`, and of these the newest `limit`.
@@ -95,43 +121,62 @@ class Which:
 ALL = Which()
 
 
-def show(
-    store: "Store",
-    names: Sequence[str] = (),
-    *,
-    at_ms: int | None = None,
-    which: Which = ALL,
-    max_age_s: float | None = None,
-) -> View:
-    """Return the slots of the named resolutions (default: all four) at `at_ms` (default: now by the server's clock).
+def show_slots(
+    store: "Store", name: str, *, at_ms: int | None = None, which: Which = ALL, max_age_s: float | None = None
+) -> SlotsView:
+    """Return the slots of the resolution `name` at `at_ms` (default: now by the server's clock).
 
     Without `max_age_s` the collectors' cadence decides when a price is stale.
 
     Raises:
         StoreError: Redis does not answer.
     """
-    snapshot = store.snapshot(*names, at_ms=at_ms)
+    snapshot = store.snapshot(name, at_ms=at_ms)
+    (shown,) = _build_parts(snapshot, which)
+    return SlotsView(**_describe_price(store, snapshot, at_ms, max_age_s), shown=shown)
+
+
+def show_overview(
+    store: "Store", *, at_ms: int | None = None, which: Which = ALL, max_age_s: float | None = None
+) -> Overview:
+    """Return the slots of all resolutions, as `show_slots` does those of one.
+
+    Raises:
+        StoreError: Redis does not answer.
+    """
+    snapshot = store.snapshot(at_ms=at_ms)
+    return Overview(
+        **_describe_price(store, snapshot, at_ms, max_age_s), resolutions=tuple(_build_parts(snapshot, which))
+    )
+
+
+def _describe_price(store: "Store", snapshot: "Snapshot", at_ms: int | None, max_age_s: float | None) -> dict[str, Any]:
+    """Return the fields of a `PriceView`."""
     now_ms, stored, state = snapshot.now_ms, snapshot.newest, snapshot.state
-    kept = ((RESOLUTIONS[name], slots) for name, slots in snapshot.slots.items())
     past = at_ms is not None and stored is not None and stored.time_ms >= at_ms
     newest = _find_newest_before(store, now_ms) if past else stored
     believed = newest is not None and can_be_true(newest, now_ms)
     current = believed and not past
-    return View(
-        market=store.market,
-        now_ms=now_ms,
-        newest=newest if believed else None,
-        max_age_s=state.max_age_s if max_age_s is None else max_age_s,
-        simulated=bool(state.simulated),
-        shown=tuple(_build_shown(resolution, which.pick(slots, resolution)) for resolution, slots in kept),
-        members=state.members if current else (),
-        flag=state.flag if current else None,
-        deviating=tuple(sorted(state.deviating.items())) if current else (),
-        refused=None if believed else newest,
-        oldest_ms=_find_oldest_ms(store, stored) if stored and newest is None else None,
-        last_cycle_ms=state.last_cycle_ms,
-        problem=state.problem,
-    )
+    return {
+        "market": store.market,
+        "now_ms": now_ms,
+        "newest": newest if believed else None,
+        "max_age_s": state.max_age_s if max_age_s is None else max_age_s,
+        "simulated": bool(state.simulated),
+        "members": state.members if current else (),
+        "flag": state.flag if current else None,
+        "deviating": tuple(sorted(state.deviating.items())) if current else (),
+        "refused": None if believed else newest,
+        "oldest_ms": _find_oldest_ms(store, stored) if stored and newest is None else None,
+        "last_cycle_ms": state.last_cycle_ms,
+        "problem": state.problem,
+    }
+
+
+def _build_parts(snapshot: "Snapshot", which: Which) -> Iterator[Shown]:
+    for name, slots in snapshot.slots.items():
+        resolution = RESOLUTIONS[name]
+        yield _build_shown(resolution, which.pick(slots, resolution))
 
 
 def _build_shown(resolution: Resolution, slots: tuple[Slot, ...]) -> Shown:

@@ -6,20 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.config import BTC_USD
 from btcts.domain.layout import FIVE_MINUTES
 from btcts.domain.model import Slot, Tick
 from btcts.render.chart.plot import Candlestick, plot
-from btcts.services.show import Shown, View
+from btcts.services.show import Shown, SlotsView
 from render.charts import VIEWS
-from render.views import MAX_AGE_S, NOW_MS
+from render.views import NOW_MS, view_of
 
 ROWS = 20
 
 
-def view_with(*slots: Slot, newest: float | None = None) -> View:
+def view_with(*slots: Slot, newest: float | None = None) -> SlotsView:
     tick = None if newest is None else Tick(NOW_MS, newest)
-    return View(BTC_USD, NOW_MS, tick, MAX_AGE_S, False, (Shown(FIVE_MINUTES, slots),))
+    return replace(view_of({}, "5min"), newest=tick, shown=Shown(FIVE_MINUTES, slots))
 
 
 def slot(at: int, close: float | None, low: float | None = None, high: float | None = None) -> Slot:
@@ -110,7 +109,7 @@ def test_every_candlestick_lies_on_the_axis(slots: list[list[float] | None], mos
 
 @pytest.mark.parametrize("most", [1, 5, 60, 100])
 def test_the_newest_slots_that_have_room_are_plotted(most: int) -> None:
-    slots = VIEWS["minute"].shown[0].slots
+    slots = VIEWS["minute"].shown.slots
 
     plotted = plot(VIEWS["minute"], most=most, rows=ROWS)
 

@@ -45,7 +45,7 @@ def test_a_picture_says_what_it_is(name: str) -> None:
     title, desc = picture[0], picture[1]
     assert picture.get("role") == "img"
     assert picture.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
-    assert f"{VIEWS[name].shown[0].resolution.name}, 2026-01-14 16:22:10 UTC" in (title.text or "")
+    assert f"{VIEWS[name].shown.resolution.name}, 2026-01-14 16:22:10 UTC" in (title.text or "")
     assert desc.text
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_drawn_outside_of_the_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["minute", "5min", "15min", "hour", "gaps", "stale", "price-of-dust", "crash"])
 def test_every_slot_with_a_price_has_its_figures_and_no_other_has(name: str) -> None:
-    present = [each for each in VIEWS[name].shown[0].slots if not each.missing]
+    present = [each for each in VIEWS[name].shown.slots if not each.missing]
 
     told = [each for each in all_of(parsed(VIEWS[name]), "title") if ": close " in (each.text or "")]
 

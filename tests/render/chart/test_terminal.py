@@ -15,6 +15,7 @@ from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.page import print_page
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import FOLDER, assert_as_stored
+from render.views import with_slots
 
 SIZES = ((40, 20), (80, 24), (120, 30), (200, 45))
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -75,9 +76,9 @@ def test_the_open_slot_is_marked_and_counted_down() -> None:
 
 def test_closed_slots_alone_have_no_mark_of_an_open_one() -> None:
     view = VIEWS["5min"]
-    closed = replace(view.shown[0], slots=view.shown[0].slots[:-1])
+    closed = with_slots(view, lambda slots: slots[:-1])
 
-    page = charted(replace(view, shown=(closed,)), terminal(80, 24))
+    page = charted(closed, terminal(80, 24))
 
     assert "═" not in page
     assert "open" not in page

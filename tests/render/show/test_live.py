@@ -13,7 +13,7 @@ from btcts.errors import NoTimeSeries, StoreError, StoreUnreachable
 from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.live import Frames
 from btcts.render.show.tables import draw_overview_page, draw_slots_page
-from btcts.services.show import Sight, View
+from btcts.services.show import Overview, Sight, View
 from render.charts import terminal
 from render.views import NOW_MS, view_of, walk, without
 
@@ -21,7 +21,7 @@ HINT = "Ctrl-C ends."
 
 
 def table(view: View, console: Console, height: int) -> Group:
-    return (draw_slots_page if len(view.shown) == 1 else draw_overview_page)(view, utc=True, console=console)
+    return (draw_overview_page if isinstance(view, Overview) else draw_slots_page)(view, utc=True, console=console)
 
 
 def chart(view: View, console: Console, height: int) -> Group:

@@ -10,7 +10,7 @@ from btcts.domain.model import HOUR_MS, MINUTE_MS
 from btcts.domain.volatility import volatility
 from btcts.render.columns import Column
 from btcts.render.show.overview import build_moves_columns, build_summary_columns
-from render.views import NOW_MS, Minute, Walk, view_of, walk, without
+from render.views import NOW_MS, Minute, Walk, view_of, walk, with_slots, without
 
 MOVES = ("5min", "15min", "1h", "24h")
 
@@ -75,10 +75,9 @@ def test_a_move_from_a_minute_without_a_price_is_not_invented() -> None:
 
 
 def test_what_the_slots_do_not_reach_back_to_is_not_known() -> None:
-    view = view_of(at_100(), *RESOLUTIONS)
-    last_ten = tuple(replace(each, slots=each.slots[-10:]) for each in view.shown)
+    last_ten = with_slots(view_of(at_100(), *RESOLUTIONS), lambda slots: slots[-10:])
 
-    measured = row(build_moves_columns(replace(view, shown=last_ten), places=2, ascii_only=True))
+    measured = row(build_moves_columns(last_ten, places=2, ascii_only=True))
 
     unknown = dict.fromkeys(("15min", "1h", "24h", "low", "high", "range%"), "-")
     assert measured == unknown | {"5min": "0.00%", "place": ""}
@@ -98,9 +97,9 @@ def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -
     minutes[min(minutes)] = replace(minutes[min(minutes)], settled=False)
     view = view_of(minutes, "hour")
 
-    summary = row(build_summary_columns(view.shown, places=2, utc=True, ascii_only=True))
+    summary = row(build_summary_columns(view.parts, places=2, utc=True, ascii_only=True))
 
-    slot = view.shown[0].slots[-2]
+    slot = view.shown.slots[-2]
     assert slot.start_ms == HOUR.start_of(NOW_MS) - HOUR.bucket_ms
     assert summary == {
         "name": "hour",
@@ -113,15 +112,14 @@ def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -
         "range%": "1.727%",
         "slots": "23/24",
         "settled": "22/24",
-        "volatility": f"{volatility(view.shown[0].slots, HOUR_MS).realised_per_year:.1%} a year",
+        "volatility": f"{volatility(view.shown.slots, HOUR_MS).realised_per_year:.1%} a year",
     }
 
 
 def test_without_a_closed_slot_the_open_one_stands_for_its_resolution() -> None:
-    view = view_of(walk(), "hour")
-    only_open = tuple(replace(each, slots=each.slots[-1:]) for each in view.shown)
+    only_open = with_slots(view_of(walk(), "hour"), lambda slots: slots[-1:])
 
-    summary = row(build_summary_columns(only_open, places=2, utc=True, ascii_only=True))
+    summary = row(build_summary_columns(only_open.parts, places=2, utc=True, ascii_only=True))
 
     assert (summary["start"], summary["slots"], summary["settled"]) == ("16:00", "0/0", "0/0")
     assert summary["volatility"] == "-"

@@ -16,7 +16,7 @@ GAPPY = without(walk(), range(13, 27), range(45, 46))
 
 
 def shown(minutes: Walk, name: str = "5min") -> Shown:
-    return view_of(minutes, name).shown[0]
+    return view_of(minutes, name).shown
 
 
 def columns(of: Shown, *, places: int = 2) -> dict[str, Column]:

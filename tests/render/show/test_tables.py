@@ -15,9 +15,9 @@ from btcts.domain.model import Tick
 from btcts.domain.moves import DAY_MS
 from btcts.render.show.page import print_page
 from btcts.render.show.tables import draw_overview_page, draw_slots_page
-from btcts.services.show import View
+from btcts.services.show import Overview, View
 from render.snapshot import FOLDER, assert_as_stored
-from render.views import NOW_MS, Minute, polled, view_of, walk, without
+from render.views import NOW_MS, Minute, polled, view_of, walk, with_slots, without
 
 GAPS = without(walk(), range(13, 27), range(45, 46), range(600, 900))
 STILL = {start_ms: Minute(64_000.0, 64_000.0, 64_000.0) for start_ms in walk()}
@@ -46,7 +46,7 @@ PAGES = {
     "before-what-is-kept": replace(view_of({}, "5min"), oldest_ms=NOW_MS - DAY_MS),
     "future-overview": replace(view_of({}, *RESOLUTIONS), refused=Tick(NOW_MS + DAY_MS, 5.0)),
     "no-price": replace(view_of(GAPS, "5min"), newest=None, refused=Tick(NOW_MS, -4.0)),
-    "spoiled": replace(view_of(GAPS, "5min"), shown=tuple(replace(e, spoiled=2) for e in view_of(GAPS, "5min").shown)),
+    "spoiled": replace(view_of(GAPS, "5min"), shown=replace(view_of(GAPS, "5min").shown, spoiled=2)),
     "one-price": view_of(ONE_PRICE, "15min"),
     "one-price-overview": view_of(ONE_PRICE, *RESOLUTIONS),
     "extreme-moves": view_of(EXTREME, "5min"),
@@ -71,7 +71,7 @@ def terminal(width: int, *, colour: bool = False) -> Console:
 
 def drawn(view: View, console: Console, *, utc: bool = False) -> str:
     """The page of the view as it arrives in the console's file."""
-    draw = draw_slots_page if len(view.shown) == 1 else draw_overview_page
+    draw = draw_overview_page if isinstance(view, Overview) else draw_slots_page
     print_page(draw(view, utc=utc, console=console), console)
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -202,10 +202,9 @@ def test_without_a_closed_slot_with_a_price_nothing_is_said_of_volatility(name: 
 
 
 def test_one_closed_slot_has_a_range_but_dashes_for_volatility() -> None:
-    view = PAGES["5min"]
-    newest_two = (replace(view.shown[0], slots=view.shown[0].slots[-2:]),)
+    newest_two = with_slots(PAGES["5min"], lambda slots: slots[-2:])
 
-    page = drawn(replace(view, shown=newest_two), terminal(80), utc=True)
+    page = drawn(newest_two, terminal(80), utc=True)
 
     assert "Widest 16:15     329.87  0.507%\n" in page
     assert "Realised                      -       -\n" in page
@@ -244,22 +243,18 @@ def test_slots_that_outlived_the_newest_price_are_shown(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["5min", "overview"])
 def test_a_price_of_zero_that_others_wrote_breaks_no_page(name: str) -> None:
-    view = PAGES[name]
-    shown = tuple(
-        replace(each, slots=(replace(each.slots[0], close=0.0, min=0.0), *each.slots[1:])) for each in view.shown
-    )
+    view = with_slots(PAGES[name], lambda slots: (replace(slots[0], close=0.0, min=0.0), *slots[1:]))
 
-    page = drawn(replace(view, shown=shown), terminal(120))
+    page = drawn(view, terminal(120))
 
     assert "65,310.27981639" in page
 
 
 @pytest.mark.parametrize("name", ["hour", "overview"])
 def test_a_single_slot_can_be_shown(name: str) -> None:
-    view = PAGES[name]
-    shown = tuple(replace(each, slots=each.slots[-1:]) for each in view.shown)
+    view = with_slots(PAGES[name], lambda slots: slots[-1:])
 
-    page = drawn(replace(view, shown=shown), terminal(80))
+    page = drawn(view, terminal(80))
 
     assert "65,310.28" in page
 

@@ -15,7 +15,7 @@ GAPPY = without(walk(), range(13, 27))
 
 
 def shown(minutes: Walk, name: str = "5min") -> Shown:
-    return view_of(minutes, name).shown[0]
+    return view_of(minutes, name).shown
 
 
 def rows(of: Shown, *, places: int = 2) -> list[list[str]]:

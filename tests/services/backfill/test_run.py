@@ -24,7 +24,7 @@ from btcts.providers.polling import Poller
 from btcts.services.backfill.candle_csv import CandleSource
 from btcts.services.backfill.plan import Plan, Wish, plan_of_file, plan_of_providers
 from btcts.services.backfill.run import Chunk, Summary, settle_from_file, settle_from_providers, sum_chunks
-from btcts.services.show import find_newest_ms, show
+from btcts.services.show import find_newest_ms, show_slots
 from btcts.store import State, Store
 from services.conftest import EXCHANGES, MakeCollector
 from support.clocks import FakeClock
@@ -460,7 +460,7 @@ def test_old_prices_are_stored_as_they_would_have_been_then(store: Store, client
     plan = plan_of_file(store, csv_of(some(minutes)), Wish())
     list(settle_from_file(plan, store))
 
-    hours = show(store, ["hour"], at_ms=find_newest_ms(store)).shown[0].slots
+    hours = show_slots(store, "hour", at_ms=find_newest_ms(store)).shown.slots
     assert plan.historical
     assert (plan.kept, plan.left_out) == (window(DAY + 50 * HOUR_MS), 26 * 60)
     assert [slot.settled for slot in hours if slot.closed] == [True] * 24
@@ -473,7 +473,7 @@ def test_a_later_file_moves_the_window_of_the_past_on(store: Store) -> None:
 
     done = stored(store, csv_of(some(range(DAY + 20 * HOUR_MS, DAY + 30 * HOUR_MS, MINUTE_MS))))
 
-    hours = show(store, ["hour"], at_ms=find_newest_ms(store)).shown[0].slots
+    hours = show_slots(store, "hour", at_ms=find_newest_ms(store)).shown.slots
     assert (done.minutes, done.settled) == (6 * 60, 6 * 60)
     assert [slot.settled for slot in hours if slot.closed] == [True] * 24
 
@@ -549,7 +549,7 @@ def test_a_hole_of_the_past_is_filled_from_a_second_source_and_nothing_else_chan
     assert {stamp: price for stamp, price in filled[TICK].items() if stamp - stamp % MINUTE_MS not in hole} == before
     assert len(filled[TICK]) == 4 * 1440
     assert everything(client) == filled
-    hours = show(store, ["hour"], at_ms=find_newest_ms(store)).shown[0].slots
+    hours = show_slots(store, "hour", at_ms=find_newest_ms(store)).shown.slots
     assert [slot.minutes for slot in hours] == [60] * 24 + [0]
 
 

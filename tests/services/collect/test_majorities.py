@@ -5,7 +5,7 @@ import redis
 
 from btcts.domain.model import MINUTE_MS, THIN
 from btcts.services.collect.collector import once
-from btcts.services.show import show
+from btcts.services.show import show_overview
 from btcts.services.status import status
 from btcts.services.verify.run import verify
 from btcts.store import Store
@@ -253,11 +253,11 @@ def test_during_an_outage_nobody_is_said_to_agree_on_the_price_of_before(
 ) -> None:
     collector = make_collector()
     collector.cycle()
-    agreed = show(store).members
+    agreed = show_overview(store).members
     for name in FIVE:
         exchanges.fault(name, Fault(status=503))
     clock.advance(10_000)
     collector.cycle()
 
     assert set(agreed) == set(FIVE)
-    assert (show(store).members, show(store).stale) == ((), False)
+    assert (show_overview(store).members, show_overview(store).stale) == ((), False)

@@ -88,9 +88,9 @@ def _is_writable(file: Path) -> bool:
 
 def _read_views(store: "Store") -> list["View"]:
     """Read the view of each screen."""
-    from btcts.services.show import show
+    from btcts.services.show import show_overview, show_slots
 
-    return [show(store, [name] if name else []) for _, _, name in SCREENS]
+    return [show_slots(store, name) if name else show_overview(store) for _, _, name in SCREENS]
 
 
 def _print(views: list["View"], common: Common) -> None:

@@ -133,12 +133,13 @@ class _SlotOptions(NamedTuple):
 
     def make_look(self, store: "Store") -> Callable[[], "View"]:
         """Return the function that reads the view; times relative to now are fixed by this call."""
-        from btcts.services.show import Which, show
+        from btcts.services.show import Which, show_overview, show_slots
 
         at_ms = self.at.resolve(store) if self.at else None
         which = Which(self._resolve_since_ms(store, at_ms), self.limit, self.closed)
-        names = [self.resolution] if self.resolution else []
-        return lambda: show(store, names, at_ms=at_ms, which=which, max_age_s=self.max_age_s)
+        if (name := self.resolution) is None:
+            return lambda: show_overview(store, at_ms=at_ms, which=which, max_age_s=self.max_age_s)
+        return lambda: show_slots(store, name, at_ms=at_ms, which=which, max_age_s=self.max_age_s)
 
     def _resolve_since_ms(self, store: "Store", at_ms: int | None) -> int | None:
         if self.since is None or (since_ms := self.since.resolve(store)) is None:

@@ -12,7 +12,7 @@ from btcts.render.chart.svg import draw_line, element, text, wrap_words
 from btcts.render.figures import countdown, price
 from btcts.render.show.prices import choose_places
 from btcts.render.times import moment
-from btcts.services.show import View
+from btcts.services.show import SlotsView
 
 WIDTH, HEIGHT, MARGIN = 960, 540, 28
 TOP, BOTTOM = 92, 424
@@ -44,7 +44,7 @@ class Drawing:
     """A plot with its axes and its legend; the times are UTC or local."""
 
     plot: Plot
-    view: View
+    view: SlotsView
     utc: bool
 
     def draw_elements(self) -> Iterator[str]:

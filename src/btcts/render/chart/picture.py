@@ -8,18 +8,17 @@ from btcts.render.figures import duration, price
 from btcts.render.show.page import NONE_CLOSED
 from btcts.render.show.prices import choose_places, has_prices
 from btcts.render.times import stamp
-from btcts.services.show import View
+from btcts.services.show import SlotsView
 
 WARNING = "#9a6700"
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif"
 HOW_TO_READ = "Bodies go from the close before to the close, wicks from the lowest to the highest price of a slot."
 
 
-def draw_chart_svg(view: View, *, utc: bool) -> str:
+def draw_chart_svg(view: SlotsView, *, utc: bool) -> str:
     """Draw the chart of the one resolution in `view`, with the same figures as in the terminal."""
-    (shown,) = view.shown
-    plotted = plot(view, most=len(shown.slots), rows=ROWS)
-    about = f"{shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
+    plotted = plot(view, most=len(view.shown.slots), rows=ROWS)
+    about = f"{view.shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
     return element(
         "svg",
         wrap_words("title", f"{_name_market(view)} {_format_price(view)}, {about}", id="btcts-title"),
@@ -39,7 +38,7 @@ def draw_chart_svg(view: View, *, utc: bool) -> str:
     )
 
 
-def _draw_heading(view: View, about: str) -> list[str]:
+def _draw_heading(view: SlotsView, about: str) -> list[str]:
     return [
         text(MARGIN, 42, f"{_name_market(view)} {_format_price(view)}", font_size=20, font_weight="bold"),
         text(MARGIN, 64, _describe_age(view), fill=WARNING if view.stale else MUTED),
@@ -47,15 +46,15 @@ def _draw_heading(view: View, about: str) -> list[str]:
     ]
 
 
-def _name_market(view: View) -> str:
+def _name_market(view: SlotsView) -> str:
     return f"{view.market.name} (simulated)" if view.simulated else view.market.name
 
 
-def _format_price(view: View) -> str:
+def _format_price(view: SlotsView) -> str:
     return price(view.newest.price, choose_places(view)) if view.newest else "no price"
 
 
-def _describe_age(view: View) -> str:
+def _describe_age(view: SlotsView) -> str:
     if view.refused:
         future = view.refused.time_ms > view.now_ms + FUTURE_SLACK_MS
         return f"Stale: the newest tick {'lies in the future' if future else 'is no price'}"
@@ -65,7 +64,7 @@ def _describe_age(view: View) -> str:
     return f"Stale: {age}, the limit is {duration(view.max_age_s)}" if view.stale else age
 
 
-def _explain_absence(view: View) -> str:
+def _explain_absence(view: SlotsView) -> str:
     if has_prices(view) or view.refused:
         return "None of these slots has a price."
     if view.newest is not None:
@@ -73,5 +72,5 @@ def _explain_absence(view: View) -> str:
     return "Nothing is stored yet." if view.oldest_ms is None else "No price is kept of that time."
 
 
-def _draw_absence(view: View) -> list[str]:
+def _draw_absence(view: SlotsView) -> list[str]:
     return [text(WIDTH / 2, HEIGHT / 2, _explain_absence(view), fill=MUTED, font_size=16, text_anchor="middle")]

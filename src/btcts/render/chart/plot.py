@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from btcts.domain.model import Slot
 from btcts.render.chart.axes import PriceAxis, fit_price_axis
-from btcts.services.show import Shown, View
+from btcts.services.show import Shown, SlotsView
 
 TRENDS = {1: "up", -1: "down", 0: "flat or first"}
 """Names of a candlestick's trends."""
@@ -76,9 +76,9 @@ def is_gap(slot: Slot) -> bool:
     return slot.closed and slot.missing
 
 
-def plot(view: View, *, most: int, rows: int) -> Plot | None:
+def plot(view: SlotsView, *, most: int, rows: int) -> Plot | None:
     """Return a plot of the newest `most` slots of the one resolution in `view`; None when none of them has a price."""
-    (shown,) = view.shown
+    shown = view.shown
     left_out = max(0, len(shown.slots) - most)
     candlesticks = tuple(_make_candlesticks(shown.slots))[left_out:]
     drawn = [stick for stick in candlesticks if stick]

@@ -13,7 +13,7 @@ from btcts.render.show.page import draw_empty_page, draw_title, line, list_notic
 from btcts.render.show.prices import choose_places, has_prices
 from btcts.render.show.spark import draw_spark
 from btcts.render.times import stamp
-from btcts.services.show import View
+from btcts.services.show import SlotsView
 
 PIPE_WIDTH, PIPE_HEIGHT = 100, 24
 """The size of a chart where there is no terminal to ask."""
@@ -24,7 +24,7 @@ LEAST_COLUMNS, LEAST_ROWS = 10, 4
 SMALL = "There is no room for candles: these are the closes."
 
 
-def draw_chart_page(view: View, *, utc: bool, console: Console, height: int | None = None) -> Group:
+def draw_chart_page(view: SlotsView, *, utc: bool, console: Console, height: int | None = None) -> Group:
     """Draw the chart of the one resolution in `view`, as wide as the terminal and `height` lines high.
 
     Without `height` it is one line less than the terminal has, for the prompt. Where there is too little room the
@@ -33,7 +33,7 @@ def draw_chart_page(view: View, *, utc: bool, console: Console, height: int | No
     if not has_prices(view):
         return Group(*draw_empty_page(view))
     width, lines = _measure_console(console)
-    about = f"{view.shown[0].resolution.name}, {stamp(view.now_ms, utc=utc)}"
+    about = f"{view.shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
     below = list(list_notices(view))
     around = [*draw_title(view, about, width=0, console=console), line(), line(), *below]
     rows = (height or lines) - Canvas.BELOW - _count_lines(around, console, width)
@@ -53,7 +53,7 @@ def _count_lines(texts: Iterable[Text], console: Console, width: int) -> int:
     return sum(len(text.wrap(console, width)) for text in texts)
 
 
-def _fit_canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canvas | None:
+def _fit_canvas(view: SlotsView, *, width: int, rows: int, ascii_only: bool) -> Canvas | None:
     """Fit the canvas to `width`: fewer slots may change the prices, and so the width of their axis."""
     columns = width - AXIS_WIDTH
     while rows >= LEAST_ROWS and columns >= LEAST_COLUMNS:
@@ -67,9 +67,9 @@ def _fit_canvas(view: View, *, width: int, rows: int, ascii_only: bool) -> Canva
     return None
 
 
-def _draw_closes(view: View, width: int, console: Console) -> Iterator[Text]:
+def _draw_closes(view: SlotsView, width: int, console: Console) -> Iterator[Text]:
     """Draw a spark line of the closes; nothing when no slot has one."""
-    closes = [slot.close for slot in view.shown[0].slots[-width:]]
+    closes = [slot.close for slot in view.shown.slots[-width:]]
     if any(closes):
         yield line()
         yield line(draw_spark(closes, ascii_only=console.options.ascii_only))

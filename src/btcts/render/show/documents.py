@@ -14,32 +14,32 @@ from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
 from btcts.domain.volatility import Range, Volatility, volatility
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.times import iso
-from btcts.services.show import Shown, View
+from btcts.services.show import Overview, Shown, SlotsView, View
 
 SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason")
 
 
-def show_json(view: View) -> str:
+def show_json(view: SlotsView) -> str:
     """Encode the slots of one resolution, as `docs/schemas/show.json` says."""
-    (shown,) = view.shown
+    shown = view.shown
     return dump_document(_encode_head(view) | {"resolution": shown.resolution.name} | _encode_resolution(shown))
 
 
-def overview_json(view: View) -> str:
+def overview_json(view: Overview) -> str:
     """Encode the slots of every resolution, as `docs/schemas/overview.json` says."""
-    resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.shown}
+    resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.resolutions}
     return dump_document(_encode_head(view) | _encode_moves(view) | {"resolutions": resolutions})
 
 
-def show_csv(view: View) -> str:
+def show_csv(view: SlotsView) -> str:
     """List the slots of one resolution under a header line; null is empty."""
-    (shown,) = view.shown
+    shown = view.shown
     return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in shown.slots))
 
 
-def overview_csv(view: View) -> str:
+def overview_csv(view: Overview) -> str:
     """List the slots of every resolution under a header line, the name of the resolution in the first column."""
-    rows = ((shown.resolution.name, *_encode_slot(slot).values()) for shown in view.shown for slot in shown.slots)
+    rows = ((shown.resolution.name, *_encode_slot(slot).values()) for shown in view.resolutions for slot in shown.slots)
     return _dump_csv(("resolution", *SLOT_FIELDS), rows)
 
 
@@ -58,8 +58,8 @@ def _encode_head(view: View) -> dict[str, Any]:
     }
 
 
-def _encode_moves(view: View) -> dict[str, Any]:
-    slots = {shown.resolution.name: shown.slots for shown in view.shown}
+def _encode_moves(view: Overview) -> dict[str, Any]:
+    slots = {shown.resolution.name: shown.slots for shown in view.resolutions}
     newest = view.newest.price if view.newest else None
     low, high = find_day_range(slots, view.now_ms) or (None, None)
     return {

@@ -11,7 +11,7 @@ from rich.text import Text
 from btcts.errors import StoreUnreachable
 from btcts.render.figures import duration
 from btcts.render.times import moment
-from btcts.services.show import Sight, View
+from btcts.services.show import Sight, SlotsView, View
 from btcts.system.foreign import plain
 
 Page = Callable[[View, Console, int], Group]
@@ -41,7 +41,7 @@ class Frames:
         view = sight.at(now_ms)
         page = self.page(view, self.console, height - 1)
         lines = self.console.render_lines(page, style=OUTDATED if sight.away else None)
-        slots = len(view.shown[0].slots) if len(view.shown) == 1 else 0
+        slots = len(view.shown.slots) if isinstance(view, SlotsView) else 0
         kept, left_out = fit_lines(lines, room=height - 1, slots=slots)
         below = _explain_outage(sight, view, utc=self.utc) if sight.away else _make_hint(slots, left_out)
         blank = [Segment(" " * width)]

@@ -10,7 +10,7 @@ from btcts.render.figures import percent, price, share
 from btcts.render.show.slots import build_price_columns, style_change
 from btcts.render.show.spark import draw_place
 from btcts.render.show.volatility import RATIO_PLACES, YEAR_PLACES
-from btcts.services.show import Shown, View
+from btcts.services.show import Overview, Shown
 
 HEADINGS = {"5min": "5 min", "15min": "15 min", "1h": "1 h", "24h": "24 h"}
 
@@ -41,7 +41,7 @@ PLACE_WIDTH = 17
 """Characters of the bar that shows where the price stands between the low and the high of the day."""
 
 
-def build_moves_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
+def build_moves_columns(view: Overview, *, places: int, ascii_only: bool) -> dict[str, Column]:
     """Return the recent moves of the price in one row, by the names in `MOVES_LAYOUTS`.
 
     A move starts at the close of the slot that contains its start time, so a little later: for 24 h up to an hour,
@@ -68,7 +68,7 @@ def build_summary_columns(
     }
 
 
-def _build_day_columns(view: View, *, places: int, ascii_only: bool) -> dict[str, Column]:
+def _build_day_columns(view: Overview, *, places: int, ascii_only: bool) -> dict[str, Column]:
     """Return `low` and `high` of the day, `place` between them and `range%`."""
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
     low, high = find_day_range(_group_slots(view), view.now_ms) or (0.0, 0.0)
@@ -90,11 +90,11 @@ def _format_share(flags: Sequence[bool]) -> str:
     return f"{sum(flags)}/{len(flags)}"
 
 
-def _build_move_column(heading: str, span: str, view: View) -> Column:
+def _build_move_column(heading: str, span: str, view: Overview) -> Column:
     found = compute_move(span, _group_slots(view), view.newest.price if view.newest else None, view.now_ms)
     text = percent(found.ratio) if found else "-"
     return Column(heading, (Cell(text, style_change(text) if found else ""),))
 
 
-def _group_slots(view: View) -> dict[str, tuple[Slot, ...]]:
-    return {shown.resolution.name: shown.slots for shown in view.shown}
+def _group_slots(view: Overview) -> dict[str, tuple[Slot, ...]]:
+    return {shown.resolution.name: shown.slots for shown in view.resolutions}

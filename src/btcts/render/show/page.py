@@ -78,12 +78,12 @@ def describe_agreement(view: View) -> Iterator[Text]:
 
 def list_notices(view: View) -> Iterator[Text]:
     """List notices of missing or bad data, with the command that helps."""
-    lacking = {shown.resolution.name: describe_gaps(shown) for shown in view.shown}
+    lacking = {shown.resolution.name: describe_gaps(shown) for shown in view.parts}
     named = [f"{name} {text}" if len(lacking) > 1 else text for name, text in lacking.items() if text]
     if named:
         yield Text()
         yield Text(f"Gaps in closed slots: {'; '.join(named)}")
-    if (spoiled := sum(shown.spoiled for shown in view.shown)) and not view.refused:
+    if (spoiled := sum(shown.spoiled for shown in view.parts)) and not view.refused:
         yield Text()
         yield Text(f"Slots that hold what is no price, which is left out: {spoiled}")
         yield Text(REPAIR)

@@ -8,7 +8,7 @@ from btcts.services.show import View
 
 def has_prices(view: View) -> bool:
     """Tell whether there are slots, and a price in one of them or a newest price."""
-    return any(shown.slots for shown in view.shown) and any(True for _ in _list_prices(view))
+    return any(shown.slots for shown in view.parts) and any(True for _ in _list_prices(view))
 
 
 def choose_places(view: View) -> int:
@@ -17,7 +17,7 @@ def choose_places(view: View) -> int:
 
 
 def _list_prices(view: View) -> Iterator[float]:
-    slots = (slot for shown in view.shown for slot in shown.slots)
+    slots = (slot for shown in view.parts for slot in shown.slots)
     yield from (value for slot in slots for value in (slot.close, slot.min) if value is not None)
     if view.newest is not None:
         yield view.newest.price

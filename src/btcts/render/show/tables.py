@@ -30,14 +30,14 @@ from btcts.render.show.spark import draw_spark
 from btcts.render.show.volatility import LAYOUTS as VOLATILITY_LAYOUTS
 from btcts.render.show.volatility import build_volatility_columns, describe_basis
 from btcts.render.times import stamp
-from btcts.services.show import View
+from btcts.services.show import Overview, SlotsView
 
 
-def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
+def draw_slots_page(view: SlotsView, *, utc: bool, console: Console) -> Group:
     """Draw the slots of one resolution, the newest last, and their volatility, to fit `console`."""
     if not has_prices(view):
         return Group(*draw_empty_page(view))
-    (shown,) = view.shown
+    shown = view.shown
     places, ascii_only = choose_places(view), console.options.ascii_only
     columns = build_slot_columns(shown, now_ms=view.now_ms, places=places, utc=utc, ascii_only=ascii_only)
     grid = choose_grid(columns, LAYOUTS, width=find_width(console))
@@ -51,13 +51,13 @@ def draw_slots_page(view: View, *, utc: bool, console: Console) -> Group:
     )
 
 
-def draw_overview_page(view: View, *, utc: bool, console: Console) -> Group:
+def draw_overview_page(view: Overview, *, utc: bool, console: Console) -> Group:
     """Draw how far the price moved, and each resolution with its newest closed slot and a spark line."""
     if not has_prices(view):
         return Group(*draw_empty_page(view))
-    view = replace(view, shown=tuple(shown for shown in view.shown if shown.slots))
+    view = replace(view, resolutions=tuple(shown for shown in view.resolutions if shown.slots))
     places, ascii_only = choose_places(view), console.options.ascii_only
-    columns = build_summary_columns(view.shown, places=places, utc=utc, ascii_only=ascii_only)
+    columns = build_summary_columns(view.resolutions, places=places, utc=utc, ascii_only=ascii_only)
     summary = choose_grid(columns, SUMMARY_LAYOUTS, width=find_width(console))
     return Group(
         *draw_title(view, stamp(view.now_ms, utc=utc), width=summary.width, console=console),
@@ -88,9 +88,9 @@ def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
     return row
 
 
-def _draw_volatility(view: View, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
+def _draw_volatility(view: SlotsView, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
     """Draw the volatility of the closed slots; nothing where none has a price or the line has no room."""
-    (shown,) = view.shown
+    shown = view.shown
     measured = volatility(shown.slots, shown.resolution.bucket_ms)
     columns = build_volatility_columns(measured, shown, currency=view.market.currency, places=places, utc=utc)
     width = find_width(console)
@@ -101,7 +101,7 @@ def _draw_volatility(view: View, console: Console, *, places: int, utc: bool) ->
         yield Text(describe_basis(measured), style="dim")
 
 
-def _draw_moves(view: View, console: Console, *, places: int) -> Iterator[Text]:
+def _draw_moves(view: Overview, console: Console, *, places: int) -> Iterator[Text]:
     """Draw the moves and the range of the day, below each other where the line has no room for both."""
     columns = build_moves_columns(view, places=places, ascii_only=console.options.ascii_only)
     moves = choose_grid(columns, MOVES_LAYOUTS, width=find_width(console))
@@ -111,11 +111,11 @@ def _draw_moves(view: View, console: Console, *, places: int) -> Iterator[Text]:
         yield from _draw_rows(choose_grid(columns, DAY_LAYOUTS, width=find_width(console)), console)
 
 
-def _draw_sparks(view: View, console: Console) -> Iterator[Text]:
+def _draw_sparks(view: Overview, console: Console) -> Iterator[Text]:
     """Draw a spark line per resolution, of as many of the newest closes as have room."""
-    names = Column.plain("", [shown.resolution.name for shown in view.shown], words=True)
+    names = Column.plain("", [shown.resolution.name for shown in view.resolutions], words=True)
     width = find_width(console)
-    for name, shown in zip(names.cells, view.shown, strict=True):
+    for name, shown in zip(names.cells, view.resolutions, strict=True):
         closes = [slot.close for slot in shown.slots]
         if width is not None:
             closes = closes[-max(1, width - names.width - len(GAP)) :]
