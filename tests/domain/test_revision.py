@@ -137,6 +137,12 @@ def test_a_sparse_minute_that_nobody_has_any_more_is_opened_again() -> None:
     assert found.reopened == {MINUTE: Gap("no_trades", 1, NOON, FIVE)}
 
 
+def test_a_sparse_minute_stays_while_somebody_that_may_have_its_candle_is_not_heard() -> None:
+    found = revise(None, *FIVE[1:], near=(), entry=sparse())
+
+    assert (found.candles, found.reopened) == ({}, {})
+
+
 def test_of_the_looks_at_a_sparse_minute_one_per_quarter_counts() -> None:
     found = revise(100.0, *FIVE, near=("kraken",), entry=sparse(tries=3, before_ms=0))
 

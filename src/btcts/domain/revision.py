@@ -80,19 +80,19 @@ class Reviser:
     def _can_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
         """Tell whether the answers outweigh the stored candle.
 
-        They do if a majority agrees. They also outweigh an unproven minute if all its providers were heard again, all
-        that reach it were heard, or a majority was heard and there is no agreed candle.
+        They do if a majority agrees. They also outweigh an unproven minute if all its providers were heard again. Else
+        what all that reach it agree on replaces its candle, and a majority that has none reopens a thin minute.
         """
         if not backing.heard:
             return False
-        doubt = self.reach.find_doubt(backing, minute, self.now_ms)
-        if minute in self.agreed.candles and doubt is None:
+        agreed, doubt = minute in self.agreed.candles, self.reach.find_doubt(backing, minute, self.now_ms)
+        if agreed and doubt is None:
             return True
         if entry is None or entry.reason not in UNPROVEN:
             return False
-        if backing.heard.issuperset(entry.heard) or doubt == SPARSE:
+        if backing.heard.issuperset(entry.heard):
             return True
-        return minute not in self.agreed.candles and self._has_majority(backing.heard, minute)
+        return doubt == SPARSE if agreed else entry.reason == THIN and self._has_majority(backing.heard, minute)
 
     def _compare(self, revision: Revision, minute: int, entry: Gap | None, backing: Backing) -> None:
         """Take the agreed candle if it differs, and record whether the minute stays unproven or changed too much."""
