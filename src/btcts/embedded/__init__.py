@@ -1,6 +1,7 @@
 """The embedded Redis: a redis-server of our own, so that nothing has to be installed or configured."""
 
 from btcts.embedded.binaries import Binaries
-from btcts.embedded.server import Embedded, ServerStatus
+from btcts.embedded.server import Embedded
+from btcts.embedded.status import ServerStatus
 
 __all__ = ["Binaries", "Embedded", "ServerStatus"]

@@ -1,12 +1,10 @@
 """One embedded Redis: find, install, start, watch and stop it."""
 
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +20,7 @@ from btcts.embedded.binaries import (
 )
 from btcts.embedded.host import MOUNTS
 from btcts.embedded.places import Places, hold_lock, is_in_use
+from btcts.embedded.status import ServerStatus, read_status
 from btcts.embedded.wire import answers, ask, listens
 from btcts.errors import EmbeddedError
 from btcts.system.causes import describe
@@ -33,23 +32,6 @@ POLL_S = 0.005
 
 BRIEFLY_S = 0.2
 """A check of the lock holds it for a moment; a lock held for longer than this is a server's."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """The state of the embedded Redis as seen from outside.
-
-    `running` means that it answers; a `pid` without that is a process that has the lock and does not answer.
-    `stopped` means that on-demand starts wait for `btcts server start`. Only a running server tells its versions.
-    """
-
-    running: bool
-    stopped: bool
-    socket: Path
-    data_dir: Path
-    pid: int | None
-    version: str | None
-    module_version: str | None
 
 
 class Embedded:
@@ -145,21 +127,8 @@ class Embedded:
 
     def status(self) -> ServerStatus:
         """Return the current state; nothing is started or created."""
-        places = self._places
-        try:
-            info = ask(places.socket, "INFO")
-        except OSError:
-            info = ""
         with self._explain_errors():
-            return ServerStatus(
-                running=bool(info),
-                stopped=places.stopped.exists(),
-                socket=places.socket,
-                data_dir=places.data_dir,
-                pid=places.read_pid() if is_in_use(places.lock) else None,
-                version=_find_field(r"^redis_version:(\S+)", info),
-                module_version=_format_version(_find_field(r"^module:name=timeseries,ver=(\d+)", info)),
-            )
+            return read_status(self._places)
 
     def run(self, say: Say) -> NoReturn:
         """Become the server, in the foreground, for systemd and containers; SIGTERM ends it in good order.
@@ -290,15 +259,3 @@ def _find_configured(server: Path) -> Binaries:
     if binaries is None:
         raise EmbeddedError(f"{server} is not a redis-server with {MODULE} beside it; correct or remove the setting")
     return binaries
-
-
-def _find_field(pattern: str, info: str) -> str | None:
-    found = re.search(pattern, info, re.MULTILINE)
-    return found[1] if found else None
-
-
-def _format_version(number: str | None) -> str | None:
-    """Format a module's version: 11202 is 1.12.2."""
-    if number is None:
-        return None
-    return f"{int(number) // 10000}.{int(number) // 100 % 100}.{int(number) % 100}"
