@@ -71,7 +71,7 @@ def test_a_webhook_that_redirects_to_nowhere_is_tried_again(location: str, btcts
         runs = [btcts("watch", "--once", "--above", "1", "--webhook", server.url) for _ in range(2)]
 
     assert [done.code for done in runs] == [1, 1]
-    assert "HTTP 302 from 127.0.0.1; redirects are not followed" in runs[0].err
+    assert "HTTP 302 from 127.0.0.1; redirects" in runs[0].err
     assert not any(b"ookie" in request for request in server.requests)
 
 

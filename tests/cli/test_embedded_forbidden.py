@@ -19,9 +19,8 @@ def test_a_command_that_would_run_one_is_refused_and_leaves_nothing(
     done = btcts(*command.split(), BTCTS_EMBEDDED="0", BTCTS_REDIS_SERVER=str(binaries().server), REDIS_URL=url)
 
     assert (done.code, done.out) == (2, "")
-    assert done.err == (
-        "btcts: the embedded Redis is forbidden (environment BTCTS_EMBEDDED); BTCTS_EMBEDDED=1 allows it\n"
-    )
+    assert len(done.err.splitlines()) == 1
+    assert "forbidden (environment BTCTS_EMBEDDED)" in done.err
     assert not (tmp_path / "data").exists()
 
 

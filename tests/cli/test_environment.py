@@ -34,7 +34,8 @@ def test_a_provider_whose_host_name_cannot_be_fails_alone(btcts: Btcts) -> None:
     done = btcts("collect", "--once", "-v", BTCTS_PROVIDERS_KRAKEN_URL="http://api..kraken.com")
 
     assert done.code == 0
-    assert "refused: kraken (no answer from http://api..kraken.c" in done.out
+    assert "refused: kraken (" in done.out
+    assert "http://api..kraken.c" in done.out
 
 
 @pytest.mark.parametrize("command", [["status"], ["config", "path"], ["config", "show"]], ids=" ".join)
@@ -48,7 +49,8 @@ def test_a_folder_that_was_deleted_is_said(environ: dict[str, str], tmp_path: Pa
     )
 
     assert done.returncode == 2
-    assert done.stderr == "btcts: the current folder does not exist any more; change to another one\n"
+    assert len(done.stderr.splitlines()) == 1
+    assert "current folder" in done.stderr
 
 
 def test_a_data_folder_that_cannot_be_does_no_harm_while_redis_answers(btcts: Btcts) -> None:
@@ -103,4 +105,4 @@ def test_config_path_says_which_file_cannot_be_looked_at(btcts: Btcts) -> None:
     done = btcts("config", "path", BTCTS_CONFIG="c" * 300)
 
     assert done.code == 0
-    assert "file name too long" in done.out
+    assert "name too long" in done.out

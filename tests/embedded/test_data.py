@@ -40,7 +40,7 @@ def test_data_of_a_newer_redis_stay_where_they_are(embedded: Embedded, data_dir:
     snapshot = data_dir / AOF / "appendonly.aof.1.base.rdb"
     snapshot.write_bytes(b"REDIS0099" + snapshot.read_bytes()[9:])
 
-    with pytest.raises(EmbeddedError, match=rf"the data in {data_dir}/db are of a newer .*; set BTCTS_REDIS_SERVER to"):
+    with pytest.raises(EmbeddedError, match=rf"{data_dir}/db .*newer.*; .*BTCTS_REDIS_SERVER"):
         embedded.start(said.append)
 
     assert put_aside(data_dir) == []
@@ -68,7 +68,8 @@ def test_damaged_data_are_put_aside_and_one_line_says_so(
 
     (broken,) = put_aside(data_dir)
     assert ask(socket, "DBSIZE") == ":0"
-    assert said == [f"the embedded Redis could not read its data; they are in {broken} now, and it starts afresh"]
+    assert len(said) == 1
+    assert str(broken) in said[0]
     assert (broken / "appendonlydir" / file).exists()
 
 
@@ -115,7 +116,7 @@ def test_a_module_that_cannot_be_loaded_leaves_the_data_alone(
     module.unlink()
     module.write_text("not a module")
 
-    with pytest.raises(EmbeddedError, match=f"Can't load module from {module}"):
+    with pytest.raises(EmbeddedError, match=f"load module from {module}"):
         Embedded(data_dir, redis_server=another_server).start(said.append)
 
     assert put_aside(data_dir) == []
@@ -127,7 +128,7 @@ def test_a_server_that_the_loader_rejects_leaves_the_data_alone(
     filled(embedded)
     another_server.write_text("#!/bin/sh\necho 'libssl.so.3: cannot open shared object file' >&2\nexit 127\n")
 
-    with pytest.raises(EmbeddedError, match=r"exited at once \(libssl.so.3: cannot open"):
+    with pytest.raises(EmbeddedError, match=r"\(libssl.so.3: "):
         Embedded(data_dir, redis_server=another_server).start(said.append)
 
     assert put_aside(data_dir) == []
@@ -144,4 +145,5 @@ def test_the_foreground_puts_damaged_data_aside_as_well(embedded: Embedded, data
 
     (broken,) = put_aside(data_dir)
     assert answer == ":0"
-    assert complaints == f"the embedded Redis could not read its data; they are in {broken} now, and it starts afresh\n"
+    assert len(complaints.splitlines()) == 1
+    assert str(broken) in complaints

@@ -155,9 +155,7 @@ def test_a_configured_server_goes_before_all_others(
 def test_a_configured_server_without_the_module_is_an_error(data_dir: Path, another_server: Path) -> None:
     another_server.with_name("redistimeseries.so").unlink()
 
-    with pytest.raises(
-        EmbeddedError, match=f"{another_server} is not a redis-server with redistimeseries.so beside it"
-    ):
+    with pytest.raises(EmbeddedError, match=f"{another_server} .*redistimeseries.so"):
         Embedded(data_dir, redis_server=another_server).find()
 
 

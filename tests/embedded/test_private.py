@@ -33,10 +33,8 @@ def test_a_folder_that_everybody_may_write_is_refused_at_each_use(
     with pytest.raises(EmbeddedError) as refused:
         act(embedded, name, said)
 
-    assert str(refused.value) == (
-        f"the embedded Redis does not use {data_dir}: others can change {data_dir} "
-        f"(uid {os.geteuid()}, gid {data_dir.stat().st_gid}, mode 0777); chmod go-w {data_dir}, or set BTCTS_DATA_DIR"
-    )
+    assert f"(uid {os.geteuid()}, gid {data_dir.stat().st_gid}, mode 0777)" in str(refused.value)
+    assert f"; chmod go-w {data_dir}, " in str(refused.value)
     assert list(data_dir.iterdir()) == []
 
 

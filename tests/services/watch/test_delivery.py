@@ -107,9 +107,11 @@ def test_a_command_that_fails_is_said_with_its_code(script: str, problem: str) -
 
 
 def test_a_command_that_is_gone_is_said() -> None:
-    assert (
-        Program(("/nowhere/notify", SECRET)).run("", {}) == "/nowhere/notify does not start (no such file or directory)"
-    )
+    problem = Program(("/nowhere/notify", SECRET)).run("", {})
+
+    assert problem
+    assert problem.startswith("/nowhere/notify ")
+    assert SECRET not in problem
 
 
 def test_a_command_that_takes_too_long_is_ended_with_all_its_processes(tmp_path: Path) -> None:
@@ -123,7 +125,9 @@ def test_a_command_that_takes_too_long_is_ended_with_all_its_processes(tmp_path:
     os.set_blocking(reader, True)
     assert os.read(reader, 1) == b""
     os.close(reader)
-    assert problem == "sh took more than 0.3 s and was ended"
+    assert problem
+    assert problem.startswith("sh ")
+    assert " 0.3 s" in problem
 
 
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()"
@@ -132,7 +136,8 @@ STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal
 def test_a_command_that_will_not_end_is_killed() -> None:
     problem = Program((sys.executable, "-c", STUBBORN), timeout_s=1.0, grace_s=0.1).run("", {})
 
-    assert problem == f"{sys.executable} took more than 1 s and was ended"
+    assert problem
+    assert f"{sys.executable} took more than 1 s" in problem
 
 
 def test_an_interrupt_ends_the_command_that_is_running() -> None:
@@ -247,7 +252,10 @@ def test_a_redirect_is_not_followed_but_said(hook: Hook, post: Post, status: int
     hook.status = status
     hook.headers = {"Location": "/elsewhere"}
 
-    assert post(hook.url) == f"HTTP {status} from 127.0.0.1; redirects are not followed"
+    problem = post(hook.url)
+
+    assert problem
+    assert f"HTTP {status} from 127.0.0.1; redirects" in problem
     assert len(hook.received) == 1
 
 
@@ -256,14 +264,18 @@ def test_nobody_there_is_said_without_the_address(post: Post) -> None:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://{SECRET}@127.0.0.1:{nobody.getsockname()[1]}/{SECRET}"
 
-        assert post(url) == "no answer from 127.0.0.1 (connection refused)"
+        problem = post(url)
+
+    assert problem
+    assert "127.0.0.1 (connection refused)" in problem
+    assert SECRET not in problem
 
 
 def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
         hook = Webhook(parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"), client, timeout_s=0.3)
 
-        assert hook.post("{}") == "no answer from 127.0.0.1 within 0.3 s"
+        assert str(hook.post("{}")).endswith("127.0.0.1 within 0.3 s")
 
 
 def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
@@ -271,7 +283,7 @@ def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
         problem = Webhook(parse_address(server.url), client, timeout_s=0.3).post("{}")
 
         assert server.gone.wait(5)
-    assert problem == "no answer from 127.0.0.1 within 0.3 s"
+    assert str(problem).endswith("127.0.0.1 within 0.3 s")
 
 
 @pytest.mark.parametrize(
@@ -366,5 +378,5 @@ def test_an_address_may_stand_in_a_file_where_no_list_of_processes_shows_it(tmp_
 
 
 def test_a_file_of_an_address_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--webhook @.*hook cannot be read \(no such file or directory\)"):
+    with pytest.raises(ConfigError, match=r"--webhook @.*hook .*\(no such file"):
         parse_address(f"@{tmp_path}/hook")
