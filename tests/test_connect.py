@@ -153,14 +153,14 @@ def test_a_reader_of_one_that_was_stopped_is_told_how_to_start_it(embedded: Embe
     embedded.stop()
     own = settings(embedded.socket.parent)
 
-    with pytest.raises(EmbeddedError, match="run btcts server start"):
+    with pytest.raises(EmbeddedError, match="btcts server start"):
         connect(own, clock=ServerClock(), starts_embedded=False, say=print)
 
 
 def test_a_reader_of_one_that_does_not_answer_is_told_which_process_it_is(hung: Embedded) -> None:
     folder, pid = hung.socket.parent, hung.status().pid
 
-    with pytest.raises(EmbeddedError, match=rf"process {pid} has the lock .* see {folder}/redis.log, then end that"):
+    with pytest.raises(EmbeddedError, match=rf" {pid} .* {folder}/redis\.log"):
         connect(settings(folder), clock=ServerClock(), starts_embedded=False, say=print)
 
 
@@ -194,7 +194,7 @@ def test_a_price_of_a_collector_whose_embedded_redis_hangs_waits_on_the_disk(hun
 def test_a_writer_is_refused_at_once_where_no_server_can_be_found(tmp_path: Path) -> None:
     own = settings(tmp_path / "data", BTCTS_REDIS_SERVER=str(tmp_path / "nothing"))
 
-    with pytest.raises(EmbeddedError, match="is not a redis-server with redistimeseries"):
+    with pytest.raises(EmbeddedError, match=f"{tmp_path}/nothing"):
         connect(own, clock=ServerClock(), starts_embedded=True, say=print)
 
 
@@ -207,7 +207,8 @@ def test_a_writer_starts_it_at_its_first_use_and_says_so(embedded: Embedded) -> 
         store.rebuild()
 
     assert (before, embedded.status().running) == (False, True)
-    assert [each.partition(" (")[0] for each in said] == ["starting the embedded Redis"]
+    (line,) = said
+    assert str(binaries().server) in line
 
 
 @pytest.mark.parametrize("password", ["two words", "schlüssel", '"quoted"'])

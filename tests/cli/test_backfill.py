@@ -24,6 +24,10 @@ from support.commands import ForkServer
 from support.exchanges import Exchanges, Fault, SimulatedMarket
 from support.schemas import read_schema
 from support.series import COMPACTIONS, MINUTE, TICK, put, samples
+from support.wording import Wording
+
+wording = Wording(__file__)
+
 
 DAY = 1_522_800_000_000
 """4 April 2018, 00:00 UTC."""
@@ -144,8 +148,9 @@ def test_when_all_providers_fail_it_exits_4_and_names_each_reason(btcts: Btcts) 
 
     assert done.code == 4
     assert done.err.startswith("btcts: settled 0 of 14")
-    assert "coinbase (no answer from http://127.0.0.1:9" in done.err
+    assert "coinbase (no answer" in done.err
     assert "kraken (no answer" in done.err
+    assert " http://127.0.0.1:9" in done.err
 
 
 def test_when_all_providers_have_to_wait_it_exits_4(btcts: Btcts, store: Store) -> None:
@@ -157,7 +162,8 @@ def test_when_all_providers_have_to_wait_it_exits_4(btcts: Btcts, store: Store) 
     assert (done.code, done.out) == (4, "")
     failure, wait = done.err.splitlines()
     assert failure.startswith("btcts: settled 0 of ")
-    assert wait.startswith("btcts: kraken: waits until ")
+    assert wait.startswith("btcts: kraken: ")
+    assert wait.endswith(":00 (HTTP 429)")
 
 
 def test_with_nothing_to_do_a_dry_run_says_nothing_of_requests(btcts: Btcts) -> None:
@@ -167,7 +173,7 @@ def test_with_nothing_to_do_a_dry_run_says_nothing_of_requests(btcts: Btcts) -> 
 
     assert (plan.code, plan.err) == (0, "")
     assert plan.out.startswith("would settle 0 minutes (")
-    assert plan.out.endswith(" settled already)\nnothing was written (--dry-run)\n")
+    assert len(plan.out.splitlines()) == 2
 
 
 def test_more_hours_than_the_window_has_are_the_window(btcts: Btcts) -> None:
@@ -229,12 +235,7 @@ def test_an_old_file_is_stored_as_of_then_and_shown_whole(btcts: Btcts, client: 
     hours = json.loads(btcts("show", "hour", "--at", "newest", "--format", "json").out)["slots"]
     again = btcts("backfill", "--file", str(old))
 
-    assert done.out.splitlines() == [
-        f"{old}: 1800 rows, times in seconds",
-        "kept: 2018-04-04 06:00 .. 2018-04-05 06:00; 360 rows before that are in no resolution",
-        "2018-04-04 06:00 .. 2018-04-05 05:59  settled 1440 of 1440 (old.csv)",
-        "settled 1440 of 1440 minutes; to look at it: btcts show hour --at newest",
-    ]
+    wording.check("an old file", " | ".join(done.out.splitlines()), file=old)
     assert [(slot["closed"], slot["settled"], slot["minutes"]) for slot in hours[:-1]] == [(True, True, 60)] * 24
     assert (again.code, "nothing to settle" in again.out) == (0, True)
 
@@ -245,8 +246,7 @@ def test_a_file_comes_through_stdin(commands: ForkServer, environ: dict[str, str
         done = commands.run(call, env=environ, stdin=stdin)
 
     assert done.returncode == 0
-    assert done.stdout.startswith("stdin: 1800 rows, times in seconds, 1080 not asked for\n")
-    assert "would settle 720 minutes\n" in done.stdout
+    wording.check("stdin", " | ".join(done.stdout.splitlines()))
 
 
 @pytest.mark.parametrize(("name", "code", "said"), [("old.csv", 0, ""), ("-", 2, "btcts: stdin line 1: ")])
@@ -273,7 +273,8 @@ def test_candles_of_an_hour_are_refused_and_nothing_is_written(
     done = btcts("backfill", "--file", str(file), "--overwrite")
 
     assert (done.code, done.out) == (2, "")
-    assert done.err == f"btcts: {file}: the rows are 60 min apart; candles of one minute are needed\n"
+    assert done.err.startswith(f"btcts: {file}: ")
+    assert " 60 min " in done.err
     assert client.keys() == []
 
 
@@ -290,7 +291,8 @@ def test_one_or_two_rows_on_full_hours_are_written_only_when_they_are_said_to_be
         taken = btcts("backfill", "--file", str(file), "--overwrite", "--minutes")
 
         assert (refused.code, refused.out, untouched) == (2, "", True)
-        assert refused.err.endswith("candles of one minute are needed, or say --minutes if they are\n")
+        assert len(refused.err.splitlines()) == 1
+        assert " --minutes " in refused.err
         assert (taken.code, taken.err) == (0, "")
         assert DAY + (1440 + step * (count - 1)) * MINUTE in samples(client, TICK)
         client.flushall()
@@ -305,7 +307,7 @@ def test_candles_of_a_day_are_refused_even_when_they_are_said_to_be_minutes(
     done = btcts("backfill", "--file", str(file), "--overwrite", "--minutes")
 
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f'btcts: {file} line 2: "2026-01-01" is a date without a time')
+    assert done.err.startswith(f'btcts: {file} line 2: "2026-01-01" ')
     assert len(done.err.splitlines()) == 1
     assert client.keys() == []
 
@@ -314,7 +316,8 @@ def test_minutes_are_said_of_a_file(btcts: Btcts) -> None:
     done = btcts("backfill", "--hours", "1", "--minutes")
 
     assert (done.code, done.out) == (2, "")
-    assert done.err == "btcts: --minutes says what the rows of a file are about; name it by --file\n"
+    assert done.err.startswith("btcts: --minutes ")
+    assert " --file\n" in done.err
 
 
 def test_an_old_file_is_refused_beside_fresher_prices(btcts: Btcts, client: redis.Redis, old: Path) -> None:
@@ -371,7 +374,7 @@ def test_an_interruption_is_said_with_what_is_stored(commands: ForkServer, envir
 
     assert running.returncode == 130
     assert err.startswith("btcts: settled 299 of 14")
-    assert err.endswith("; what is settled is stored; the same command goes on from here\n")
+    assert err.endswith(" from here\n")
 
 
 def test_on_a_terminal_a_bar_goes_before_one_line(environ: dict[str, str]) -> None:

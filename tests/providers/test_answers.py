@@ -247,7 +247,7 @@ def test_a_large_head_is_refused_with_little_memory(head: bytes) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with RawServer(lambda _: Raw(OK + head + b"\r\nContent-Length: 2\r\n\r\n{}")) as server, open_client() as client:
         provider = provider_at(Endpoint(server.url, 5.0), "kraken", client, FakeClock(NOW_MS))
-        with pytest.raises(ProviderError, match="its answer is not HTTP"):
+        with pytest.raises(ProviderError, match="not HTTP"):
             provider.latest()
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # kB
@@ -293,7 +293,7 @@ def test_a_redirect_is_refused_with_where_it_leads(code: int, location: str) -> 
     line = ask(Raw(f"HTTP/1.1 {code} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")))
 
     assert f"HTTP {code}" in line or "no HTTP" in line  # which a control character is not
-    assert "redirects are not followed" in line or "no HTTP" in line
+    assert "redirects" in line or "no HTTP" in line
 
 
 def test_a_key_does_not_go_where_a_redirect_leads() -> None:

@@ -49,7 +49,7 @@ def test_a_missing_minute_is_an_error() -> None:
     flat = [[NOON_MS - each * MINUTE_MS, 60402, 60402, 60402, 60402, 0] for each in (0, 1, 3)]
     answers = Answers({CANDLES: flat})
 
-    with pytest.raises(ProviderError, match=r"no row for 1 of 3 minutes, 2026-01-01T11:58:00Z first"):
+    with pytest.raises(ProviderError, match=r" 1 of 3 .* 2026-01-01T11:58:00Z "):
         Gemini(answers.api("gemini")).candles(Span(NOON_MS - 60 * MINUTE_MS, NOON_MS))
 
 

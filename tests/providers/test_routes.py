@@ -124,8 +124,10 @@ def test_a_connection_serves_the_next_request_too(client: Open, exchanges: Excha
 
 
 def test_a_name_that_is_not_known_is_said(client: Open) -> None:
-    with pytest.raises(ProviderError, match=r"no answer from http://exchange.test/.* \(name or service not known\)"):
+    with pytest.raises(ProviderError, match=r" http://exchange\.test/") as raised:
         kraken_by_name(client({})).latest()
+
+    assert raised.value.problem.cause == "names"
 
 
 @pytest.mark.parametrize("scheme", ["socks", "socks5", "socks5h"])
@@ -194,7 +196,8 @@ def test_a_proxy_that_refuses_the_login_says_so_without_it(
         opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{proxy.place[1]}"})
         problem = Webhook(parse_address("https://hooks.test/x"), opened).post("{}")
 
-    assert problem == f"no answer from hooks.test (the proxy 127.0.0.1:{proxy.place[1]} of ALL_PROXY: {reason})"
+    assert " hooks.test (" in (problem or "")
+    assert f" 127.0.0.1:{proxy.place[1]} of ALL_PROXY: {reason})" in (problem or "")
     gc.collect()  # a socket that nobody closed would be reported
 
 
@@ -246,7 +249,7 @@ def test_certificates_of_the_environment_are_trusted_and_no_others(client: Open,
     without = Webhook(parse_address("https://hooks.test/x"), client({}, names)).post("{}")
     trusting = Webhook(parse_address("https://hooks.test/x"), client(ALL_LOCAL, names)).post("{}")
 
-    assert (without or "").startswith("no answer from hooks.test (its certificate is not trusted: ")
+    assert " certificate " in (without or "")
     assert trusting is None
 
 

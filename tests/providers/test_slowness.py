@@ -23,7 +23,7 @@ def test_a_slow_answer_is_given_up(name: str, call: str, slow: Fault, opened: Op
     exchanges.fault(name, slow)
     began = time.monotonic()
 
-    with pytest.raises(ProviderError, match=r"no complete answer from .* within 0\.1 s"):
+    with pytest.raises(ProviderError, match=r" within 0\.1 s"):
         CALLS[call](opened(name, timeout_s=0.1))
 
     assert time.monotonic() - began < 2
