@@ -15,6 +15,7 @@ import redis
 from btcts.config import BTC_USD
 from btcts.store import Store
 from btcts.system import foreign
+from support import leaks
 from support.clocks import FakeClock
 from support.commands import ForkServer
 from support.redis_binaries import GUARD, find_obstacle
@@ -29,6 +30,8 @@ hypothesis.settings.load_profile("btcts")
 for each in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(each) is signal.SIG_IGN:
         signal.signal(each, signal.default_int_handler)
+
+leaks.start_recording()
 
 NOW_MS = NOW
 """Where the clock of a test stands at first."""
@@ -67,6 +70,15 @@ def _forgotten_secrets() -> Iterator[None]:
     """Let no test hide what another one called a secret."""
     yield
     foreign._secrets.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(request: pytest.FixtureRequest, _forgotten_secrets: None) -> Iterator[None]:
+    """Let no test end that has seen a secret where none may stand."""
+    used = {name: request.getfixturevalue(name) for name in ("tmp_path", "server") if name in request.fixturenames}
+    yield
+    found = leaks.judge_test(request.node, used.get("tmp_path"), used.get("server"))
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +126,7 @@ def start_server() -> Iterator[StartServer]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="btcts-"))
             running = Server(Path(folder), *options, module=module, module_options=module_options)
             stack.callback(running.kill)
+            stack.callback(leaks.record_server, running.socket, options)
             return running.start()
 
         yield start

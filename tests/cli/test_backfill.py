@@ -22,6 +22,7 @@ from cli.conftest import BTCTS, Btcts
 from cli.test_imports import imported
 from support.commands import ForkServer
 from support.exchanges import Exchanges, Fault, SimulatedMarket
+from support.leaks import EVIDENCE
 from support.schemas import read_schema
 from support.series import COMPACTIONS, MINUTE, TICK, put, samples
 from support.wording import Wording
@@ -386,6 +387,7 @@ def test_on_a_terminal_a_bar_goes_before_one_line(environ: dict[str, str]) -> No
         while part := _read(screen):
             shown += part
     os.close(screen)
+    EVIDENCE.record("a terminal", shown)
 
     assert running.returncode == 0
     assert b"coinbase kraken bitstamp" in shown

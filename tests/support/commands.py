@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from support.forkserver import LENGTH, STREAMS, Order
+from support.leaks import EVIDENCE, record_stream
 
 TESTS = Path(__file__).parents[1]
 BTCTS = (sys.executable, "-m", "btcts")
@@ -33,7 +34,7 @@ class Command:
 
     def __init__(self, report: socket.socket, streams: Sequence[IO[Any] | None]) -> None:
         self.returncode: int | None = None
-        self.stdin, self.stdout, self.stderr = streams
+        self.stdin, self.stdout, self.stderr = streams[0], *map(record_stream, streams[1:])
         self._report = report
         self._lines = report.makefile("rb", buffering=0)
         self.pid = self._read_number()
@@ -164,6 +165,7 @@ class ForkServer:
         **streams: Any,
     ) -> Command:
         """Call a `module:function` of that name in a fork; `streams` are stdin, stdout, stderr and text."""
+        EVIDENCE.learn(env, arguments)
         umask = os.umask(0)
         os.umask(umask)
         order = Order(call, list(arguments), dict(env), str(Path(cwd).absolute()), umask, start_new_session)

@@ -16,10 +16,13 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from support.leaks import find_leaks, list_secrets
 
 LATE = ("grp", "platformdirs", "pydantic.type_adapter", "rich.table", "typer._click.decorators", "zoneinfo")
 """Modules that commands import while they run."""
@@ -146,6 +149,18 @@ def become(order: Order, descriptors: list[int]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
+def report_leaks(environ: Mapping[str, str]) -> Callable[[str, tuple[Any, ...]], None]:
+    """Return a hook that repeats secrets on stderr, where the scan finds them, when a child is handed any."""
+
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("subprocess.Popen", "os.exec"):
+            handed = repr((arguments[1], os.environ if arguments[-1] is None else arguments[-1]))
+            for secret in find_leaks(handed, list_secrets(environ)):
+                os.write(2, f"a child is handed {secret}\n".encode())
+
+    return look
+
+
 def open_stream(number: int, mode: str, model: Any) -> io.TextIOWrapper:
     """Open a standard stream as the interpreter does, by the settings it has opened the model with."""
     raw = io.FileIO(number, mode, closefd=False)
@@ -171,6 +186,7 @@ def main() -> None:
             control.sendall(json.dumps(load()).encode() + b"\n")
         order, descriptors = serve(control)
     become(order, descriptors)
+    sys.addaudithook(report_leaks(order.environ))
     module, _, function = order.call.partition(":")
     loaded = import_module(module)
     sys.argv[:] = [os.fspath(loaded.__file__ or ""), *order.arguments]

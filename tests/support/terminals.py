@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from support.commands import Command
+from support.leaks import EVIDENCE
 
 PATIENCE_S = 30.0
 """How long is waited for something that is to be seen."""
@@ -68,6 +69,7 @@ class Terminal:
         self._process.wait()
         os.close(self._slave)
         os.close(self._master)
+        EVIDENCE.record("a terminal", "".join((self.main, *self.drawn)))
 
     @property
     def screen(self) -> str:
