@@ -120,8 +120,9 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     from btcts.domain.clock import ServerClock
     from btcts.embedded import Embedded
     from btcts.providers import open_providers
-    from btcts.providers.polling import Poller
-    from btcts.services.collect.collector import Collector, once
+    from btcts.providers.poller import Poller
+    from btcts.services.collect.collector import Collector
+    from btcts.services.collect.loop import once
     from support.exchanges import Exchanges, SimulatedMarket
     from support.redis_binaries import binaries
 

@@ -15,7 +15,7 @@ from btcts.domain.model import Tick
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError, StoreUnreachable
 from btcts.providers import DEFAULTS, default_endpoints, open_providers
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.spool import Held, Spool, open_spool
 from support.networks import CERTIFICATE, TlsServer, black_hole, dialer_of

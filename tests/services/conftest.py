@@ -7,7 +7,7 @@ import pytest
 
 from btcts.config import BTC_USD
 from btcts.providers import open_providers
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
 from btcts.store import Store
 from support.clocks import FakeClock

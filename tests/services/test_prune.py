@@ -9,7 +9,7 @@ from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, Layout
 from btcts.domain.model import Tick
 from btcts.errors import ForeignKey
-from btcts.services.collect.collector import once
+from btcts.services.collect.loop import once
 from btcts.services.prune import prune
 from btcts.store import Store
 from btcts.store.expire import find_excess

@@ -17,7 +17,7 @@ from btcts.connect import connect, find_spool_folders, locate_memory_file
 from btcts.domain.market import Market
 from btcts.errors import ConfigError
 from btcts.providers import default_endpoints, open_providers
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
 from btcts.render.chart.picture import draw_chart_svg
 from btcts.render.collect import cycle_json, cycle_line

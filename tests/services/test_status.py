@@ -14,7 +14,8 @@ from btcts.config import BTC_USD
 from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.errors import ForeignKey
 from btcts.render.status import status_json, status_text
-from btcts.services.collect.collector import Collector, once
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import once
 from btcts.services.prune import prune
 from btcts.services.status import Completeness, Status, status
 from btcts.services.verify.run import verify

@@ -19,9 +19,10 @@ from btcts.config import BTC_USD
 from btcts.domain.clock import find_next_beat
 from btcts.errors import StoreError
 from btcts.providers import open_providers
-from btcts.providers.polling import Poller
-from btcts.services.collect.collector import Collector, forever
+from btcts.providers.poller import Poller
+from btcts.services.collect.collector import Collector
 from btcts.services.collect.cycle import Cycle
+from btcts.services.collect.loop import forever
 from btcts.services.collect.spool import Spool
 from btcts.services.status import Status, status
 from btcts.store import Store

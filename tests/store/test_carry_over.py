@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from btcts.domain.model import Candle, Tick
+from btcts.domain.model import Candle, Gap, Tick
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.oracle import KEPT
@@ -266,3 +266,20 @@ def test_after_a_day_of_collecting_a_bereft_store_is_as_good_as_new(
         "hour": 24,
     }
     assert min(samples(client, "btc:price:hour")) == end - end % HOUR - 24 * HOUR
+
+
+def test_a_carried_bucket_gives_way_when_the_minutes_that_it_lacks_had_no_trades(
+    client: redis.Redis, bereft: Store
+) -> None:
+    *traded, quiet = range(LAST_HOUR, LAST_HOUR + HOUR, MINUTE)
+    gap = {quiet: Gap("no_trades", 1, NOW)}
+    bereft.write([Tick(NOW, 7)], [candle(minute) for minute in traded])
+    carried = samples(client, "btc:price:hour:max")[LAST_HOUR]
+
+    bereft.record_gaps(gap)
+    recorded = samples(client, "btc:price:hour:max")[LAST_HOUR]
+    released = [bereft.release_carried(found) for found in ({}, gap)]
+
+    assert (carried != 14, recorded) == (True, carried)
+    assert [bool(rebuilt) for rebuilt in released] == [False, True]
+    assert samples(client, "btc:price:hour:max")[LAST_HOUR] == 14

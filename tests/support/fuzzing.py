@@ -24,7 +24,7 @@ from btcts.domain.model import Candles, Reading, is_price
 from btcts.errors import ProviderError
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.services.watch.webhook import Webhook
 from providers.opening import ASKED, CLOSED_MS, HOUR, NOW_MS, provider_at
 from support.clocks import FakeClock
@@ -289,11 +289,12 @@ def _call(url: str, client: httpx.Client, number: int, name: str, call: str) -> 
     provider = provider_at(endpoint, name, client, FakeClock(NOW_MS))
     with Poller([provider]) as poller:
         if call == "latest":
-            readings, errors = poller.latest([provider], within_s=10)
+            readings, errors = poller.ask_prices([provider], within_s=10)
             return (*readings, *errors)
-        asked = poller.candles([provider], [CLOSED_MS - 60_000], [HOUR])
+        asked = poller.ask_candles([provider], [CLOSED_MS - 60_000], [HOUR])
         asked.wait(10)
-        return (*asked.answers, *asked.errors)
+        heard = asked.listen()
+        return (*heard.answers, *heard.errors)
 
 
 def _post(url: str, client: httpx.Client, number: int) -> object:

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import termios
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +15,7 @@ from btcts.cli.signals import pass_signals_on
 from btcts.domain.clock import Clock
 from btcts.errors import ExitCode, StoreError, StoreUnreachable
 from btcts.services.show import Overview, Sight, SlotsView, View
+from btcts.system.calls import start_thread
 
 if TYPE_CHECKING:
     from btcts.render.show.live import Frames
@@ -135,7 +135,7 @@ def draw(views: Iterator[View | StoreError], frames: "Frames", *, clock: Clock, 
     """
     sight = _update_sight(None, next(views))
     news: News = SimpleQueue()
-    threading.Thread(target=_look_on, args=(views, news), daemon=True).start()
+    start_thread(lambda: _look_on(views, news))
     screen = Screen(sys.stdout.fileno(), frames.console.encoding)
 
     def redraw(seen: Sight) -> None:

@@ -24,6 +24,11 @@ def find_skew(dates_ms: Sequence[int], now_ms: int, *, least: int = 2) -> int | 
     return ahead_ms if len(_find_majority(dates_ms)) >= least else None
 
 
+def describe_skew(skew_ms: int, source: str) -> str:
+    """Say that the clock of `source` is wrong by the providers' clocks."""
+    return f"the providers' clocks are {skew_ms / 1000:+.0f} s from {source}'s; set its clock right"
+
+
 def _find_majority(dates_ms: Sequence[int]) -> Sequence[int]:
     """Return the largest group of dates near each other, ascending, if it holds more than half of all; else none."""
     ascending = sorted(dates_ms)

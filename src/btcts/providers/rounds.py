@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from btcts.domain.candle_agreement import AgreedCandles, Book, Reach, agree_candles, find_stray, group_live_ticks
+from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles, find_stray, group_live_ticks
 from btcts.domain.candles import candles_of
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span, Tick
 from btcts.errors import ProviderError
@@ -13,19 +13,6 @@ ReadTicks = Callable[[Span], Iterable[Tick]]
 
 BESIDE_MS = 15 * MINUTE_MS
 """Range of neighbours read around a minute that few providers have."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoundAnswers:
-    """The answers and failures of a round at one moment; `complete` once every provider has answered or failed."""
-
-    answers: tuple[Candles, ...]
-    errors: tuple[ProviderError, ...]
-    complete: bool
-
-    def find_covering(self) -> set[str]:
-        """Return the providers that answered."""
-        return {answer.provider for answer in self.answers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +30,50 @@ class Question:
     asked_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RoundAnswers:
+    """The answers and failures of a round at one moment.
+
+    It is `complete` once every provider has answered or failed, or is no longer waited for. `agreements` are those
+    worked out before, by the number of answers and the quorum.
+    """
+
+    question: Question
+    answers: tuple[Candles, ...]
+    errors: tuple[ProviderError, ...]
+    complete: bool
+    agreements: dict[tuple[int, int], AgreedCandles] = field(repr=False, compare=False)
+
+    def find_covering(self) -> set[str]:
+        """Return the providers that answered."""
+        return {answer.provider for answer in self.answers}
+
+    def agree(self, *, quorum: int = 1) -> AgreedCandles:
+        """Return the agreement of the answers."""
+        key = len(self.answers), quorum
+        if key not in self.agreements:
+            self.agreements[key] = agree_candles(self.answers, quorum=quorum)
+        return self.agreements[key]
+
+
 class Round:
     """A question put to several providers; `settled` are those of its minutes that are written already."""
 
     def __init__(self, question: Question, jobs: Mapping[str, Future[list[Candles]]]) -> None:
         self.question = question
-        self.settled: set[int] = set()
+        self.settled: frozenset[int] = frozenset()
         self._jobs = dict(jobs)
         self._closed = False
         self._told = False
-        self._agreed: tuple[object, AgreedCandles] | None = None
-
-    @property
-    def complete(self) -> bool:
-        """True once every provider has answered or failed, or is no longer waited for."""
-        return self._closed or all(job.done() for job in self._jobs.values())
-
-    @property
-    def answers(self) -> list[Candles]:
-        """The answers so far."""
-        return list(self.listen().answers)
-
-    @property
-    def errors(self) -> list[ProviderError]:
-        """The failures so far."""
-        return list(self.listen().errors)
+        self._agreements: dict[tuple[int, int], AgreedCandles] = {}
 
     def listen(self) -> RoundAnswers:
         """Return a consistent snapshot of the answers so far; exceptions other than `ProviderError` propagate."""
-        done = {name: job for name, job in self._jobs.items() if job.done()}
+        closed = self._closed
+        done = [job for job in self._jobs.values() if job.done()]
         answers: list[Candles] = []
         errors: list[ProviderError] = []
-        for job in done.values():
+        for job in done:
             exc = job.exception()
             if exc is None:
                 answers += job.result()
@@ -82,7 +81,12 @@ class Round:
                 errors.append(exc)
             else:
                 raise exc
-        return RoundAnswers(tuple(answers), tuple(errors), self._closed or len(done) == len(self._jobs))
+        complete = closed or len(done) == len(self._jobs)
+        return RoundAnswers(self.question, tuple(answers), tuple(errors), complete, self._agreements)
+
+    def note_settled(self, minutes: Iterable[int]) -> None:
+        """Note that these minutes are written."""
+        self.settled |= self.question.minutes.intersection(minutes)
 
     def take_failures(self) -> tuple[ProviderError, ...]:
         """Return the failures of a complete round, on the first call only."""
@@ -91,13 +95,6 @@ class Round:
             return ()
         self._told = True
         return heard.errors
-
-    def agree(self, heard: RoundAnswers, *, quorum: int = 1, settled: Book | None = None) -> AgreedCandles:
-        """Return the agreement of the answers; cached for the same answers and neighbours."""
-        key = len(heard.answers), settled
-        if self._agreed is None or self._agreed[0] != key:
-            self._agreed = key, agree_candles(heard.answers, quorum=quorum, settled=settled)
-        return self._agreed[1]
 
     def wait(self, seconds: float) -> None:
         """Wait until the round is complete, for `seconds` at most."""
@@ -118,19 +115,20 @@ class Ground:
     read_ticks: ReadTicks
 
 
-def judge(round_: Round, heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
+def judge(heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
     """Return the agreement of the answers of a complete round, checked against the store.
 
     A minute that few providers have is also judged by its stored neighbours. A candle without a majority is rejected
     when a live tick contradicts it.
     """
-    agreed = round_.agree(heard, quorum=quorum)
+    agreed = heard.agree(quorum=quorum)
     if agreed.rare:
         span = Span(min(agreed.rare) - BESIDE_MS, max(agreed.rare) + BESIDE_MS)
-        agreed = round_.agree(heard, quorum=quorum, settled=_read_candles(ground.read_ticks(span), agreed.backing))
+        neighbours = _read_candles(ground.read_ticks(span), agreed.backing)
+        agreed = agree_candles(heard.answers, quorum=quorum, settled=neighbours)
     weak = {
         minute
-        for minute in agreed.candles.keys() & (round_.question.minutes | round_.question.looks)
+        for minute in agreed.candles.keys() & (heard.question.minutes | heard.question.looks)
         if not ground.reach.has_majority(agreed.backing[minute].near, minute, ground.now_ms)
     }
     if not weak:

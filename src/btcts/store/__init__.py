@@ -247,13 +247,16 @@ class Store:
         return gaps.read(self._link)
 
     def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
-        """Record gaps in the ledger, and remove minutes that were settled or have left the window.
-
-        A bucket that was carried over gives way when the ledger shows that what it lacks had no trades.
-        """
+        """Record gaps in the ledger, and remove minutes that were settled or have left the window."""
         gaps.write(self._link, found, forget=forget)
-        if any(gap.reason == "no_trades" for gap in found.values()) and rebuild.has_carried(self._link):
-            self.rebuild()
+
+    def release_carried(self, recorded: Mapping[int, Gap]) -> Rebuilt | None:
+        """Rebuild if a carried bucket may give way now: some minutes just recorded had no trades, so it may lack none.
+
+        Returns None when nothing is carried, or none of the minutes is of that kind.
+        """
+        quiet = any(gap.reason == "no_trades" for gap in recorded.values())
+        return self.rebuild() if quiet and rebuild.has_carried(self._link) else None
 
     def _correct_series(self, key: str) -> None:
         definition = next(definition for definition in self.layout.definitions if definition.key == key)

@@ -20,7 +20,7 @@ from btcts.domain.layout import window
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Pending, ProviderState, Tick
 from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.providers import open_providers
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.services.backfill.candle_csv import CandleSource
 from btcts.services.backfill.plan import Plan, Wish, plan_of_file, plan_of_providers
 from btcts.services.backfill.run import Chunk, Summary, settle_from_file, settle_from_providers, sum_chunks
@@ -92,14 +92,14 @@ class Asked:
 
     def plan(self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES) -> Plan:
         """What a backfill would do."""
-        return plan_of_providers(store, self.poller(names).providers, wish)
+        return plan_of_providers(store, self.poller(names), wish)
 
     def chunks(
         self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES, *, quorum: int = 1
     ) -> tuple[Plan, Iterator[Chunk]]:
         """Begin one."""
         poller = self.poller(names)
-        plan = plan_of_providers(store, poller.providers, wish)
+        plan = plan_of_providers(store, poller, wish)
         return plan, settle_from_providers(plan, store, poller, self._clock, quorum=quorum)
 
     def __call__(self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES, *, quorum: int = 1) -> Summary:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from btcts.config import BTC_USD
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.cycle import Cycle

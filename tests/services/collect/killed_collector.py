@@ -19,7 +19,7 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.layout import window
 from btcts.domain.model import HOUR_MS, Candle, Candles, Span, Tick
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.spool import Spool

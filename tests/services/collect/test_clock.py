@@ -10,8 +10,9 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.model import MINUTE_MS
 from btcts.providers import open_providers
-from btcts.providers.polling import Poller
-from btcts.services.collect.collector import Collector, forever
+from btcts.providers.poller import Poller
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import forever
 from btcts.services.prune import prune
 from btcts.services.verify.run import verify
 from btcts.store import Store

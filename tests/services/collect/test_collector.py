@@ -10,8 +10,8 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ForeignKey, StoreError
-from btcts.services.collect.collector import forever, once
 from btcts.services.collect.cycle import Cycle
+from btcts.services.collect.loop import forever, once
 from btcts.store import Store
 from services.conftest import EXCHANGES, MakeCollector
 from support.clocks import FakeClock
@@ -284,7 +284,7 @@ def test_neither_a_shortage_of_the_machine_nor_a_bug_ends_the_loop(clock: FakeCl
     problems = [cycle.problem for cycle in cycles]
     assert problems[:2] == ["there is no memory left", "too many open files"]
     assert problems[2].startswith("no thread can be started")
-    assert problems[3].startswith("a bug in btcts, at services/collect/collector.py:")
+    assert problems[3].startswith("a bug in btcts, at services/collect/loop.py:")
     assert problems[4] is None
 
 
@@ -320,7 +320,7 @@ def test_the_cadence_of_single_runs_is_the_time_between_them(
     store: Store, clock: FakeClock, exchanges: Exchanges
 ) -> None:
     from btcts.providers import open_providers
-    from btcts.providers.polling import Poller
+    from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
 
     for _ in range(2):

@@ -14,8 +14,9 @@ import redis
 from btcts.config import BTC_USD, load
 from btcts.connect import connect
 from btcts.providers import default_endpoints, open_providers
-from btcts.providers.polling import Poller
-from btcts.services.collect.collector import Collector, once
+from btcts.providers.poller import Poller
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import once
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.spool import Spool
 from btcts.store import Store
@@ -37,9 +38,9 @@ class Meanwhile(Poller):
 
     happening: Callable[[], object]
 
-    def latest(self, *arguments: Any, **options: Any) -> Any:
+    def ask_prices(self, *arguments: Any, **options: Any) -> Any:
         """The prices, and behind them what happens."""
-        found = super().latest(*arguments, **options)
+        found = super().ask_prices(*arguments, **options)
         self.happening()
         return found
 

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from btcts.domain.model import MINUTE_MS, THIN
-from btcts.services.collect.collector import once
+from btcts.services.collect.loop import once
 from btcts.services.show import show_overview
 from btcts.services.status import status
 from btcts.services.verify.run import verify

@@ -6,25 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from btcts.domain.model import Pending, ProviderState, Reading, Tick
+from btcts.domain.model import Pending, ProviderState, Tick
 from btcts.domain.untrusted import LONGEST_JSON
-from btcts.errors import ProviderLimited, SpoolError
+from btcts.errors import SpoolError
 from btcts.services.collect.memory import Memory
 from btcts.store import State, Store
 from btcts.store.state import LONGEST_WAIT_MS
 from support.series import NOW
 
-KEYS = {"kraken": "", "gemini": ""}
+ANSWERED = {"gemini": ProviderState(answered_ms=NOW, said_ms=NOW)}
+LIMITED = {"kraken": ProviderState(not_before_ms=NOW + 90_000, why="HTTP 429", error="HTTP 429", said_ms=NOW)}
 
 
 @pytest.fixture
 def memory() -> Memory:
     """A memory of a cycle in which Kraken asked to wait for 90 s and Gemini answered; Redis has not been told."""
     memory = Memory()
-    memory.newest = Tick(NOW, 60_000.5)
     state = State(last_cycle_ms=NOW, pending=Pending(NOW, 80_000.5), providers={"bitstamp": ProviderState(error="503")})
-    limited = ProviderLimited("kraken", "rate limit", until_ms=NOW + 90_000)
-    memory.learn(state, [Reading("gemini", 60_000.5, NOW)], [limited], KEYS)
+    memory.learn(state, {**LIMITED, **ANSWERED}, Tick(NOW, 60_000.5))
     return memory
 
 
@@ -55,7 +54,7 @@ def test_of_two_collectors_that_know_a_provider_the_one_that_was_told_to_wait_lo
 
 def test_a_folder_that_cannot_be_used_is_no_matter_while_nothing_is_kept_there(store: Store) -> None:
     memory = Memory(Path("/dev/null/providers.json"))
-    memory.learn(State(last_cycle_ms=NOW), [Reading("gemini", 60_000.5, NOW)], [], KEYS)
+    memory.learn(State(last_cycle_ms=NOW), ANSWERED, None)
 
     memory.tell(store)
 
@@ -74,7 +73,7 @@ def test_once_redis_was_told_it_alone_is_believed(memory: Memory, store: Store) 
 def test_what_redis_could_not_be_told_outlasts_the_process(tmp_path: Path) -> None:
     file = tmp_path / "data" / "providers.json"
     before = Memory(file)
-    before.learn(State(last_cycle_ms=NOW), [], [ProviderLimited("kraken", "HTTP 429", until_ms=NOW + 90_000)], KEYS)
+    before.learn(State(last_cycle_ms=NOW), LIMITED, None)
     before.keep()
 
     after = Memory(file)
@@ -87,7 +86,7 @@ def test_what_redis_could_not_be_told_outlasts_the_process(tmp_path: Path) -> No
 def test_what_redis_was_told_is_not_kept_any_longer(tmp_path: Path, store: Store) -> None:
     file = tmp_path / "providers.json"
     memory = Memory(file)
-    memory.learn(State(last_cycle_ms=NOW), [], [ProviderLimited("kraken", "HTTP 429", until_ms=NOW + 90_000)], KEYS)
+    memory.learn(State(last_cycle_ms=NOW), LIMITED, None)
     memory.keep()
 
     Memory(file).tell(store)
@@ -139,7 +138,7 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
 def test_what_others_could_have_left_is_not_believed(memory: Memory, tmp_path: Path) -> None:
     file = tmp_path / "data" / "providers.json"
     left = Memory(file)
-    left.learn(memory.recall(), [], [ProviderLimited("kraken", "rate limit", until_ms=NOW + 90_000)], KEYS)
+    left.learn(memory.recall(), LIMITED, None)
     left.keep()
     believed = Memory(file).recall()
 

@@ -15,8 +15,9 @@ from btcts.config import BTC_USD
 from btcts.domain.model import MINUTE_MS, Reading, Tick
 from btcts.errors import ForeignKey, NoTimeSeries
 from btcts.providers import open_providers
-from btcts.providers.polling import Poller
-from btcts.services.collect.collector import Collector, forever, once
+from btcts.providers.poller import Poller
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import forever, once
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.spool import Spool
 from btcts.store import Store

@@ -11,9 +11,10 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import ForeignKey
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
-from btcts.services.collect.collector import Collector, forever, once
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import forever, once
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Verified, verify
 from btcts.store import Inspection, Store

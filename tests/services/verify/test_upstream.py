@@ -17,9 +17,10 @@ from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Candles, ProviderState, Span
 from btcts.errors import StoreError
 from btcts.providers import open_providers
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
-from btcts.services.collect.collector import Collector, forever, once
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import forever, once
 from btcts.services.verify.run import Upstream, Verified, verify
 from btcts.store import State, Store
 from services.conftest import EXCHANGES

@@ -16,8 +16,9 @@ from redis.retry import Retry
 from btcts.config import BTC_USD
 from btcts.domain.model import Tick
 from btcts.errors import ForeignKey, StoreError
-from btcts.providers.polling import Poller
-from btcts.services.collect.collector import Collector, once
+from btcts.providers.poller import Poller
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.loop import once
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.spool import Spool
 from btcts.store import Store

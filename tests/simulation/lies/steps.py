@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from btcts.domain.model import Candles, Reading, Span
+from btcts.domain.model import Candles, Span
 from btcts.errors import ProviderError
 from btcts.providers.base import Provider
-from btcts.providers.polling import Poller
+from btcts.providers.poller import PRICES_S, Poller, Prices
 from btcts.providers.rounds import Question, Round
 from simulation.lies.venues import Teller
 from support.clocks import FakeClock
@@ -65,7 +65,7 @@ class SteppedRound(Round):
 
     def wait(self, seconds: float) -> None:
         """Let time pass until the round is complete, at most so long."""
-        if not self.complete:
+        if not self.listen().complete:
             self.replies.wait(seconds)
 
 
@@ -78,7 +78,7 @@ class SteppedPoller(Poller):
         self._clock = clock
         self._delays = {provider.name: provider for provider in providers}
 
-    def latest(self, providers: Sequence[Provider], *, within_s: float) -> tuple[list[Reading], list[ProviderError]]:
+    def ask_prices(self, providers: Sequence[Provider], *, within_s: float = PRICES_S) -> Prices:
         """The prices, and why there is none of the others."""
         readings, errors = [], []
         for provider in providers:
@@ -86,9 +86,9 @@ class SteppedPoller(Poller):
                 readings.append(provider.latest())
             except ProviderError as exc:
                 errors.append(exc)
-        return readings, errors
+        return Prices(readings, errors)
 
-    def candles(self, providers: Sequence[Provider], question: Question, spans: Sequence[Span]) -> Round:
+    def ask_candles(self, providers: Sequence[Provider], question: Question, spans: Sequence[Span]) -> Round:
         """Ask the providers for the candles of the spans, which hold the minutes of the question."""
         jobs = {provider.name: self._ask(provider, spans) for provider in providers}
         begun = SteppedRound(question, jobs)

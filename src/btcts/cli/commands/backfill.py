@@ -105,7 +105,7 @@ def _settle_from_providers(
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
     from btcts.providers import Endpoint, open_providers
-    from btcts.providers.polling import Poller
+    from btcts.providers.poller import Poller
     from btcts.services.backfill.plan import plan_of_providers
     from btcts.services.backfill.run import settle_from_providers
 
@@ -117,7 +117,7 @@ def _settle_from_providers(
         open_providers(settings.collect.providers, endpoints, market=settings.market, clock=clock) as providers,
         Poller(providers) as poller,
     ):
-        plan = plan_of_providers(store, providers, asked.resolve(store))
+        plan = plan_of_providers(store, poller, asked.resolve(store))
         if asked.dry_run:
             return _print_plan(plan, format)
         chunks = settle_from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from btcts.config import Settings
     from btcts.domain.clock import ServerClock
     from btcts.domain.market import Market
-    from btcts.providers.base import Provider
+    from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.cycle import Cycle
 
@@ -63,7 +63,7 @@ def collect(
 
 
 def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> ExitCode:
-    from btcts.services.collect.collector import once
+    from btcts.services.collect.loop import once
 
     stop = threading.Event()
     stop.wait(_draw_number(jitter))
@@ -86,7 +86,7 @@ def _choose_exit_code(cycle: "Cycle") -> ExitCode:
 
 def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> ExitCode:
     from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
-    from btcts.services.collect.collector import forever
+    from btcts.services.collect.loop import forever
 
     collect_garbage_again()
     stop = threading.Event()
@@ -115,7 +115,7 @@ def _open_collector(
     from btcts.connect import connect, find_spool_folders, locate_memory_file
     from btcts.domain.clock import ServerClock
     from btcts.providers import Endpoint, open_providers
-    from btcts.providers.polling import Poller
+    from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
     from btcts.services.collect.spool import open_spool
@@ -133,7 +133,7 @@ def _open_collector(
         Poller(providers) as poller,
     ):
         if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
-            _warn_of_quorum(settings.collect.quorum, providers, common)
+            _warn_of_quorum(settings.collect.quorum, poller, common)
         collector = Collector(
             store,
             poller,
@@ -148,12 +148,10 @@ def _open_collector(
         yield collector, clock
 
 
-def _warn_of_quorum(quorum: int, providers: "Sequence[Provider]", common: Common) -> None:
+def _warn_of_quorum(quorum: int, poller: "Poller", common: Common) -> None:
     """Warn when fewer providers than the quorum have candles for the whole window."""
-    from btcts.services.collect.collector import find_full_reach
-
-    reaching = find_full_reach(providers)
-    if quorum > len(reaching) and any(provider.reach_ms for provider in providers):
+    reaching = poller.find_full_reach()
+    if quorum > len(reaching) and poller.able:
         names = ", ".join(reaching) or "none"
         common.say(
             f"collect.quorum = {quorum}, but the candles of only {len(reaching)} providers reach back 25 hours "

@@ -49,9 +49,10 @@ def demo(
     """
     from btcts.domain.clock import ServerClock
     from btcts.providers import DEFAULTS, open_providers
-    from btcts.providers.polling import Poller
+    from btcts.providers.poller import Poller
     from btcts.render.collect import cycle_line
-    from btcts.services.collect.collector import Collector, once
+    from btcts.services.collect.collector import Collector
+    from btcts.services.collect.loop import once
 
     _refuse_early(svg, common)
     clock = ServerClock()

@@ -73,7 +73,7 @@ def _choose_exit_code(verified: "Verified", *, verbose: bool) -> ExitCode:
 def _open_upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
     """Open the providers that the settings name."""
     from btcts.providers import Endpoint, open_providers
-    from btcts.providers.polling import Poller
+    from btcts.providers.poller import Poller
     from btcts.services.verify.run import Upstream
 
     endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}

@@ -14,9 +14,9 @@ from btcts.domain.layout import window
 from btcts.domain.market import Market
 from btcts.domain.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Span, Tick, Waiting
 from btcts.errors import ConfigError, StoreError
-from btcts.providers import pacing
 from btcts.providers.base import GENESIS_MS, iso
 from btcts.providers.pages import find_closed_part
+from btcts.providers.poller import Poller
 from btcts.services.backfill.candle_csv import CandleFile, CandleSource, read_candles
 from btcts.store import State, Store
 
@@ -90,21 +90,21 @@ class Plan:
         return tuple(minute for chunk in self.chunks for minute in chunk)
 
 
-def plan_of_providers(store: Store, providers: Sequence["Provider"], wish: Wish) -> Plan:
+def plan_of_providers(store: Store, poller: Poller, wish: Wish) -> Plan:
     """Plan the requests to providers.
 
     Raises:
         ConfigError: none of them has candles, or the store keeps nothing of the requested time.
         StoreError: the store cannot take their candles.
     """
-    able = _find_able(providers)
-    ground = _survey(store, simulated=is_simulated(providers))
+    _refuse_without_candles(poller)
+    ground = _survey(store, simulated=poller.simulated)
     span = wish.resolve_span(ground.now_ms)
     kept = ground.find_kept(span.end_ms, f"--until {iso(span.end_ms)}")
     minutes = _find_closed(span, kept, ground.now_ms)
     settled = store.settled(minutes)
     wanted = minutes if wish.overwrite else [minute for minute in minutes if minute not in settled]
-    ready, waiting = pacing.split(able, ground.state.providers, ground.now_ms)
+    ready, waiting = poller.split(ground.state.providers, ground.now_ms, able=True)
     chunks = _split_chunks(wanted, min((provider.page_minutes for provider in ready), default=LONGEST))
     return Plan(
         market=store.market,
@@ -152,11 +152,6 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
     )
 
 
-def is_simulated(providers: Iterable["Provider"]) -> bool:
-    """Tell whether any of the providers is the simulated one."""
-    return any(provider.name == "simulated" for provider in providers)
-
-
 def load_ticks(store: Store, minutes: Collection[int]) -> list[Tick]:
     """Return the stored ticks of the minutes, ascending."""
     if not minutes:
@@ -195,12 +190,10 @@ class _Ground:
         return kept
 
 
-def _find_able(providers: Sequence["Provider"]) -> list["Provider"]:
-    able = [provider for provider in providers if provider.reach_ms]
-    if not able:
-        names = " and ".join(provider.name for provider in providers)
+def _refuse_without_candles(poller: Poller) -> None:
+    if not poller.able:
+        names = " and ".join(provider.name for provider in poller.providers)
         raise ConfigError(f"no candles of minutes can be had from {names}; name another, such as --provider kraken")
-    return able
 
 
 def _survey(store: Store, *, simulated: bool) -> _Ground:

@@ -12,20 +12,16 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles, Reach
 from btcts.domain.clock import Clock
-from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Reading, Span
-from btcts.domain.skew import find_skew
+from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span
+from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError, StoreError
-from btcts.providers import pacing
-from btcts.providers.polling import Poller
-from btcts.providers.rounds import Ground, Question, Round, RoundAnswers, find_unproven, judge
-from btcts.services.backfill.plan import Minutes, Plan, is_simulated, load_ticks
+from btcts.providers.poller import Poller, Prices
+from btcts.providers.rounds import Ground, Question, RoundAnswers, find_unproven, judge
+from btcts.services.backfill.plan import Minutes, Plan, load_ticks
 from btcts.store import Store
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
-
-PRICE_S = 5.0
-"""Time limit for the prices whose dates are used to compare the providers' clocks with ours."""
 
 PATIENCE_S = 90.0
 """Longest wait for the candles of a chunk; providers answer or fail within their own timeout, at most 60 s."""
@@ -96,19 +92,20 @@ def settle_from_providers(
     if not plan.requests or not plan.chunks:
         return
     panel = _Panel(store, poller, clock)
-    panel.compare_clocks()
+    failures = panel.compare_clocks()
     writer = _Writer(plan, store)
     for minutes in plan.chunks:
-        asked, heard = panel.ask(minutes)
-        agreed = writer.judge(asked, heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
+        heard = panel.ask(minutes)
+        agreed = writer.judge(heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
         writer.enter_unproven(minutes, agreed, panel.reach, now_ms=clock.now_ms())
         chunk = writer.write(minutes, [agreed.candles[minute] for minute in minutes if minute in agreed.candles])
         yield replace(
             chunk,
             sources=tuple(dict.fromkeys(answer.provider for answer in heard.answers if answer.covered)),
             gaps=writer.enter_gaps(minutes, heard.answers, agreed, now_ms=clock.now_ms()),
-            failed=panel.take_failures(),
+            failed={error.provider: error.problem for error in (*failures, *heard.errors)},
         )
+        failures = ()
         if not panel.find_ready():
             return
 
@@ -130,56 +127,48 @@ def settle_from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
 
 
 class _Panel:
-    """The providers of one run; their states are recorded in Redis."""
+    """The providers of one run; what their answers teach about the next call is told to Redis at once."""
 
     def __init__(self, store: Store, poller: Poller, clock: Clock) -> None:
         self._store = store
         self._poller = poller
         self._clock = clock
         state = store.state()
-        self.reach = Reach(state.configured or {provider.name: provider.reach_ms for provider in poller.providers})
+        self.reach = Reach(state.configured) if state.configured else poller.reach
         self._states = dict(state.providers)
-        self._failures: dict[str, str] = {}
 
     def find_ready(self) -> list["Provider"]:
         """Return the providers that have candles and may be asked now."""
-        able = [provider for provider in self._poller.providers if provider.reach_ms]
-        return pacing.split(able, self._states, self._clock.now_ms())[0]
+        return self._poller.split(self._states, self._clock.now_ms(), able=True)[0]
 
-    def compare_clocks(self) -> None:
-        """Ask each provider for its price once, and raise `StoreError` when their dates contradict Redis' clock."""
-        readings, errors = self._poller.latest(self.find_ready(), within_s=PRICE_S)
-        self._note(errors, readings)
-        dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
-        skew = find_skew(dates, self._clock.now_ms())
-        if skew is not None:
-            raise StoreError(
-                f"the providers' clocks are {skew / 1000:+.0f} s from that of {self._store.where}; "
-                "set it right, nothing was written"
-            )
+    def compare_clocks(self) -> Sequence[ProviderError]:
+        """Ask each provider for its price once; return the failures.
 
-    def ask(self, minutes: Minutes) -> tuple[Round, RoundAnswers]:
+        Raises:
+            StoreError: the dates of the answers contradict Redis' clock.
+        """
+        prices = self._poller.ask_prices(self.find_ready())
+        self._learn(prices)
+        skew_ms = prices.find_skew(self._clock.now_ms(), poisoned=False)
+        if skew_ms is not None:
+            raise StoreError(f"{describe_skew(skew_ms, self._clock.source)}; nothing was written")
+        return prices.errors
+
+    def ask(self, minutes: Minutes) -> RoundAnswers:
         """Ask the ready providers for the minutes."""
         span = Span(minutes[0], minutes[-1] + MINUTE_MS)
-        asked = self._poller.candles(self.find_ready(), Question(frozenset(minutes)), [span])
+        asked = self._poller.ask_candles(self.find_ready(), Question(frozenset(minutes)), [span])
         asked.wait(PATIENCE_S)
         asked.close()
         heard = asked.listen()
-        self._note(heard.errors)
-        return asked, heard
+        self._learn(Prices([], heard.errors))
+        return heard
 
-    def take_failures(self) -> dict[str, str]:
-        """Return the failures since the last call, by provider."""
-        failures, self._failures = self._failures, {}
-        return failures
-
-    def _note(self, errors: Sequence[ProviderError], readings: Sequence[Reading] = ()) -> None:
-        keys = {provider.name: provider.key_id for provider in self._poller.providers}
-        heard = pacing.learn_states(self._states, readings, errors, keys, self._clock.now_ms())
-        self._states |= heard
-        self._failures |= {error.provider: error.problem for error in errors}
-        if heard:
-            self._store.tell(heard, simulated=is_simulated(self._poller.providers))
+    def _learn(self, heard: Prices) -> None:
+        learned = self._poller.learn(self._states, heard, self._clock.now_ms())
+        self._states |= learned
+        if learned:
+            self._store.tell(learned, simulated=self._poller.simulated)
 
 
 class _Writer:
@@ -201,13 +190,12 @@ class _Writer:
             self._store.write([], candles)
         return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
 
-    def judge(self, asked: Round, heard: RoundAnswers, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
+    def judge(self, heard: RoundAnswers, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
         """Return the agreement of the answers, checked against the stored ticks unless these are overwritten."""
         if self._plan.overwrite:
-            return asked.agree(heard, quorum=quorum)
-        minutes = asked.question.minutes
-        settled = self._store.settled(minutes)
-        return judge(asked, heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
+            return heard.agree(quorum=quorum)
+        settled = self._store.settled(heard.question.minutes)
+        return judge(heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
 
     def enter_unproven(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
         """Enter the minutes that will rest on few providers into the ledger, before they are written."""
@@ -225,6 +213,7 @@ class _Writer:
             known = self._store.gaps()
             forgotten = known.keys() & set(minutes) - left - self._unproven.keys()
             self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
+            self._store.release_carried(found)
         return Counter(gap.reason for gap in found.values())
 
     def forget_gaps(self, minutes: Minutes) -> None:

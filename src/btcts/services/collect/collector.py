@@ -4,29 +4,27 @@ Candles that arrive in time are written before the price, so that a minute witho
 order; later candles take one merge. A price that Redis does not accept waits in the spool until a cycle reaches Redis.
 """
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from btcts.domain import healing
 from btcts.domain.agreement import Past, Verdict, agree
-from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import CANDLE_OFFSETS_MS
-from btcts.domain.clock import Clock, follow_beats
-from btcts.domain.layout import HOUR, window
-from btcts.domain.model import LOOKS, THIN, Gap, Reading, Tick, Waiting
-from btcts.domain.skew import find_skew, measure_skew
-from btcts.errors import ForeignKey, NoTimeSeries, ProviderError, StoreError, describe_unforeseen
+from btcts.domain.clock import Clock
+from btcts.domain.layout import window
+from btcts.domain.model import LOOKS, THIN, Gap, Reading, Tick
+from btcts.domain.skew import describe_skew
+from btcts.errors import ProviderError
 from btcts.providers import pacing
-from btcts.providers.polling import Poller
-from btcts.services.collect.cycle import Cycle, Limits, Progress, Survey, build_cycle
+from btcts.providers.poller import Poller, Prices
+from btcts.services.collect.cycle import Asked, Cycle, Limits, Progress, build_cycle
 from btcts.services.collect.memory import Memory
-from btcts.services.collect.settling import Ended, Settling
+from btcts.services.collect.settling import Ended, Settling, Snapshot
 from btcts.services.collect.spool import Held, Spool
-from btcts.store import Inspection, State, Store
+from btcts.services.collect.survey import Survey, survey_memory, survey_store
+from btcts.store import Store
 from btcts.system.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -34,11 +32,6 @@ if TYPE_CHECKING:
 
 ARRIVAL_S = 5.0
 """Wait of a cycle for prices and candles before it writes what it has."""
-
-ONCE_S = 50.0
-"""Time limit of a single run."""
-
-log = logging.getLogger(__name__)
 
 SHORTEST_CADENCE_S, LONGEST_CADENCE_S = 60.0, 900.0
 """Limits of the cadence estimated from the time between single runs."""
@@ -84,96 +77,58 @@ class Collector:
         survey = self._survey(progress)
         until = limits.find_candles(time.monotonic())
         self.deadline.set(limits.store)
-        self.store.refuse_mixture(survey.newest, survey.state, simulated=self._simulated)
-        ready, waiting = pacing.split(self.poller.providers, survey.state.providers, survey.now_ms)
-        if not self._doubted:
-            self._settling.begin(survey, ready)
-        readings, errors = self.poller.latest(ready, within_s=self._within_s)
-        progress.ahead_ms = measure_skew(_get_dates(readings), self.clock.now_ms())
-        doubt = self._check_clocks(readings, survey)
-        if self._doubted and not doubt:
-            self._settling.begin(survey, ready)
-        self._doubted = doubt is not None
-        self._settling.resume(survey, ready, [reading.provider for reading in readings])
-        self._settling.wait(progress.began + self._within_s - time.monotonic())
-        if survey.poisoned and readings and not doubt:
+        self.store.refuse_mixture(survey.newest, survey.state, simulated=self.poller.simulated)
+        asked = self._ask(survey, progress)
+        if survey.poisoned and asked.prices.readings and not asked.doubt:
             survey = self._survey(progress, trusted=True)
-        past = _build_past(survey)
-        verdict = Verdict(problem=doubt, past=past) if doubt else self._agree(readings, past, waiting)
+        verdict = self._agree(asked, survey)
         if verdict.agreed and not verdict.agreed.flag:
-            self._settling.recheck(survey, ready, verdict.agreed.members)
-        if verdict.problem and (ready or not waiting):
-            progress.problems.append(verdict.problem)
-        if doubt or survey.poisoned:
+            self._settling.recheck(survey, asked.ready, verdict.agreed.members)
+        if verdict.problem and (asked.ready or not asked.waiting):
+            progress.note_problem(verdict.problem)
+        errors = asked.prices.errors
+        if asked.doubt or survey.poisoned:
             self._settling.abandon()
         else:
-            errors += self._deliver(_build_tick(verdict), survey, ready, progress, until=until)
-        self._remember(survey, verdict, readings, errors, progress)
-        return build_cycle(survey, verdict, progress, errors, waiting)
-
-    @property
-    def _within_s(self) -> float:
-        """Time limit for prices and candles: a slow provider must not delay the next cycle."""
-        return ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)
-
-    @property
-    def _simulated(self) -> bool:
-        return any(provider.name == "simulated" for provider in self.poller.providers)
+            errors = [*errors, *self._deliver(_build_tick(verdict), survey, asked.ready, progress, until=until)]
+        self._remember(survey, asked, verdict, errors, progress)
+        return build_cycle(survey, asked, verdict, progress, errors)
 
     def _survey(self, progress: Progress, *, trusted: bool = False) -> Survey:
         """Survey the store, or fall back on memory; `trusted` means that the providers have confirmed the clock."""
         with progress.note_failures():
-            return self._inspect(trusted=trusted)
-        state, newest = self.memory.recall(), self.memory.newest or max(self._read_held(progress).ticks, default=None)
-        known = replace(state, accepted=state.accepted or newest)
-        return Survey(self.clock.now_ms(), newest, known, reach=self._reach, away=True)
+            return survey_store(self.store, self.memory, self.poller.reach, trusted=trusted)
+        newest = self.memory.newest or max(self._read_held(progress).ticks, default=None)
+        return survey_memory(self.memory.recall(), newest, self.poller.reach, self.clock.now_ms())
 
-    def _inspect(self, *, trusted: bool) -> Survey:
-        """Check and repair keys and rules; samples from the future are removed only when the clock is trusted."""
-        self.store.wait_for_rebuild()
-        inspection = found = self.store.inspect()
-        repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
-        if repaired:
-            self.store.repair(found)
-            inspection = self.store.inspect() if found.poisoned else found
-        state, newest = self.memory.merge_untold(inspection.state, inspection.newest)
-        closed = healing.closed_minutes(inspection.now_ms)
-        reach = self._find_reach(state, inspection.now_ms)
-        return Survey(
-            now_ms=inspection.now_ms,
-            newest=newest,
-            state=state,
-            gaps=inspection.gaps,
-            unsettled=frozenset(closed) - self.store.settled(closed),
-            repaired=_describe_repairs(found) if repaired else (),
-            poisoned=inspection.poisoned,
-            reach=reach,
-            guest=reach.providers.keys() != self._reach.providers.keys(),
-        )
+    def _ask(self, survey: Survey, progress: Progress) -> Asked:
+        """Ask for prices and candles, and wait for both.
 
-    @property
-    def _reach(self) -> Reach:
-        """Reach of the candles of our own providers."""
-        return Reach({provider.name: provider.reach_ms for provider in self.poller.providers})
+        Candles are asked for at the same time as prices; but while our clock is in doubt, which minutes are due is in
+        doubt as well, and candles wait until the prices have confirmed it.
+        """
+        within_s = ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)  # before the next one
+        ready, waiting = self.poller.split(survey.state.providers, survey.now_ms)
+        if not self._doubted:
+            self._settling.begin(survey, ready)
+        prices = self.poller.ask_prices(ready, within_s=within_s)
+        now_ms = self.clock.now_ms()
+        skew_ms = prices.find_skew(now_ms, poisoned=survey.poisoned)
+        if self._doubted and skew_ms is None:
+            self._settling.begin(survey, ready)
+        self._doubted = skew_ms is not None
+        self._settling.resume(survey, ready, [reading.provider for reading in prices.readings])
+        self._settling.wait(progress.began + within_s - time.monotonic())
+        doubt = None if skew_ms is None else describe_skew(skew_ms, self.clock.source)
+        return Asked(ready, waiting, prices, prices.measure_skew(now_ms), doubt)
 
-    def _find_reach(self, state: State, now_ms: int) -> Reach:
-        """Return the reach of the providers of this store's collectors, by the list that one of them used recently."""
-        used_ms = state.configured_ms
-        if not state.configured or used_ms is None or not 0 <= now_ms - used_ms <= state.max_age_s * 1000:
-            return self._reach
-        return Reach(state.configured)
-
-    def _check_clocks(self, readings: Sequence[Reading], survey: Survey) -> str | None:
-        """Return the reason not to write when the providers' clocks contradict ours, else None."""
-        skew = find_skew(_get_dates(readings), self.clock.now_ms(), least=1 if survey.poisoned else 2)
-        if skew is None:
-            return None
-        return f"the providers' clocks are {skew / 1000:+.0f} s from {self.clock.source}'s; set its clock right"
-
-    def _agree(self, readings: Sequence[Reading], past: Past, waiting: Waiting) -> Verdict:
-        unpaid = sum(why == pacing.BUDGET for _, _, why in waiting)
+    def _agree(self, asked: Asked, survey: Survey) -> Verdict:
+        past = _build_past(survey)
+        if asked.doubt:
+            return Verdict(problem=asked.doubt, past=past)
+        unpaid = sum(why == pacing.BUDGET for _, _, why in asked.waiting)
         return agree(
-            readings,
+            asked.prices.readings,
             now_ms=self.clock.now_ms(),
             past=past,
             configured=len(self.poller.providers) - unpaid,
@@ -190,26 +145,27 @@ class Collector:
         if not progress.away:
             with progress.note_failures():
                 if survey.state.simulated is None:  # before the first price, or a crash leaves it unmarked
-                    self.store.remember(replace(survey.state, simulated=self._simulated))
-                self._write(live, self._read_held(progress), survey, progress)
+                    self.store.remember(replace(survey.state, simulated=self.poller.simulated))
+                self._write(live, self._read_held(progress), self._settling.listen(), survey, progress)
                 self._finish(survey, progress, until)
                 if self._settling.has_returns:
-                    survey = self._inspect(trusted=False)
+                    survey = survey_store(self.store, self.memory, self.poller.reach, trusted=False)
                     self._settling.begin(survey, ready)
                     self._finish(survey, progress, until)
         if live and not progress.stored and self.spool is not None:
             with progress.note_failures():
                 self.spool.keep(live)
-                progress.spooled = live
+                progress.note_spooled(live)
         return self._settling.take_failures()
 
     def _finish(self, survey: Survey, progress: Progress, until: float) -> None:
-        """Wait for late candles, write them, and end the completed rounds."""
+        """Wait for late candles, write them, and end the rounds that are complete by then."""
         self._settling.wait(until - time.monotonic())
         if self.cadence_s is None:
             self._settling.close()
-        self._write(None, Held(), survey, progress)
-        self._enter(self._settling.end(survey, self.store.ticks), survey, progress)
+        snapshot = self._settling.listen()
+        self._write(None, Held(), snapshot, survey, progress)
+        self._enter(self._settling.end(snapshot, survey, self.store.ticks), survey, progress)
 
     def _read_held(self, progress: Progress) -> Held:
         """Read the prices in the spool; none when it cannot be read."""
@@ -218,26 +174,22 @@ class Collector:
                 return self.spool.read(self.clock.now_ms())
         return Held()
 
-    def _write(self, live: Tick | None, held: Held, survey: Survey, progress: Progress) -> None:
+    def _write(self, live: Tick | None, held: Held, snapshot: Snapshot, survey: Survey, progress: Progress) -> None:
         """Write the price, the spooled prices and the candles agreed on so far, all at once."""
-        settleable = self._settling.find_settleable(survey, self.store.ticks)
+        settleable = self._settling.find_settleable(snapshot, survey, self.store.ticks)
         candles = settleable.candles
         if not (live or held.lines or candles):
             return
         if settleable.entries:  # before the candles: an unrecorded thin minute would never be checked again
             self.store.record_gaps(settleable.entries)
-            progress.entered |= settleable.entries
+            progress.note_entries(settleable.entries)
         written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
-        progress.stored = progress.stored or live
-        progress.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
-        if written.too_early:
-            progress.problems.append(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
-        progress.settled |= {candle.start_ms for candle in candles}
+        progress.note_written(live, held, candles, written)
         self._settling.note_written(candles)
         if self.spool is not None:
             with progress.note_failures():
                 self.spool.drop(held)
-                progress.torn += held.torn
+                progress.note_torn(held.torn)
 
     def _enter(self, ended: Ended, survey: Survey, progress: Progress) -> None:
         """Enter the minutes that rounds left unsettled into the ledger, and correct candles that changed.
@@ -247,7 +199,7 @@ class Collector:
         revision = ended.revision
         if revision.entries:
             self.store.record_gaps(revision.entries)
-            progress.entered |= revision.entries
+            progress.note_entries(revision.entries)
         if revision.reopened:
             dropped = {minute + offset for minute in revision.reopened for offset in CANDLE_OFFSETS_MS}
             self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
@@ -257,21 +209,16 @@ class Collector:
         forgotten = (_find_outdated(survey, progress) | revision.forgotten) - found.keys()
         if found or forgotten:
             self.store.record_gaps(found, forget=forgotten)
-        progress.corrected += len(revision.candles)
-        progress.reopened += len(revision.reopened)
-        progress.reread_ms = ended.reread_ms or progress.reread_ms
+            self.store.release_carried(found)
         ledger = {**survey.gaps, **progress.entered, **found}
-        progress.thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
+        thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
+        progress.note_revision(revision, ended.reread_ms, thin=thin)
 
     def _remember(
-        self,
-        survey: Survey,
-        verdict: Verdict,
-        readings: Sequence[Reading],
-        errors: Sequence[ProviderError],
-        progress: Progress,
+        self, survey: Survey, asked: Asked, verdict: Verdict, errors: Sequence[ProviderError], progress: Progress
     ) -> None:
-        agreed = verdict.agreed
+        """Learn from the cycle; tell the other collectors, or the next run while Redis is away."""
+        agreed, tick, readings = verdict.agreed, _build_tick(verdict), asked.prices.readings
         state = replace(
             survey.state,
             cadence_s=self.cadence_s or _estimate_cadence(survey),
@@ -279,9 +226,9 @@ class Collector:
             last_cycle_ms=survey.now_ms,
             problem=None if progress.stored else "; ".join(progress.problems) or None,
             pending=verdict.past.pending,
-            accepted=_build_tick(verdict) or survey.state.accepted,
-            simulated=self._simulated,
-            ahead_ms=progress.ahead_ms,
+            accepted=tick or survey.state.accepted,
+            simulated=self.poller.simulated,
+            ahead_ms=asked.ahead_ms,
             reread_ms=progress.reread_ms,
         )
         if readings or errors:  # otherwise nobody was due, and the last agreement stands
@@ -292,14 +239,11 @@ class Collector:
                 deviating=dict(agreed.deviating) if agreed else {},
             )
         if not survey.guest:
-            now_ms, reach = survey.now_ms, self._reach.providers
-            anchor, lean = verdict.past.anchor, verdict.past.lean
-            state = replace(state, anchor=anchor, lean=lean, candleless=self._settling.failing)
-            state = replace(state, configured=reach, configured_ms=now_ms)
-        self.memory.learn(
-            state, readings, errors, {provider.name: provider.key_id for provider in self.poller.providers}
-        )
-        self.memory.newest = _build_tick(verdict) or survey.newest
+            past = verdict.past
+            state = replace(state, anchor=past.anchor, lean=past.lean, candleless=self._settling.failing)
+            state = replace(state, configured=self.poller.reach.providers, configured_ms=survey.now_ms)
+        learned = self.poller.learn(state.providers, Prices(readings, errors), survey.now_ms)
+        self.memory.learn(state, learned, tick or survey.newest)
         if not progress.away:
             with progress.note_failures():
                 self.memory.tell(self.store)
@@ -328,14 +272,6 @@ def _find_outdated(survey: Survey, progress: Progress) -> set[int]:
     return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - progress.entered.keys()
 
 
-def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:
-    """Describe what was repaired of the findings of an inspection."""
-    if repaired.empty:
-        return ("made the layout",)
-    poison = ["took out ticks from the future"] if repaired.poisoned else []
-    return (*map(str, repaired.faults), *poison)
-
-
 def _estimate_cadence(survey: Survey) -> float:
     """Estimate the interval of single runs by the time since the last one.
 
@@ -348,10 +284,6 @@ def _estimate_cadence(survey: Survey) -> float:
     return max(since_s, SHORTEST_CADENCE_S)
 
 
-def _get_dates(readings: Sequence[Reading]) -> list[int]:
-    return [reading.date_ms for reading in readings if reading.date_ms is not None]
-
-
 def _find_spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
     """Return the time until the next price that budgets allow: the shortest wait of the providers that answered."""
     waits_ms = [(reading.not_before_ms or now_ms) - now_ms for reading in readings]
@@ -360,39 +292,3 @@ def _find_spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
 
 def _build_tick(verdict: Verdict) -> Tick | None:
     return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None
-
-
-def find_full_reach(providers: Sequence["Provider"]) -> list[str]:
-    """Return the names of the providers whose candles reach back through the whole window."""
-    longest_ms = (HOUR.entries + 1) * HOUR.bucket_ms
-    return [provider.name for provider in providers if provider.reach_ms >= longest_ms]
-
-
-def once(collector: Collector, *, limit_s: float = ONCE_S) -> Cycle:
-    """Run one cycle that waits for late candles, and ends within the limit."""
-    return collector.cycle(patience_s=limit_s, limit_s=limit_s)
-
-
-def forever(
-    collector: Collector, clock: Clock, *, interval_s: float, phase_s: float, stopped: Callable[[], bool]
-) -> Iterator[Cycle]:
-    """Run cycles at the multiples of the interval since the epoch plus the phase, the first one at once, until stopped.
-
-    A Redis failure does not end the loop: the cycle reports it and the next one tries again. A server without
-    TimeSeries and a foreign key end it, as they are permanent.
-    """
-    for _ in follow_beats(clock, interval_s=interval_s, phase_s=phase_s, stopped=stopped):
-        yield _try_cycle(collector, clock)
-
-
-def _try_cycle(collector: Collector, clock: Clock) -> Cycle:
-    """Return the account of a cycle or of its failure; permanent failures propagate."""
-    try:
-        return collector.cycle()
-    except (ForeignKey, NoTimeSeries):
-        raise
-    except StoreError as exc:
-        return Cycle(clock.now_ms(), problem=str(exc))
-    except Exception as exc:
-        log.debug("a cycle failed", exc_info=exc)
-        return Cycle(clock.now_ms(), problem=describe_unforeseen(exc))

@@ -1,18 +1,22 @@
-"""Data of one cycle of `collect`: its survey, its time limits, its progress and its account."""
+"""Data of one cycle of `collect`: its time limits, its progress and its account."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Verdict
-from btcts.domain.candle_agreement import Reach
-from btcts.domain.model import Gap, Tick, Waiting
+from btcts.domain.model import Candle, Gap, Tick, Waiting
+from btcts.domain.revision import Revision
 from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, ProviderError, SpoolError, StoreError
+from btcts.services.collect.spool import Held
+from btcts.services.collect.survey import Survey
 
 if TYPE_CHECKING:
-    from btcts.store import State
+    from btcts.providers.base import Provider
+    from btcts.providers.poller import Prices
+    from btcts.store import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +65,6 @@ class Cycle:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """The state before a cycle asks the providers; `unsettled` are the closed minutes of the window.
-
-    While Redis is `away` it comes from the collector's memory. `poisoned` is set while a sample from the future hides
-    the others: the providers decide whether the sample or the clock is wrong. `reach` has the providers of this
-    store's collectors; a `guest` has a different list, and changes nothing that is settled.
-    """
-
-    now_ms: int
-    newest: Tick | None
-    state: "State"
-    gaps: Mapping[int, Gap] = field(default_factory=dict)
-    unsettled: frozenset[int] = frozenset()
-    repaired: tuple[str, ...] = ()
-    poisoned: bool = False
-    reach: Reach = field(default_factory=lambda: Reach({}))
-    guest: bool = False
-    away: bool = False
-
-    def is_answering(self, provider: str) -> bool:
-        """Tell whether the provider answered when it was last asked for a price."""
-        known = self.state.providers.get(provider)
-        return known is not None and known.answers
-
-    def find_answered_ms(self, provider: str) -> int | None:
-        """Return the time when the provider last answered for a price."""
-        known = self.state.providers.get(provider)
-        return known.answered_ms if known else None
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """Deadlines of a cycle, by the monotonic clock, in s; it takes at most `limit_s` from when it `began`.
 
@@ -118,7 +91,20 @@ class Limits:
         return min(self.began + self.patience_s, latest)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The result of asking: the prices of those that were `ready`, and who had to wait.
+
+    `ahead_ms` is the lead of the providers' clocks over ours, and `doubt` the reason not to write, if it is too large.
+    """
+
+    ready: Sequence["Provider"]
+    waiting: Waiting
+    prices: "Prices"
+    ahead_ms: int | None
+    doubt: str | None
+
+
 class Progress:
     """The progress of a cycle that `began` at a time of the monotonic clock, in s.
 
@@ -126,20 +112,51 @@ class Progress:
     `problems` has the messages of the errors.
     """
 
-    began: float = field(default_factory=time.monotonic)
-    stored: Tick | None = None
-    spooled: Tick | None = None
-    settled: set[int] = field(default_factory=set)
-    entered: dict[int, Gap] = field(default_factory=dict)
-    corrected: int = 0
-    reopened: int = 0
-    thin: int = 0
-    reread_ms: int | None = None
-    ahead_ms: int | None = None
-    unspooled: int = 0
-    torn: int = 0
-    away: bool = False
-    problems: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.stored: Tick | None = None
+        self.spooled: Tick | None = None
+        self.settled: frozenset[int] = frozenset()
+        self.entered: Mapping[int, Gap] = {}
+        self.corrected = 0
+        self.reopened = 0
+        self.thin = 0
+        self.reread_ms: int | None = None
+        self.unspooled = 0
+        self.torn = 0
+        self.away = False
+        self.problems: tuple[str, ...] = ()
+
+    def note_problem(self, problem: str) -> None:
+        """Note why there is no price, or what was refused."""
+        self.problems += (problem,)
+
+    def note_entries(self, entries: Mapping[int, Gap]) -> None:
+        """Note entries of the ledger about settled minutes."""
+        self.entered = {**self.entered, **entries}
+
+    def note_written(self, live: Tick | None, held: Held, candles: Sequence[Candle], written: "Written") -> None:
+        """Note what Redis has accepted."""
+        self.stored = self.stored or live
+        self.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
+        self.settled |= {candle.start_ms for candle in candles}
+        if written.too_early:
+            self.note_problem(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
+
+    def note_spooled(self, tick: Tick) -> None:
+        """Note that the price waits on disk."""
+        self.spooled = tick
+
+    def note_torn(self, lines: int) -> None:
+        """Note damaged lines that were dropped from the spool."""
+        self.torn += lines
+
+    def note_revision(self, revision: Revision, reread_ms: int | None, *, thin: int) -> None:
+        """Note the changes of settled minutes, of which `thin` rest on few providers now."""
+        self.corrected += len(revision.candles)
+        self.reopened += len(revision.reopened)
+        self.reread_ms = reread_ms or self.reread_ms
+        self.thin = thin
 
     @contextmanager
     def note_failures(self) -> Iterator[None]:
@@ -150,13 +167,13 @@ class Progress:
             raise
         except (StoreError, EmbeddedError) as exc:
             self.away = True
-            self.problems.append(str(exc))
+            self.note_problem(str(exc))
         except SpoolError as exc:
-            self.problems.append(str(exc))
+            self.note_problem(str(exc))
 
 
 def build_cycle(
-    survey: Survey, verdict: Verdict, progress: Progress, errors: Sequence[ProviderError], waiting: Waiting
+    survey: Survey, asked: Asked, verdict: Verdict, progress: Progress, errors: Sequence[ProviderError]
 ) -> Cycle:
     """Build the account of a cycle that is over."""
     agreed = verdict.agreed
@@ -170,7 +187,7 @@ def build_cycle(
         flag=agreed.flag if agreed else None,
         deviating=agreed.deviating if agreed else (),
         refused=tuple(sorted(refused.items())),
-        waiting=waiting,
+        waiting=asked.waiting,
         settled=len(progress.settled),
         corrected=progress.corrected,
         reopened=progress.reopened,

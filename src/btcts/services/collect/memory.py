@@ -4,15 +4,14 @@ A single run saves it to a file for the next one, which must not ask providers t
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from btcts.domain.model import ProviderState, Reading, Tick
+from btcts.domain.model import ProviderState, Tick
 from btcts.domain.untrusted import END_MS, LONGEST_JSON, Unreadable, parse_json
-from btcts.errors import ProviderError, SpoolError
-from btcts.providers import pacing
+from btcts.errors import SpoolError
 from btcts.store import State, Store, state
 from btcts.system import durable
 from btcts.system.causes import describe
@@ -55,17 +54,11 @@ class Memory:
             newest = _find_newest(newest, self.newest)
         return stored, newest
 
-    def learn(
-        self,
-        state: State,
-        readings: Sequence[Reading],
-        errors: Sequence[ProviderError],
-        keys: Mapping[str, str],
-    ) -> None:
-        """Take in the providers' answers of the cycle that ended with `state`; `keys` has the ids of their API keys."""
-        heard = pacing.learn_states(state.providers, readings, errors, keys, state.last_cycle_ms or 0)
-        self._untold |= heard
-        self._state = replace(state, providers={**state.providers, **heard})
+    def learn(self, state: State, learned: Mapping[str, ProviderState], newest: Tick | None) -> None:
+        """Take in the state after a cycle, the states of the providers asked in it, and the newest price."""
+        self.newest = newest
+        self._untold |= learned
+        self._state = replace(state, providers={**state.providers, **learned})
 
     def tell(self, store: Store) -> None:
         """Store the state in Redis for the other collectors.

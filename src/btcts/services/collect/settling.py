@@ -17,13 +17,16 @@ from btcts.domain.healing import Able
 from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
 from btcts.domain.revision import Reviser, Revision
 from btcts.errors import ProviderError
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.rounds import Ground, Question, ReadTicks, Round, RoundAnswers, find_unproven, judge
-from btcts.services.collect.cycle import Survey
+from btcts.services.collect.survey import Survey
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
+
+Snapshot = Sequence[tuple[Round, RoundAnswers]]
+"""The pending rounds with their answers at one moment. A step judges one snapshot: answers may arrive at any time."""
 
 LOOK_FOR_MS = 2 * MINUTE_MS
 """Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
@@ -71,11 +74,13 @@ class Settling:
         known = {provider.name for provider in self._poller.providers}
         failing = {**survey.state.candleless, **self._failing}
         self._failing = {name: since_ms for name, since_ms in failing.items() if name in known}
-        if any(round_.question.minutes and not round_.complete for round_ in self._rounds):
+        snapshot = self.listen()
+        if any(heard.question.minutes and not heard.complete for _, heard in snapshot):
             return
-        self._rounds = [round_ for round_ in self._rounds if self._is_needed(round_)]
+        snapshot = [(round_, heard) for round_, heard in snapshot if self._is_needed(heard)]
+        self._rounds = [round_ for round_, _ in snapshot]
         able = _find_able(survey, ready)
-        unasked = survey.unsettled - self._asked
+        unasked = survey.unsettled - self._find_asked(snapshot)
         minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
         missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
@@ -90,7 +95,7 @@ class Settling:
         """Ask at once for the minutes missed by providers that failed before and have `answered` now."""
         able = _find_able(survey, ready)
         back = [name for name in answered if name in able and not able[name].answers]
-        minutes = healing.find_revived(survey.unsettled - self._asked, survey.gaps, back)
+        minutes = healing.find_revived(survey.unsettled - self._find_asked(self.listen()), survey.gaps, back)
         since = {name: self._find_away_ms(survey, name) for name in back}
         looks = healing.find_missed(survey.gaps, survey.now_ms, back=since, able=able)
         if minutes or (looks and not survey.guest and not survey.away):
@@ -116,22 +121,25 @@ class Settling:
         for round_ in self._rounds:
             round_.close()
 
-    def find_settleable(self, survey: Survey, read_ticks: ReadTicks) -> Settleable:
+    def listen(self) -> Snapshot:
+        """Return the pending rounds with their answers so far."""
+        return [(round_, round_.listen()) for round_ in self._rounds]
+
+    def find_settleable(self, snapshot: Snapshot, survey: Survey, read_ticks: ReadTicks) -> Settleable:
         """Return the agreed candles of minutes that are not settled yet."""
         found: dict[int, Candle] = {}
         entries: dict[int, Gap] = {}
         disputed: set[int] = set()
-        for round_ in self._rounds:
-            heard = round_.listen()
-            agreed = self._judge(round_, heard, survey, read_ticks)
-            left = set(round_.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled
+        for round_, heard in snapshot:
+            agreed = self._judge(heard, survey, read_ticks, written=round_.settled)
+            left = set(heard.question.minutes & survey.unsettled & agreed.candles.keys()) - round_.settled
             if heard.complete:
                 disputed |= agreed.disputed
             else:  # a provider that was asked in time counts, although its candles may end later by now
                 left = {
                     minute
                     for minute in left - disputed
-                    if survey.reach.has_majority(agreed.backing[minute].near, minute, round_.question.asked_ms)
+                    if survey.reach.has_majority(agreed.backing[minute].near, minute, heard.question.asked_ms)
                 }
             found |= {minute: agreed.candles[minute] for minute in left}
             entries = {minute: gap for minute, gap in entries.items() if minute not in left}
@@ -142,26 +150,28 @@ class Settling:
         """Note that these candles were stored."""
         written = {candle.start_ms for candle in candles}
         for round_ in self._rounds:
-            round_.settled |= round_.question.minutes & written
+            round_.note_settled(written)
 
-    def end(self, survey: Survey, read_ticks: ReadTicks) -> Ended:
-        """Remove the complete rounds and return their results."""
-        ended = [(round_, round_.listen()) for round_ in self._rounds if round_.complete]
-        self._rounds = [round_ for round_ in self._rounds if not round_.complete]
+    def end(self, snapshot: Snapshot, survey: Survey, read_ticks: ReadTicks) -> Ended:
+        """Remove the rounds that are complete in the snapshot and return their results."""
+        ended = [(round_, heard) for round_, heard in snapshot if heard.complete]
+        self._rounds = [round_ for round_, heard in snapshot if not heard.complete]
         gaps: dict[int, Gap] = {}
         revision = Revision()
         reread_ms: int | None = None
-        self._note_candles(ended, survey.now_ms)
+        self._note_candles([heard for _, heard in ended], survey.now_ms)
         for round_, heard in ended:
             self._failures += round_.take_failures()
-            agreed = self._judge(round_, heard, survey, read_ticks)
-            gaps |= self._find_gaps(round_, heard, agreed, survey)
-            if _is_outdated(round_.question, survey.now_ms):
+            agreed = self._judge(heard, survey, read_ticks, written=round_.settled)
+            left = (heard.question.minutes & survey.unsettled) - round_.settled
+            offered = bool(self._poller.able)
+            gaps |= healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
+            if _is_outdated(heard.question, survey.now_ms):
                 continue
-            looked = _revise(round_.question, agreed, survey, read_ticks)
+            looked = _revise(heard.question, agreed, survey, read_ticks)
             revision.absorb(looked)
-            if heard.answers and round_.question.reread_ms is not None:
-                reread_ms = min({round_.question.reread_ms} | looked.inconclusive)
+            if heard.answers and heard.question.reread_ms is not None:
+                reread_ms = min({heard.question.reread_ms} | looked.inconclusive)
         return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
 
     def take_failures(self) -> list[ProviderError]:
@@ -184,13 +194,12 @@ class Settling:
         """True when a provider whose candles failed has candles again."""
         return bool(self._returned)
 
-    @property
-    def _asked(self) -> set[int]:
-        """The minutes that are requested, or whose candles wait to be written."""
+    def _find_asked(self, snapshot: Snapshot) -> set[int]:
+        """Return the minutes that are requested, or whose candles wait to be written."""
         asked: set[int] = set()
-        for round_ in self._rounds:
-            minutes = round_.question.minutes
-            asked |= minutes & self._agree(round_, round_.listen()).candles.keys() if round_.complete else minutes
+        for _, heard in snapshot:
+            minutes = heard.question.minutes
+            asked |= minutes & heard.agree(quorum=self._quorum).candles.keys() if heard.complete else minutes
         return asked
 
     def _ask(
@@ -207,20 +216,20 @@ class Settling:
         question = Question(frozenset(minutes), settled, reread_ms, frozenset(back), survey.now_ms)
         spans = healing.group_into_spans(sorted(question.minutes | settled))
         able = [provider for provider in ready if provider.reach_ms]
-        self._rounds.append(self._poller.candles(able, question, spans))
+        self._rounds.append(self._poller.ask_candles(able, question, spans))
 
-    def _is_needed(self, round_: Round) -> bool:
+    def _is_needed(self, heard: RoundAnswers) -> bool:
         """Tell whether a round is pending, or has candles that wait to be written."""
-        return not round_.complete or bool(self._agree(round_, round_.listen()).candles)
+        return not heard.complete or bool(heard.agree(quorum=self._quorum).candles)
 
-    def _agree(self, round_: Round, heard: RoundAnswers) -> AgreedCandles:
-        return round_.agree(heard, quorum=self._quorum)
-
-    def _judge(self, round_: Round, heard: RoundAnswers, survey: Survey, read_ticks: ReadTicks) -> AgreedCandles:
-        agreed = self._agree(round_, heard)
+    def _judge(
+        self, heard: RoundAnswers, survey: Survey, read_ticks: ReadTicks, *, written: frozenset[int]
+    ) -> AgreedCandles:
+        """Return the agreement of the answers; `written` are the minutes of the question that are settled by now."""
+        agreed = heard.agree(quorum=self._quorum)
         if heard.complete:
-            settled = round_.question.looks | round_.settled
-            agreed = judge(round_, heard, Ground(survey.reach, survey.now_ms, settled, read_ticks), quorum=self._quorum)
+            ground = Ground(survey.reach, survey.now_ms, heard.question.looks | written, read_ticks)
+            agreed = judge(heard, ground, quorum=self._quorum)
         contested = healing.find_contested(agreed, survey.gaps, survey.reach, survey.now_ms, complete=heard.complete)
         return agreed.reject(contested)
 
@@ -229,22 +238,18 @@ class Settling:
         times = (survey.find_answered_ms(provider), self._failing.get(provider))
         return min((time_ms for time_ms in times if time_ms is not None), default=None)
 
-    def _find_gaps(self, round_: Round, heard: RoundAnswers, agreed: AgreedCandles, survey: Survey) -> dict[int, Gap]:
-        left = (round_.question.minutes & survey.unsettled) - round_.settled
-        offered = any(provider.reach_ms for provider in self._poller.providers)
-        return healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
-
-    def _note_candles(self, ended: Iterable[tuple[Round, RoundAnswers]], now_ms: int) -> None:
+    def _note_candles(self, ended: Sequence[RoundAnswers], now_ms: int) -> None:
         """Note the providers whose candles fail, those that have them again, and those that have caught up."""
+        failed = {error.provider for heard in ended for error in heard.errors}
         made_up: set[str] = set()
-        for round_, heard in ended:
+        for heard in ended:
             for error in heard.errors:
                 self._failing.setdefault(error.provider, now_ms)
             answered = heard.find_covering()
             self._returned |= answered & self._failing.keys()
-            if not _is_outdated(round_.question, now_ms):
-                made_up |= answered & round_.question.back
-        for name in made_up - {error.provider for _, heard in ended for error in heard.errors}:
+            if not _is_outdated(heard.question, now_ms):
+                made_up |= answered & heard.question.back
+        for name in made_up - failed:
             self._failing.pop(name, None)
         self._returned &= self._failing.keys()
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import minute_of
-from btcts.domain.model import MINUTE_MS, THIN, Candle, Reading
-from btcts.domain.skew import find_skew
-from btcts.errors import ProviderError
-from btcts.providers import pacing
+from btcts.domain.model import MINUTE_MS, THIN, Candle
+from btcts.domain.skew import describe_skew
 from btcts.providers.rounds import Question
 from btcts.services.verify.buckets import Finding, find_faults
 from btcts.services.verify.upstream import Answers, Comparison, compare
@@ -19,14 +17,12 @@ from btcts.services.verify.upstream import Answers, Comparison, compare
 if TYPE_CHECKING:
     from btcts.domain.clock import Clock
     from btcts.providers.base import Provider
-    from btcts.providers.polling import Poller
+    from btcts.providers.poller import Poller, Prices
+    from btcts.providers.rounds import RoundAnswers
     from btcts.store import Inspection, State, Store
 
 RECENT_MS = 15 * MINUTE_MS
 """Time during which a minute may still be corrected, if no collector has checked any minute again."""
-
-PRICES_S = 5.0
-"""Time limit for prices, which are only requested for the Date of their answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +60,7 @@ class Heard:
     def problem(self) -> str | None:
         """The reason why nothing can be compared, None without one."""
         if self.skew_ms is not None:
-            return (
-                f"the providers' clocks are {self.skew_ms / 1000:+.0f} s from the Redis server's; set its clock right"
-            )
+            return describe_skew(self.skew_ms, "the Redis server")
         if self.answers.candles:
             return None
         said = [f"{witness.provider}: {witness.silence}" for witness in self.witnesses]
@@ -169,42 +163,45 @@ def _examine(store: "Store", heard: Heard | None) -> _Examined:
 
 def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     """Ask all providers with candles for those of the whole window, and for the time."""
-    began = time.monotonic()
+    poller = upstream.poller
     inspection, state = store.inspect(), store.state()
-    able = [provider for provider in upstream.poller.providers if provider.reach_ms]
-    store.refuse_mixture(inspection.newest, state, simulated=any(provider.name == "simulated" for provider in able))
-    ready, waiting = pacing.split(able, state.providers, inspection.now_ms)
+    store.refuse_mixture(inspection.newest, state, simulated=poller.simulated)
+    ready, waiting = poller.split(state.providers, inspection.now_ms, able=True)
     minutes = healing.closed_minutes(inspection.now_ms)
-    asked = upstream.poller.candles(ready, Question(frozenset(minutes)), healing.group_into_spans(minutes))
-    readings, errors = upstream.poller.latest(ready, within_s=PRICES_S)
-    skew = _find_skew_ms(readings, upstream, poisoned=inspection.poisoned)
-    if skew is None:
-        asked.wait(began + upstream.within_s - time.monotonic())
-        if tell:
-            _tell(store, able, readings, [*errors, *asked.errors], upstream.clock.now_ms())
-    silence = {provider.name: f"no answer within {upstream.within_s:g} s" for provider in able}
+    prices, heard, skew_ms = _listen(upstream, ready, minutes, poisoned=inspection.poisoned)
+    if skew_ms is None and tell:  # so that no collector asks a provider too early
+        prices = prices._replace(errors=[*prices.errors, *heard.errors])
+        store.tell(poller.learn(store.state().providers, prices, upstream.clock.now_ms()))
+    silence = {provider.name: f"no answer within {upstream.within_s:g} s" for provider in poller.able}
     silence |= {name: f"waits {(until_ms - inspection.now_ms) // 1000} s more" for name, until_ms, _ in waiting}
-    silence |= {error.provider: error.problem for error in asked.errors}
-    names = silence.keys() | _find_former(state, upstream.poller, minutes.start)
-    recent_ms = _find_recent_ms(state, inspection.now_ms)
-    own = {provider.name: provider.reach_ms for provider in upstream.poller.providers}
+    silence |= {error.provider: error.problem for error in heard.errors}
+    own = poller.reach.providers
     answers = Answers(
         minutes,
-        recent_ms,
-        frozenset(names),
-        tuple(asked.answers),
+        _find_recent_ms(state, inspection.now_ms),
+        frozenset(silence.keys() | _find_former(state, poller, minutes.start)),
+        heard.answers,
         upstream.quorum,
         Reach({**(state.configured or {}), **own}),
         another=bool(state.configured) and state.configured != own,
         thin=frozenset(minute for minute, gap in store.gaps().items() if gap.reason == THIN),
     )
-    return Heard(answers, tuple(_build_witness(provider, answers, silence[provider.name]) for provider in able), skew)
+    witnesses = (_build_witness(provider, answers, silence[provider.name]) for provider in poller.able)
+    return Heard(answers, tuple(witnesses), skew_ms)
 
 
-def _find_skew_ms(readings: Sequence[Reading], upstream: Upstream, *, poisoned: bool) -> int | None:
-    """Return the clock skew if it is too large; a single provider suffices when a tick lies in the future."""
-    dates = [reading.date_ms for reading in readings if reading.date_ms is not None]
-    return find_skew(dates, upstream.clock.now_ms(), least=1 if poisoned else 2)
+def _listen(
+    upstream: Upstream, ready: Sequence["Provider"], minutes: range, *, poisoned: bool
+) -> tuple["Prices", "RoundAnswers", int | None]:
+    """Return prices and candles, and the skew of the clocks; while it is too large, do not wait for the candles."""
+    began = time.monotonic()
+    poller = upstream.poller
+    asked = poller.ask_candles(ready, Question(frozenset(minutes)), healing.group_into_spans(minutes))
+    prices = poller.ask_prices(ready)
+    skew_ms = prices.find_skew(upstream.clock.now_ms(), poisoned=poisoned)
+    if skew_ms is None:
+        asked.wait(began + upstream.within_s - time.monotonic())
+    return prices, asked.listen(), skew_ms
 
 
 def _find_former(state: "State", poller: "Poller", since_ms: int) -> set[str]:
@@ -227,15 +224,3 @@ def _find_recent_ms(state: "State", now_ms: int) -> int:
     if state.reread_ms is None:
         return now_ms - RECENT_MS
     return max(min(state.reread_ms, healing.find_reread_end(now_ms)), now_ms - healing.REREAD_WITHIN_MS)
-
-
-def _tell(
-    store: "Store",
-    providers: Sequence["Provider"],
-    readings: Sequence[Reading],
-    errors: Sequence[ProviderError],
-    now_ms: int,
-) -> None:
-    """Record the providers' answers for the collectors, so that no provider is asked too early."""
-    keys = {provider.name: provider.key_id for provider in providers}
-    store.tell(pacing.learn_states(store.state().providers, readings, errors, keys, now_ms))

@@ -3,12 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
-from btcts.domain.model import Candles, Reading, Span
+from btcts.domain.candle_agreement import Reach
+from btcts.domain.layout import HOUR
+from btcts.domain.model import Candles, ProviderState, Reading, Span, Waiting
+from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import Problem, ProviderError, describe_unforeseen
+from btcts.providers import pacing
 from btcts.providers.rounds import Question, Round
 from btcts.system.calls import StartThread, start_call, start_thread
 
@@ -17,13 +21,39 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PRICES_S = 5.0
+"""Time limit for prices that are only requested for the dates of their answers."""
+
 log = logging.getLogger(__name__)
 
 
-class Poller:
-    """Runs each call to a provider in its own daemon thread.
+class Prices(NamedTuple):
+    """The prices that arrived in time, and the errors of the other providers."""
 
-    Calls still running when the `with` block ends are abandoned, and ask for no further span.
+    readings: Sequence[Reading]
+    errors: Sequence[ProviderError]
+
+    def measure_skew(self, now_ms: int) -> int | None:
+        """Return how far the clocks of most providers are ahead of ours, in ms; None without a majority."""
+        return measure_skew(self._dates, now_ms)
+
+    def find_skew(self, now_ms: int, *, poisoned: bool) -> int | None:
+        """Return the same if it is too much to write anything, else None.
+
+        In a `poisoned` store, where a sample lies in the future, a single clock decides whether ours is wrong.
+        """
+        return find_skew(self._dates, now_ms, least=1 if poisoned else 2)
+
+    @property
+    def _dates(self) -> list[int]:
+        return [reading.date_ms for reading in self.readings if reading.date_ms is not None]
+
+
+class Poller:
+    """The providers of one run: who may be asked now, what they answer, and what follows for the next call.
+
+    Each call runs in its own daemon thread. Calls still running when the `with` block ends are abandoned, and ask for
+    no further span.
     """
 
     def __init__(self, providers: Sequence["Provider"], *, start: StartThread = start_thread) -> None:
@@ -38,7 +68,38 @@ class Poller:
     def __exit__(self, *exc: object) -> None:
         self._ended.set()
 
-    def latest(self, providers: Sequence["Provider"], *, within_s: float) -> tuple[list[Reading], list[ProviderError]]:
+    @property
+    def simulated(self) -> bool:
+        """True when any of the prices is made up."""
+        return any(provider.name == "simulated" for provider in self.providers)
+
+    @property
+    def able(self) -> list["Provider"]:
+        """The providers with candles."""
+        return [provider for provider in self.providers if provider.reach_ms]
+
+    @property
+    def reach(self) -> Reach:
+        """The reach of the providers' candles."""
+        return Reach({provider.name: provider.reach_ms for provider in self.providers})
+
+    def find_full_reach(self) -> list[str]:
+        """Return the names of the providers whose candles reach back through the whole window."""
+        longest_ms = (HOUR.entries + 1) * HOUR.bucket_ms
+        return [provider.name for provider in self.providers if provider.reach_ms >= longest_ms]
+
+    def split(
+        self, states: Mapping[str, ProviderState], now_ms: int, *, able: bool = False
+    ) -> tuple[list["Provider"], Waiting]:
+        """Return the providers that may be asked, and those that must wait; with `able` only those with candles."""
+        return pacing.split(self.able if able else self.providers, states, now_ms)
+
+    def learn(self, states: Mapping[str, ProviderState], heard: Prices, now_ms: int) -> dict[str, ProviderState]:
+        """Return the new states of the providers that answered or failed, to be told to other processes."""
+        keys = {provider.name: provider.key_id for provider in self.providers}
+        return pacing.learn_states(states, heard.readings, heard.errors, keys, now_ms)
+
+    def ask_prices(self, providers: Sequence["Provider"], *, within_s: float = PRICES_S) -> Prices:
         """Return the prices that arrive in time, and the errors of the other providers."""
         until = time.monotonic() + within_s
         for provider in providers:
@@ -58,9 +119,9 @@ class Poller:
                 readings.append(job.result())
             except ProviderError as exc:
                 errors.append(exc)
-        return readings, errors
+        return Prices(readings, errors)
 
-    def candles(self, providers: Sequence["Provider"], question: Question, spans: Sequence[Span]) -> Round:
+    def ask_candles(self, providers: Sequence["Provider"], question: Question, spans: Sequence[Span]) -> Round:
         """Ask the providers for the candles of the spans, which cover the minutes of the question."""
 
         def ask(provider: "Provider") -> Future[list[Candles]]:

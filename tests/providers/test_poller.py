@@ -10,7 +10,7 @@ import pytest
 
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Reading, Span
 from btcts.errors import ProviderError, describe_unforeseen
-from btcts.providers.polling import Poller
+from btcts.providers.poller import Poller
 from btcts.providers.rounds import Question
 from btcts.system.calls import start_thread
 
@@ -65,7 +65,7 @@ def test_prices_and_failures_come_back_by_provider(scripted: Callable[..., Scrip
     good, bad = scripted("good"), scripted("bad", failure=ProviderError("bad", "HTTP 503"))
 
     with Poller([good, bad]) as poller:
-        readings, errors = poller.latest([good, bad], within_s=5)
+        readings, errors = poller.ask_prices([good, bad], within_s=5)
 
     assert [each.provider for each in readings] == ["good"]
     assert [str(each) for each in errors] == ["bad: HTTP 503"]
@@ -75,11 +75,11 @@ def test_a_slow_provider_is_left_behind_and_not_asked_twice(scripted: Callable[.
     good, slow = scripted("good"), scripted("slow", opened=False)
 
     with Poller([good, slow]) as poller:
-        first, errors = poller.latest([good, slow], within_s=0.05)
-        poller.latest([good, slow], within_s=0.05)
+        first, errors = poller.ask_prices([good, slow], within_s=0.05)
+        poller.ask_prices([good, slow], within_s=0.05)
         asked_so_far = slow.calls
         slow.gate.set()
-        last, _ = poller.latest([good, slow], within_s=5)
+        last, _ = poller.ask_prices([good, slow], within_s=5)
 
     assert [each.provider for each in first] == ["good"]
     assert [each.problem for each in errors] == ["no answer within 0.05 s"]
@@ -91,7 +91,7 @@ def test_a_round_is_complete_when_all_have_answered_or_failed(scripted: Callable
     providers = [scripted("a"), scripted("b", failure=ProviderError("b", "HTTP 503"))]
 
     with Poller(providers) as poller:
-        asked = poller.candles(providers, QUESTION, [SPAN])
+        asked = poller.ask_candles(providers, QUESTION, [SPAN])
         asked.wait(5)
 
     heard = asked.listen()
@@ -104,33 +104,34 @@ def test_a_round_that_is_closed_counts_those_that_answered(scripted: Callable[..
     providers = [scripted("a"), scripted("slow", opened=False)]
 
     with Poller(providers) as poller:
-        asked = poller.candles(providers, QUESTION, [SPAN])
+        asked = poller.ask_candles(providers, QUESTION, [SPAN])
         asked.wait(0.2)
         before = asked.listen()
         asked.close()
 
-    assert (before.complete, asked.complete) == (False, True)
-    assert asked.agree(asked.listen()).candles.keys() == {NOON}
+    after = asked.listen()
+    assert (before.complete, after.complete) == (False, True)
+    assert after.agree().candles.keys() == {NOON}
 
 
 def test_at_the_end_nothing_more_is_asked(scripted: Callable[..., Scripted]) -> None:
     slow = scripted("slow", opened=False)
 
     with Poller([slow]) as poller:
-        asked = poller.candles([slow], QUESTION, [SPAN, SPAN])
+        asked = poller.ask_candles([slow], QUESTION, [SPAN, SPAN])
     slow.gate.set()
     asked.wait(5)
 
-    assert asked.complete
+    assert asked.listen().complete
     assert slow.calls == 1
 
 
 def test_a_round_of_nobody_is_complete_at_once() -> None:
     with Poller([]) as poller:
-        asked = poller.candles([], QUESTION, [SPAN])
+        asked = poller.ask_candles([], QUESTION, [SPAN])
 
-    assert asked.complete
-    assert asked.answers == []
+    assert asked.listen().complete
+    assert asked.listen().answers == ()
 
 
 def fail_as_a_bug(scripted: Callable[..., Scripted], failure: Exception) -> list[str]:
@@ -138,11 +139,11 @@ def fail_as_a_bug(scripted: Callable[..., Scripted], failure: Exception) -> list
     broken = scripted("broken", failure=failure)
 
     with Poller([broken]) as poller:
-        _, errors = poller.latest([broken], within_s=5)
-        asked = poller.candles([broken], QUESTION, [SPAN])
+        _, errors = poller.ask_prices([broken], within_s=5)
+        asked = poller.ask_candles([broken], QUESTION, [SPAN])
         asked.wait(5)
 
-    return [str(error) for error in (*errors, *asked.errors)]
+    return [str(error) for error in (*errors, *asked.listen().errors)]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_a_bug_is_a_failure_of_its_provider_and_says_its_place(scripted: Callabl
     problems = fail_as_a_bug(scripted, ZeroDivisionError())
 
     assert len(problems) == 2
-    assert all(re.search(r"^broken: .* providers/polling\.py:\d+; ", line) for line in problems)
+    assert all(re.search(r"^broken: .* providers/poller\.py:\d+; ", line) for line in problems)
 
 
 def test_the_traceback_of_a_bug_is_there_for_whoever_asks_for_more(
@@ -190,8 +191,8 @@ def test_without_a_thread_only_the_providers_without_one_fail_and_are_asked_agai
         start_thread(run)
 
     with Poller(providers, start=start) as poller:
-        first, errors = poller.latest(providers, within_s=5)
-        second, _ = poller.latest(providers, within_s=5)
+        first, errors = poller.ask_prices(providers, within_s=5)
+        second, _ = poller.ask_prices(providers, within_s=5)
 
     assert [reading.provider for reading in first] == ["b"]
     assert [error.provider for error in errors] == ["a"]
@@ -202,11 +203,11 @@ def test_a_thread_that_ended_without_a_word_is_a_failure_of_its_provider(scripte
     silent = scripted("silent")
 
     with Poller([silent], start=lambda run: None) as poller:
-        _, errors = poller.latest([silent], within_s=0)
-        asked = poller.candles([silent], [NOON], [SPAN])
+        _, errors = poller.ask_prices([silent], within_s=0)
+        asked = poller.ask_candles([silent], [NOON], [SPAN])
 
-    assert asked.complete
-    assert [(error.provider, error.problem) for error in (*errors, *asked.errors)] == [
+    assert asked.listen().complete
+    assert [(error.provider, error.problem) for error in (*errors, *asked.listen().errors)] == [
         ("silent", describe_unforeseen(MemoryError()))
     ] * 2
 
@@ -217,7 +218,7 @@ def test_a_failure_holds_on_to_nothing_of_the_answer(scripted: Callable[..., Scr
     bad = scripted("bad", failure=failure)
 
     with Poller([bad]) as poller:
-        _, (error,) = poller.latest([bad], within_s=5)
+        _, (error,) = poller.ask_prices([bad], within_s=5)
 
     assert error.__cause__ is None
     assert error.__context__ is None

@@ -1,0 +1,90 @@
+"""What a cycle of `collect` starts from: the state of the store, put in order first, or memory while Redis is away."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from btcts.domain import healing
+from btcts.domain.candle_agreement import Reach
+from btcts.domain.model import Gap, Tick
+from btcts.services.collect.memory import Memory
+from btcts.store import Inspection, State, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The state before a cycle asks the providers; `unsettled` are the closed minutes of the window.
+
+    While Redis is `away` it comes from the collector's memory. `poisoned` is set while a sample from the future hides
+    the others: the providers decide whether the sample or the clock is wrong. `reach` has the providers of this
+    store's collectors; a `guest` has a different list, and changes nothing that is settled.
+    """
+
+    now_ms: int
+    newest: Tick | None
+    state: State
+    gaps: Mapping[int, Gap] = field(default_factory=dict)
+    unsettled: frozenset[int] = frozenset()
+    repaired: tuple[str, ...] = ()
+    poisoned: bool = False
+    reach: Reach = field(default_factory=lambda: Reach({}))
+    guest: bool = False
+    away: bool = False
+
+    def is_answering(self, provider: str) -> bool:
+        """Tell whether the provider answered when it was last asked for a price."""
+        known = self.state.providers.get(provider)
+        return known is not None and known.answers
+
+    def find_answered_ms(self, provider: str) -> int | None:
+        """Return the time when the provider last answered for a price."""
+        known = self.state.providers.get(provider)
+        return known.answered_ms if known else None
+
+
+def survey_store(store: Store, memory: Memory, own: Reach, *, trusted: bool) -> Survey:
+    """Check and repair keys and rules; samples from the future are removed only when the clock is `trusted`.
+
+    `own` is the reach of the collector's own providers.
+    """
+    store.wait_for_rebuild()
+    inspection = found = store.inspect()
+    repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
+    if repaired:
+        store.repair(found)
+        inspection = store.inspect() if found.poisoned else found
+    state, newest = memory.merge_untold(inspection.state, inspection.newest)
+    closed = healing.closed_minutes(inspection.now_ms)
+    reach = _find_reach(state, own, inspection.now_ms)
+    return Survey(
+        now_ms=inspection.now_ms,
+        newest=newest,
+        state=state,
+        gaps=inspection.gaps,
+        unsettled=frozenset(closed) - store.settled(closed),
+        repaired=_describe_repairs(found) if repaired else (),
+        poisoned=inspection.poisoned,
+        reach=reach,
+        guest=reach.providers.keys() != own.providers.keys(),
+    )
+
+
+def survey_memory(state: State, newest: Tick | None, own: Reach, now_ms: int) -> Survey:
+    """Return what is known while Redis is away."""
+    known = replace(state, accepted=state.accepted or newest)
+    return Survey(now_ms, newest, known, reach=own, away=True)
+
+
+def _find_reach(state: State, own: Reach, now_ms: int) -> Reach:
+    """Return the reach of the providers of this store's collectors, by the list that one of them used recently."""
+    used_ms = state.configured_ms
+    if not state.configured or used_ms is None or not 0 <= now_ms - used_ms <= state.max_age_s * 1000:
+        return own
+    return Reach(state.configured)
+
+
+def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:
+    """Describe what was repaired of the findings of an inspection."""
+    if repaired.empty:
+        return ("made the layout",)
+    poison = ["took out ticks from the future"] if repaired.poisoned else []
+    return (*map(str, repaired.faults), *poison)
