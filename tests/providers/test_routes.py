@@ -99,7 +99,7 @@ def test_a_webhook_with_an_address_that_swallows_connections_is_reached(
 ) -> None:
     opened = client(ALL_LOCAL, {"hooks.test": [hole, tls.place]})
 
-    assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
+    assert Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}") is None
 
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
@@ -110,7 +110,7 @@ def test_a_proxy_with_an_address_that_swallows_connections_is_reached(
         scheme = "http" if kind is HttpProxy else "socks"
         opened = client(ALL_LOCAL | {"ALL_PROXY": f"{scheme}://proxy.test:1"}, {"proxy.test": [hole, proxy.place]})
 
-        assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
+        assert Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}") is None
         assert proxy.seen == ["hooks.test:443"]
 
 
@@ -147,7 +147,7 @@ def test_a_webhook_over_tls_through_an_http_proxy(login: str | None, client: Ope
         shown = "me:p%40ss@" if login else ""
         opened = client(ALL_LOCAL | {"HTTPS_PROXY": f"{shown}127.0.0.1:{proxy.place[1]}"})
 
-        assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
+        assert Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}") is None
         assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
 
 
@@ -156,7 +156,7 @@ def test_a_webhook_through_a_proxy_that_speaks_tls_itself(client: Open, tls: Tls
         names = {"exchange.test": [front.place]}
         opened = client(ALL_LOCAL | {"HTTPS_PROXY": "https://me:pw@exchange.test:1"}, names)
 
-        assert Webhook(parse_address("https://hooks.test/x"), opened).post("{}") is None
+        assert Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}") is None
         assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
 
 
@@ -178,7 +178,7 @@ def test_what_no_proxy_exempts_is_asked_directly(no_proxy: str, client: Open, ex
 def test_a_proxy_that_refuses_connections_is_named_without_its_login(scheme: str, client: Open) -> None:
     with refusals(1) as [(_, port)]:
         opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{port}"})
-        problem = Webhook(parse_address("https://hooks.test/x"), opened).post("{}")
+        problem = Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}")
 
     named = f"the proxy 127.0.0.1:{port} of ALL_PROXY: connection refused"
     assert problem == f"no answer from hooks.test ({named})"
@@ -194,7 +194,7 @@ def test_a_proxy_that_refuses_the_login_says_so_without_it(
     with Proxy(kind, tls.place, "me:right") as proxy:
         scheme = "http" if kind is HttpProxy else "socks5"
         opened = client({"ALL_PROXY": f"{scheme}://TOKEN:hunter2@127.0.0.1:{proxy.place[1]}"})
-        problem = Webhook(parse_address("https://hooks.test/x"), opened).post("{}")
+        problem = Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}")
 
     assert " hooks.test (" in (problem or "")
     assert f" 127.0.0.1:{proxy.place[1]} of ALL_PROXY: {reason})" in (problem or "")
@@ -246,8 +246,8 @@ def test_a_file_of_tls_that_cannot_be_used_is_named_by_its_variable(variable: st
 
 def test_certificates_of_the_environment_are_trusted_and_no_others(client: Open, tls: TlsServer) -> None:
     names = {"hooks.test": [tls.place]}
-    without = Webhook(parse_address("https://hooks.test/x"), client({}, names)).post("{}")
-    trusting = Webhook(parse_address("https://hooks.test/x"), client(ALL_LOCAL, names)).post("{}")
+    without = Webhook(parse_address("https://hooks.test/x"), client({}, names), FakeClock(NOW_MS)).post("{}")
+    trusting = Webhook(parse_address("https://hooks.test/x"), client(ALL_LOCAL, names), FakeClock(NOW_MS)).post("{}")
 
     assert " certificate " in (without or "")
     assert trusting is None

@@ -298,7 +298,7 @@ def _call(url: str, client: httpx.Client, number: int, name: str, call: str) -> 
 
 
 def _post(url: str, client: httpx.Client, number: int) -> object:
-    hook = Webhook(httpx.URL(f"{url}/{number}/webhook"), client, timeout_s=TIMEOUT_S)
+    hook = Webhook(httpx.URL(f"{url}/{number}/webhook"), client, FakeClock(NOW_MS), timeout_s=TIMEOUT_S)
     taken = hook.post("{}")
     return ("taken" if taken is None else taken,)
 

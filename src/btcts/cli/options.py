@@ -103,7 +103,7 @@ class Common(NamedTuple):
     quiet: bool = False
     no_color: bool = False
 
-    def __call__(self, **flags: object) -> "Settings":
+    def load_settings(self, **flags: object) -> "Settings":
         """Load the settings in force; `flags` are the command's own, by dotted name with __ for the dot."""
         from btcts.config import load
         from btcts.providers import default_endpoints

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from btcts.providers.http import open_client
 from btcts.services.watch.command import SECRETS, Program, parse_command, pass_on
 from btcts.services.watch.outbox import FIRST_WAIT_MS, LONGEST_WAIT_MS, DeliveryRefusal, choose_wait_ms, is_due
 from btcts.services.watch.webhook import Webhook, parse_address
+from support.clocks import FakeClock
 from support.raw_server import Raw, RawServer
 from support.series import HOUR, NOW
 
@@ -220,9 +222,9 @@ Post = Callable[..., str | None]
 def post() -> Iterator[Post]:
     """Post to an address."""
     with open_client() as client:
-        yield lambda url, document="{}", timeout_s=10.0: Webhook(parse_address(url), client, timeout_s=timeout_s).post(
-            document
-        )
+        yield lambda url, document="{}", timeout_s=10.0: Webhook(
+            parse_address(url), client, FakeClock(NOW), timeout_s=timeout_s
+        ).post(document)
 
 
 def test_a_webhook_gets_the_document_as_json(hook: Hook, post: Post) -> None:
@@ -273,14 +275,19 @@ def test_nobody_there_is_said_without_the_address(post: Post) -> None:
 
 def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
-        hook = Webhook(parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"), client, timeout_s=0.3)
+        hook = Webhook(
+            parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"),
+            client,
+            FakeClock(NOW),
+            timeout_s=0.3,
+        )
 
         assert str(hook.post("{}")).endswith("127.0.0.1 within 0.3 s")
 
 
 def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
     with RawServer(lambda _: Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x")) as server, open_client() as client:
-        problem = Webhook(parse_address(server.url), client, timeout_s=0.3).post("{}")
+        problem = Webhook(parse_address(server.url), client, FakeClock(NOW), timeout_s=0.3).post("{}")
 
         assert server.gone.wait(5)
     assert str(problem).endswith("127.0.0.1 within 0.3 s")
@@ -313,11 +320,22 @@ def test_a_refusal_that_would_come_again_is_final(hook: Hook, post: Post, status
 
 
 DAYS = "Fri, 31 Dec 2999 23:59:59 GMT"
+SOON, IN_MS = formatdate(NOW / 1000 + 90, usegmt=True), 90_000 - NOW % 1000
 
 
 @pytest.mark.parametrize("status", [429, 503, 408, 500])
 @pytest.mark.parametrize(
-    ("asked", "wait_ms"), [(None, 0), ("7", 7000), ("999999", HOUR), (DAYS, HOUR), ("0", 0), ("-5", 0), ("soon", 0)]
+    ("asked", "wait_ms"),
+    [
+        (None, 0),
+        ("7", 7000),
+        ("999999", HOUR),
+        (DAYS, HOUR),
+        (SOON, IN_MS),
+        ("0", 0),
+        ("-5", 0),
+        ("soon", 0),
+    ],
 )
 def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked: str | None, wait_ms: int) -> None:
     hook.status = status
@@ -344,7 +362,7 @@ def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked:
 )
 def test_services_are_known_by_their_host(url: str, field: str | None) -> None:
     with open_client() as client:
-        assert Webhook(parse_address(url), client).text_field == field
+        assert Webhook(parse_address(url), client, FakeClock(NOW)).text_field == field
 
 
 # The next try

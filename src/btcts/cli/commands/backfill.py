@@ -109,7 +109,7 @@ def _settle_from_providers(
     from btcts.services.backfill.plan import plan_of_providers
     from btcts.services.backfill.run import settle_from_providers
 
-    settings = common(collect__providers=names)
+    settings = common.load_settings(collect__providers=names)
     clock = ServerClock()
     endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     with (
@@ -133,7 +133,9 @@ def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, comm
 
     with (
         open_source(path, sys.stdin.buffer) as source,
-        connect(common(), clock=ServerClock(), starts_embedded=not asked.dry_run, say=common.say) as store,
+        connect(
+            common.load_settings(), clock=ServerClock(), starts_embedded=not asked.dry_run, say=common.say
+        ) as store,
     ):
         plan = plan_of_file(store, source, asked.resolve(store))
         if asked.dry_run:

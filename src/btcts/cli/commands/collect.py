@@ -57,7 +57,7 @@ def collect(
         raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
     if not once and jitter:
         raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever already starts at a random offset")
-    settings = common(collect__interval_s=interval, collect__providers=provider or None)
+    settings = common.load_settings(collect__interval_s=interval, collect__providers=provider or None)
     code = _run_once(settings, common, format, jitter) if once else _run_forever(settings, common, format)
     raise typer.Exit(code)
 

@@ -57,7 +57,7 @@ def show(
     """
     from btcts.render.config import print_settings, settings_json
 
-    settings = common()
+    settings = common.load_settings()
     if format is SettingsFormat.json:
         emit(settings_json(settings, time.time_ns() // 1_000_000))
     else:

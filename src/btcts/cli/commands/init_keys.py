@@ -33,7 +33,7 @@ def init_keys(
     from btcts.render.init_keys import keys_json, keys_text
     from btcts.services import init_keys as service
 
-    with connect(common(), clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as store:
+    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as store:
         outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
     if format is LineFormat.json:
         emit(keys_json(outcome, store.market, dry_run=dry_run))

@@ -25,7 +25,7 @@ def prune(
     from btcts.render.prune import prune_json, prune_text
     from btcts.services import prune as service
 
-    with connect(common(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         pruned = service.prune(store, dry_run=dry_run)
     if format is LineFormat.json:
         emit(prune_json(pruned, store.market, dry_run=dry_run))

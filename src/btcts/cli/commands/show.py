@@ -158,7 +158,7 @@ def _show_once(asked: _SlotOptions, printer: Printer, common: Common) -> None:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
 
-    with connect(common(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         view = asked.make_look(store)()
     printer.print(view)
     if printer.form is Form.picture and printer.file != "-":
@@ -173,7 +173,7 @@ def _follow(asked: _SlotOptions, printer: Printer, common: Common, interval_s: f
 
     collect_garbage_again()
     clock = ServerClock()
-    with connect(common(), clock=clock, starts_embedded=False, say=common.say) as store:
+    with connect(common.load_settings(), clock=clock, starts_embedded=False, say=common.say) as store:
         views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
         if printer.form is Form.json:
             terminal.stream(views, printer.render_text, store.where)

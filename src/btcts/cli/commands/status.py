@@ -34,7 +34,7 @@ def status(
     from btcts.services import status as service
     from btcts.services.collect.spool import open_spool
 
-    settings = common()
+    settings = common.load_settings()
     try:
         spooled = open_spool(find_spool_folders(settings)).count()
     except SpoolError as exc:

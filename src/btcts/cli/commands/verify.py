@@ -46,7 +46,7 @@ def verify(
     from btcts.render import verify as findings
     from btcts.services.verify import run as service
 
-    settings, clock = common(), ServerClock()
+    settings, clock = common.load_settings(), ServerClock()
     with connect(settings, clock=clock, starts_embedded=repair, say=common.say) as store, ExitStack() as stack:
         asked = stack.enter_context(_open_upstream(settings, clock)) if upstream else None
         if asked and sys.stderr.isatty():

@@ -15,6 +15,7 @@ from btcts.cli.startup import collect_garbage_again
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
+    from btcts.domain.clock import Clock
     from btcts.domain.market import Market
     from btcts.services.watch.outbox import Deliver, Told
     from btcts.services.watch.rules import Rule
@@ -172,12 +173,12 @@ def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterat
     from btcts.services.watch.outbox import Outbox
     from btcts.services.watch.watcher import Watch
 
-    settings = common()
+    settings = common.load_settings()
     clock = ServerClock(stop)
     where = f"{settings.redis.where}, database {settings.redis.db}"
     journal = Journal(settings.embedded.data_dir / f"alerts{settings.market.file_suffix}", where, wanted.names)
     with (
-        _open_ways(wanted, settings.market) as ways,
+        _open_ways(wanted, settings.market, clock) as ways,
         connect(settings, clock=clock, starts_embedded=False, say=common.say) as store,
         journal.lock(),
     ):
@@ -186,7 +187,7 @@ def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterat
 
 
 @contextmanager
-def _open_ways(wanted: Wanted, market: "Market") -> Iterator[dict[str, "Deliver"]]:
+def _open_ways(wanted: Wanted, market: "Market", clock: "Clock") -> Iterator[dict[str, "Deliver"]]:
     """Open the ways of delivery that are wanted, by name."""
     from btcts.render.watch import alert_body, alert_json, list_alert_variables
 
@@ -202,7 +203,7 @@ def _open_ways(wanted: Wanted, market: "Market") -> Iterator[dict[str, "Deliver"
             from btcts.services.watch.webhook import Webhook, parse_address
 
             url = parse_address(wanted.webhook)
-            hook = Webhook(url, stack.enter_context(open_client(url)))
+            hook = Webhook(url, stack.enter_context(open_client(url)), clock)
             ways["webhook"] = lambda alert: hook.post(alert_body(alert, market, hook.text_field))
         yield ways
 

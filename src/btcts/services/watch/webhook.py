@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from btcts.config.textfile import read_text
+from btcts.domain.clock import Clock
 from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.deadlines import limit_steps
 from btcts.providers.http import describe_failure, read_retry_after
@@ -48,9 +49,10 @@ log = logging.getLogger(__name__)
 class Webhook:
     """An address that documents are posted to."""
 
-    def __init__(self, url: httpx.URL, client: httpx.Client, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: httpx.URL, client: httpx.Client, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url
         self._client = client
+        self._clock = clock
         self._timeout_s = timeout_s
 
     @property
@@ -94,8 +96,7 @@ class Webhook:
                 "POST", self._url, content=document, headers=headers, timeout=self._timeout_s, follow_redirects=False
             ) as response,
         ):
-            now_ms = time.time_ns() // 1_000_000
-            return response.status_code, read_retry_after(response.headers, now_ms) or 0
+            return response.status_code, read_retry_after(response.headers, self._clock.now_ms()) or 0
 
 
 def parse_address(text: str) -> httpx.URL:
