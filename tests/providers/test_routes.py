@@ -237,7 +237,7 @@ def test_a_socks_proxy_that_says_nothing_is_left_in_time(client: Open) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("SSL_CERT_FILE", "/nowhere/certificates.pem"), ("SSL_CERT_FILE", __file__), ("SSLKEYLOGFILE", "/nowhere/keys")],
+    [("SSL_CERT_FILE", f"{__file__}/none.pem"), ("SSL_CERT_FILE", __file__), ("SSLKEYLOGFILE", f"{__file__}/keys")],
 )
 def test_a_file_of_tls_that_cannot_be_used_is_named_by_its_variable(variable: str, value: str, client: Open) -> None:
     with pytest.raises(ConfigError, match=rf"^{variable} cannot be used \("):
