@@ -5,6 +5,7 @@ After an intended change: UPDATE_SNAPSHOTS=1 pytest tests/render, and read the d
 
 import difflib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -18,3 +19,9 @@ def assert_as_stored(name: str, page: str) -> None:
     stored = file.read_text(encoding="utf-8") if file.exists() else ""
     lines = difflib.unified_diff(stored.splitlines(), page.splitlines(), f"stored {file.name}", "now", lineterm="")
     assert page == stored, "\n".join(lines)
+
+
+def assert_lines_as_stored(name: str, lines: Mapping[str, str | Iterable[str]]) -> None:
+    """Compare lines, each under the case that it belongs to, with the stored ones."""
+    told = ((case, [found] if isinstance(found, str) else list(found)) for case, found in lines.items())
+    assert_as_stored(name, "\n".join("\n  ".join((f"{case}:", *found)) + "\n" for case, found in told))

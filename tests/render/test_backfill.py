@@ -25,6 +25,7 @@ from btcts.render.backfill import (
 from btcts.services.backfill.candle_csv import CandleFile
 from btcts.services.backfill.plan import Plan
 from btcts.services.backfill.run import Chunk, sum_chunks
+from render.snapshot import assert_lines_as_stored
 from support.schemas import read_schema
 from support.series import MIDNIGHT, NOW
 
@@ -85,23 +86,14 @@ def test_the_schema_is_one_knows_the_reasons_and_says_what_every_field_means() -
     assert described(SCHEMA)
 
 
-def test_a_chunk_is_a_line_with_its_first_and_last_minute() -> None:
-    assert chunk_line(CHUNK) == "2026-01-01 00:00 .. 04:58  settled 299 of 299 (coinbase kraken bitstamp)"
+def test_what_came_of_a_chunk_stands_in_its_line() -> None:
+    chunks = {
+        "settled": CHUNK,
+        "over midnight": replace(CHUNK, span=Span(MIDNIGHT - MINUTE_MS, MIDNIGHT + MINUTE_MS)),
+        "overwritten, with a gap and a failure": replace(FAILED, dropped=5),
+    }
 
-
-def test_a_chunk_over_midnight_has_both_dates() -> None:
-    span = Span(MIDNIGHT - MINUTE_MS, MIDNIGHT + MINUTE_MS)
-
-    assert chunk_line(replace(CHUNK, span=span)).startswith("2025-12-31 23:59 .. 2026-01-01 00:00  ")
-
-
-def test_a_chunk_says_what_gave_way_what_is_left_and_what_failed() -> None:
-    line = chunk_line(replace(FAILED, dropped=5))
-
-    assert line == (
-        "2026-01-01 04:59 .. 04:59  settled 0 of 1 in place of 5 ticks (coinbase)  left: no_trades 1  "
-        "failed: kraken (HTTP 503)"
-    )
+    assert_lines_as_stored("backfill-chunks", {case: chunk_line(chunk) for case, chunk in chunks.items()})
 
 
 def test_the_words_of_a_provider_stay_on_one_line() -> None:
@@ -110,65 +102,37 @@ def test_the_words_of_a_provider_stay_on_one_line() -> None:
     assert line.isprintable()
 
 
-def test_the_summary_is_one_line_and_one_for_each_provider_that_waits() -> None:
-    lines = list(summary_lines(PLAN, sum_chunks(PLAN, [CHUNK, FAILED])))
-
-    assert lines == [
-        "settled 299 of 300 minutes; 12 more were settled before; left: no_trades 1; failed: kraken (HTTP 503)",
-        "gemini: waits until 2026-01-01 12:35:56 (HTTP 429)",
-    ]
+EMPTY = replace(PLAN, chunks=(), requests={}, waiting=())
 
 
-def test_an_interrupted_one_says_what_is_stored_and_that_it_goes_on() -> None:
-    line, _ = summary_lines(PLAN, sum_chunks(PLAN, [CHUNK]), interrupted=True)
+def test_what_came_of_a_backfill_stands_in_its_summary() -> None:
+    nothing = replace(EMPTY, settled=0)
+    summaries = {
+        "a gap, a failure and a provider that waits": summary_lines(PLAN, sum_chunks(PLAN, [CHUNK, FAILED])),
+        "interrupted": summary_lines(PLAN, sum_chunks(PLAN, [CHUNK]), interrupted=True),
+        "nothing to do": summary_lines(nothing, sum_chunks(nothing, [])),
+        "of the past": summary_lines(PAST, sum_chunks(PAST, [CHUNK])),
+    }
 
-    assert line == (
-        "settled 299 of 300 minutes; 12 more were settled before; not come to: 1; "
-        "what is settled is stored; the same command goes on from here"
-    )
-
-
-def test_nothing_to_do_is_said() -> None:
-    empty = replace(PLAN, chunks=(), settled=0, waiting=())
-
-    assert list(summary_lines(empty, sum_chunks(empty, []))) == ["nothing to settle"]
+    assert_lines_as_stored("backfill-summaries", summaries)
 
 
-def test_of_the_past_it_says_how_to_look_at_it() -> None:
-    (line,) = summary_lines(PAST, sum_chunks(PAST, [CHUNK]))
+def test_what_would_be_done_stands_in_the_lines_of_a_plan() -> None:
+    plans = {
+        "two runs, one provider that does not reach them and one that waits": replace(
+            PLAN, chunks=(MINUTES[:2], MINUTES[3:10])
+        ),
+        "nothing to do": EMPTY,
+        "overwritten": replace(PLAN, overwrite=True, ticks=17),
+        "a file": OF_FILE,
+        "of the past": PAST,
+    }
 
-    assert line.endswith("; not come to: 1; to look at it: btcts show hour --at newest")
-
-
-def test_what_is_known_of_a_file_and_what_is_kept_of_it_come_first() -> None:
-    assert list(head_lines(PAST)) == [
-        "day.csv: 3887 rows, times in seconds, 2 without trades, 1 not over yet, 3 not asked for, 1 said twice",
-        "kept: 2025-12-26 20:00 .. 2025-12-27 20:00; 2447 rows before that are in no resolution",
-    ]
-    assert list(head_lines(PLAN)) == []
-
-
-def test_a_plan_lists_runs_requests_and_who_waits() -> None:
-    gappy = replace(PLAN, chunks=(MINUTES[:2], MINUTES[3:10]))
-
-    assert list(plan_lines(gappy)) == [
-        "would settle 9 minutes (12 settled already)",
-        "  2026-01-01 00:00 .. 00:01  2 minutes",
-        "  2026-01-01 00:03 .. 00:09  7 minutes",
-        "coinbase: 2 requests",
-        "kraken: its candles do not reach them",
-        "gemini: waits until 2026-01-01 12:35:56 (HTTP 429)",
-        "nothing was written (--dry-run)",
-    ]
+    assert_lines_as_stored("backfill-plans", {case: plan_lines(plan) for case, plan in plans.items()})
 
 
-def test_a_plan_without_minutes_says_nothing_of_requests() -> None:
-    empty = replace(PLAN, chunks=(), requests={}, waiting=())
-
-    assert list(plan_lines(empty)) == [
-        "would settle 0 minutes (12 settled already)",
-        "nothing was written (--dry-run)",
-    ]
+def test_only_of_a_file_and_of_the_past_there_is_something_to_say_first() -> None:
+    assert [len(list(head_lines(plan))) for plan in (PLAN, OF_FILE, PAST)] == [0, 2, 2]
 
 
 def test_a_plan_of_many_small_runs_lists_the_first_of_them() -> None:
@@ -178,12 +142,6 @@ def test_a_plan_of_many_small_runs_lists_the_first_of_them() -> None:
 
     assert len([each for each in lines if each.endswith("1 minute")]) == 20
     assert "  and 130 more runs" in lines
-
-
-def test_a_plan_that_overwrites_says_how_many_ticks_would_be_replaced() -> None:
-    assert "would replace 17 ticks of 300 minutes (12 settled already)" in plan_lines(
-        replace(PLAN, overwrite=True, ticks=17)
-    )
 
 
 @pytest.mark.parametrize("plan", [PLAN, OF_FILE, PAST, replace(PLAN, chunks=())], ids=["live", "file", "past", "empty"])

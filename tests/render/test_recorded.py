@@ -80,6 +80,7 @@ def run(
         "REDIS_URL": f"unix://{server.socket}",
         "BTCTS_COLLECT_PROVIDERS": ",".join(PROVIDERS),
         **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in PROVIDERS},
+        **{f"BTCTS_PROVIDERS_{name.upper()}_TIMEOUT_S": "60" for name in PROVIDERS},  # machines may be slow
     }
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(clocks, "ServerClock", lambda *_: time)

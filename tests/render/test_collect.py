@@ -1,4 +1,4 @@
-"""The line of a cycle."""
+"""A cycle as a line and as a document."""
 
 import json
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from btcts.domain.model import Tick
 from btcts.errors import Problem
 from btcts.render.collect import cycle_json, cycle_line
 from btcts.services.collect.cycle import Cycle
+from render.snapshot import assert_lines_as_stored
 from render.views import NOW_MS
 
 MINUTE_MS = 60_000
@@ -25,20 +26,21 @@ def stored(**fields: object) -> Cycle:
     return Cycle(NOW_MS, **usual | fields)
 
 
-def test_a_quiet_cycle_says_the_price_and_who_agreed() -> None:
-    line = cycle_line(stored(settled=1), BTC_USD, utc=True)
-
-    assert line == ("16:22:10Z  64,123.45  5 agree: coinbase kraken bitstamp bitfinex gemini  settled 1  (412 ms)")
-
-
 def test_times_are_local_unless_utc_is_asked_for(set_zone: Callable[[str], None]) -> None:
     set_zone("Asia/Kathmandu")
 
     assert cycle_line(stored(), BTC_USD, utc=False).startswith("22:07:10  ")
 
 
-def test_an_eventful_cycle_says_everything_in_one_line() -> None:
-    cycle = stored(
+def unreachable(provider: str, cause: str, why: str) -> tuple[str, str]:
+    return provider, Problem(f"no answer from https://{provider}.example/ticker ({why})", cause, why)
+
+
+UNRESOLVED = tuple(unreachable(name, "names", "name or service not known") for name in ("bitstamp", "kraken", "gemini"))
+
+CYCLES = {
+    "a quiet cycle": stored(settled=1),
+    "an eventful cycle": stored(
         members=("coinbase", "kraken", "bitstamp"),
         deviating=(("bitstamp", 0.0234),),
         refused=(("gemini", "last trade 305 s ago"), ("bitfinex", "no answer in 5 s")),
@@ -46,105 +48,52 @@ def test_an_eventful_cycle_says_everything_in_one_line() -> None:
         settled=12,
         unsettled=3,
         repaired=("created btc:price:tick", "added 10 rules"),
-    )
-
-    line = cycle_line(cycle, BTC_USD, utc=True)
-
-    assert line == (
-        "16:22:10Z  64,123.45  3 agree: coinbase kraken bitstamp  deviating: bitstamp +2.34%  "
-        "refused: gemini (last trade 305 s ago), bitfinex (no answer in 5 s)  "
-        "waiting: coinmarketcap until 16:25:10Z (budget)  settled 12  unsettled 3  "
-        "repaired: created btc:price:tick, added 10 rules  (412 ms)"
-    )
-
-
-@pytest.mark.parametrize("flag", ["single", "disputed"])
-def test_a_price_that_is_not_agreed_by_many_is_flagged(flag: str) -> None:
-    line = cycle_line(stored(flag=flag, members=("kraken",)), BTC_USD, utc=True)
-
-    assert line == f"16:22:10Z  64,123.45  {flag}: kraken  (412 ms)"
-
-
-def test_a_cycle_without_a_price_says_why_and_what_each_provider_said() -> None:
-    cycle = Cycle(
+    ),
+    "one provider alone": stored(flag="single", members=("kraken",)),
+    "a dispute": stored(flag="disputed", members=("kraken",)),
+    "no price": Cycle(
         NOW_MS,
         problem="every provider failed",
         refused=(("coinbase", "no answer in 5 s"), ("kraken", "HTTP 503")),
         took_ms=5_003,
+    ),
+    "a price that waits in the spool": stored(
+        stored=None, spooled=Tick(NOW_MS, 64_123.45), problem="no Redis answers", members=("kraken",)
+    ),
+    "a problem after the price was stored": stored(problem="Redis is out of memory"),
+    "prices out of the spool": stored(unspooled=7, torn=1),
+    "nobody is due until tomorrow": Cycle(
+        NOW_MS, waiting=(("coinmarketcap", NOW_MS + 10 * 60 * MINUTE_MS, ""),), took_ms=3
+    ),
+    "three providers whose names are not resolved": Cycle(
+        NOW_MS, problem="usable prices: 0, needed: 1", refused=(*UNRESOLVED, ("coinbase", "HTTP 500"))
+    ),
+    "a proxy that a price had to do without": stored(
+        refused=tuple(unreachable(name, "proxy", "the proxy h:1 of HTTPS_PROXY: timed out") for name in "abc")
+    ),
+    "two that fail alike keep their own words": Cycle(
+        NOW_MS,
+        problem="x",
+        refused=tuple(unreachable(name, "refused", "connection refused") for name in ("kraken", "gemini")),
+    ),
+    "line breaks and escapes in a message": stored(refused=(("kraken", "bad\r\nanswer\x1b[31m\u2028end"),)),
+}
+
+
+def test_what_happened_in_a_cycle_stands_in_its_line() -> None:
+    assert_lines_as_stored(
+        "cycle-lines", {case: cycle_line(cycle, BTC_USD, utc=True) for case, cycle in CYCLES.items()}
     )
 
-    line = cycle_line(cycle, BTC_USD, utc=True)
 
-    assert line == (
-        "16:22:10Z  no price: every provider failed; coinbase: no answer in 5 s; kraken: HTTP 503  (5003 ms)"
-    )
-
-
-def test_a_price_that_could_not_be_stored_is_said_to_wait_in_the_spool_and_why() -> None:
-    cycle = stored(stored=None, spooled=Tick(NOW_MS, 64_123.45), problem="no Redis answers", members=("kraken",))
-
-    line = cycle_line(cycle, BTC_USD, utc=True)
-
-    assert line == "16:22:10Z  64,123.45  1 agree: kraken  waits in the spool: no Redis answers  (412 ms)"
-
-
-def test_a_price_that_was_stored_does_not_hide_a_problem_that_came_after_it() -> None:
-    line = cycle_line(stored(problem="Redis is out of memory", flag="single", members=("kraken",)), BTC_USD, utc=True)
-
-    assert line == "16:22:10Z  64,123.45  single: kraken  problem: Redis is out of memory  (412 ms)"
-
-
-def test_what_came_out_of_the_spool_is_counted() -> None:
-    line = cycle_line(stored(members=("kraken",), flag="single", unspooled=7, torn=1), BTC_USD, utc=True)
-
-    assert line == (
-        "16:22:10Z  64,123.45  single: kraken  from the spool 7  damaged lines dropped from the spool 1  (412 ms)"
-    )
-
-
-def test_a_cycle_in_which_nobody_is_due_says_when_the_next_is() -> None:
-    cycle = Cycle(NOW_MS, waiting=(("coinmarketcap", NOW_MS + 10 * 60 * MINUTE_MS, ""),), took_ms=3)
-
-    line = cycle_line(cycle, BTC_USD, utc=True)
-
-    assert line == "16:22:10Z  no provider is due  waiting: coinmarketcap until 2026-01-15 02:22:10Z  (3 ms)"
-
-
-def unreachable(provider: str, cause: str, why: str) -> tuple[str, str]:
-    return provider, Problem(f"no answer from https://{provider}.example/ticker ({why})", cause, why)
-
-
-UNRESOLVED = (
-    "bitstamp, kraken, coinbase: their names are not resolved (name or service not known); "
-    "check the network and its name servers (-v names each)"
-)
-
-
-def test_what_several_providers_fail_with_is_said_once_with_the_next_step() -> None:
-    refused = [unreachable(name, "names", "name or service not known") for name in ("bitstamp", "kraken", "coinbase")]
-    cycle = Cycle(NOW_MS, problem="usable prices: 0, needed: 1", refused=(*refused, ("gemini", "HTTP 500")))
+def test_a_line_that_is_verbose_has_the_address_of_each_provider() -> None:
+    cycle = CYCLES["three providers whose names are not resolved"]
 
     line, verbose = (cycle_line(cycle, BTC_USD, utc=True, verbose=wanted) for wanted in (False, True))
 
-    assert line == f"16:22:10Z  no price: usable prices: 0, needed: 1; {UNRESOLVED}; gemini: HTTP 500  (0 ms)"
-    assert "https://bitstamp.example" in verbose
-    assert "https://kraken.example" in verbose
-
-
-def test_a_cause_that_a_price_had_to_do_without_is_said_once_too() -> None:
-    refused = tuple(unreachable(name, "proxy", "the proxy h:1 of HTTPS_PROXY: timed out") for name in "abc")
-
-    line = cycle_line(stored(refused=refused), BTC_USD, utc=True)
-
-    assert "refused: a, b, c (the proxy h:1 of HTTPS_PROXY: timed out; correct or unset that variable (-v names" in line
-
-
-def test_two_that_fail_alike_keep_their_own_words() -> None:
-    refused = tuple(unreachable(name, "refused", "connection refused") for name in ("kraken", "gemini"))
-
-    line = cycle_line(Cycle(NOW_MS, problem="x", refused=refused), BTC_USD, utc=True)
-
-    assert "; kraken: no answer from https://kraken.example/ticker (connection refused); gemini: no answer" in line
+    for name, _ in UNRESOLVED:
+        assert f"https://{name}.example" in verbose
+        assert f"https://{name}.example" not in line
 
 
 @pytest.mark.parametrize("cause", ["names", "route", "refused", "certificate", "proxy", "slow"])
@@ -162,12 +111,6 @@ def test_a_document_has_each_reason_in_full() -> None:
     document = json.loads(cycle_json(Cycle(NOW_MS, problem="x", refused=refused), BTC_USD))
 
     assert [entry["reason"] for entry in document["refused"]] == [why for _, why in refused]
-
-
-def test_line_breaks_and_escapes_in_a_message_do_not_reach_the_terminal() -> None:
-    cycle = stored(refused=(("kraken", "bad\r\nanswer\x1b[31m\u2028end"),))
-
-    assert "refused: kraken (bad  answer [31m end)" in cycle_line(cycle, BTC_USD, utc=True)
 
 
 @given(st.text(), st.text())
