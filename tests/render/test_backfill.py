@@ -93,7 +93,7 @@ def test_what_came_of_a_chunk_stands_in_its_line() -> None:
         "overwritten, with a gap and a failure": replace(FAILED, dropped=5),
     }
 
-    assert_lines_as_stored("backfill-chunks", {case: chunk_line(chunk) for case, chunk in chunks.items()})
+    assert_lines_as_stored("lines-backfill-chunks", {case: chunk_line(chunk) for case, chunk in chunks.items()})
 
 
 def test_the_words_of_a_provider_stay_on_one_line() -> None:
@@ -114,7 +114,7 @@ def test_what_came_of_a_backfill_stands_in_its_summary() -> None:
         "of the past": summary_lines(PAST, sum_chunks(PAST, [CHUNK])),
     }
 
-    assert_lines_as_stored("backfill-summaries", summaries)
+    assert_lines_as_stored("lines-backfill-summaries", summaries)
 
 
 def test_what_would_be_done_stands_in_the_lines_of_a_plan() -> None:
@@ -128,7 +128,7 @@ def test_what_would_be_done_stands_in_the_lines_of_a_plan() -> None:
         "of the past": PAST,
     }
 
-    assert_lines_as_stored("backfill-plans", {case: plan_lines(plan) for case, plan in plans.items()})
+    assert_lines_as_stored("lines-backfill-plans", {case: plan_lines(plan) for case, plan in plans.items()})
 
 
 def test_only_of_a_file_and_of_the_past_there_is_something_to_say_first() -> None:

@@ -82,7 +82,7 @@ CYCLES = {
 
 def test_what_happened_in_a_cycle_stands_in_its_line() -> None:
     assert_lines_as_stored(
-        "cycle-lines", {case: cycle_line(cycle, BTC_USD, utc=True) for case, cycle in CYCLES.items()}
+        "lines-cycle", {case: cycle_line(cycle, BTC_USD, utc=True) for case, cycle in CYCLES.items()}
     )
 
 

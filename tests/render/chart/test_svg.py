@@ -1,123 +1,10 @@
-"""The chart as a picture."""
+"""SVG as text."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from btcts.domain.model import Tick
-from btcts.render.chart.picture import draw_chart_svg
-from btcts.render.chart.svg import NAMESPACE, element, wrap_words
-from btcts.services.show import View
-from render.charts import VIEWS, charted, terminal
-from render.snapshot import assert_as_stored
-from render.views import NOW_MS
-
-WIDTH, HEIGHT = 960, 540
-
-views = pytest.mark.parametrize("name", VIEWS)
-
-
-def parsed(view: View) -> ElementTree.Element:
-    return ElementTree.fromstring(draw_chart_svg(view, utc=True))
-
-
-def all_of(picture: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    return list(picture.iter(f"{{{NAMESPACE}}}{name}"))
-
-
-def words(picture: ElementTree.Element) -> list[str]:
-    return [each.text or "" for each in all_of(picture, "text")]
-
-
-@pytest.mark.parametrize("name", ["gaps", "stale"])
-def test_a_picture_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> None:
-    set_zone("Europe/Berlin")
-
-    assert_as_stored(f"chart-picture-{name}", draw_chart_svg(VIEWS[name], utc=False))
-
-
-@views
-def test_a_picture_says_what_it_is(name: str) -> None:
-    picture = parsed(VIEWS[name])
-
-    title, desc = picture[0], picture[1]
-    assert picture.get("role") == "img"
-    assert picture.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
-    assert f"{VIEWS[name].shown.resolution.name}, 2026-01-14 16:22:10 UTC" in (title.text or "")
-    assert desc.text
-
-
-@views
-def test_a_picture_needs_nothing_from_elsewhere(name: str) -> None:
-    picture = draw_chart_svg(VIEWS[name], utc=True)
-
-    assert "http" not in picture.replace(NAMESPACE, "")
-    assert "href" not in picture
-
-
-@views
-def test_nothing_is_drawn_outside_of_the_picture(name: str) -> None:
-    picture = parsed(VIEWS[name])
-
-    ends = [(each.get(f"x{end}"), each.get(f"y{end}")) for each in picture.findall(".//*[@x1]") for end in "12"]
-    corners = [(each.get("x"), each.get("y")) for each in picture.findall(".//*[@x]")]
-    places = [(float(x or 0), float(y or 0)) for x, y in ends + corners]
-    assert [(x, y) for x, y in places if not (-8 <= x <= WIDTH and -8 <= y <= HEIGHT)] == []
-
-
-@pytest.mark.parametrize("name", ["minute", "5min", "15min", "hour", "gaps", "stale", "price-of-dust", "crash"])
-def test_every_slot_with_a_price_has_its_figures_and_no_other_has(name: str) -> None:
-    present = [each for each in VIEWS[name].shown.slots if not each.missing]
-
-    told = [each for each in all_of(parsed(VIEWS[name]), "title") if ": close " in (each.text or "")]
-
-    assert len(told) == len(present)
-
-
-def test_the_picture_says_the_same_price_and_times_as_the_terminal() -> None:
-    page = charted(VIEWS["hour"], terminal(200, 45))
-
-    picture = words(parsed(VIEWS["hour"]))
-
-    assert {"65,310.28", "Tue 13 Jan", "Wed 14 Jan", "open, 37:50 left"} <= set(picture)
-    assert [each for each in picture if each.endswith(":00") and each not in page] == []
-
-
-def test_an_empty_store_has_a_picture_that_says_so() -> None:
-    assert "Nothing is stored yet." in words(parsed(VIEWS["empty"]))
-
-
-def test_a_time_of_which_nothing_is_kept_has_a_picture_that_says_so() -> None:
-    assert "No price is kept of that time." in words(parsed(replace(VIEWS["empty"], oldest_ms=NOW_MS)))
-
-
-@pytest.mark.parametrize(
-    ("tick", "why"),
-    [(Tick(NOW_MS + 10_001, 5.0), "lies in the future"), (Tick(NOW_MS, -4.0), "is no price")],
-)
-def test_a_refused_price_is_called_stale_and_what_it_is(tick: Tick, why: str) -> None:
-    picture = words(parsed(replace(VIEWS["empty"], refused=tick)))
-
-    assert picture[1] == f"Stale: the newest tick {why}"
-    assert "None of these slots has a price." in picture
-
-
-def test_slots_without_any_price_have_a_picture_that_says_so() -> None:
-    assert "None of these slots has a price." in words(parsed(VIEWS["long-ago"]))
-
-
-@views
-def test_simulated_prices_are_labelled(name: str) -> None:
-    picture = words(parsed(replace(VIEWS[name], simulated=True)))
-
-    assert picture[0].startswith("BTC-USD (simulated) ")
-
-
-@pytest.mark.parametrize("name", ["stale", "long-ago"])
-def test_a_stale_price_is_called_stale(name: str) -> None:
-    assert words(parsed(VIEWS[name]))[1].startswith("Stale: ")
+from btcts.render.chart.svg import draw_line, element, text, wrap_words
 
 
 def test_words_and_attributes_are_escaped() -> None:
@@ -126,3 +13,18 @@ def test_words_and_attributes_are_escaped() -> None:
     written = ElementTree.fromstring(element("g", wrap_words("text", hostile), font_family=hostile))
 
     assert written[0].text == written.get("font-family") == "<b> & \"'  ]]>"
+
+
+def test_an_underscore_in_the_name_of_an_attribute_is_a_hyphen() -> None:
+    assert element("rect", stroke_width=1.5) == '<rect stroke-width="1.5"/>'
+
+
+@pytest.mark.parametrize(("number", "written"), [(1 / 3, "0.33"), (12.0, "12"), (-0.5, "-0.5")])
+def test_numbers_have_two_decimals_at_most(number: float, written: str) -> None:
+    assert draw_line((number, 1), (2, 3)) == f'<line x1="{written}" y1="1" x2="2" y2="3"/>'
+
+
+def test_each_element_stands_on_a_line_of_its_own_and_words_are_not_broken() -> None:
+    lines = element("g", text(1, 2, "two words"), element("rect")).splitlines()
+
+    assert lines == ["<g>", '<text x="1" y="2">two words</text>', "<rect/>", "</g>"]

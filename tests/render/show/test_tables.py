@@ -47,6 +47,7 @@ PAGES = {
     "future-overview": replace(view_of({}, *RESOLUTIONS), refused=Tick(NOW_MS + DAY_MS, 5.0)),
     "no-price": replace(view_of(GAPS, "5min"), newest=None, refused=Tick(NOW_MS, -4.0)),
     "spoiled": replace(view_of(GAPS, "5min"), shown=replace(view_of(GAPS, "5min").shown, spoiled=2)),
+    "one-closed-slot": with_slots(view_of(walk(), "5min"), lambda slots: slots[-2:]),
     "one-price": view_of(ONE_PRICE, "15min"),
     "one-price-overview": view_of(ONE_PRICE, *RESOLUTIONS),
     "extreme-moves": view_of(EXTREME, "5min"),
@@ -89,7 +90,7 @@ def test_a_page_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> N
 
 
 def test_no_page_is_stored_that_is_not_drawn() -> None:
-    stored = {each.stem for each in FOLDER.iterdir() if not each.stem.startswith(("chart-", "watch-"))}
+    stored = {each.stem for each in FOLDER.iterdir() if not each.stem.startswith(("chart-", "lines-", "watch-"))}
 
     assert stored == {*PAGES, "ascii", "ascii-overview"}
 
@@ -202,13 +203,10 @@ def test_without_a_closed_slot_with_a_price_nothing_is_said_of_volatility(name: 
 
 
 def test_one_closed_slot_has_a_range_but_dashes_for_volatility() -> None:
-    newest_two = with_slots(PAGES["5min"], lambda slots: slots[-2:])
-
-    page = drawn(newest_two, terminal(80), utc=True)
+    page = drawn(PAGES["one-closed-slot"], terminal(80), utc=True)
 
     assert "Widest 16:15     329.87  0.507%\n" in page
     assert "Realised                      -       -\n" in page
-    assert "From 1 closed slot, 0 returns;" in page
 
 
 def test_a_line_without_room_for_the_volatility_does_without() -> None:
@@ -220,16 +218,19 @@ def test_a_line_without_room_for_the_volatility_does_without() -> None:
 def test_an_empty_store_is_told_how_to_fill_it(name: str) -> None:
     page = drawn(PAGES[name], terminal(80))
 
-    assert page == "BTC-USD no price\n\nNothing is stored yet. To fetch prices: btcts collect --once\n"
+    assert page.startswith("BTC-USD no price\n\n")
+    assert page.endswith(": btcts collect --once\n")
+    assert page.count("\n") == 3
 
 
 @pytest.mark.parametrize("name", ["stale", "stale-overview"])
 def test_a_stale_price_comes_with_its_age_and_what_to_do(name: str) -> None:
     page = drawn(PAGES[name], terminal(80))
 
-    assert page.endswith(
-        "\nStale: the newest price is 14 min 3 s old, the limit is 2 min 30 s.\nTo fetch one: btcts collect --once\n"
-    )
+    why, step = page.splitlines()[-2:]
+    assert why.startswith("Stale: ")
+    assert re.findall(r"\d+ min \d+ s", why) == ["14 min 3 s", "2 min 30 s"]
+    assert step.endswith(": btcts collect --once")
 
 
 @pytest.mark.parametrize("name", ["5min", "overview"])
@@ -238,7 +239,7 @@ def test_slots_that_outlived_the_newest_price_are_shown(name: str) -> None:
 
     assert page.startswith("BTC-USD no price ")
     assert "65,435.93" in page
-    assert "Stale: there is no newest price" in page
+    assert "\nStale: " in page
 
 
 @pytest.mark.parametrize("name", ["5min", "overview"])
@@ -272,5 +273,5 @@ def test_the_overview_names_the_providers_that_agreed_and_no_made_up_one() -> No
     agreed = drawn(view, terminal(100))
     simulated = drawn(replace(view, simulated=True, members=("simulated",)), terminal(100))
 
-    assert "Agreed on the price: coinbase, kraken\n" in agreed
+    assert "price: coinbase, kraken\n" in agreed
     assert "Agreed" not in simulated

@@ -1,5 +1,6 @@
 """The volatility as columns of text."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_the_basis_counts_slots_and_returns() -> None:
 
     text = describe_basis(volatility(of.slots, of.resolution.bucket_ms))
 
-    assert text == "From 10 closed slots, 8 returns; ranges in % of the low, volatility per slot."
+    assert re.findall(r"\d+ [a-z ]+", text) == ["10 closed slots", "8 returns"]
 
 
 def test_the_basis_knows_one_from_many() -> None:
@@ -80,4 +81,4 @@ def test_the_basis_knows_one_from_many() -> None:
 
     text = describe_basis(volatility(of.slots[-3:], of.resolution.bucket_ms))
 
-    assert text.startswith("From 2 closed slots, 1 return;")
+    assert re.findall(r"\d+ [a-z ]+", text) == ["2 closed slots", "1 return"]
