@@ -1,13 +1,14 @@
-"""Connect to the store that the settings choose: a configured Redis, or the embedded one."""
+"""Connect to what the settings choose: a configured Redis or the embedded one, and the providers."""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from os.path import realpath
 from pathlib import Path
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -19,10 +20,13 @@ from btcts.domain.clock import Clock, ServerClock
 from btcts.domain.market import Market
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
-from btcts.providers import default_endpoints
+from btcts.providers import Endpoint, default_endpoints, open_providers
 from btcts.store import EMBEDDED, Store
 from btcts.system.deadline import Deadline, TimelySocket
 from btcts.system.dialing import Dialer
+
+if TYPE_CHECKING:
+    from btcts.providers.poller import Poller
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -108,6 +112,26 @@ def open_store(url: str | None = None) -> Store:
     """
     settings = load({"redis.url": url} if url else None, endpoints=default_endpoints())
     return connect(settings, clock=ServerClock(), starts_embedded=False, say=lambda line: None)
+
+
+@contextmanager
+def open_poller(settings: Settings, *, clock: Clock) -> Iterator["Poller"]:
+    """Open the providers that the settings choose, and yield what asks them.
+
+    Raises:
+        ConfigError: no provider has one of the names, or they do not know the market.
+    """
+    from btcts.providers.poller import Poller  # costly, and of no use to commands that only read
+
+    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
+    api_key = settings.api_key.reveal() if settings.api_key else None
+    with (
+        open_providers(
+            settings.collect.providers, endpoints, market=settings.market, clock=clock, api_key=api_key
+        ) as providers,
+        Poller(providers) as poller,
+    ):
+        yield poller
 
 
 def find_spool_folders(settings: Settings) -> tuple[Path, ...]:

@@ -102,20 +102,16 @@ class _MinuteOptions(NamedTuple):
 def _settle_from_providers(
     asked: _MinuteOptions, names: list[str] | None, format: LineFormat, common: Common
 ) -> ExitCode:
-    from btcts.connect import connect
+    from btcts.connect import connect, open_poller
     from btcts.domain.clock import ServerClock
-    from btcts.providers import Endpoint, open_providers
-    from btcts.providers.poller import Poller
     from btcts.services.backfill.plan import plan_of_providers
     from btcts.services.backfill.run import settle_from_providers
 
     settings = common.load_settings(collect__providers=names)
     clock = ServerClock()
-    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
     with (
         connect(settings, clock=clock, starts_embedded=not asked.dry_run, say=common.say) as store,
-        open_providers(settings.collect.providers, endpoints, market=settings.market, clock=clock) as providers,
-        Poller(providers) as poller,
+        open_poller(settings, clock=clock) as poller,
     ):
         plan = plan_of_providers(store, poller, asked.resolve(store))
         if asked.dry_run:

@@ -112,10 +112,8 @@ def _open_collector(
     settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """Open the store and the providers that the settings name; yield a collector on them, and its clock."""
-    from btcts.connect import connect, find_spool_folders, locate_memory_file
+    from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller
     from btcts.domain.clock import ServerClock
-    from btcts.providers import Endpoint, open_providers
-    from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
     from btcts.services.collect.spool import open_spool
@@ -123,14 +121,9 @@ def _open_collector(
 
     clock = ServerClock(stop)
     deadline = Deadline() if cadence_s is None else None
-    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
-    api_key = settings.api_key.reveal() if settings.api_key else None
     with (
         connect(settings, clock=clock, starts_embedded=True, say=common.say, deadline=deadline) as store,
-        open_providers(
-            settings.collect.providers, endpoints, market=settings.market, clock=clock, api_key=api_key
-        ) as providers,
-        Poller(providers) as poller,
+        open_poller(settings, clock=clock) as poller,
     ):
         if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
             _warn_of_quorum(settings.collect.quorum, poller, common)

@@ -72,16 +72,8 @@ def _choose_exit_code(verified: "Verified", *, verbose: bool) -> ExitCode:
 @contextmanager
 def _open_upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
     """Open the providers that the settings name."""
-    from btcts.providers import Endpoint, open_providers
-    from btcts.providers.poller import Poller
+    from btcts.connect import open_poller
     from btcts.services.verify.run import Upstream
 
-    endpoints = {name: Endpoint(setting.url, setting.timeout_s) for name, setting in settings.providers.items()}
-    api_key = settings.api_key.reveal() if settings.api_key else None
-    with (
-        open_providers(
-            settings.collect.providers, endpoints, market=settings.market, clock=clock, api_key=api_key
-        ) as providers,
-        Poller(providers) as poller,
-    ):
+    with open_poller(settings, clock=clock) as poller:
         yield Upstream(poller, clock, settings.collect.quorum)
