@@ -46,7 +46,7 @@ ProviderOption = Annotated[
     typer.Option(
         "--provider",
         metavar="NAME",
-        help="Ask this provider, and no other that is not named too; repeatable.",
+        help="Ask this provider alone; repeat the option to name several.",
         autocompletion=suggest_providers,
     ),
 ]
@@ -56,14 +56,14 @@ SinceOption = Annotated[
     typer.Option(
         "--since",
         metavar="TIME",
-        help="From then on: ISO 8601 (local unless it says otherwise), 2h (ago) or newest.",
+        help="Start at this time: ISO 8601 (local unless it has a zone), 2h (ago) or newest.",
     ),
 ]
 
 MaxAgeOption = Annotated[
     float | None,
     typer.Option(
-        "--max-age", metavar="S", min=1, max=86_400, help="Older prices are stale (default: 3 cadences, at least 150)."
+        "--max-age", metavar="S", min=1, max=86_400, help="Call older prices stale (default: 3 cadences, at least 150)."
     ),
 ]
 
@@ -74,7 +74,7 @@ IntervalOption = Annotated[
         metavar="S",
         min=0.2,
         max=3600,
-        help="Seconds from one look to the next (default: 1 to show, 5 to watch).",
+        help="Seconds between looks (default: 1 for show, 5 for watch).",
     ),
 ]
 """For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
@@ -86,11 +86,15 @@ FORMAT: Any = typer.Option(
 )
 FormatOption = Annotated[LineFormat, FORMAT]
 
-UtcOption = Annotated[bool, typer.Option("--utc", help="Times in UTC instead of local time.", rich_help_panel=OUTPUT)]
+UtcOption = Annotated[
+    bool, typer.Option("--utc", help="Print times in UTC instead of local time.", rich_help_panel=OUTPUT)
+]
 
 SvgOption = Annotated[
     str | None,
-    typer.Option("--svg", metavar="FILE", help="Write a picture there, - for stdout.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--svg", metavar="FILE", help="Write a picture to this file, or - for stdout.", rich_help_panel=OUTPUT
+    ),
 ]
 
 

@@ -25,16 +25,21 @@ MOST_HOURS = 1_000_000
 @with_common_options
 def backfill(
     *,
-    hours: Annotated[int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="The last N hours.")] = None,
+    hours: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="Settle the last N hours.")
+    ] = None,
     since: SinceOption = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Up to then (default: now).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="End at this time (default: now).")] = None,
     provider: ProviderOption = None,
     file: Annotated[
         str | None,
-        typer.Option(metavar="CSV", help="Take candles of one minute from this file, or - for stdin; ask no provider."),
+        typer.Option(
+            metavar="CSV", help="Take one-minute candles from this file, or - for stdin, and ask no provider."
+        ),
     ] = None,
     minutes: Annotated[
-        bool, typer.Option("--minutes", help="Each row of the file is one minute, however far apart the rows are.")
+        bool,
+        typer.Option("--minutes", help="Treat each row of the file as one minute, however far apart the rows are."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace all ticks of the minutes, settled or not: removes a bad price.")
@@ -51,10 +56,11 @@ def backfill(
       btcts backfill --file day.csv --dry-run
       btcts backfill --file 2018.csv --until 2018-04-05T12:00Z
 
-    Each part is stored at once: run it again to go on after an interruption. --dry-run asks no provider. A file has
-    the columns timestamp,open,high,low,close and perhaps volume, its times to the minute, in UTC unless they say
-    otherwise. A few rows on full hours may be candles of an hour or a day: say --minutes if they are not. Where a
-    store has old prices alone, the day up to the last of them is kept: btcts show hour --at newest.
+    Each part is stored as it arrives: after an interruption, run it again to continue. --dry-run asks no provider.
+    A file has the columns timestamp,open,high,low,close and optionally volume; its times are full minutes, in
+    UTC unless they have a zone. A few rows on full hours could be hourly or daily candles: say --minutes if
+    they are not. A store with only old prices keeps the day up to the last of them: btcts show hour --at
+    newest.
     """
     if hours is not None and not (since is None and until is None):
         raise ConfigError(f"--hours {hours} does not go with --since and --until; say one or the other")

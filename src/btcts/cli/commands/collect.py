@@ -27,19 +27,20 @@ if TYPE_CHECKING:
 def collect(
     *,
     once: Annotated[
-        bool | None, typer.Option("--once/--forever", help="One cycle, or aligned cycles until SIGINT or SIGTERM.")
+        bool | None,
+        typer.Option("--once/--forever", help="Run one cycle, or cycles aligned to the clock until SIGINT or SIGTERM."),
     ] = None,
     interval: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds between cycles of --forever (default: 10).")
     ] = None,
     jitter: Annotated[
-        float, typer.Option(metavar="S", min=0, max=45, help="Start --once up to so many seconds late, by chance.")
+        float, typer.Option(metavar="S", min=0, max=45, help="Delay --once by a random time of up to S seconds.")
     ] = 0,
     provider: ProviderOption = None,
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
-    """Fetch the price, store it, and fill what was missed.
+    """Fetch the price, store it, and fill in what was missed.
 
     Examples:
       btcts collect --once
@@ -47,9 +48,9 @@ def collect(
       btcts collect --forever --interval 5
       * * * * * btcts collect --once --jitter 10      (a line for cron)
 
-    What was missed is filled at once: the candles of the last 24 hours with the first cycle, later those of the
-    minutes between two runs. A price that cannot reach Redis waits on the disk. --once is silent without a terminal
-    unless something failed, and exits with 0 stored, 3 no Redis, 4 no price.
+    The first cycle fetches the candles of the last 24 hours, later ones those of the minutes since the last run. A
+    price that cannot reach Redis waits on the disk. Without a terminal, --once prints nothing unless something
+    failed. It exits with 0 (stored), 3 (no Redis) or 4 (no price).
     """
     if once is None:
         raise ConfigError("collect does one cycle or many: say --once or --forever")

@@ -34,9 +34,9 @@ def config() -> None:
       BTCTS_COLLECT_PROVIDERS=kraken btcts config show
       REDIS_URL=redis://192.0.2.7:6379/0 btcts config show
 
-    A flag beats the environment, that beats btcts.toml in this folder, that beats the file of the user, which
-    `btcts config init` writes: every setting with its variable and its default. A Redis that is named takes the
-    place of the embedded one; the next collect fills it with the last 24 hours.
+    A flag beats the environment, the environment beats btcts.toml in this folder, and that beats your own file,
+    which `btcts config init` writes: every setting with its variable and its default. A Redis that you name
+    takes the place of the embedded one; the next collect fills it with the last 24 hours.
     """
 
 
@@ -70,9 +70,9 @@ def init(
     *,
     path: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write it here (default: the user's file, or the one that is named)."),
+        typer.Option(metavar="FILE", help="Write this file (default: your own, or that of --config)."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     common: Common,
 ) -> None:
     """Write a file with every setting, commented out at its default.

@@ -12,9 +12,9 @@ from btcts.cli.output import LineFormat, emit, tell_page
 def init_keys(
     *,
     dry_run: DryRunOption = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make every series anew from the ticks.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Rebuild every series from the ticks.")] = False,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Rename keys that have our names but are not ours, and go on.")
+        bool, typer.Option("--adopt", help="Rename keys of other programs that have our names, and go on.")
     ] = False,
     format: FormatOption = LineFormat.text,
     common: Common,
@@ -26,7 +26,7 @@ def init_keys(
       btcts init-keys
       btcts init-keys --redis redis://192.0.2.7:6379/0
 
-    No bucket changes, and a second run changes nothing. `collect` does it by itself.
+    No bucket changes, and a second run changes nothing. `collect` does this on its own.
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock

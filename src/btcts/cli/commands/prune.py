@@ -11,14 +11,14 @@ def prune(
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
-    """Remove what the clock says is not kept, and name unknown keys.
+    """Remove what is past its retention by the clock, and name unknown keys.
 
     Examples:
       btcts prune --dry-run
       btcts prune
 
     Redis counts retention from the newest sample, so a feed that died keeps its buckets. No tick of the past is
-    lost. A bad price among those that are kept is replaced by `btcts backfill --since TIME --overwrite`.
+    lost. To replace a bad price that is kept: `btcts backfill --since TIME --overwrite`.
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock

@@ -24,8 +24,8 @@ def server() -> None:
       btcts server stop
       redis-cli -s "$(btcts server status --format json | jq -r .socket)"
 
-    It is a redis-server with the TimeSeries module on a socket in the data directory. The commands that write
-    install and start it by themselves where no other Redis is named. BTCTS_EMBEDDED=0 forbids it.
+    It is a redis-server with the TimeSeries module on a socket in the data directory. Commands that write
+    install and start it where no other Redis is named. BTCTS_EMBEDDED=0 forbids it.
     """
 
 

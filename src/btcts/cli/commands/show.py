@@ -50,15 +50,17 @@ def show(
     resolution: Annotated[
         ResolutionName | None,
         typer.Argument(
-            help="Which slots to show; without it an overview of all four, or the chart of hours.",
+            help="Which slots to show (default: an overview of all four, with --chart the hours).",
         ),
     ] = None,
     *,
     since: SinceOption = None,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="As of that time, written likewise.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Show the slots as of this time, in the same form.")
+    ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="The newest N slots, the open one counted."),
+        typer.Option(metavar="N", min=1, help="Show the newest N slots, including the open one."),
     ] = None,
     closed: Annotated[bool, typer.Option("--closed", help="Leave out the open slot.")] = False,
     max_age: MaxAgeOption = None,

@@ -29,9 +29,9 @@ def verify(
 ) -> None:
     """Recompute every bucket from the ticks, and list what differs.
 
-    A minute with a damaged candle is unsettled by a repair, and settled anew by the next
-    collect; with --upstream the providers are asked for the window's candles, which name
-    each changed tick of a settled minute, and the repair writes them at once.
+    A repair unsettles a minute whose candle is damaged, and the next collect settles it anew. With --upstream the
+    providers' candles show which ticks of settled minutes were changed, and the repair writes these candles at
+    once.
 
     Exits with 1 when something differs and was not repaired, 4 when no provider answers.
 

@@ -51,7 +51,10 @@ def watch(
     hysteresis: Annotated[
         float,
         typer.Option(
-            metavar="PCT", min=0, max=50, help="How many % of P it must retreat before the same alert can repeat."
+            metavar="PCT",
+            min=0,
+            max=50,
+            help="Percent of P by which the price must retreat before the same alert can repeat.",
         ),
     ] = 0.1,
     max_age: MaxAgeOption = None,
@@ -62,13 +65,14 @@ def watch(
         typer.Option(
             "--exec",
             metavar="CMD",
-            help="Run it for each alert, without a shell: BTCTS_ALERT_MESSAGE, _PRICE, _RULE and others in its "
+            help="Run this for each alert, without a shell: BTCTS_ALERT_MESSAGE, _PRICE, _RULE and others in its "
             "environment, JSON on its stdin.",
             rich_help_panel=DELIVERY,
         ),
     ] = None,
     webhook: Annotated[
-        str | None, typer.Option(metavar="URL|@FILE", help="POST each alert there as JSON.", rich_help_panel=DELIVERY)
+        str | None,
+        typer.Option(metavar="URL|@FILE", help="POST each alert to this URL as JSON.", rich_help_panel=DELIVERY),
     ] = None,
     format: FormatOption = LineFormat.text,
     utc: UtcOption = False,
@@ -85,7 +89,7 @@ def watch(
     A rule fires at once if its condition already holds; what happened while Redis or the watch was away is found
     later. It fires again only after the price has retreated from the level, or the move has shrunk by a fifth. A failed
     delivery is retried for an hour, also after a restart, unless the webhook refuses it (HTTP 4xx). Discord and Slack
-    get only the message. --once exits with 0 done, 1 a delivery has failed, 3 no Redis.
+    get only the message. --once exits with 0 (done), 1 (a delivery failed) or 3 (no Redis).
     """
     if once and interval is not None:
         raise ConfigError(f"--interval {interval:g} is for a watch that goes on; --once looks once")
