@@ -263,7 +263,7 @@ class Shared(Store):
 @pytest.fixture
 def shared(client: redis.Redis, clock: FakeClock) -> Shared:
     """The store, with a collector that is always faster."""
-    return Shared(client, clock=clock, where="test")
+    return Shared(client, BTC_USD, clock=clock, where="test")
 
 
 def test_telling_how_providers_fare_leaves_what_a_collector_says_meanwhile(
