@@ -1,6 +1,7 @@
 """The table of what is kept, held against the numbers of the contract."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,18 @@ def test_retentions_are_those_of_the_contract() -> None:
         **dict.fromkeys(["btc:price:15min", "btc:price:15min:min", "btc:price:15min:max"], 2_700_000),
         **dict.fromkeys(["btc:price:hour", "btc:price:hour:min", "btc:price:hour:max"], 82_800_000),
     }
+
+
+def test_coarser_buckets_are_made_of_whole_finer_ones() -> None:
+    lengths = [resolution.bucket_ms for resolution in RESOLUTIONS.values()]
+
+    assert [coarser % finer for finer, coarser in pairwise(lengths)] == [0, 0, 0]
+
+
+def test_the_ticks_outlast_the_window_by_the_longest_bucket() -> None:
+    longest = max(RESOLUTIONS.values(), key=lambda resolution: resolution.bucket_ms)
+
+    assert (longest.entries + 2) * longest.bucket_ms <= TICK_RETENTION_MS
 
 
 def test_only_the_ticks_are_compressed() -> None:

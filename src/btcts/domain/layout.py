@@ -8,7 +8,6 @@ longest bucket.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 from btcts.domain.market import Market
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
@@ -164,16 +163,3 @@ def window(now_ms: int) -> Span:
 
 def _make_labels(market: Market, resolution: str, field: str) -> dict[str, str]:
     return market.labels | {"resolution": resolution, "field": field}
-
-
-def _check_table() -> None:
-    rows = list(RESOLUTIONS.values())
-    for finer, coarser in pairwise(rows):
-        if coarser.bucket_ms % finer.bucket_ms:
-            raise ValueError(f"{coarser.name} is not made of whole buckets of {finer.name}")
-    longest = max(row.bucket_ms for row in rows)
-    if (HOUR.entries + 1) * HOUR.bucket_ms + longest > TICK_RETENTION_MS:
-        raise ValueError("the ticks do not outlast the window by the longest bucket")
-
-
-_check_table()
