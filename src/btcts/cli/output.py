@@ -130,7 +130,7 @@ class Printer(NamedTuple):
     file: str | None = None
 
     def print(self, view: "View", *, height: int | None = None) -> None:
-        """Print the view, a chart `height` lines high, or write the picture to its file."""
+        """Print the view (a chart `height` lines high), or write the picture to its file."""
         if self.form in (Form.table, Form.chart):
             from btcts.render.show.page import print_page
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 from btcts.errors import ExitCode
 
-Answer = Callable[[int, FrameType | None], None]
+Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def pass_signals_on(take: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _answer_signals(numbers: Iterable[signal.Signals], answer: Answer) -> Iterator[None]:
+def _answer_signals(numbers: Iterable[signal.Signals], answer: Handler) -> Iterator[None]:
     before = {number: signal.signal(number, answer) for number in numbers}
     try:
         yield

@@ -1,6 +1,6 @@
 """Programs that we run: never found in, and never run in, the current folder, and with little of our environment.
 
-PYTHON* would load other code into a child that is an interpreter, and secrets are nothing for any of them.
+PYTHON* would make a child that is an interpreter load other code, and no child needs our secrets.
 """
 
 import os
@@ -41,7 +41,8 @@ def pick_environment(names: Iterable[str]) -> dict[str, str]:
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "CompletedProcess[str]":
     """Run a program to its end in a folder of ours, without a terminal, and capture its output.
 
-    Raises: OSError when it cannot be started.
+    Raises:
+        OSError: it cannot be started.
     """
     import subprocess  # costly, and rarely needed
 

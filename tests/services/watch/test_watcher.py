@@ -14,7 +14,7 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
-from btcts.services.watch.journal import Journal, Kept, Waiting
+from btcts.services.watch.journal import Journal, Kept, Unsent
 from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, DeliveryRefusal, Notice, Outbox, Told
 from btcts.services.watch.rules import Level, MoveRule, Rule
 from btcts.services.watch.trigger import Alert, Standing
@@ -530,7 +530,7 @@ def test_an_alert_that_says_it_was_found_in_the_future_is_not_tried_until_then(
 ) -> None:
     see(store, clock, 55_000.0)
     found_ms = clock.now_ms() + 2 * HOUR
-    waiting = Waiting(Alert(rule=ABOVE.name, kind="above", time_ms=NOW, found_ms=found_ms, price=61_000.0), ("hook",))
+    waiting = Unsent(Alert(rule=ABOVE.name, kind="above", time_ms=NOW, found_ms=found_ms, price=61_000.0), ("hook",))
     watch = make_watch(ABOVE, hook=Way("closed"))
     record_state(tmp_path / "alerts", ABOVE.name, Kept(Standing(True, clock.now_ms()), (waiting,)))
 

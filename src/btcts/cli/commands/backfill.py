@@ -94,7 +94,7 @@ class _MinuteOptions(NamedTuple):
     dry_run: bool
 
     def resolve(self, store: "Store") -> "Wish":
-        """Return the same as times by the clock of the store."""
+        """Return the options with each time as ms, by the clock of the store."""
         from btcts.services.backfill.plan import Wish
 
         return Wish(

@@ -51,7 +51,7 @@ RECORDED_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Unsent:
     """An alert, and the ways by which it is still to be delivered."""
 
     alert: Alert
@@ -63,7 +63,7 @@ class Kept:
     """The state of a rule; `held` has, by way of delivery, the time (ms) until which the receiver asked to wait."""
 
     standing: Standing = field(default_factory=Standing)
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[Unsent, ...] = ()
     held: Mapping[str, int] = field(default_factory=dict)
 
     def is_recorded_by(self, recorded: "Kept", lag_ms: int) -> bool:
@@ -130,13 +130,13 @@ class Journal:
         """Return the state of the rule as it is now."""
         return self._known.get(rule, Kept())
 
-    def list_waiting(self) -> list[tuple[str, Waiting]]:
+    def list_waiting(self) -> list[tuple[str, Unsent]]:
         """Return the rules and their alerts that wait for delivery, the oldest first."""
         waiting = ((rule, entry) for rule in self._rules for entry in self.find(rule).waiting)
         return sorted(waiting, key=lambda pair: (pair[1].alert.found_ms, pair[1].alert.time_ms))
 
-    def add(self, rule: str, standing: Standing, waiting: Iterable[Waiting] = ()) -> None:
-        """Take in the new standing of a rule, and its alerts; of a rule that is not ours it stays in memory."""
+    def add(self, rule: str, standing: Standing, waiting: Iterable[Unsent] = ()) -> None:
+        """Take in the new standing of a rule, and its alerts; a rule that is not in `rules` is never recorded."""
         kept = self.find(rule)
         self._known[rule] = replace(kept, standing=standing, waiting=(*kept.waiting, *waiting))
 
@@ -199,9 +199,9 @@ class Journal:
             raise SpoolError(f"{problem}; free or repair that folder, or set BTCTS_DATA_DIR") from exc
 
 
-def _keep_ways(waiting: Sequence[Waiting], wanted: Callable[[Alert, str], bool]) -> tuple[Waiting, ...]:
+def _keep_ways(waiting: Sequence[Unsent], wanted: Callable[[Alert, str], bool]) -> tuple[Unsent, ...]:
     """Return the waiting alerts without the ways of delivery that are no longer wanted."""
-    left = (Waiting(entry.alert, tuple(way for way in entry.ways if wanted(entry.alert, way))) for entry in waiting)
+    left = (Unsent(entry.alert, tuple(way for way in entry.ways if wanted(entry.alert, way))) for entry in waiting)
     return tuple(entry for entry in left if entry.ways)
 
 
@@ -233,9 +233,9 @@ def _read_kept(known: Any) -> Kept:
     return Kept(Standing(fields["armed"], fields["since_ms"]), fields["waiting"], fields.get("held", {}))
 
 
-def _read_waiting(value: Any) -> Waiting:
+def _read_waiting(value: Any) -> Unsent:
     fields = read_fields(value, {"alert": partial(read_fields, readers=_ALERT), "ways": read_names})
-    return Waiting(Alert(**fields["alert"]), fields["ways"])
+    return Unsent(Alert(**fields["alert"]), fields["ways"])
 
 
 _KNOWN: dict[str, Reader] = {

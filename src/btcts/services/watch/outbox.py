@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from btcts.domain.clock import Clock
 from btcts.domain.model import HOUR_MS, MINUTE_MS
 from btcts.errors import SpoolError
-from btcts.services.watch.journal import RECORDED_MS, Journal, Waiting
+from btcts.services.watch.journal import RECORDED_MS, Journal, Unsent
 from btcts.services.watch.trigger import Alert, Standing
 
 PRINTED = "stdout"
@@ -109,7 +109,7 @@ class Outbox:
 
     def learn(self, rule: str, standing: Standing, alerts: Sequence[Alert]) -> None:
         """Take in the new standing of the rule, and its alerts, which are to be delivered by every way."""
-        self.journal.add(rule, standing, (Waiting(alert, (PRINTED, *self.ways)) for alert in alerts))
+        self.journal.add(rule, standing, (Unsent(alert, (PRINTED, *self.ways)) for alert in alerts))
 
     def record(self, lag_ms: int = RECORDED_MS) -> Iterator[Notice]:
         """Record changes; a failing disk is reported once, and does not prevent the delivery of alerts."""
