@@ -1,0 +1,61 @@
+"""Rounds of candle requests whose answers arrive at any time, also between two looks at them."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from btcts.domain.model import Candles, Span, Tick
+from btcts.providers.poller import Poller
+from btcts.providers.simulated import Simulated
+from btcts.services.collect.settling import Settling
+from btcts.services.collect.survey import Survey
+from btcts.store import State
+from support.clocks import FakeClock
+from support.series import MINUTE, NOW
+
+CLOSED = NOW - NOW % MINUTE - 2 * MINUTE
+
+
+class Gated(Simulated):
+    """A provider whose candles arrive once its gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock(NOW))
+        self.gate = threading.Event()
+
+    def candles(self, span: Span) -> Candles:
+        self.gate.wait(30)
+        return super().candles(span)
+
+
+@pytest.fixture
+def gated() -> Iterator[Gated]:
+    provider = Gated()
+    yield provider
+    provider.gate.set()
+
+
+def read_ticks(span: Span) -> list[Tick]:
+    """A store without ticks."""
+    return []
+
+
+def test_an_answer_that_arrives_between_two_looks_is_neither_judged_nor_lost(gated: Gated) -> None:
+    with Poller([gated]) as poller:
+        survey = Survey(NOW, None, State(), unsettled=frozenset({CLOSED}), reach=poller.reach)
+        settling = Settling(poller, quorum=1, salt=0)
+        settling.begin(survey, [gated])
+        before = settling.listen()
+        gated.gate.set()
+        settling.wait(30)
+
+        early = settling.find_settleable(before, survey, read_ticks), settling.end(before, survey, read_ticks)
+        after = settling.listen()
+        late = settling.find_settleable(after, survey, read_ticks)
+        settling.note_written(late.candles)
+        ended = settling.end(after, survey, read_ticks)
+
+    assert ([*early[0].candles], early[1].gaps) == ([], {})
+    assert [candle.start_ms for candle in late.candles] == [CLOSED]
+    assert (ended.gaps, [*settling.listen()]) == ({}, [])
