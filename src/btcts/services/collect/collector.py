@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candles import CANDLE_OFFSETS_MS
 from btcts.domain.clock import Clock
-from btcts.domain.layout import window
-from btcts.domain.model import LOOKS, THIN, Gap, Reading, Tick
+from btcts.domain.model import THIN, Reading, Tick
 from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError
 from btcts.providers import pacing
-from btcts.providers.poller import Poller, Prices
-from btcts.services.collect.cycle import Asked, Cycle, Limits, Progress, build_cycle
+from btcts.providers.poller import Poller
+from btcts.services.collect.cycle import Asked, Cycle, Limits, Progress, build_cycle, find_outdated
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.settling import Ended, Settling, Snapshot
 from btcts.services.collect.spool import Held, Spool
 from btcts.services.collect.survey import Survey, survey_memory, survey_store
-from btcts.store import Store
+from btcts.store import State, Store
 from btcts.system.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -206,7 +205,7 @@ class Collector:
         elif revision.candles:
             self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)])
         found = {**ended.gaps, **revision.reopened}
-        forgotten = (_find_outdated(survey, progress) | revision.forgotten) - found.keys()
+        forgotten = (find_outdated(survey, progress) | revision.forgotten) - found.keys()
         if found or forgotten:
             self.store.record_gaps(found, forget=forgotten)
             self.store.release_carried(found)
@@ -218,20 +217,8 @@ class Collector:
         self, survey: Survey, asked: Asked, verdict: Verdict, errors: Sequence[ProviderError], progress: Progress
     ) -> None:
         """Learn from the cycle; tell the other collectors, or the next run while Redis is away."""
-        agreed, tick, readings = verdict.agreed, _build_tick(verdict), asked.prices.readings
-        state = replace(
-            survey.state,
-            cadence_s=self.cadence_s or _estimate_cadence(survey),
-            spacing_s=_find_spacing_s(readings, survey.now_ms),
-            last_cycle_ms=survey.now_ms,
-            problem=None if progress.stored else "; ".join(progress.problems) or None,
-            pending=verdict.past.pending,
-            accepted=tick or survey.state.accepted,
-            simulated=self.poller.simulated,
-            ahead_ms=asked.ahead_ms,
-            reread_ms=progress.reread_ms,
-        )
-        if readings or errors:  # otherwise nobody was due, and the last agreement stands
+        state, agreed = self._build_state(survey, asked, verdict, progress), verdict.agreed
+        if asked.prices.readings or errors:  # otherwise nobody was due, and the last agreement stands
             state = replace(
                 state,
                 members=agreed.members if agreed else (),
@@ -242,8 +229,8 @@ class Collector:
             past = verdict.past
             state = replace(state, anchor=past.anchor, lean=past.lean, candleless=self._settling.failing)
             state = replace(state, configured=self.poller.reach.providers, configured_ms=survey.now_ms)
-        learned = self.poller.learn(state.providers, Prices(readings, errors), survey.now_ms)
-        self.memory.learn(state, learned, tick or survey.newest)
+        learned = self.poller.learn(state.providers, asked.prices._replace(errors=errors), survey.now_ms)
+        self.memory.learn(state, learned, _build_tick(verdict) or survey.newest)
         if not progress.away:
             with progress.note_failures():
                 self.memory.tell(self.store)
@@ -251,25 +238,25 @@ class Collector:
             with progress.note_failures():
                 self.memory.keep()
 
+    def _build_state(self, survey: Survey, asked: Asked, verdict: Verdict, progress: Progress) -> State:
+        return replace(
+            survey.state,
+            cadence_s=self.cadence_s or _estimate_cadence(survey),
+            spacing_s=_find_spacing_s(asked.prices.readings, survey.now_ms),
+            last_cycle_ms=survey.now_ms,
+            problem=None if progress.stored else "; ".join(progress.problems) or None,
+            pending=verdict.past.pending,
+            accepted=_build_tick(verdict) or survey.state.accepted,
+            simulated=self.poller.simulated,
+            ahead_ms=asked.ahead_ms,
+            reread_ms=progress.reread_ms,
+        )
+
 
 def _build_past(survey: Survey) -> Past:
     """Return the history for agreement; candles are left out, as a single lying provider may have made them."""
     state = survey.state
     return Past(state.accepted, state.anchor, state.pending, state.lean)
-
-
-def _find_outdated(survey: Survey, progress: Progress) -> set[int]:
-    """Return the minutes of the ledger that were settled or have left the window."""
-    left = survey.unsettled - progress.settled
-    oldest_ms = window(survey.now_ms).start_ms
-
-    def is_outdated(minute: int, gap: Gap) -> bool:
-        if gap.reason not in LOOKS or minute in progress.settled:
-            return minute not in left
-        unheard = survey.reach.find_reaching(minute, survey.now_ms) - set(gap.heard)
-        return minute < oldest_ms or (gap.reason == THIN and not unheard)
-
-    return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - progress.entered.keys()
 
 
 def _estimate_cadence(survey: Survey) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Verdict
-from btcts.domain.model import Candle, Gap, Tick, Waiting
+from btcts.domain.layout import window
+from btcts.domain.model import LOOKS, THIN, Candle, Gap, Tick, Waiting
 from btcts.domain.revision import Revision
 from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, ProviderError, SpoolError, StoreError
 from btcts.services.collect.spool import Held
@@ -170,6 +171,20 @@ class Progress:
             self.note_problem(str(exc))
         except SpoolError as exc:
             self.note_problem(str(exc))
+
+
+def find_outdated(survey: Survey, progress: Progress) -> set[int]:
+    """Return the minutes of the ledger that were settled or have left the window."""
+    left = survey.unsettled - progress.settled
+    oldest_ms = window(survey.now_ms).start_ms
+
+    def is_outdated(minute: int, gap: Gap) -> bool:
+        if gap.reason not in LOOKS or minute in progress.settled:
+            return minute not in left
+        unheard = survey.reach.find_reaching(minute, survey.now_ms) - set(gap.heard)
+        return minute < oldest_ms or (gap.reason == THIN and not unheard)
+
+    return {minute for minute, gap in survey.gaps.items() if is_outdated(minute, gap)} - progress.entered.keys()
 
 
 def build_cycle(
