@@ -23,5 +23,6 @@ def assert_as_stored(name: str, page: str) -> None:
 
 def assert_lines_as_stored(name: str, lines: Mapping[str, str | Iterable[str]]) -> None:
     """Compare lines, each under the case that it belongs to, with the stored ones."""
-    told = ((case, [found] if isinstance(found, str) else list(found)) for case, found in lines.items())
-    assert_as_stored(name, "\n".join("\n  ".join((f"{case}:", *found)) + "\n" for case, found in told))
+    parts = ((case, [found] if isinstance(found, str) else found) for case, found in lines.items())
+    told = ("".join((f"{case}:\n", *(f"  {line}".rstrip() + "\n" for line in found))) for case, found in parts)
+    assert_as_stored(name, "\n".join(told))

@@ -1,0 +1,36 @@
+"""The state of the embedded Redis."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from btcts.embedded import ServerStatus
+from btcts.render.server import server_json, server_text
+from render.snapshot import assert_lines_as_stored
+from support.schemas import read_schema
+
+RUNNING = ServerStatus(True, False, Path("/data/redis.sock"), Path("/data"), 42, "8.2.1", "8.2.1")
+SILENT = replace(RUNNING, running=False, version=None, module_version=None)
+AWAY = replace(SILENT, pid=None)
+
+STATES = {"running": RUNNING, "not answering": SILENT, "not running": AWAY, "stopped": replace(AWAY, stopped=True)}
+
+
+def test_the_state_stands_above_the_socket_and_the_folder() -> None:
+    assert_lines_as_stored("lines-server", {name: server_text(status).splitlines() for name, status in STATES.items()})
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_document_follows_its_schema_and_has_the_address_to_use(name: str) -> None:
+    document = json.loads(server_json(STATES[name]))
+
+    Draft202012Validator(read_schema("server-status")).validate(document)
+    assert document["url"] == "unix:///data/redis.sock"
+    assert (document["running"], document["stopped"]) == (STATES[name].running, STATES[name].stopped)
+
+
+def test_a_path_cannot_control_the_terminal() -> None:
+    assert "\x1b" not in server_text(replace(AWAY, data_dir=Path("/data\x1b[2J")))
