@@ -457,7 +457,7 @@ def test_what_another_process_is_just_rebuilding_is_no_finding(
     client: redis.Redis, store: Store, clock: FakeClock
 ) -> None:
     store.rebuild(live=[Tick(clock.now_ms(), 60_000.0)])
-    busy = Rebuilding(client, clock=clock, where="test")
+    busy = Rebuilding(client, BTC_USD, clock=clock, where="test")
 
     assert verify(busy).findings == ()
     assert busy.looks == 2
