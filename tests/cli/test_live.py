@@ -136,7 +136,7 @@ def test_a_redis_that_hangs_stops_neither_the_age_nor_the_end(
     terminal.until(lambda screen: HINT in screen)
 
     os.kill(lasting.pid, signal.SIGSTOP)
-    terminal.until(lambda screen: "Redis does not answer since" in screen)
+    terminal.until(lambda screen: "Redis has not answered since" in screen)
     terminal.until(lambda screen: re.search(r"64,001.25, ([4-9]|\d\d) s old", screen))
     terminal.send(signal.SIGINT)
 

@@ -295,9 +295,9 @@ def test_a_picture_that_cannot_be_written_is_one_line(btcts: Btcts, path: str, w
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--chart", "--format", "json"], "--chart does not go with --format json"),
-        (["--chart", "--format", "table"], "--chart does not go with --format table"),
-        (["--svg", "day.svg", "--format", "csv"], "--svg day.svg does not go with --format csv"),
+        (["--chart", "--format", "json"], "--chart cannot be combined with --format json"),
+        (["--chart", "--format", "table"], "--chart cannot be combined with --format table"),
+        (["--svg", "day.svg", "--format", "csv"], "--svg day.svg cannot be combined with --format csv"),
         (["--interval", "3"], "--interval 3 goes with --watch"),
         (["--max-age", "inf"], "--max-age"),
         (["--max-age", "1e300"], "--max-age"),

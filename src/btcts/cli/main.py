@@ -92,7 +92,7 @@ def main() -> NoReturn:
     except Exception as exc:  # noqa: BLE001 -- the last line of defence: report it and say whose fault it is
         if isinstance(exc, OSError) and exc.errno in DISK_FAILURES and exc.filename is None:
             _drop_stdout()
-            problem = f"stdout takes no more ({os.strerror(exc.errno).lower()})"
+            problem = f"stdout cannot be written ({os.strerror(exc.errno).lower()})"
             _fail(f"{problem}; free its disk, or send it elsewhere", ExitCode.UNPRINTABLE)
         report_traceback()
         _fail("this is a bug in btcts; please report it with the lines above", ExitCode.BUG)

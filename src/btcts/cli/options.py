@@ -162,7 +162,7 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**arguments: Any) -> None:
         shared = Common(**{name: arguments.pop(name) for name in _OPTIONS})
         if shared.quiet and shared.verbose:
-            raise ConfigError("--quiet and --verbose contradict each other; say one or the other")
+            raise ConfigError("--quiet and --verbose contradict each other; use one or the other")
         if shared.verbose:
             show_log()
         command(common=shared, **arguments)

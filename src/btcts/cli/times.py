@@ -68,7 +68,7 @@ def parse_moment(option: str, text: str | None) -> Moment | None:
     try:
         then = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ConfigError(f"{option} {text!r} is no time; write it like {EXAMPLES}") from None
+        raise ConfigError(f"{option} {text!r} is not a time; write it like {EXAMPLES}") from None
     return Moment(Anchor.epoch, (then - _EPOCH) // timedelta(milliseconds=1))
 
 

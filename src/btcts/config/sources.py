@@ -70,7 +70,7 @@ def check_entries(
     for entry in entries:
         name = entry.name if entry.name in table else entry.name.removesuffix("_file")
         if name in found:
-            raise ConfigError(f"{entry.at}: {name} is given by {found[name].origin} already; keep one of them")
+            raise ConfigError(f"{entry.at}: {name} is already given by {found[name].origin}; keep one of them")
         try:
             raw = entry.raw if name == entry.name else _read_secret(entry.raw, base)
             value = table[name].kind.check(raw)

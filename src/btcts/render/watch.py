@@ -25,7 +25,7 @@ NOTICES = {
     "stale": "the newest price is {age_s:.0f} s old; no rule can fire",
     "unpriced": "no price can be read; no rule can fire",
     "fresh": "there are fresh prices again",
-    "damaged": "what was kept of {rule!r} is damaged; the rule begins anew",
+    "damaged": "what was kept of {rule!r} is damaged; the rule starts over",
     "unrecordable": "{problem}; until then a restart may deliver alerts again",
     "retried": _UNDELIVERED + "it is tried again",
     "refused": _UNDELIVERED + "it is given up: {advice}",

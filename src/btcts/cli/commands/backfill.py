@@ -63,13 +63,13 @@ def backfill(
     newest.
     """
     if hours is not None and not (since is None and until is None):
-        raise ConfigError(f"--hours {hours} does not go with --since and --until; say one or the other")
+        raise ConfigError(f"--hours {hours} cannot be combined with --since and --until; use one or the other")
     if file is not None and provider:
-        raise ConfigError(f"--file {file} does not go with --provider {provider[0]}; say one or the other")
+        raise ConfigError(f"--file {file} cannot be combined with --provider {provider[0]}; use one or the other")
     if minutes and file is None:
-        raise ConfigError("--minutes says what the rows of a file are about; name it by --file")
+        raise ConfigError("--minutes describes the rows of a file; name one with --file")
     if overwrite and (hours, since, file) == (None, None, None):
-        raise ConfigError("--overwrite replaces what is stored: say of when, by --hours, --since or --file")
+        raise ConfigError("--overwrite replaces what is stored: say for which time, with --hours, --since or --file")
     asked = _MinuteOptions(
         since=parse_moment("--since", since) if hours is None else hours_ago(hours),
         until=parse_moment("--until", until),

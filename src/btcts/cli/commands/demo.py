@@ -79,7 +79,9 @@ def _refuse_early(svg: str | None, common: Common) -> None:
     if common.redis:
         raise ConfigError("demo runs a Redis of its own and throws it away; drop --redis")
     if svg not in (None, "-") and not _is_writable(Path(svg)):
-        raise ConfigError(f"--svg {svg} cannot be written; name a file in a folder that is there and yours")
+        raise ConfigError(
+            f"--svg {svg} cannot be written; name a file in a folder that exists and that you can write to"
+        )
 
 
 def _is_writable(file: Path) -> bool:

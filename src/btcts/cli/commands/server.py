@@ -98,7 +98,7 @@ def run(*, common: Common) -> None:
 
 def _find_embedded(common: Common, *, runs: bool) -> "Embedded":
     if common.redis:
-        raise ConfigError("btcts server is about the embedded Redis alone; drop --redis")
+        raise ConfigError("btcts server only manages the embedded Redis; drop --redis")
     return common.find_embedded(runs=runs)
 
 

@@ -108,7 +108,7 @@ def _choose_form(format: TableFormat | None, *, chart: bool, svg: str | None) ->
     """Choose the form that the options ask for; --svg draws the chart, so --chart may stand beside it."""
     drawn = f"--svg {svg}" if svg is not None else "--chart" if chart else ""
     if drawn and format is not None:
-        raise ConfigError(f"{drawn} does not go with --format {format}; say one or the other")
+        raise ConfigError(f"{drawn} cannot be combined with --format {format}; use one or the other")
     if drawn:
         return Form.chart if svg is None else Form.picture
     return Form(format or TableFormat.table)
@@ -116,11 +116,11 @@ def _choose_form(format: TableFormat | None, *, chart: bool, svg: str | None) ->
 
 def _check_watch(form: Form, at: str | None) -> None:
     if at is not None:
-        raise ConfigError(f"--at {at} stands still and --watch follows the present; say one or the other")
+        raise ConfigError(f"--at {at} stands still and --watch follows the present; use one or the other")
     if form in (Form.csv, Form.picture):
-        raise ConfigError(f"--watch makes no {form}; it goes with the table, --chart or --format json")
+        raise ConfigError(f"--watch cannot print {form}; use it with the table, --chart or --format json")
     if form is not Form.json and not (sys.stdout.isatty() and os.environ.get("TERM") != "dumb"):
-        raise ConfigError("--watch draws on a terminal in place, and stdout is none that can; use --format json")
+        raise ConfigError("--watch redraws a terminal, and stdout is not one that can be redrawn; use --format json")
 
 
 class _SlotOptions(NamedTuple):
@@ -153,7 +153,7 @@ class _SlotOptions(NamedTuple):
             return now_ms  # a tick may be stamped slightly ahead
         from btcts.render.times import iso
 
-        raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot begins so late")
+        raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot starts that late")
 
 
 def _show_once(asked: _SlotOptions, printer: Printer, common: Common) -> None:

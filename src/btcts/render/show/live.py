@@ -75,5 +75,5 @@ def _explain_outage(sight: Sight, view: View, *, utc: bool) -> Text:
     """Tell since when Redis has been unreachable, and its error unless it is merely silent."""
     since = f"{moment(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
     silent = isinstance(sight.away, StoreUnreachable)
-    problem = f"Redis does not answer since {since}" if silent else f"{sight.away}, since {since}"
+    problem = f"Redis has not answered since {since}" if silent else f"{sight.away}, since {since}"
     return Text(plain(f"{problem}; trying again"), style="bold yellow", no_wrap=True)

@@ -179,14 +179,16 @@ def parse_moves(text: str) -> tuple[MoveRule, ...]:
     """
     found = _MOVE.fullmatch(text)
     if not found:
-        raise ConfigError(f"--move {text!r} is no move; write it like 5/1h, +2.5/15min or -3/90s")
+        raise ConfigError(f"--move {text!r} is not a move; write it like 5/1h, +2.5/15min or -3/90s")
     sign, percent, count, unit = found[1], float(found[2]), int(found[3]), found[4]
     span_ms = count * _UNITS_MS[unit]
     if not 0 < span_ms <= MAX_SPAN_MS:
-        raise ConfigError(f"--move {text!r} has no span that prices are kept for; take one from 1s to 24h, as in 5/1h")
+        raise ConfigError(
+            f"--move {text!r} has a span that prices are not kept for; use one from 1s to 24h, as in 5/1h"
+        )
     limit = MAX_PERCENT if sign == "+" else 100.0
     if not 0 < percent < limit:
-        raise ConfigError(f"--move {text!r} can never happen; take more than 0 and less than {limit:g} %, as in 5/1h")
+        raise ConfigError(f"--move {text!r} can never happen; use more than 0 and less than {limit:g} %, as in 5/1h")
     signs = {"+": (1,), "-": (-1,), "": (1, -1)}[sign]
     return tuple(MoveRule(direction, percent, span_ms) for direction in signs)
 

@@ -105,7 +105,7 @@ def parse_address(text: str) -> httpx.URL:
     Raises:
         ConfigError: it is malformed or cannot be read; the message does not show it.
     """
-    wrong = "--webhook is no address of http or https; write it like https://hooks.example.com/path, or @FILE"
+    wrong = "--webhook is not an http or https address; write it like https://hooks.example.com/path, or @FILE"
     try:
         url = httpx.URL(_read_address(text[1:]) if text.startswith("@") else text)
     except httpx.InvalidURL:
