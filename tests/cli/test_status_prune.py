@@ -28,10 +28,13 @@ def test_status_is_healthy_after_a_collect(btcts: Btcts) -> None:
 
 
 def test_status_of_an_empty_store_exits_1_and_says_why(btcts: Btcts) -> None:
-    done = btcts("status")
+    done, document = btcts("status"), btcts("status", "--format", "json")
 
-    assert (done.code, done.err) == (1, "")
-    assert "unhealthy: nothing is stored; run btcts collect --once" in done.out
+    assert (done.code, done.err, document.code) == (1, "", 1)
+    assert json.loads(document.out)["reason_codes"] == ["nothing_stored"]
+    assert [line for line in done.out.splitlines() if line.startswith("unhealthy: ")] == [
+        f"unhealthy: {json.loads(document.out)['reasons'][0]}"
+    ]
 
 
 def test_the_limit_of_the_age_can_be_given(btcts: Btcts, client: redis.Redis) -> None:
@@ -87,7 +90,7 @@ def test_quiet_the_status_is_printed_when_it_is_unhealthy_or_asked_for_as_json(b
     healthy = btcts("status", "-q")
 
     assert unhealthy.code == 1
-    assert "unhealthy: nothing is stored" in unhealthy.out
+    assert "unhealthy: " in unhealthy.out
     assert (healthy.code, healthy.out, healthy.err) == (0, "", "")
     assert json.loads(btcts("status", "-q", "--format", "json").out)["healthy"]
 
@@ -114,11 +117,11 @@ def test_a_tick_that_is_no_price_is_unhealthy_until_it_is_repaired(btcts: Btcts,
     btcts("collect", "--once")
     client.execute_command("TS.ADD", TICK, "*", -4)
 
-    done = btcts("status")
+    done = btcts("status", "--format", "json")
     btcts("verify", "--repair")
 
     assert done.code == 1
-    assert "unhealthy: the newest price, -4, is no price; run btcts verify --repair\n" in done.out
+    assert json.loads(done.out)["reason_codes"] == ["bad_price"]
     assert btcts("status").code == 0
 
 
@@ -150,12 +153,13 @@ def test_status_exits_1_while_no_provider_answers(btcts: Btcts) -> None:
     btcts("collect", "--once")
     btcts("collect", "--once", BTCTS_PROVIDERS_KRAKEN_URL="http://127.0.0.1:9", BTCTS_COLLECT_PROVIDERS="kraken")
 
-    done = btcts("status")
+    done = btcts("status", "--format", "json")
     btcts("collect", "--once")
 
+    found = json.loads(done.out)
     assert done.code == 1
-    assert "unhealthy: the last cycle stored no price (usable prices: 0, needed: 1); btcts collect" in done.out
-    assert "warning: kraken: no answer from http://127.0.0.1:9/" in done.out
+    assert found["reason_codes"] == ["cycle_failed"]
+    assert found["warnings"][found["warning_codes"].index("provider_failed")].startswith("kraken: ")
     assert btcts("status").code == 0
 
 
@@ -170,10 +174,11 @@ def test_they_neither_install_nor_start_an_embedded_redis(btcts: Btcts, command:
 def test_prune_with_nothing_to_do_says_so(btcts: Btcts) -> None:
     btcts("init-keys")
 
-    done = btcts("prune")
+    done, document = btcts("prune"), btcts("prune", "--format", "json")
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("nothing to remove at ")
+    assert len(done.out.splitlines()) == 1
+    assert [json.loads(document.out)[name] for name in ("removed", "future_ticks", "unknown")] == [[], False, []]
 
 
 def test_prune_says_per_key_what_it_would_remove_and_then_removes_it(btcts: Btcts, client: redis.Redis) -> None:
@@ -182,15 +187,14 @@ def test_prune_says_per_key_what_it_would_remove_and_then_removes_it(btcts: Btct
         client.execute_command("TS.ADD", "btc:price:tick", 1_767_225_600_000 + minute * 60_000, 60_000 + minute)
     client.set("btc:price:1h", "of another program")
 
-    planned = btcts("prune", "--dry-run")
-    done = btcts("prune")
+    planned = json.loads(btcts("prune", "--dry-run", "--format", "json").out)
+    done = json.loads(btcts("prune", "--format", "json").out)
 
-    line = "btc:price:minute: {} 2 too old, 2026-01-01T00:00:00Z to 2026-01-01T00:01:00Z"
-    assert planned.out.splitlines()[0] == line.format("would remove")
-    assert done.out.splitlines() == [
-        line.format("removed"),
-        "btc:price:1h: is not of the layout; it was left alone",
-    ]
+    (removed,) = planned["removed"]
+    assert (removed["key"], removed["count"], removed["future"]) == ("btc:price:minute", 2, False)
+    assert (removed["first"], removed["last"]) == ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z")
+    assert planned == done | {"dry_run": True}
+    assert done["unknown"] == ["btc:price:1h"]
     assert client.execute_command("TS.RANGE", "btc:price:minute", "-", "+") == []
     assert len(client.execute_command("TS.RANGE", "btc:price:tick", "-", "+")) == 3
 
@@ -200,7 +204,7 @@ def test_prune_rebuilds_when_a_tick_of_the_future_hides_the_others(btcts: Btcts,
     seconds, _ = client.time()
     client.execute_command("TS.ADD", "btc:price:tick", (seconds + 86_400 * 30) * 1000, 60_000)
 
-    done = btcts("prune")
+    done = btcts("prune", "--format", "json")
 
-    assert "btc:price:tick: removed the ticks of the future, by a rebuild from the others" in done.out
+    assert json.loads(done.out)["future_ticks"]
     assert btcts("status").code == 0

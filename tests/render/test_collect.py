@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import FaultCode, RepairCode
 from btcts.domain.model import Tick
 from btcts.errors import Problem
 from btcts.render.collect import cycle_json, cycle_line
 from btcts.services.collect.cycle import Cycle
+from btcts.store import Fault
 from render.snapshot import assert_lines_as_stored
 from render.views import NOW_MS
 
@@ -47,7 +49,7 @@ CYCLES = {
         waiting=(("coinmarketcap", NOW_MS + 3 * MINUTE_MS, "budget"),),
         settled=12,
         unsettled=3,
-        repaired=("created btc:price:tick", "added 10 rules"),
+        repaired=(Fault("btc:price:hour", FaultCode.MISSING), RepairCode.FUTURE_REMOVED),
     ),
     "one provider alone": stored(flag="single", members=("kraken",)),
     "a dispute": stored(flag="disputed", members=("kraken",)),
@@ -139,7 +141,7 @@ def test_json_says_everything_the_cycle_knows() -> None:
         reopened=4,
         unsettled=1,
         thin=5,
-        repaired=("added 10 rules",),
+        repaired=(Fault("btc:price:hour", FaultCode.MISSING), RepairCode.FUTURE_REMOVED),
         unspooled=7,
         torn=1,
         others=("kraken",),
@@ -162,7 +164,8 @@ def test_json_says_everything_the_cycle_knows() -> None:
         "reopened": 4,
         "unsettled": 1,
         "thin": 5,
-        "repaired": ["added 10 rules"],
+        "repaired": ["btc:price:hour: is missing", "took out ticks from the future"],
+        "repaired_codes": ["missing_series", "future_removed"],
         "unspooled": 7,
         "torn": 1,
         "others": ["kraken"],

@@ -1,7 +1,7 @@
 """`status`: what makes a store unhealthy, what is a warning, and both forms of the answer."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,13 +11,14 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import FaultCode, ReasonCode, Remark, WarningCode
 from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.errors import ForeignKey
 from btcts.render.status import status_json, status_text
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.prune import prune
-from btcts.services.status import Completeness, Status, status
+from btcts.services.status import UNSETTLED, Completeness, Status, status
 from btcts.services.verify.run import verify
 from btcts.store import Facts, State, Store
 from services.conftest import MakeCollector
@@ -31,10 +32,6 @@ from support.servers import Server, StartServer, connect
 THREE = ("coinbase", "kraken", "bitfinex")
 CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitfinex": "candles"}
 at_intervals = pytest.mark.parametrize("beats", [10.0, 60.0], indirect=True, ids="every {:g} s".format)
-
-NO_PRICE = "the last cycle stored no price (usable prices: 0, needed: 1); btcts collect --once -v tells more"
-POLLS_ALONE = "with polls alone, for no provider that is configured has candles"
-NO_ANSWER = "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
 
 SAFE = {"appendonly": "yes", "appendfsync": "everysec", "save": "3600 1", "maxmemory-policy": "noeviction"}
 
@@ -70,6 +67,10 @@ def status_of(store: Store, *, spooled: int | None = 0) -> Status:
     return status(store, spooled=spooled)
 
 
+def codes(remarks: Iterable[Remark]) -> list[str]:
+    return [remark.code for remark in remarks]
+
+
 def with_provider(found: Status, **state: Any) -> Status:
     return replace(found, state=State(providers={"kraken": ProviderState(**state)}))
 
@@ -103,15 +104,15 @@ def test_it_only_reads(server: Server, filled: Store) -> None:
 def test_an_empty_store_is_unhealthy_for_one_reason(store: Store, client: redis.Redis) -> None:
     found = status_of(store)
 
-    assert found.reasons == ("nothing is stored; run btcts collect --once",)
-    assert [each for each in found.warnings if "closed" in each] == []
+    assert found.reasons == (Remark(ReasonCode.NOTHING_STORED),)
+    assert WarningCode.MISSING_SLOTS not in codes(found.warnings)
     assert client.keys() == []
 
 
 def test_a_layout_without_a_price_is_unhealthy(store: Store) -> None:
     store.rebuild()
 
-    assert status_of(store).reasons == ("there is no price; run btcts collect --once",)
+    assert status_of(store).reasons == (Remark(ReasonCode.NO_PRICE),)
 
 
 def test_the_age_of_the_newest_price_decides_at_the_limit(filled: Store, clock: FakeClock) -> None:
@@ -124,7 +125,7 @@ def test_the_age_of_the_newest_price_decides_at_the_limit(filled: Store, clock: 
     beyond = status_of(filled)
 
     assert at_the_limit.healthy
-    assert beyond.reasons == ("the newest price is 150 s old, the limit is 150 s; run btcts collect --once",)
+    assert beyond.reasons == (Remark(ReasonCode.STALE_PRICE, {"age_s": 150.001, "limit_s": 150.0}),)
 
 
 def test_the_limit_follows_the_cadence_of_the_collectors(filled: Store, clock: FakeClock) -> None:
@@ -140,8 +141,12 @@ def test_the_limit_follows_the_cadence_of_the_collectors(filled: Store, clock: F
 def test_a_fault_of_the_layout_is_a_reason(client: redis.Redis, filled: Store) -> None:
     client.execute_command("TS.ALTER", "btc:price:hour", "RETENTION", 5)
 
-    problem = "btc:price:hour: retention is 5 ms, not 82800000"
-    assert status_of(filled).reasons == (f"{problem}; the next collect puts it right, or run btcts init-keys",)
+    found = status_of(filled)
+
+    (fault,) = found.inspection.faults
+    assert (fault.key, fault.code) == ("btc:price:hour", FaultCode.WRONG_RETENTION)
+    assert fault.values == {"found": 5, "wanted": 82_800_000}
+    assert found.reasons == (Remark(ReasonCode.LAYOUT_DIFFERS, {"fault": fault}),)
 
 
 def test_a_filter_that_drops_prices_is_a_reason(client: redis.Redis, filled: Store) -> None:
@@ -149,8 +154,10 @@ def test_a_filter_that_drops_prices_is_a_reason(client: redis.Redis, filled: Sto
 
     found = status_of(filled)
 
-    assert not found.healthy
-    assert "btc:price:tick: drops samples within 60000 ms and 50 of the newest, not none" in found.reasons[0]
+    (fault,) = found.inspection.faults
+    assert (fault.key, fault.code) == (TICK, FaultCode.WRONG_FILTER)
+    assert fault.values == {"found": (60_000, 50.0), "wanted": (0, 0.0)}
+    assert found.reasons == (Remark(ReasonCode.LAYOUT_DIFFERS, {"fault": fault}),)
 
 
 def test_a_price_of_the_future_is_a_reason(client: redis.Redis, filled: Store) -> None:
@@ -159,21 +166,21 @@ def test_a_price_of_the_future_is_a_reason(client: redis.Redis, filled: Store) -
     found = status_of(filled)
     prune(filled)
 
-    assert found.reasons == ("the newest price is 3600 s in the future and hides the others; run btcts prune",)
+    assert found.reasons == (Remark(ReasonCode.FUTURE_PRICE, {"ahead_s": 3600.0}),)
     assert (found.newest, found.age_s) == (None, None)
     assert status_of(filled).healthy
 
 
-@pytest.mark.parametrize(("price", "spelt"), [(-4.0, "-4"), (0.0, "0"), (1e300, "1e+300")])
+@pytest.mark.parametrize("price", [-4.0, 0.0, 1e300])
 def test_a_newest_tick_that_is_no_price_is_a_reason_until_it_is_repaired(
-    client: redis.Redis, filled: Store, price: float, spelt: str
+    client: redis.Redis, filled: Store, price: float
 ) -> None:
     put(client, TICK, {NOW: price})
 
     found = status_of(filled)
     verify(filled, repair=True)
 
-    assert found.reasons == (f"the newest price, {spelt}, is no price; run btcts verify --repair",)
+    assert found.reasons == (Remark(ReasonCode.BAD_PRICE, {"price": price}),)
     assert (found.newest, found.age_s) == (None, None)
     assert status_of(filled).healthy
 
@@ -183,9 +190,7 @@ def test_a_key_that_is_not_ours_is_a_reason(client: redis.Redis, filled: Store, 
     client.delete(key)
     client.set(key, "somebody's")
 
-    reason = status_of(filled).reasons[0]
-
-    assert reason == f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt"
+    assert status_of(filled).reasons[0] == Remark(ReasonCode.FOREIGN_KEY, {"key": key})
 
 
 def test_slots_without_a_price_are_a_warning_and_their_reasons_are_counted(store: Store) -> None:
@@ -197,7 +202,7 @@ def test_slots_without_a_price_are_a_warning_and_their_reasons_are_counted(store
     found = status_of(store)
 
     assert found.healthy
-    assert "closed slots without a price: minute 19, 5min 3, 15min 1" in found.warnings
+    assert Remark(WarningCode.MISSING_SLOTS, {"slots": {"minute": 19, "5min": 3, "15min": 1}}) in found.warnings
     assert found.completeness["minute"] == Completeness(60, 41, 0, {"no_trades": 2})
 
 
@@ -210,7 +215,8 @@ def test_a_provider_that_fails_is_a_warning_and_no_reason(
     found = status_of(store)
 
     assert found.healthy
-    assert [each for each in found.warnings if each.startswith("kraken: ")]
+    (failed,) = (warning for warning in found.warnings if warning.code == WarningCode.PROVIDER_FAILED)
+    assert failed.values["provider"] == "kraken"
 
 
 @pytest.mark.parametrize(
@@ -220,41 +226,40 @@ def test_a_provider_that_fails_is_a_warning_and_no_reason(
         ({"parameters": {}}, None),
         (
             {"parameters": SAFE | {"appendonly": "no"}},
-            "Redis has no log on disk, a crash loses what came since the last snapshot (save 3600 1); "
-            "set appendonly yes",
+            Remark(WarningCode.NO_LOG, {"save": "3600 1"}),
         ),
         ({"parameters": {"appendonly": "no"}}, None),
         ({"parameters": SAFE | {"save": ""}}, None),
         (
             {"parameters": SAFE | {"appendonly": "no", "save": ""}},
-            "Redis has no log on disk, a crash loses all of it; set appendonly yes",
+            Remark(WarningCode.NO_LOG, {"save": ""}),
         ),
         (
             {"parameters": SAFE | {"maxmemory-policy": "allkeys-lru"}},
-            "Redis may evict our series (maxmemory-policy allkeys-lru); set it to noeviction",
+            Remark(WarningCode.EVICTION, {"policy": "allkeys-lru"}),
         ),
         ({"used_bytes": 90, "max_bytes": 0}, None),
         ({"used_bytes": 89, "max_bytes": 100}, None),
         ({"used_bytes": None, "max_bytes": 100}, None),
         (
             {"used_bytes": 90, "max_bytes": 100},
-            "Redis has 90% of its maxmemory in use and refuses prices when it is full; raise it",
+            Remark(WarningCode.NEARLY_FULL, {"fill": 0.9}),
         ),
         (
             {"used_bytes": 100, "max_bytes": 100, "parameters": SAFE | {"maxmemory-policy": "allkeys-lru"}},
-            "Redis may evict our series (maxmemory-policy allkeys-lru); set it to noeviction",
+            Remark(WarningCode.EVICTION, {"policy": "allkeys-lru"}),
         ),
         (
             {"database": 1},
-            "only btcts reads database 1 right, for the module looks back in 0 alone; use database 0",
+            Remark(WarningCode.OTHER_DATABASE, {"database": 1}),
         ),
         ({"ahead_ms": 10_000}, None),
-        ({"ahead_ms": 3_600_000}, "this machine's clock is 3600 s ahead of the Redis server's"),
-        ({"ahead_ms": -60_000}, "this machine's clock is 60 s behind the Redis server's"),
+        ({"ahead_ms": 3_600_000}, Remark(WarningCode.LOCAL_CLOCK, {"ahead_ms": 3_600_000})),
+        ({"ahead_ms": -60_000}, Remark(WarningCode.LOCAL_CLOCK, {"ahead_ms": -60_000})),
     ],
 )
 def test_what_the_server_says_of_itself_may_be_a_warning(
-    fine: Status, facts: dict[str, Any], warning: str | None
+    fine: Status, facts: dict[str, Any], warning: Remark | None
 ) -> None:
     found = replace(fine, facts=replace(fine.facts, **facts))
 
@@ -263,7 +268,7 @@ def test_what_the_server_says_of_itself_may_be_a_warning(
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "volatile-lru"])
-def test_a_redis_that_is_full_is_the_first_reason_and_no_collect_is_advised(fine: Status, policy: str) -> None:
+def test_a_redis_that_is_full_is_the_first_reason(fine: Status, policy: str) -> None:
     full = replace(
         fine.facts, used_bytes=1_234_567, max_bytes=1_234_567, parameters=SAFE | {"maxmemory-policy": policy}
     )
@@ -272,9 +277,9 @@ def test_a_redis_that_is_full_is_the_first_reason_and_no_collect_is_advised(fine
     found = replace(fine, facts=full, max_age_s=20.0, state=state)
 
     assert found.reasons == (
-        "Redis is full and refuses prices, it uses 1,234,567 of 1,234,567 bytes; raise its maxmemory",
-        "the newest price is 30 s old, the limit is 20 s",
-        "no word from a collector for 3600 s",
+        Remark(ReasonCode.REDIS_FULL, {"used_bytes": 1_234_567, "max_bytes": 1_234_567}),
+        Remark(ReasonCode.STALE_PRICE, {"age_s": 30.0, "limit_s": 20.0}),
+        Remark(ReasonCode.COLLECTOR_SILENT, {"silence_s": 3600.0, "cadence_s": None}),
     )
 
 
@@ -291,8 +296,8 @@ def test_a_redis_that_refuses_a_price_for_lack_of_memory_is_full(start_server: S
         after = status_of(store)
 
     assert before.healthy
-    assert [each for each in before.warnings if "of its maxmemory in use" in each]
-    assert after.reasons[0].startswith("Redis is full and refuses prices, it uses ")
+    assert WarningCode.NEARLY_FULL in codes(before.warnings)
+    assert after.reasons[0].code == ReasonCode.REDIS_FULL
 
 
 def test_the_database_is_that_of_the_store(server: Server, client: redis.Redis, clock: FakeClock) -> None:
@@ -303,14 +308,14 @@ def test_the_database_is_that_of_the_store(server: Server, client: redis.Redis, 
         found = status_of(store)
 
     assert found.facts.database == 1
-    assert [each for each in found.warnings if "database 1" in each]
+    assert Remark(WarningCode.OTHER_DATABASE, {"database": 1}) in found.warnings
 
 
 def test_prices_that_wait_in_the_spool_are_a_warning(fine: Status) -> None:
     found = replace(fine, spooled=3)
 
     assert found.healthy
-    assert found.warnings == ("3 prices wait on this machine for Redis; the next collect writes them",)
+    assert found.warnings == (Remark(WarningCode.SPOOLED_PRICES, {"prices": 3}),)
 
 
 # Faults: unhealthy within two intervals, and healthy again after the fault and two cycles
@@ -380,7 +385,7 @@ def test_no_price_from_any_provider_is_a_reason_until_there_is_one(
     with faulty(exchanges, dict.fromkeys(THREE, fault)):
         found = [beats(), beats()]
 
-    assert all(NO_PRICE in each.reasons for each in found)
+    assert all(ReasonCode.CYCLE_FAILED in codes(each.reasons) for each in found)
     assert (beats(), beats())[1].reasons == ()
 
 
@@ -391,7 +396,7 @@ def test_providers_that_hang_are_a_reason(store: Store, exchanges: Exchanges, ma
         found = status_of(store)
     once(make_collector(["coinbase"]))
 
-    assert NO_PRICE in found.reasons
+    assert ReasonCode.CYCLE_FAILED in codes(found.reasons)
     assert status_of(store).healthy
 
 
@@ -405,7 +410,7 @@ def test_as_long_as_all_providers_say_to_wait_none_answers(
     waiting = [beats() for _ in range(14)]
     clock.advance(HOUR)
 
-    assert all(NO_ANSWER in each.reasons for each in waiting)
+    assert all(ReasonCode.PROVIDERS_SILENT in codes(each.reasons) for each in waiting)
     assert beats().healthy
 
 
@@ -428,9 +433,7 @@ def test_candles_that_no_provider_gives_are_a_reason_as_soon_as_a_minute_lacks_i
 
     lacking = [each.minutes.gaps.get("providers_down", 0) for each in found]
     assert [each.reasons for each in found] == [
-        (f"closed minutes without a candle, for no provider answered: {count}; the next answer settles them",)
-        * bool(count)
-        for count in lacking
+        (Remark(ReasonCode.PROVIDERS_DOWN, {"minutes": count}),) * bool(count) for count in lacking
     ]
     assert [bool(count) for count in lacking] == [each.now_ms >= lacking_from_ms for each in found]
     assert after.healthy
@@ -439,7 +442,7 @@ def test_candles_that_no_provider_gives_are_a_reason_as_soon_as_a_minute_lacks_i
 
 @at_intervals
 def test_a_collector_that_died_is_a_reason(beats: Beats, clock: FakeClock) -> None:
-    every_s = beats.collector.cadence_s or 0
+    every_s = beats.collector.cadence_s or 0.0
     beats.pause()
     beats.pause()
     at_the_limit = beats.status()
@@ -448,9 +451,8 @@ def test_a_collector_that_died_is_a_reason(beats: Beats, clock: FakeClock) -> No
     found = beats.status()
 
     assert at_the_limit.healthy
-    assert found.reasons == (
-        f"no word from a collector for {2 * every_s:.0f} s, one came every {every_s:g} s; run btcts collect --forever",
-    )
+    silence = {"silence_s": 2 * every_s + 0.001, "cadence_s": every_s}
+    assert found.reasons == (Remark(ReasonCode.COLLECTOR_SILENT, silence),)
     assert beats().healthy
 
 
@@ -484,7 +486,7 @@ def test_a_foreign_key_is_a_reason_while_it_is_there(beats: Beats, client: redis
     found = beats.status()
     client.delete(key)
 
-    assert f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt" in found.reasons
+    assert Remark(ReasonCode.FOREIGN_KEY, {"key": key}) in found.reasons
     assert beats().healthy
 
 
@@ -530,7 +532,7 @@ def test_a_server_that_takes_no_writes_is_a_reason(
         end(client)
         after = beats()
 
-    assert [each for each in found.reasons if each.startswith("no word from a collector for ")]
+    assert ReasonCode.COLLECTOR_SILENT in codes(found.reasons)
     assert after.healthy
 
 
@@ -539,7 +541,8 @@ def test_clocks_that_are_apart_are_a_reason(beats: Beats, exchanges: Exchanges) 
     with faulty(exchanges, dict.fromkeys(THREE, Fault(skew_ms=HOUR))):
         found = [beats(), beats()]
 
-    assert all("s from the Redis server's; set its clock right" in each.reasons[0] for each in found)
+    assert all(each.reasons[0].code == ReasonCode.CYCLE_FAILED for each in found)
+    assert all(abs(each.state.ahead_ms or 0) > 10_000 for each in found)
     assert beats().healthy
 
 
@@ -549,12 +552,12 @@ def test_clocks_that_are_apart_are_a_reason(beats: Beats, exchanges: Exchanges) 
         (None, ()),
         (10_000, ()),
         (-10_000, ()),
-        (20_000, ("the providers' clocks are 20 s ahead of the Redis server's; set its clock right",)),
-        (-20_000, ("the providers' clocks are 20 s behind the Redis server's; set its clock right",)),
+        (20_000, (Remark(ReasonCode.PROVIDER_CLOCKS, {"ahead_ms": 20_000}),)),
+        (-20_000, (Remark(ReasonCode.PROVIDER_CLOCKS, {"ahead_ms": -20_000}),)),
     ],
 )
 def test_the_clocks_of_the_providers_count_beyond_ten_seconds(
-    fine: Status, ahead_ms: int | None, reasons: tuple[str, ...]
+    fine: Status, ahead_ms: int | None, reasons: tuple[Remark, ...]
 ) -> None:
     assert replace(fine, state=State(ahead_ms=ahead_ms)).reasons == reasons
 
@@ -587,7 +590,7 @@ def test_a_single_run_is_missed_after_two_minutes(
 
     (reason,) = status_of(store).reasons
 
-    assert reason == "no word from a collector for 120 s, one came every 60 s; run btcts collect --forever"
+    assert reason == Remark(ReasonCode.COLLECTOR_SILENT, {"silence_s": 120.001, "cadence_s": 60.0})
 
 
 def test_who_lets_prices_grow_old_misses_no_collector_before(
@@ -611,7 +614,7 @@ def test_coinmarketcap_alone_is_healthy_between_its_rare_prices(
         found.append(status_of(store))
 
     assert {each.reasons for each in found} == {()}
-    assert f"closed minutes {POLLS_ALONE}: {24 * 60 + 44}" in found[-1].warnings
+    assert Remark(WarningCode.POLLS_ONLY, {"minutes": 24 * 60 + 44}) in found[-1].warnings
 
 
 def test_simulated_prices_are_healthy(store: Store, make_collector: MakeCollector) -> None:
@@ -630,30 +633,22 @@ def test_the_error_of_a_provider_that_is_not_asked_any_more_is_forgotten(
 
     found = status_of(store)
 
-    assert [warning for warning in found.warnings if "kraken" in warning] == []
-
-
-UNSETTLED = {
-    "no_trades": "without trades",
-    "not_reached": "further back than the providers that answer reach",
-    "disagree": "whose candles too few providers agree on",
-    "polls_only": POLLS_ALONE,
-}
+    assert WarningCode.PROVIDER_FAILED not in codes(found.warnings)
 
 
 def test_every_reason_why_a_minute_is_not_settled_is_told() -> None:
-    assert set(REASONS) == {"providers_down", *UNSETTLED}
+    assert set(REASONS) == {ReasonCode.PROVIDERS_DOWN, *UNSETTLED}
 
 
-@pytest.mark.parametrize(("reason", "words"), UNSETTLED.items(), ids=UNSETTLED)
-def test_minutes_that_no_fault_keeps_from_being_settled_are_a_warning(filled: Store, reason: str, words: str) -> None:
+@pytest.mark.parametrize("reason", UNSETTLED)
+def test_minutes_that_no_fault_keeps_from_being_settled_are_a_warning(filled: Store, reason: WarningCode) -> None:
     minute = NOW - NOW % MINUTE
     filled.record_gaps({minute - each * MINUTE: Gap(reason, 1, NOW) for each in (1, 2, 26 * 60)})
 
     found = status_of(filled)
 
     assert found.healthy
-    assert f"closed minutes {words}: 2" in found.warnings
+    assert Remark(reason, {"minutes": 2}) in found.warnings
     assert found.minutes == Completeness(24 * 60 + 34, 24 * 60 + 34, 0, {reason: 2})
 
 
@@ -690,7 +685,8 @@ def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redi
     Draft202012Validator(schema).validate(document)
     assert not document["healthy"]
     assert document["foreign"] == ["btc:price:gaps"]
-    assert {"key": "btc:price:hour", "problem": "is missing"} in document["faults"]
+    assert ("btc:price:hour", "missing_series") in [(fault["key"], fault["code"]) for fault in document["faults"]]
+    assert document["reason_codes"][0] == "foreign_key"
 
 
 @pytest.mark.parametrize("ticks", [{NOW: -4.0}, {NOW: 0.0}, {NOW: 1e300}, {99_999_999_999_999: 5.0}], ids=str)

@@ -341,7 +341,7 @@ def _look(world: World, week: Week) -> None:
 
 def _reasons(world: World) -> tuple[str, ...]:
     try:
-        return status(world.store).reasons
+        return tuple(reason.code for reason in status(world.store).reasons)
     except StoreError as exc:
         return (str(exc),)
 

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import FaultCode
 from btcts.domain.model import Candle, Tick
 from btcts.services.init_keys import init_keys
 from btcts.store import Store
@@ -68,13 +69,14 @@ def test_series_that_took_a_filter_from_the_server_are_named_and_altered(headstr
     store.rebuild()
     for key in (TICK, *COMPACTIONS):
         headstrong.execute_command("TS.ALTER", key, *SET_BY_HAND)
-    filtered = "drops samples within 60000 ms and 50 of the newest, not none"
 
     found = init_keys(store, dry_run=True)
     done = init_keys(store)
     store.write(LIVE[:1], CANDLES)
 
-    assert found.differences == tuple(f"{key}: {filtered}" for key in (TICK, *COMPACTIONS))
+    assert [fault.key for fault in found.differences] == [TICK, *COMPACTIONS]
+    assert {fault.code for fault in found.differences} == {FaultCode.WRONG_FILTER}
+    assert all(fault.values["found"] == (60_000, 50.0) for fault in found.differences)
     assert (done.differences, done.changed) == (found.differences, True)
     assert init_keys(store).differences == ()
 

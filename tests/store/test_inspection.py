@@ -5,17 +5,14 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from btcts.domain.codes import FaultCode
 from btcts.domain.model import Tick
 from btcts.errors import ForeignKey
-from btcts.store import Store
+from btcts.store import Fault, Store
 from support.clocks import FakeClock
 from support.series import COMPACTIONS, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
 from support.servers import Server, connect
-from support.wording import Wording
 from support.workload import all_kinds_of_writes
-
-wording = Wording(__file__)
-
 
 READS = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGET", "HGETALL"}
 SIDE_KEYS = ["btc:price:state", "btc:price:gaps"]
@@ -41,7 +38,7 @@ def test_nothing_there_is_a_fault_of_every_series(store: Store) -> None:
     found = store.inspect()
 
     assert found.empty
-    assert {fault.key: fault.problem for fault in found.faults} == dict.fromkeys([TICK, *COMPACTIONS], "is missing")
+    assert {fault.key: fault.code for fault in found.faults} == dict.fromkeys([TICK, *COMPACTIONS], FaultCode.MISSING)
     assert found.needs_rebuild
 
 
@@ -66,7 +63,12 @@ def test_what_differs_is_said_with_both_values(client: redis.Redis, filled: Stor
     client.execute_command("TS.DELETERULE", TICK, "btc:price:5min")
     client.execute_command("TS.CREATERULE", TICK, "btc:price:5min", "AGGREGATION", "avg", 300_000, 60_000)
 
-    wording.check("what differs", " | ".join(map(str, filled.inspect().faults)))
+    assert [(fault.key, fault.code, *fault.values.values()) for fault in filled.inspect().faults] == [
+        ("btc:price:hour", FaultCode.WRONG_RETENTION, 5, 82_800_000),
+        ("btc:price:hour", FaultCode.WRONG_POLICY, "min", "last"),
+        ("btc:price:hour", FaultCode.WRONG_FILTER, (60_000, 50.0), (0, 0.0)),
+        ("btc:price:5min", FaultCode.WRONG_RULE, (300_000, "avg", 60_000), (300_000, "last", 0)),
+    ]
 
 
 @pytest.mark.parametrize("key", [TICK, "btc:price:minute", "btc:price:hour:max"])
@@ -113,7 +115,7 @@ def test_the_lifted_retention_of_a_crashed_rebuild_is_put_back(client: redis.Red
 
     done = filled.repair(filled.inspect())
 
-    assert [(fault.key, fault.rebuild) for fault in done] == [(TICK, False)]
+    assert done == (Fault(TICK, FaultCode.WRONG_RETENTION, {"found": 0, "wanted": 93_600_000}, rebuild=False),)
     assert client.execute_command("TS.INFO", TICK)["retentionTime"] == 93_600_000
 
 
@@ -234,7 +236,7 @@ def test_a_side_key_of_another_type_is_a_fault_besides(client: redis.Redis, fill
     client.delete(key)
     client.set(key, "somebody's")
 
-    assert [(fault.key, fault.rebuild) for fault in filled.inspect().faults] == [(key, True)]
+    assert filled.inspect().faults == (Fault(key, FaultCode.WRONG_TYPE, rebuild=True),)
 
 
 # Rules into keys that are not ours

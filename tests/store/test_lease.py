@@ -123,8 +123,7 @@ def test_what_is_no_lease_is_not_heeded_but_named_and_taken_out(
     own.repair(found)
 
     assert clock.pauses == 0
-    assert [(fault.key, fault.rebuild) for fault in found.faults] == [(STATE, False)]
-    assert FIELD in found.faults[0].problem
+    assert [(fault.key, fault.values["name"], fault.rebuild) for fault in found.faults] == [(STATE, FIELD, False)]
     assert not client.hexists(STATE, FIELD)
 
 

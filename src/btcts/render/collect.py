@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from btcts.domain.codes import RepairCode
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
+from btcts.render.faults import describe_repair
 from btcts.render.figures import decimals, percent, price
 from btcts.render.reasons import group_reasons, list_reasons
 from btcts.render.times import iso, moment
@@ -35,7 +37,7 @@ def _list_parts(cycle: Cycle, market: Market, *, utc: bool, verbose: bool) -> It
         yield "waiting: " + ", ".join(spells)
     yield from (f"{words} {count}" for words, count in _list_counts(cycle) if count)
     if cycle.repaired:
-        yield "repaired: " + ", ".join(cycle.repaired)
+        yield "repaired: " + ", ".join(map(describe_repair, cycle.repaired))
     if cycle.others:
         yield f"only adds prices and unsettled minutes, for other collectors ask {' '.join(cycle.others)}"
     yield f"({cycle.took_ms} ms)"
@@ -99,7 +101,8 @@ def cycle_json(cycle: Cycle, market: Market) -> str:
             "reopened": cycle.reopened,
             "unsettled": cycle.unsettled,
             "thin": cycle.thin,
-            "repaired": cycle.repaired,
+            "repaired": [describe_repair(repair) for repair in cycle.repaired],
+            "repaired_codes": [repair if isinstance(repair, RepairCode) else repair.code for repair in cycle.repaired],
             "unspooled": cycle.unspooled,
             "torn": cycle.torn,
             "others": cycle.others,

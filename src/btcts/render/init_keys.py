@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
+from btcts.render.faults import describe_fault
 from btcts.services.init_keys import Outcome
 from btcts.system.foreign import plain
 
@@ -21,7 +22,8 @@ def keys_json(outcome: Outcome, market: Market, *, dry_run: bool) -> str:
         "dry_run": dry_run,
         "created": outcome.created and not dry_run,
         "changed": outcome.changed,
-        "differences": outcome.differences,
+        "differences": [describe_fault(fault) for fault in outcome.differences],
+        "difference_codes": [fault.code for fault in outcome.differences],
         "renamed": [{"from": old, "to": new} for old, new in outcome.adopted],
         "ticks": outcome.ticks,
     }
@@ -37,7 +39,7 @@ def _list_lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
     elif outcome.created:
         yield f"{'would create' if dry_run else 'created'} {all_of_it} at {outcome.where}"
     else:
-        yield from outcome.differences
+        yield from map(describe_fault, outcome.differences)
         yield _describe_result(outcome, dry_run=dry_run)
 
 

@@ -8,7 +8,9 @@ from btcts.domain.market import Market
 from btcts.domain.model import ProviderState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document
+from btcts.render.faults import describe_problem
 from btcts.render.figures import counted, decimals, duration, price
+from btcts.render.remarks import describe_remarks
 from btcts.render.times import stamp
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
@@ -20,7 +22,8 @@ KIBIBYTE = 1024
 
 def status_text(status: Status, market: Market, *, utc: bool, width: int | None) -> str:
     """Describe the status on a page; lines longer than `width` are wrapped (None: never)."""
-    verdict = [("unhealthy", text) for text in status.reasons] + [("warning", text) for text in status.warnings]
+    verdict = [("unhealthy", text) for text in describe_remarks(status.reasons)]
+    verdict += [("warning", text) for text in describe_remarks(status.warnings)]
     blocks = [[f"{market.name} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
     blocks += [
         [f"{kind}: {text}" for kind, text in verdict],
@@ -164,8 +167,10 @@ def _encode_health(status: Status) -> dict[str, Any]:
         "simulated": bool(status.state.simulated),
         "generated_ms": status.now_ms,
         "healthy": status.healthy,
-        "reasons": status.reasons,
-        "warnings": status.warnings,
+        "reasons": [*describe_remarks(status.reasons)],
+        "reason_codes": [reason.code for reason in status.reasons],
+        "warnings": [*describe_remarks(status.warnings)],
+        "warning_codes": [warning.code for warning in status.warnings],
     }
 
 
@@ -210,7 +215,10 @@ def _encode_provider(known: ProviderState) -> dict[str, Any]:
 def _encode_store(status: Status) -> dict[str, Any]:
     facts, inspection = status.facts, status.inspection
     return {
-        "faults": [{"key": fault.key, "problem": fault.problem} for fault in inspection.faults],
+        "faults": [
+            {"key": fault.key, "code": fault.code, "problem": describe_problem(fault.code, fault.values)}
+            for fault in inspection.faults
+        ],
         "foreign": inspection.foreign,
         "poisoned": inspection.poisoned,
         "redis": {

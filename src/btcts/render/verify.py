@@ -6,6 +6,7 @@ from typing import Any
 
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
+from btcts.render.faults import describe_problem
 from btcts.render.figures import counted
 from btcts.render.reasons import group_reasons
 from btcts.render.times import iso
@@ -102,7 +103,11 @@ def _format_finding(finding: Finding) -> str:
     slot = "" if finding.start_ms is None else f" {_format_start(finding) or 'at'} ({finding.start_ms})"
     values = {"stored": finding.stored, "expected": finding.expected}
     spelt = [f"{name} {value}" for name, value in values.items() if value is not None]
-    return f"{finding.key}{slot}: {finding.problem}" + (f" ({', '.join(spelt)})" if spelt else "")
+    return f"{finding.key}{slot}: {_describe(finding)}" + (f" ({', '.join(spelt)})" if spelt else "")
+
+
+def _describe(finding: Finding) -> str:
+    return describe_problem(finding.code, {**finding.values, "field": finding.field})
 
 
 def _encode_finding(finding: Finding) -> dict[str, Any]:
@@ -111,7 +116,8 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
         "start_ms": finding.start_ms,
         "start": _format_start(finding),
         "field": finding.field,
-        "problem": finding.problem,
+        "code": finding.code,
+        "problem": _describe(finding),
         "stored": finding.stored,
         "expected": finding.expected,
     }

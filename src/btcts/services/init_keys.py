@@ -1,28 +1,27 @@
 """`init-keys`: make Redis match the layout."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from btcts.store import Store
+from btcts.domain.codes import FaultCode
+from btcts.store import Fault, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The deviations from the layout, as text, and what was done about them.
+    """The deviations from the layout, and what was done about them.
 
     `created` is set when the store was empty; `ticks` counts those that a rebuild kept, None without a rebuild.
     """
 
     where: str
-    differences: tuple[str, ...]
+    differences: tuple[Fault, ...]
     adopted: tuple[tuple[str, str], ...]
     created: bool
     changed: bool
     ticks: int | None
 
 
-def init_keys(store: "Store", *, dry_run: bool = False, rebuild: bool = False, adopt: bool = False) -> Outcome:
+def init_keys(store: Store, *, dry_run: bool = False, rebuild: bool = False, adopt: bool = False) -> Outcome:
     """Create, alter and repair keys and rules; a second run changes nothing.
 
     Raises:
@@ -35,9 +34,8 @@ def init_keys(store: "Store", *, dry_run: bool = False, rebuild: bool = False, a
         adopted = store.adopt(inspection)
         inspection = store.inspect()
     store.refuse_foreign(inspection)
-    differences = [str(fault) for fault in inspection.faults]
-    if inspection.poisoned:
-        differences.append(f"{store.layout.tick}: its newest tick lies in the future")
+    poison = [Fault(store.layout.tick, FaultCode.FUTURE_TICK)] if inspection.poisoned else []
+    differences = (*inspection.faults, *poison)
     ticks = None
     if not dry_run:
         if rebuild or inspection.needs_rebuild:
@@ -47,7 +45,7 @@ def init_keys(store: "Store", *, dry_run: bool = False, rebuild: bool = False, a
             store.repair(inspection)
     return Outcome(
         where=store.where,
-        differences=tuple(differences),
+        differences=differences,
         adopted=adopted,
         created=inspection.empty,
         changed=bool(adopted) or (not dry_run and bool(differences or rebuild)),

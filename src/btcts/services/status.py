@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from btcts.domain.candle_agreement import Reach
+from btcts.domain.codes import ReasonCode, Remark, WarningCode
 from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
 from btcts.domain.model import LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
 from btcts.domain.skew import MAX_SKEW_MS
 from btcts.providers import pacing
-from btcts.providers.base import iso
 
 if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, Snapshot, State, Store
@@ -21,15 +21,8 @@ MIN_SILENCE_S = 20.0
 NEARLY_FULL = 0.9
 """Share of maxmemory in use above which a warning is given."""
 
-PROVIDERS_DOWN = "providers_down"
-
-UNSETTLED = {
-    "no_trades": "without trades",
-    "not_reached": "further back than the providers that answer reach",
-    "disagree": "whose candles too few providers agree on",
-    "polls_only": "with polls alone, for no provider that is configured has candles",
-}
-"""Wording for closed minutes that are not settled although providers answer."""
+UNSETTLED = (WarningCode.NO_TRADES, WarningCode.NOT_REACHED, WarningCode.DISAGREE, WarningCode.POLLS_ONLY)
+"""Reasons in the ledger for closed minutes that are not settled although providers answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +96,12 @@ class Status:
         return not self.reasons
 
     @property
-    def reasons(self) -> tuple[str, ...]:
+    def reasons(self) -> tuple[Remark, ...]:
         """Problems that make the store unhealthy."""
         return tuple(_find_reasons(self))
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Remark, ...]:
         """Conditions that may do harm later, or did some that is known."""
         return tuple(_find_warnings(self))
 
@@ -193,55 +186,51 @@ def _count_minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]
     )
 
 
-def _find_reasons(status: Status) -> Iterator[str]:
+def _find_reasons(status: Status) -> Iterator[Remark]:
+    facts = status.facts
     for key in status.inspection.foreign:
-        yield f"{key} was not made by btcts; rename it, or run btcts init-keys --adopt"
-    if _is_full(status.facts):
-        used, most = (f"{count or 0:,}" for count in (status.facts.used_bytes, status.facts.max_bytes))
-        yield f"Redis is full and refuses prices, it uses {used} of {most} bytes; raise its maxmemory"
+        yield Remark(ReasonCode.FOREIGN_KEY, {"key": key})
+    if _is_full(facts):
+        yield Remark(ReasonCode.REDIS_FULL, {"used_bytes": facts.used_bytes or 0, "max_bytes": facts.max_bytes or 0})
     if status.inspection.empty:
-        yield "nothing is stored; run btcts collect --once"
+        yield Remark(ReasonCode.NOTHING_STORED)
     else:
         yield from _check_layout(status.inspection)
         yield from _check_price(status)
         yield from _check_collectors(status)
 
 
-def _check_layout(inspection: "Inspection") -> Iterator[str]:
+def _check_layout(inspection: "Inspection") -> Iterator[Remark]:
     for fault in inspection.faults:
         if fault.key not in inspection.foreign:
-            yield f"{fault}; the next collect puts it right, or run btcts init-keys"
+            yield Remark(ReasonCode.LAYOUT_DIFFERS, {"fault": fault})
     if inspection.poisoned and inspection.newest:
-        ahead_s = (inspection.newest.time_ms - inspection.now_ms) / 1000
-        yield f"the newest price is {ahead_s:.0f} s in the future and hides the others; run btcts prune"
+        yield Remark(ReasonCode.FUTURE_PRICE, {"ahead_s": (inspection.newest.time_ms - inspection.now_ms) / 1000})
 
 
-def _check_price(status: Status) -> Iterator[str]:
-    step = "" if _is_full(status.facts) else "; run btcts collect --once"
+def _check_price(status: Status) -> Iterator[Remark]:
     if status.refused:
         if not status.inspection.poisoned:
-            yield f"the newest price, {status.refused.price:g}, is no price; run btcts verify --repair"
+            yield Remark(ReasonCode.BAD_PRICE, {"price": status.refused.price})
     elif status.age_s is None:
-        yield f"there is no price{step}"
+        yield Remark(ReasonCode.NO_PRICE)
     elif status.age_s > status.max_age_s:
-        yield f"the newest price is {status.age_s:.0f} s old, the limit is {status.max_age_s:g} s{step}"
+        yield Remark(ReasonCode.STALE_PRICE, {"age_s": status.age_s, "limit_s": status.max_age_s})
 
 
-def _check_collectors(status: Status) -> Iterator[str]:
+def _check_collectors(status: Status) -> Iterator[Remark]:
     """Check the collectors' silence, and the problems of their last cycle."""
     state, asked = status.state, _find_asked(status.state).values()
     if status.silence_s is not None and status.silence_s > status.max_silence_s:
-        every = f", one came every {state.cadence_s:g} s" if state.cadence_s else ""
-        step = "" if _is_full(status.facts) else "; run btcts collect --forever"
-        yield f"no word from a collector for {status.silence_s:.0f} s{every}{step}"
+        yield Remark(ReasonCode.COLLECTOR_SILENT, {"silence_s": status.silence_s, "cadence_s": state.cadence_s})
     if state.problem:
-        yield f"the last cycle stored no price ({state.problem}); btcts collect --once -v tells more"
+        yield Remark(ReasonCode.CYCLE_FAILED, {"problem": state.problem})
     elif asked and not any(known.answers for known in asked):
-        yield "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
+        yield Remark(ReasonCode.PROVIDERS_SILENT)
     elif state.ahead_ms is not None and abs(state.ahead_ms) > MAX_SKEW_MS:
-        yield f"the providers' clocks are {_format_skew(state.ahead_ms)} the Redis server's; set its clock right"
-    if lacking := status.minutes.gaps.get(PROVIDERS_DOWN):
-        yield f"closed minutes without a candle, for no provider answered: {lacking}; the next answer settles them"
+        yield Remark(ReasonCode.PROVIDER_CLOCKS, {"ahead_ms": state.ahead_ms})
+    if lacking := status.minutes.gaps.get(ReasonCode.PROVIDERS_DOWN):
+        yield Remark(ReasonCode.PROVIDERS_DOWN, {"minutes": lacking})
 
 
 def _is_full(facts: "Facts") -> bool:
@@ -257,69 +246,51 @@ def _find_asked(state: "State") -> Mapping[str, ProviderState]:
     }
 
 
-def _find_warnings(status: Status) -> Iterator[str]:
+def _find_warnings(status: Status) -> Iterator[Remark]:
     yield from _check_server(status.facts)
-    missing = {name: slots.expected - slots.present for name, slots in status.completeness.items()}
-    if status.newest and any(missing.values()):
-        counts = ", ".join(f"{name} {count}" for name, count in missing.items() if count)
-        yield f"closed slots without a price: {counts}"
-    for reason, words in UNSETTLED.items():
-        if count := status.minutes.gaps.get(reason):
-            yield f"closed minutes {words}: {count}"
+    counts = status.completeness.items()
+    slots = {name: lacking for name, count in counts if (lacking := count.expected - count.present)}
+    if status.newest and slots:
+        yield Remark(WarningCode.MISSING_SLOTS, {"slots": slots})
+    for code in UNSETTLED:
+        if count := status.minutes.gaps.get(code):
+            yield Remark(code, {"minutes": count})
     for provider, known in sorted(_find_asked(status.state).items()):
         if known.error:
-            yield f"{provider}: {known.error}"
-    yield from _describe_agreement(status.state, status.now_ms)
+            yield Remark(WarningCode.PROVIDER_FAILED, {"provider": provider, "error": known.error})
+    yield from _check_agreement(status.state, status.now_ms)
     if status.thin.minutes:
-        yield _describe_thin(status.thin)
+        yield Remark(WarningCode.THIN_MINUTES, {"thin": status.thin})
     if status.restless:
-        yield f"minutes whose candle the providers kept changing, left as most of them had it: {status.restless}"
+        yield Remark(WarningCode.RESTLESS_MINUTES, {"minutes": status.restless})
     if status.spooled:
-        yield f"{status.spooled} prices wait on this machine for Redis; the next collect writes them"
+        yield Remark(WarningCode.SPOOLED_PRICES, {"prices": status.spooled})
 
 
-def _describe_agreement(state: "State", now_ms: int) -> Iterator[str]:
-    """Describe weaknesses of the last price: providers that contradict it, or too few that support it."""
+def _check_agreement(state: "State", now_ms: int) -> Iterator[Remark]:
+    """Find weaknesses of the last price: providers that contradict it, or too few that support it."""
     for provider, ratio in sorted(state.deviating.items()):
-        yield f"{provider} is {abs(ratio):,.1%} {'above' if ratio > 0 else 'below'} the last price"
+        yield Remark(WarningCode.DEVIATING, {"provider": provider, "ratio": ratio})
     providers = state.providers.items()
     unpaid = {name for name, known in providers if known.not_before_ms > now_ms and known.why == pacing.BUDGET}
-    asked = set(state.configured or {}) - (unpaid - set(state.members))
+    members = state.members
+    asked = set(state.configured or {}) - (unpaid - set(members))
     if state.flag == "disputed":
-        yield f"the last price is disputed: {', '.join(state.members)} alone is near the price of before"
-    elif 0 < 2 * len(state.members) <= len(asked):
-        yield f"the last price rests on {len(state.members)} of {len(asked)} providers: {', '.join(state.members)}"
+        yield Remark(WarningCode.DISPUTED, {"members": members})
+    elif 0 < 2 * len(members) <= len(asked):
+        yield Remark(WarningCode.FEW_PROVIDERS, {"members": members, "count": len(members), "asked": len(asked)})
 
 
-def _describe_thin(thin: Thin) -> str:
-    count = f"{thin.least}" if thin.least == thin.most else f"{thin.least} to {thin.most}"
-    minutes = f"{thin.minutes} minutes rest" if thin.minutes > 1 else "1 minute rests"
-    since = ", ".join(_describe_silence(thin, name) for name in thin.silent)
-    return f"{minutes} on {count} of {thin.reaching} providers, {since}"
-
-
-def _describe_silence(thin: Thin, name: str) -> str:
-    answered_ms = thin.silent[name]
-    if name in thin.priced:
-        return f"{name} gave no candles of them"
-    return f"{name} has not answered since {iso(answered_ms)}" if answered_ms else f"{name} has never answered"
-
-
-def _check_server(facts: "Facts") -> Iterator[str]:
+def _check_server(facts: "Facts") -> Iterator[Remark]:
     parameters = facts.parameters
     if parameters.get("appendonly") == "no" and (save := parameters.get("save")) is not None:
-        lost = f"what came since the last snapshot (save {save})" if save else "all of it"
-        yield f"Redis has no log on disk, a crash loses {lost}; set appendonly yes"
+        yield Remark(WarningCode.NO_LOG, {"save": save})
     policy = parameters.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
-        yield f"Redis may evict our series (maxmemory-policy {policy}); set it to noeviction"
+        yield Remark(WarningCode.EVICTION, {"policy": policy})
     if NEARLY_FULL <= facts.fill < 1:
-        yield f"Redis has {facts.fill:.0%} of its maxmemory in use and refuses prices when it is full; raise it"
+        yield Remark(WarningCode.NEARLY_FULL, {"fill": facts.fill})
     if facts.database:
-        yield f"only btcts reads database {facts.database} right, for the module looks back in 0 alone; use database 0"
+        yield Remark(WarningCode.OTHER_DATABASE, {"database": facts.database})
     if abs(facts.ahead_ms) > FUTURE_SLACK_MS:
-        yield f"this machine's clock is {_format_skew(facts.ahead_ms)} the Redis server's"
-
-
-def _format_skew(ahead_ms: int) -> str:
-    return f"{abs(ahead_ms) / 1000:.0f} s {'ahead of' if ahead_ms > 0 else 'behind'}"
+        yield Remark(WarningCode.LOCAL_CLOCK, {"ahead_ms": facts.ahead_ms})

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from btcts.domain.codes import FaultCode, Values
 from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Compaction, Definition, Layout
 from btcts.domain.model import Gap, Tick
 from btcts.domain.untrusted import Unreadable, excerpt, parse_json, read_int
@@ -28,18 +29,16 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Fault:
-    """One difference from the layout, in words, and whether it takes a rebuild to put right.
+    """One difference from the layout, and whether it takes a rebuild to put right.
 
     `fields` are those of a side key that cannot be read, and go.
     """
 
     key: str
-    problem: str
-    rebuild: bool
+    code: FaultCode
+    values: Values = field(default_factory=dict)
+    rebuild: bool = True
     fields: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -141,17 +140,23 @@ def _find_field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Faul
     """Yield the unreadable fields of a side key, those beyond `MOST_NAMED` as one fault."""
     names = sorted(unreadable)
     for name in names[:MOST_NAMED]:
-        problem = f"{excerpt(name)} cannot be read ({unreadable[name]})"
-        yield Fault(key, problem, rebuild=False, fields=(name,))
+        yield _build_unreadable(key, name, unreadable[name], rebuild=False)
     if rest := tuple(names[MOST_NAMED:]):
-        yield Fault(key, f"{len(rest)} more fields cannot be read", rebuild=False, fields=rest)
+        yield Fault(key, FaultCode.UNREADABLE_FIELDS, {"count": len(rest)}, rebuild=False, fields=rest)
+
+
+def _build_unreadable(key: str, name: str, why: str, *, rebuild: bool) -> Fault:
+    """Build the fault of a field that cannot be read; where it takes no rebuild, the field is removed."""
+    values = {"name": excerpt(name), "why": why}
+    return Fault(key, FaultCode.UNREADABLE_FIELD, values, rebuild, fields=() if rebuild else (name,))
 
 
 def _find_surplus_faults(layout: Layout, told: Mapping[str, str]) -> Iterator[Fault]:
     """Report unknown fields of the state; a few are allowed, since a later version may have written them."""
     unknown = tuple(name for name in told if not state.is_known(name) and name not in MARKS)
     if len(unknown) > MOST_UNKNOWN:
-        yield Fault(layout.state, f"has {len(unknown)} fields that nobody reads", rebuild=False, fields=unknown)
+        values = {"count": len(unknown)}
+        yield Fault(layout.state, FaultCode.SURPLUS_FIELDS, values, rebuild=False, fields=unknown)
 
 
 def _find_marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Iterator[Fault]:
@@ -159,14 +164,15 @@ def _find_marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -
     try:
         yield from _find_sweeping_faults(layout, told.get(SWEPT_FIELD), now_ms)
     except Unreadable as exc:
-        yield Fault(layout.state, f"{SWEPT_FIELD} cannot be read ({exc})", rebuild=True)
+        yield _build_unreadable(layout.state, SWEPT_FIELD, str(exc), rebuild=True)
     try:
         end_ms = carried.end_of(layout, carried.parse(layout, told.get(CARRIED_FIELD)))
     except Unreadable as exc:
-        yield Fault(layout.state, f"{CARRIED_FIELD} cannot be read ({exc})", rebuild=True)
+        yield _build_unreadable(layout.state, CARRIED_FIELD, str(exc), rebuild=True)
         return
     if (until := told.get(CARRIED_UNTIL_FIELD, "0")) != str(end_ms):
-        yield Fault(layout.state, f"{CARRIED_UNTIL_FIELD} is {excerpt(until)}, not {end_ms}", rebuild=True)
+        values = {"name": CARRIED_UNTIL_FIELD, "found": excerpt(until), "wanted": end_ms}
+        yield Fault(layout.state, FaultCode.WRONG_CARRIED_END, values)
 
 
 def _find_lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) -> Iterator[Fault]:
@@ -175,16 +181,14 @@ def _find_lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) 
         if (text := told.get(lease.LEASE_FIELD)) is not None:
             lease.parse(text, server_ms)
     except Unreadable as exc:
-        problem = f"{lease.LEASE_FIELD} cannot be read ({exc})"
-        yield Fault(layout.state, problem, rebuild=False, fields=(lease.LEASE_FIELD,))
+        yield _build_unreadable(layout.state, lease.LEASE_FIELD, str(exc), rebuild=False)
 
 
 def _find_sweeping_faults(layout: Layout, swept: str | None, now_ms: int) -> Iterator[Fault]:
     """Yield a fault if buckets were removed that this clock would keep."""
     ahead_ms = 0 if swept is None else read_int(parse_json(swept)) - now_ms
     if ahead_ms > FUTURE_SLACK_MS:
-        problem = f"says that buckets were removed by a clock that was {ahead_ms // 1000} s ahead of this one"
-        yield Fault(layout.state, problem, rebuild=True)
+        yield Fault(layout.state, FaultCode.SWEPT_AHEAD, {"ahead_s": ahead_ms // 1000})
 
 
 def parse_series(reply: Any) -> Series | None:
@@ -217,7 +221,7 @@ def _is_ours(layout: Layout, key: str, series: Mapping[str, Series | None]) -> b
 
 def _find_faults(layout: Layout, series: Mapping[str, Series | None], unusable: Sequence[str]) -> Iterator[Fault]:
     for key in unusable:
-        yield Fault(key, "holds another type of value", rebuild=True)
+        yield Fault(key, FaultCode.WRONG_TYPE)
     for definition in layout.definitions:
         if definition.key not in unusable:
             yield from _find_series_faults(definition, series[definition.key], derived=definition.key != layout.tick)
@@ -230,42 +234,27 @@ def _find_faults(layout: Layout, series: Mapping[str, Series | None], unusable: 
 
 def _find_series_faults(wanted: Definition, found: Series | None, *, derived: bool) -> Iterator[Fault]:
     """Yield the differences; a compaction with too short a retention has lost buckets and needs a rebuild."""
-    key = wanted.key
     if found is None:
-        yield Fault(key, "is missing", rebuild=True)
+        yield Fault(wanted.key, FaultCode.MISSING)
         return
-    if found.encoding != wanted.encoding:
-        yield Fault(key, f"is {found.encoding}, not {wanted.encoding}", rebuild=True)
-    if found.retention_ms != wanted.retention_ms:
-        shorter = 0 < found.retention_ms < wanted.retention_ms
-        problem = f"retention is {found.retention_ms} ms, not {wanted.retention_ms}"
-        yield Fault(key, problem, rebuild=derived and shorter)
-    if found.chunk_size != wanted.chunk_size:
-        yield Fault(key, f"chunk size is {found.chunk_size}, not {wanted.chunk_size}", rebuild=False)
-    if found.policy != DUPLICATE_POLICY:
-        problem = f"duplicate policy is {found.policy or 'not set'}, not {DUPLICATE_POLICY}"
-        yield Fault(key, problem, rebuild=False)
-    if found.ignore != IGNORE:
-        near_ms, near = found.ignore
-        yield Fault(key, f"drops samples within {near_ms} ms and {near:g} of the newest, not none", rebuild=False)
-    if found.labels != wanted.labels:
-        problem = f"labels are {_format_labels(found.labels)}, not {_format_labels(wanted.labels)}"
-        yield Fault(key, problem, rebuild=False)
+    shorter = 0 < found.retention_ms < wanted.retention_ms
+    compared: tuple[tuple[FaultCode, object, object, bool], ...] = (
+        (FaultCode.WRONG_ENCODING, found.encoding, wanted.encoding, True),
+        (FaultCode.WRONG_RETENTION, found.retention_ms, wanted.retention_ms, derived and shorter),
+        (FaultCode.WRONG_CHUNK_SIZE, found.chunk_size, wanted.chunk_size, False),
+        (FaultCode.WRONG_POLICY, found.policy, DUPLICATE_POLICY, False),
+        (FaultCode.WRONG_FILTER, found.ignore, IGNORE, False),
+        (FaultCode.WRONG_LABELS, found.labels, wanted.labels, False),
+    )
+    for code, actual, right, rebuild in compared:
+        if actual != right:
+            yield Fault(wanted.key, code, {"found": actual, "wanted": right}, rebuild)
 
 
 def _find_rule_faults(compaction: Compaction, source: Series, found: Series, tick: str) -> Iterator[Fault]:
     wanted = (compaction.resolution.bucket_ms, compaction.aggregator, 0)
     rule = source.rules.get(compaction.key)
     if rule is None or found.source != tick:
-        yield Fault(compaction.key, f"has no compaction rule from {tick}", rebuild=True)
+        yield Fault(compaction.key, FaultCode.NO_RULE, {"source": tick})
     elif rule != wanted:
-        yield Fault(compaction.key, f"its rule is {_format_rule(rule)}, not {_format_rule(wanted)}", rebuild=True)
-
-
-def _format_labels(labels: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(labels.items())) or "none"
-
-
-def _format_rule(rule: tuple[int, str, int]) -> str:
-    bucket_ms, aggregator, align_ms = rule
-    return f"{aggregator} of {bucket_ms} ms" + (f" aligned to {align_ms}" if align_ms else "")
+        yield Fault(compaction.key, FaultCode.WRONG_RULE, {"found": rule, "wanted": wanted})

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import RepairCode
 from btcts.domain.model import MINUTE_MS
 from btcts.providers import open_providers
 from btcts.providers.poller import Poller
@@ -129,7 +130,7 @@ def test_a_sample_from_the_future_stays_until_a_provider_says_that_the_clock_is_
     assert (doubtful.stored, doubtful.repaired) == (None, ())
     assert kept is not None
     assert kept.time_ms == NOW + DAY
-    assert sure.repaired == ("took out ticks from the future",)
+    assert sure.repaired == (RepairCode.FUTURE_REMOVED,)
     assert sure.stored
     assert_whole(store)
 

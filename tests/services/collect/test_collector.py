@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import RepairCode
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.services.collect.cycle import Cycle
@@ -233,7 +234,7 @@ def test_keys_and_rules_that_vanish_are_made_anew_and_filled_again(
 
     cycle = collector.cycle()
 
-    assert cycle.repaired == ("made the layout",)
+    assert cycle.repaired == (RepairCode.LAYOUT_MADE,)
     assert cycle.unsettled == 0
     assert store.inspect().faults == ()
 

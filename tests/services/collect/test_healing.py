@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import redis
 
+from btcts.domain.codes import FaultCode, RepairCode
 from btcts.domain.model import HOUR_MS, MINUTE_MS, ProviderState, Slot
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
@@ -60,7 +61,9 @@ def test_minutes_that_an_insertion_filter_has_thinned_out_are_settled_again(
     cycle = make_collector().cycle()
 
     assert len(left) < len(whole) / 2
-    assert cycle.repaired == ("btc:price:tick: drops samples within 60000 ms and 200 of the newest, not none",)
+    (repair,) = cycle.repaired
+    assert not isinstance(repair, RepairCode)
+    assert (repair.code, repair.values["found"]) == (FaultCode.WRONG_FILTER, (60_000, 200.0))
     assert cycle.unsettled == 0
     assert samples(client, TICK).items() >= whole.items()
     assert verify(store).findings == ()

@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from btcts.domain.codes import Remark, WarningCode
 from btcts.domain.model import MINUTE_MS, THIN
 from btcts.services.collect.loop import once
 from btcts.services.show import show_overview
@@ -91,10 +92,12 @@ def test_thin_minutes_are_named_with_those_that_were_not_heard(
     clock.advance(5 * MINUTE_MS)
     make_collector().cycle()
 
-    warnings = [line for line in status(store).warnings if "rest on" in line]
+    found = status(store)
 
-    assert warnings[0].startswith("5 minutes rest on 2 of 5 providers, bitfinex has not answered since ")
-    assert status(store).thin.silent.keys() == {"coinbase", "bitstamp", "bitfinex"}
+    thin = found.thin
+    assert Remark(WarningCode.THIN_MINUTES, {"thin": thin}) in found.warnings
+    assert (thin.minutes, thin.least, thin.most, thin.reaching) == (5, 2, 2, 5)
+    assert thin.silent.keys() == {"coinbase", "bitstamp", "bitfinex"}
 
 
 def test_what_two_said_alone_is_opened_again_when_others_contradict_them(
@@ -156,7 +159,8 @@ def test_a_provider_far_off_is_named_by_status(
 
     make_collector().cycle()
 
-    assert "kraken is 9,900.0% above the last price" in status(store).warnings
+    (warning,) = (each for each in status(store).warnings if each.code == WarningCode.DEVIATING)
+    assert warning.values == {"provider": "kraken", "ratio": pytest.approx(99.0, abs=0.05)}
 
 
 def test_a_collector_with_another_list_only_adds_and_says_so(

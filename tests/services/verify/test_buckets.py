@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import FindingCode, Values
 from btcts.domain.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
 from btcts.domain.model import Candle, Candles, Span, Tick
 from btcts.services.verify.buckets import Finding, build_buckets, find_faults
@@ -138,7 +139,7 @@ def test_the_open_bucket_is_not_missed_where_it_cannot_be_read() -> None:
 
 @pytest.mark.parametrize("price", [0.0, -1.0, 1e9])
 def test_a_tick_that_is_no_price_is_found(price: float) -> None:
-    assert find_faults(candle_of((7, price))) == (Finding(TICK, "is no price", LAST + 7, stored=price),)
+    assert find_faults(candle_of((7, price))) == (Finding(TICK, FindingCode.NO_PRICE, LAST + 7, stored=price),)
 
 
 def test_a_tick_counts_as_future_from_10_s_ahead_on() -> None:
@@ -146,9 +147,10 @@ def test_a_tick_counts_as_future_from_10_s_ahead_on() -> None:
 
     found = find_faults(replace(candle_of((7, 5.0)), ticks=(near, far)))
 
-    assert found == (Finding(TICK, "lies in the future", far.time_ms, stored=5.0),)
+    assert found == (Finding(TICK, FindingCode.IN_FUTURE, far.time_ms, stored=5.0),)
 
 
+RANGE = {"low": 8.0, "high": 14.0}
 WHOLE = {0: 10.0, 20_000: 8.0, 40_000: 14.0, 59_999: 12.0}
 
 
@@ -157,28 +159,32 @@ def test_a_whole_candle_with_live_ticks_inside_it_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "problem", "dropped"),
+    ("change", "code", "values", "dropped"),
     [
-        ({0: None}, "lost its open", [59_999]),
-        ({20_000: None}, "lost its low", [59_999]),
-        ({40_000: None}, "lost its high", [59_999]),
-        ({0: None, 40_000: None}, "lost its open and high", [59_999]),
-        ({59_999: None}, "lost its close", [0, 59_999]),
-        ({20_000: 14.0, 40_000: 8.0}, "low 14.0 and high 8.0", [59_999]),
-        ({59_999: 15.0}, "+59999", [0, 59_999]),
-        ({0: 7.0}, "+0", [59_999]),
-        ({30_007: 15.0}, "+30007", [59_999]),
+        ({0: None}, FindingCode.CANDLE_INCOMPLETE, {"lost": ["open"]}, [59_999]),
+        ({20_000: None}, FindingCode.CANDLE_INCOMPLETE, {"lost": ["low"]}, [59_999]),
+        ({40_000: None}, FindingCode.CANDLE_INCOMPLETE, {"lost": ["high"]}, [59_999]),
+        ({0: None, 40_000: None}, FindingCode.CANDLE_INCOMPLETE, {"lost": ["open", "high"]}, [59_999]),
+        ({59_999: None}, FindingCode.CLOSE_LOST, {}, [0, 59_999]),
+        (
+            {20_000: 14.0, 40_000: 8.0},
+            FindingCode.OUTSIDE_CANDLE,
+            {"low": 14.0, "high": 8.0, "offsets_ms": [0, 20_000, 40_000, 59_999]},
+            [59_999],
+        ),
+        ({59_999: 15.0}, FindingCode.OUTSIDE_CANDLE, RANGE | {"offsets_ms": [59_999]}, [0, 59_999]),
+        ({0: 7.0}, FindingCode.OUTSIDE_CANDLE, RANGE | {"offsets_ms": [0]}, [59_999]),
+        ({30_007: 15.0}, FindingCode.OUTSIDE_CANDLE, RANGE | {"offsets_ms": [30_007]}, [59_999]),
     ],
 )
 def test_a_damaged_candle_is_found_and_what_unsettles_its_minute_leaves_nothing_to_find(
-    change: dict[int, float | None], problem: str, dropped: list[int]
+    change: dict[int, float | None], code: FindingCode, values: Values, dropped: list[int]
 ) -> None:
     damaged = {offset: price for offset, price in sorted({**WHOLE, **change}.items()) if price is not None}
 
     (found,) = find_faults(candle_of(*damaged.items()))
 
-    assert (found.key, found.start_ms) == (TICK, LAST)
-    assert problem in found.problem
+    assert (found.key, found.start_ms, found.code, found.values) == (TICK, LAST, code, values)
     assert [stamp - LAST for stamp in found.dropped] == dropped
     assert find_faults(candle_of(*(each for each in damaged.items() if each[0] not in dropped))) == ()
 

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import FaultCode, FindingCode
 from btcts.domain.model import Candle, Tick
 from btcts.errors import ForeignKey
 from btcts.providers.poller import Poller
@@ -104,8 +105,8 @@ def test_each_changed_value_is_named_with_both_values_and_put_right(
 
     found = verify(store)
 
-    problem = "is not what its ticks make"
-    assert found.findings == tuple(Finding(key, problem, slot, 1.0, before[key][slot]) for slot in slots)
+    code = FindingCode.WRONG_BUCKET
+    assert found.findings == tuple(Finding(key, code, slot, 1.0, before[key][slot]) for slot in slots)
     assert_mended(client, store, before)
 
 
@@ -119,7 +120,8 @@ def test_each_deleted_bucket_is_named_and_put_back(
 
     found = verify(store)
 
-    assert found.findings == tuple(Finding(key, "is missing", slot, expected=before[key][slot]) for slot in slots)
+    code = FindingCode.MISSING_BUCKET
+    assert found.findings == tuple(Finding(key, code, slot, expected=before[key][slot]) for slot in slots)
     assert_mended(client, store, before)
 
 
@@ -168,8 +170,8 @@ def test_a_bucket_without_ticks_and_one_off_the_grid_are_named_and_removed(
     found = verify(store)
 
     assert found.findings == (
-        Finding("btc:price:hour", "has no ticks", hole, stored=5.0),
-        Finding("btc:price:hour", "has no ticks", hole + HOUR + 7, stored=6.0),
+        Finding("btc:price:hour", FindingCode.BUCKET_WITHOUT_TICKS, hole, stored=5.0),
+        Finding("btc:price:hour", FindingCode.BUCKET_WITHOUT_TICKS, hole + HOUR + 7, stored=6.0),
     )
     assert_mended(client, store, before)
 
@@ -268,7 +270,7 @@ def test_a_tick_from_the_future_is_named_and_removed(
 
     found = verify(store)
 
-    assert Finding(TICK, "lies in the future", clock.now_ms() + ahead_ms, stored=1.0) in found.findings
+    assert Finding(TICK, FindingCode.IN_FUTURE, clock.now_ms() + ahead_ms, stored=1.0) in found.findings
     assert_mended(client, store, before)
 
 
@@ -280,7 +282,7 @@ def test_a_bucket_from_the_future_is_named_and_removed(
 
     found = verify(store)
 
-    assert Finding("btc:price:hour:max", "lies in the future", clock.now_ms() + DAY, stored=1.0) in found.findings
+    assert Finding("btc:price:hour:max", FindingCode.IN_FUTURE, clock.now_ms() + DAY, stored=1.0) in found.findings
     assert_mended(client, store, before)
 
 
@@ -298,6 +300,13 @@ def test_a_tick_that_is_no_price_is_named_with_every_bucket_it_spoils_and_remove
     assert_mended(client, store, before)
 
 
+def lost(field: str) -> tuple[FindingCode, dict[str, list[str]]]:
+    """The finding of a candle that lost a field: without its close, the minute has no mark."""
+    if field == "close":
+        return FindingCode.CLOSE_LOST, {}
+    return FindingCode.CANDLE_INCOMPLETE, {"lost": [field]}
+
+
 @pytest.mark.parametrize("name", OFFSETS)
 def test_a_settled_minute_that_lost_a_tick_of_its_candle_is_named_and_settled_anew_by_the_next_collect(
     client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, name: str
@@ -309,8 +318,8 @@ def test_a_settled_minute_that_lost_a_tick_of_its_candle_is_named_and_settled_an
     found = verify(store)
     mended = verify(store, repair=True)
 
-    assert [(each.key, each.start_ms) for each in found.findings] == [(TICK, minute)]
-    assert name in found.findings[0].problem
+    (finding,) = found.findings
+    assert (finding.key, finding.start_ms, finding.code, finding.values) == (TICK, minute, *lost(name))
     assert mended.left == verify(store).findings == ()
     assert store.settled([minute]) == set()
     assert once(collector).settled == 1
@@ -370,7 +379,8 @@ def test_a_live_tick_outside_the_candle_of_its_minute_is_named_and_moved_by_the_
     once(collector)
 
     assert named(found) == {(TICK, minute)}
-    assert "+30001" in found.findings[0].problem
+    assert found.findings[0].code == FindingCode.OUTSIDE_CANDLE
+    assert found.findings[0].values["offsets_ms"] == [30_001]
     assert mended.left == verify(store).findings == ()
     assert compactions(client, latest=True) == before
 
@@ -406,7 +416,7 @@ def test_foreign_keys_are_named_and_never_repaired(client: redis.Redis, store: S
 
     found = verify(store)
 
-    assert ("btc:price:hour", None) in named(found)
+    assert Finding("btc:price:hour", FindingCode.FOREIGN_KEY) in found.findings
     with pytest.raises(ForeignKey):
         verify(store, repair=True)
     assert client.get("btc:price:hour") == "mine"
@@ -467,4 +477,5 @@ def test_a_retention_that_a_dead_rebuild_left_lifted_is_a_finding(client: redis.
     store.rebuild()
     client.execute_command("TS.ALTER", TICK, "RETENTION", 0)
 
-    assert [finding.problem for finding in verify(store).findings] == ["retention is 0 ms, not 93600000"]
+    values = {"found": 0, "wanted": 93_600_000}
+    assert verify(store).findings == (Finding(TICK, FaultCode.WRONG_RETENTION, values=values),)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import FindingCode
 from btcts.domain.model import Candle, Candles, ProviderState, Span
 from btcts.errors import StoreError
 from btcts.providers import open_providers
@@ -21,6 +22,7 @@ from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import forever, once
+from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Upstream, Verified, verify
 from btcts.store import State, Store
 from services.conftest import EXCHANGES
@@ -34,7 +36,6 @@ REACH = {"kraken": 719 * MINUTE, "gemini": 24 * HOUR}
 FAR_REACHING = ("coinbase", "bitstamp", "bitfinex")
 ONE = tuple(combinations(EXCHANGES, 1))
 ALL_BUT_ONE = tuple(combinations(EXCHANGES, 4))
-DAMAGED = "is not what the providers agree on"
 
 Ask = Callable[..., Upstream]
 
@@ -173,7 +174,7 @@ def test_a_changed_tick_is_named_in_the_first_and_the_last_minute_and_between_an
     mended = verify(store, repair=True, upstream=upstream)
 
     assert named(found) == [(minute, field, change(price), price) for minute, price in prices.items()]
-    assert {each.problem for each in found.findings if each.field} == {f"its {field} {DAMAGED}"}
+    assert {each.code for each in found.findings if each.field} == {FindingCode.NOT_AGREED}
     assert (mended.repaired, mended.left) == (True, ())
     assert (samples(client, TICK), compactions(client, latest=True)) == before
 
@@ -290,9 +291,9 @@ def test_what_only_silent_providers_can_explain_is_a_doubt_and_not_repaired(
 
     assert found.comparison
     assert (found.findings, found.repaired) == ((), False)
-    assert [(each.start_ms, each.field, each.stored, each.expected) for each in found.comparison.doubts] == [
-        (oldest(clock), "close", price + 5, price)
-    ]
+    assert found.comparison.doubts == (
+        Finding(TICK, FindingCode.IN_DOUBT, oldest(clock), price + 5, price, field="close"),
+    )
 
 
 def test_a_minute_that_collectors_have_yet_to_look_at_again_is_left_out(
@@ -326,9 +327,7 @@ def test_a_minute_that_nobody_traded_in_is_named_and_loses_its_candle(
 
     mended = verify(store, repair=True, upstream=ask(quiet=[quiet]))
 
-    assert [(each.start_ms, each.problem) for each in mended.findings] == [
-        (quiet, "is settled, but no provider has trades in it")
-    ]
+    assert [(each.start_ms, each.code) for each in mended.findings] == [(quiet, FindingCode.NOT_TRADED)]
     assert mended.left == ()
     assert before.keys() - samples(client, TICK).keys() == {quiet + offset for offset in OFFSETS.values()}
 

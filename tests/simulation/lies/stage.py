@@ -9,6 +9,7 @@ from pathlib import Path
 import redis
 
 from btcts.config import BTC_USD
+from btcts.render.remarks import describe_remarks
 from btcts.services.collect.collector import Collector
 from btcts.services.status import status
 from btcts.store import Store
@@ -43,7 +44,7 @@ class World:
     def findings(self) -> set[str]:
         """All that status says, numbers left out."""
         found = status(self.store)
-        return {re.sub(r"[\d.,]+", "#", str(said)) for said in (*found.reasons, *found.warnings)}
+        return {re.sub(r"[\d.,]+", "#", said) for said in describe_remarks((*found.reasons, *found.warnings))}
 
 
 class Stage:

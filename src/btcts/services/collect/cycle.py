@@ -15,9 +15,10 @@ from btcts.services.collect.spool import Held
 from btcts.services.collect.survey import Survey
 
 if TYPE_CHECKING:
+    from btcts.domain.codes import RepairCode
     from btcts.providers.base import Provider
     from btcts.providers.poller import Prices
-    from btcts.store import Written
+    from btcts.store import Fault, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class Cycle:
     `reopened` those whose candle was removed because further providers disagree. `unsettled` counts the remaining
     closed minutes of the window (0 when Redis does not answer), `thin` the settled ones that rest on few providers.
 
-    `repaired` has one phrase per repair of keys and rules. `unspooled` counts the spooled prices that were stored,
-    `torn` the damaged lines dropped from the spool. `others` are the providers of the other collectors of this store if
-    their list differs; this collector then only adds. `problem` tells why no price was agreed, and what Redis or the
-    spool refused.
+    `repaired` has the repairs of keys and rules: the fault of each, or its code. `unspooled` counts the spooled prices
+    that were stored, `torn` the damaged lines dropped from the spool. `others` are the providers of the other
+    collectors of this store if their list differs; this collector then only adds. `problem` tells why no price was
+    agreed, and what Redis or the spool refused.
     """
 
     time_ms: int
@@ -52,7 +53,7 @@ class Cycle:
     reopened: int = 0
     unsettled: int = 0
     thin: int = 0
-    repaired: tuple[str, ...] = ()
+    repaired: tuple["Fault | RepairCode", ...] = ()
     unspooled: int = 0
     torn: int = 0
     others: tuple[str, ...] = ()

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
+from btcts.domain.codes import RepairCode
 from btcts.domain.model import Gap, Tick
 from btcts.services.collect.memory import Memory
-from btcts.store import Inspection, State, Store
+from btcts.store import Fault, Inspection, State, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Survey:
     state: State
     gaps: Mapping[int, Gap] = field(default_factory=dict)
     unsettled: frozenset[int] = frozenset()
-    repaired: tuple[str, ...] = ()
+    repaired: tuple[Fault | RepairCode, ...] = ()
     poisoned: bool = False
     reach: Reach = field(default_factory=lambda: Reach({}))
     guest: bool = False
@@ -61,7 +62,7 @@ def survey_store(store: Store, memory: Memory, own: Reach, *, trusted: bool) -> 
         state=state,
         gaps=inspection.gaps,
         unsettled=frozenset(closed) - store.settled(closed),
-        repaired=_describe_repairs(found) if repaired else (),
+        repaired=_list_repairs(found) if repaired else (),
         poisoned=inspection.poisoned,
         reach=reach,
         guest=reach.providers.keys() != own.providers.keys(),
@@ -82,9 +83,8 @@ def _find_reach(state: State, own: Reach, now_ms: int) -> Reach:
     return Reach(state.configured)
 
 
-def _describe_repairs(repaired: Inspection) -> tuple[str, ...]:
-    """Describe what was repaired of the findings of an inspection."""
+def _list_repairs(repaired: Inspection) -> tuple[Fault | RepairCode, ...]:
+    """List what was repaired of the findings of an inspection."""
     if repaired.empty:
-        return ("made the layout",)
-    poison = ["took out ticks from the future"] if repaired.poisoned else []
-    return (*map(str, repaired.faults), *poison)
+        return (RepairCode.LAYOUT_MADE,)
+    return (*repaired.faults, *([RepairCode.FUTURE_REMOVED] if repaired.poisoned else []))

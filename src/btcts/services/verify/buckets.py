@@ -1,18 +1,16 @@
 """Compare what is stored with what the ticks make of it: bad ticks, damaged candles, wrong buckets (pure)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from btcts.domain.candles import HIGH_OFFSET_MS, LOW_OFFSET_MS, SETTLED_OFFSET_MS, minute_of
+from btcts.domain.codes import FaultCode, FindingCode, Values
 from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Compaction, Resolution, window
 from btcts.domain.model import MINUTE_MS, Tick, is_price
 
 if TYPE_CHECKING:
     from btcts.store.audit import Audit
-
-FUTURE = "lies in the future"
-
 
 NAMES = {0: "open", LOW_OFFSET_MS: "low", HIGH_OFFSET_MS: "high"}
 
@@ -31,11 +29,12 @@ class Finding:
     """
 
     key: str
-    problem: str
+    code: FindingCode | FaultCode
     start_ms: int | None = None
     stored: float | None = None
     expected: float | None = None
     dropped: tuple[int, ...] = ()
+    values: Values = field(default_factory=dict)
     field: str | None = None
 
 
@@ -62,11 +61,11 @@ def build_buckets(ticks: Iterable[Tick], resolution: Resolution) -> dict[int, Bu
     return {start: Bucket(values[-1], min(values), max(values)) for start, values in prices.items()}
 
 
-def _find_flaw(tick: Tick, now_ms: int) -> str | None:
+def _find_flaw(tick: Tick, now_ms: int) -> FindingCode | None:
     """Return the fault of a tick, None without one."""
     if tick.time_ms > now_ms + FUTURE_SLACK_MS:
-        return FUTURE
-    return None if is_price(tick.price) else "is no price"
+        return FindingCode.IN_FUTURE
+    return None if is_price(tick.price) else FindingCode.NO_PRICE
 
 
 def _find_bad_ticks(audit: "Audit") -> Iterator[Finding]:
@@ -78,8 +77,10 @@ def _find_bad_ticks(audit: "Audit") -> Iterator[Finding]:
 def _find_broken_minutes(audit: "Audit", ticks: Sequence[Tick]) -> Iterator[Finding]:
     """Yield the closed minutes of the window whose candle is damaged."""
     for minute, prices in group_closed_minutes(audit, ticks).items():
-        if damage := _describe_damage(prices):
-            yield Finding(audit.layout.tick, damage, minute, dropped=_choose_dropped(minute, prices))
+        if damage := _find_damage(prices):
+            code, values = damage
+            dropped = _choose_dropped(minute, prices)
+            yield Finding(audit.layout.tick, code, minute, dropped=dropped, values=values)
 
 
 def group_closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dict[int, float]]:
@@ -92,19 +93,15 @@ def group_closed_minutes(audit: "Audit", ticks: Iterable[Tick]) -> dict[int, dic
     return minutes
 
 
-def _describe_damage(prices: Mapping[int, float]) -> str | None:
-    """Describe the damage to the candle of a minute, given its prices by offset; None without damage or a candle."""
+def _find_damage(prices: Mapping[int, float]) -> tuple[FindingCode, Values] | None:
+    """Return the damage to the candle of a minute, given its prices by offset; None without damage or a candle."""
     if SETTLED_OFFSET_MS not in prices:
-        return "its candle has lost its close" if _is_open_candle(prices) else None
-    lost = [name for offset, name in NAMES.items() if offset not in prices]
-    if lost:
-        return f"is settled, but its candle has lost its {' and '.join(lost)}"
+        return (FindingCode.CLOSE_LOST, {}) if _is_open_candle(prices) else None
+    if lost := [name for offset, name in NAMES.items() if offset not in prices]:
+        return FindingCode.CANDLE_INCOMPLETE, {"lost": lost}
     low, high = prices[LOW_OFFSET_MS], prices[HIGH_OFFSET_MS]
     outside = [offset for offset, price in prices.items() if not low <= price <= high]
-    if not outside:
-        return None
-    where = ", ".join(f"+{offset}" for offset in outside)
-    return f"is settled, but its low {low} and high {high} do not hold the prices at {where} ms"
+    return (FindingCode.OUTSIDE_CANDLE, {"low": low, "high": high, "offsets_ms": outside}) if outside else None
 
 
 def _is_open_candle(prices: Mapping[int, float]) -> bool:
@@ -153,10 +150,10 @@ def _find_wrong_values(
     carried = audit.carried.get(compaction.key, ())
     for start, value in audit.compactions[compaction.key]:
         if start > audit.now_ms + FUTURE_SLACK_MS:
-            yield Finding(compaction.key, FUTURE, start, stored=value)
+            yield Finding(compaction.key, FindingCode.IN_FUTURE, start, stored=value)
         elif audit.ticks and start >= first_ms and start not in carried and value != expected.get(start):
-            problem = "is not what its ticks make" if start in expected else "has no ticks"
-            yield Finding(compaction.key, problem, start, stored=value, expected=expected.get(start))
+            code = FindingCode.WRONG_BUCKET if start in expected else FindingCode.BUCKET_WITHOUT_TICKS
+            yield Finding(compaction.key, code, start, stored=value, expected=expected.get(start))
 
 
 def _find_missing(audit: "Audit", compaction: Compaction, expected: Mapping[int, float]) -> Iterator[Finding]:
@@ -166,4 +163,4 @@ def _find_missing(audit: "Audit", compaction: Compaction, expected: Mapping[int,
     for start, value in expected.items():
         is_open = start == compaction.resolution.start_of(audit.ticks[-1].time_ms)
         if start not in present and start not in carried and (audit.latest or not is_open):
-            yield Finding(compaction.key, "is missing", start, expected=value)
+            yield Finding(compaction.key, FindingCode.MISSING_BUCKET, start, expected=value)

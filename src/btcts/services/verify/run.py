@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import minute_of
+from btcts.domain.codes import FindingCode
 from btcts.domain.model import MINUTE_MS, THIN, Candle
 from btcts.domain.skew import describe_skew
 from btcts.providers.rounds import Question
@@ -148,8 +149,8 @@ def _choose_candles(found: _Examined, tick: str) -> list[Candle]:
 def _examine(store: "Store", heard: Heard | None) -> _Examined:
     inspection = store.inspect_at_rest()
     audit = store.audit(inspection)
-    foreign = (Finding(key, "was not made by btcts") for key in inspection.foreign)
-    faults = (Finding(fault.key, fault.problem) for fault in inspection.faults)
+    foreign = (Finding(key, FindingCode.FOREIGN_KEY) for key in inspection.foreign)
+    faults = (Finding(fault.key, fault.code, values=fault.values) for fault in inspection.faults)
     comparison = compare(audit, heard.answers) if heard and not heard.problem else None
     return _Examined(
         inspection=inspection,

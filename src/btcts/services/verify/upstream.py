@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles
 from btcts.domain.candles import SETTLED_OFFSET_MS, ticks_of
+from btcts.domain.codes import FindingCode
 from btcts.domain.model import Candle, Candles
 from btcts.domain.nearness import NEAR, is_near
 from btcts.services.verify.buckets import FIELDS, Finding, Prices, group_closed_minutes
@@ -157,13 +158,12 @@ def _measure_outside(price: float | None, values: Sequence[float]) -> float:
 
 
 def _compare_fields(key: str, prices: Prices, candle: Candle, verdict: Verdict) -> Iterator[Finding]:
-    hedge = "" if verdict == "damaged" else ", which silent ones may explain"
+    code = FindingCode.NOT_AGREED if verdict == "damaged" else FindingCode.IN_DOUBT
     for name, price, expected in zip(FIELDS.values(), prices, _get_prices(candle), strict=True):
         if price != expected:
-            problem = f"its {name} is not what the providers agree on{hedge}"
-            yield Finding(key, problem, candle.start_ms, stored=price, expected=expected, field=name)
+            yield Finding(key, code, candle.start_ms, stored=price, expected=expected, field=name)
 
 
 def _report_untraded(key: str, minute_ms: int) -> Finding:
     stamps = tuple(minute_ms + offset for offset in FIELDS)
-    return Finding(key, "is settled, but no provider has trades in it", minute_ms, dropped=stamps)
+    return Finding(key, FindingCode.NOT_TRADED, minute_ms, dropped=stamps)

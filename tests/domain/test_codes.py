@@ -1,0 +1,56 @@
+"""The codes are the same in the source, in docs/codes.md and in the schemas of the documents."""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from btcts.domain.codes import FaultCode, FindingCode, ReasonCode, RepairCode, WarningCode
+from btcts.domain.model import LOOKS, REASONS
+from support.schemas import read_schema
+
+PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
+
+TABLES: dict[str, Iterable[str]] = {
+    "fault": FaultCode,
+    "finding": FindingCode,
+    "repair": RepairCode,
+    "reason": ReasonCode,
+    "warning": WarningCode,
+    "gap": (*REASONS, *LOOKS),
+}
+
+FIELDS: list[tuple[str, str, tuple[type[StrEnum], ...]]] = [
+    ("status", "properties reason_codes items", (ReasonCode,)),
+    ("status", "properties warning_codes items", (WarningCode,)),
+    ("status", "$defs fault properties code", (FaultCode,)),
+    ("verify", "$defs finding properties code", (FindingCode, FaultCode)),
+    ("init-keys", "properties difference_codes items", (FaultCode,)),
+    ("cycle", "properties repaired_codes items", (FaultCode, RepairCode)),
+]
+"""The place of a field in its schema, and the codes that it can have."""
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_page_explains_every_code_and_no_other(name: str) -> None:
+    table = PAGE.read_text("utf-8").split(f"| {name} | meaning |\n|---|---|\n")[1].split("\n\n")[0]
+
+    rows = re.findall(r"^\| `(\w+)` \| .+ \|$", table, re.MULTILINE)
+
+    assert rows == [str(code) for code in TABLES[name]]
+
+
+@pytest.mark.parametrize(("schema", "place", "kinds"), FIELDS, ids=[f"{name} {place}" for name, place, _ in FIELDS])
+def test_a_schema_lists_the_codes_of_its_field(schema: str, place: str, kinds: tuple[type[StrEnum], ...]) -> None:
+    field: Any = read_schema(schema)
+    for step in place.split():
+        field = field[step]
+
+    assert field["enum"] == [str(code) for kind in kinds for code in kind]
+
+
+def test_no_finding_has_the_code_of_a_fault() -> None:
+    assert set(map(str, FindingCode)).isdisjoint(map(str, FaultCode))
