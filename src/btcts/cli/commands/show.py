@@ -118,7 +118,7 @@ def _check_watch(form: Form, at: str | None) -> None:
     if at is not None:
         raise ConfigError(f"--at {at} stands still and --watch follows the present; use one or the other")
     if form in (Form.csv, Form.picture):
-        raise ConfigError(f"--watch cannot print {form}; use it with the table, --chart or --format json")
+        raise ConfigError(f"--watch makes no {form}; use it with the table, --chart or --format json")
     if form is not Form.json and not (sys.stdout.isatty() and os.environ.get("TERM") != "dumb"):
         raise ConfigError("--watch redraws a terminal, and stdout is not one that can be redrawn; use --format json")
 
