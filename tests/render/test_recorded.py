@@ -3,6 +3,7 @@
 After an intended change: UPDATE_SNAPSHOTS=1 pytest tests/render/test_recorded.py, and read the difference.
 """
 
+import csv
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -165,9 +166,11 @@ def mask(document: Any) -> Any:
 
 
 def read(line: str, printed: str) -> list[Any]:
-    """The documents or, of CSV, the lines."""
+    """The documents or, of CSV, the rows with their cells by number."""
     lines = printed.splitlines()
-    return mask([json.loads(text) for text in lines]) if line.endswith("json") else lines
+    if line.endswith("csv"):
+        return [{str(number): cell for number, cell in enumerate(row)} for row in csv.reader(lines)]
+    return [mask(json.loads(text)) for text in lines]
 
 
 def dump(printed: dict[str, list[Any]]) -> str:
