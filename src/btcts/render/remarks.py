@@ -16,7 +16,7 @@ SENTENCES: Mapping[ReasonCode | WarningCode, str] = {
     ReasonCode.NOTHING_STORED: "nothing is stored; run btcts collect --once",
     ReasonCode.LAYOUT_DIFFERS: "{fault}; the next collect puts it right, or run btcts init-keys",
     ReasonCode.FUTURE_PRICE: "the newest price is {ahead_s:.0f} s in the future and hides the others; run btcts prune",
-    ReasonCode.BAD_PRICE: "the newest price, {price:g}, is no price; run btcts verify --repair",
+    ReasonCode.BAD_PRICE: "the newest price, {price:g}, is not a price; run btcts verify --repair",
     ReasonCode.NO_PRICE: "there is no price; run btcts collect --once",
     ReasonCode.STALE_PRICE: (
         "the newest price is {age_s:.0f} s old, the limit is {limit_s:g} s; run btcts collect --once"
@@ -26,11 +26,11 @@ SENTENCES: Mapping[ReasonCode | WarningCode, str] = {
     ),
     ReasonCode.CYCLE_FAILED: "the last cycle stored no price ({problem}); btcts collect --once -v tells more",
     ReasonCode.PROVIDERS_SILENT: (
-        "no provider answers, each has failed or has to wait; btcts collect --once -v tells more"
+        "no provider answers: each failed or has to wait; btcts collect --once -v tells more"
     ),
     ReasonCode.PROVIDER_CLOCKS: "the providers' clocks are {ahead_ms} the Redis server's; set its clock right",
     ReasonCode.PROVIDERS_DOWN: (
-        "closed minutes without a candle, for no provider answered: {minutes}; the next answer settles them"
+        "closed minutes without a candle because no provider answered: {minutes}; the next answer settles them"
     ),
     WarningCode.NO_LOG: "Redis has no log on disk, a crash loses {save}; set appendonly yes",
     WarningCode.EVICTION: "Redis may evict our series (maxmemory-policy {policy}); set it to noeviction",
@@ -38,7 +38,7 @@ SENTENCES: Mapping[ReasonCode | WarningCode, str] = {
         "Redis has {fill:.0%} of its maxmemory in use and refuses prices when it is full; raise it"
     ),
     WarningCode.OTHER_DATABASE: (
-        "only btcts reads database {database} right, for the module looks back in 0 alone; use database 0"
+        "RedisTimeSeries reads LATEST correctly in database 0 alone, not in {database}; use database 0"
     ),
     WarningCode.LOCAL_CLOCK: "this machine's clock is {ahead_ms} the Redis server's",
     WarningCode.MISSING_SLOTS: "closed slots without a price: {slots}",
@@ -46,7 +46,7 @@ SENTENCES: Mapping[ReasonCode | WarningCode, str] = {
     WarningCode.NOT_REACHED: "closed minutes further back than the providers that answer reach: {minutes}",
     WarningCode.DISAGREE: "closed minutes whose candles too few providers agree on: {minutes}",
     WarningCode.POLLS_ONLY: (
-        "closed minutes with polls alone, for no provider that is configured has candles: {minutes}"
+        "closed minutes with polled prices alone, as no configured provider has candles: {minutes}"
     ),
     WarningCode.PROVIDER_FAILED: "{provider}: {error}",
     WarningCode.DEVIATING: "{provider} is {ratio} the last price",
