@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from support import leaks
 from support.clocks import FakeClock
 from support.commands import ForkServer
 from support.redis_binaries import GUARD, find_obstacle
+from support.samples import CHOSEN, VARIABLE
 from support.series import FIRST_OF_WINDOW, NOW, wave
 from support.servers import Server, StartServer, connect
 
@@ -32,6 +34,22 @@ for each in (signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
 
 leaks.start_recording()
+
+def pytest_report_header() -> str:
+    """Say how to repeat the sample that the tests take."""
+    return f"sample: {VARIABLE}={CHOSEN}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it where the header is not shown, as under -q, with how much of what was played."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    counts: Counter[str] = Counter()
+    for report in reports:
+        if getattr(report, "when", "") == "call":
+            counts.update(dict(report.user_properties))
+    played = "".join(f", {count} {name}" for name, count in counts.items())
+    terminalreporter.write_line(f"sample: {VARIABLE}={CHOSEN}{played}")
+
 
 NOW_MS = NOW
 """Where the clock of a test stands at first."""

@@ -1,7 +1,6 @@
 """Thirty simulated hours on real prices: every stored bucket equals an independent aggregation of the same data."""
 
 import csv
-import os
 from itertools import islice
 from pathlib import Path
 
@@ -16,13 +15,16 @@ from btcts.services.collect.loop import forever
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.exchanges import BarsMarket, Exchanges
+from support.samples import ALL
 
 RECORDING = Path(__file__).parents[3] / "shared/data/coinbase_btcusd_1s_2016-10-07_2016-10-09.csv"
 """Real one-second bars of three days; they are not part of the repository, and pytest skips the test without them."""
 
 RECORDINGS = [RECORDING] if RECORDING.exists() else []
 
-INTERVAL_S = float(os.environ.get("BTCTS_TEST_INTERVAL_S", "60"))
+INTERVAL_S = 60.0 if ALL else 600.0
+"""A cycle a minute belongs to `python benchmarks/exhaustive.py`."""
+
 HOURS = 30
 MINUTE, HOUR = 60_000, 3_600_000
 KEPT = {"minute": (MINUTE, 60), "5min": (5 * MINUTE, 12), "15min": (15 * MINUTE, 4), "hour": (HOUR, 24)}

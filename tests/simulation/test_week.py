@@ -1,26 +1,33 @@
-"""A simulated week of every outage, and a calm one; and that the account of a week finds what is wrong."""
+"""Simulated days of every outage, and calm ones; and that the account of a week finds what is wrong.
+
+`python benchmarks/exhaustive.py` lives through both weeks, with a cycle a minute.
+"""
 
 import pytest
 
 from simulation import week
 from simulation.week import Look, Outage, Week
+from support.samples import ALL, NUMBER
 from support.series import HOUR, MIDNIGHT
 
-WITH_BUDGET = ("coinbase", "bitfinex", "coinmarketcap")
+DAYS = 7 if ALL else 2
+NAMES = week.PROVIDERS if ALL else ("coinbase", "bitfinex", "coinmarketcap")
+FIRST = 0 if ALL else NUMBER % 6
+"""The first of the days of a week that are lived through."""
 
 
 @pytest.mark.server
 def test_after_each_day_of_outages_all_is_complete_and_right_and_status_told_each_of_them() -> None:
-    lived = week.simulate(days=7, interval_s=900, names=WITH_BUDGET)
+    lived = week.simulate(days=DAYS, interval_s=60 if ALL else 900, names=NAMES, first=FIRST)
 
     assert lived.wrong == []
-    assert [day.unsettled for day in lived.days] == [{"no_trades": 4}] * 7
-    assert len(lived.outages) == 7 * 12
+    assert [day.unsettled for day in lived.days] == [{"no_trades": 4}] * DAYS
+    assert len(lived.outages) == DAYS * (len(NAMES) + 9)
 
 
 @pytest.mark.server
-def test_a_calm_week_is_never_unhealthy() -> None:
-    lived = week.simulate(days=7, interval_s=3600, calm=True, names=("coinbase", "bitfinex"))
+def test_calm_days_are_never_unhealthy() -> None:
+    lived = week.simulate(days=DAYS, interval_s=60 if ALL else 3600, calm=True, names=NAMES if ALL else NAMES[:2])
 
     assert lived.wrong == []
     assert {look.reasons for look in lived.looks} == {()}

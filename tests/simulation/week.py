@@ -264,14 +264,19 @@ class Week:
         return found
 
 
-def simulate(*, days: int, interval_s: float, calm: bool = False, names: Sequence[str] = PROVIDERS) -> Week:
-    """Live through so many days, `calm` ones or each with all outages, with the providers called `names`."""
+def simulate(
+    *, days: int, interval_s: float, calm: bool = False, names: Sequence[str] = PROVIDERS, first: int = 0
+) -> Week:
+    """Live through so many days, `calm` ones or each with all outages, with the providers called `names`.
+
+    The outages are those of the `first` day and the ones after it.
+    """
     week = Week(interval_s)
     with _world(interval_s, names) as world:
         world.cycle()
         _count(world, week, Day())
         for number in range(days):
-            plan = [] if calm else outages(number, names)
+            plan = [] if calm else outages(first + number, names)
             week.outages += plan
             week.days.append(_live(world, week, plan, MIDNIGHT + number * DAY))
         used = world.exchanges.plan.used

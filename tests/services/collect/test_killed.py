@@ -1,4 +1,6 @@
-"""Commands killed at every step of their talk with Redis, and a Redis killed the same way: nothing is lost or doubled.
+"""Commands killed at any step of their talk with Redis, and a Redis killed the same way: nothing is lost or doubled.
+
+The tests kill at a sample of the steps, `python benchmarks/exhaustive.py` at every one.
 
 After the next run there is, to the last sample, what there would be without the kill, or what there would be if the
 killed run had never begun; the latter only when that run had not said that it stored its price or kept it.
@@ -21,10 +23,14 @@ from services.collect.killed_collector import FatalWire, run, traded
 from services.scenes import COLLECTED, SERVED, LastingScene, Look, Scene, Story
 from support.clocks import FakeClock
 from support.oracle import Observed, Oracle
+from support.samples import count_steps
 from support.series import HOUR, MINUTE, assert_right
 from support.servers import StartServer, connect
 
 TESTS = Path(__file__).parents[2]
+
+STRIDE = 12
+"""Of so many steps the tests take one."""
 
 Kill = Callable[[Story, int], tuple[bool, list[Any]]]
 """Lets a story's command run until it is killed at a step: whether it came to that, and what it had said by then."""
@@ -47,10 +53,18 @@ def mortal() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def killed(scene: Scene, mortal: subprocess.Popen[str]) -> Kill:
+def count_kill(record_property: Callable[[str, object], None]) -> Callable[[], None]:
+    """Count one more kill for the summary of the run."""
+    kills = count(1)
+    return lambda: record_property("kill points", next(kills))
+
+
+@pytest.fixture
+def killed(scene: Scene, mortal: subprocess.Popen[str], count_kill: Callable[[], None]) -> Kill:
     """Commands that are killed themselves."""
 
     def kill(story: Story, step: int) -> tuple[bool, list[Any]]:
+        count_kill()
         assert mortal.stdin
         assert mortal.stdout
         order = [str(scene.server.socket), str(scene.folder), story.command, story.now_ms, step]
@@ -73,10 +87,11 @@ def lasting(start_server: StartServer, tmp_path: Path) -> Iterator[LastingScene]
 
 
 @pytest.fixture
-def redis_killed(lasting: LastingScene) -> Kill:
+def redis_killed(lasting: LastingScene, count_kill: Callable[[], None]) -> Kill:
     """Commands in this process, and a Redis that is killed while they run and started again when they have ended."""
 
     def kill(story: Story, step: int) -> tuple[bool, list[Any]]:
+        count_kill()
         said: list[Any] = []
         wire = FatalWire(lasting.server.socket, step, lasting.server.kill)
         run(story.command, story.now_ms, wire.client, lasting.folder, said.append)
@@ -96,13 +111,13 @@ def twin(story: Story, scene: Scene, *, ran: bool) -> Look:
     return scene.look(story.later_ms)
 
 
-def lives(story: Story, scene: Scene, kill: Kill) -> Iterator[tuple[Look, Look, list[Any]]]:
-    """Kill the command at each step in turn: what there is at its death, what after the next run, and what it said.
+def lives(story: Story, scene: Scene, kill: Kill) -> Iterator[tuple[int, Look, Look, list[Any]]]:
+    """Kill the command at steps in turn: what there is at its death, what after the next run, and what it said.
 
     A run depends on nothing but what it finds: when it would find the same again, its end is known.
     """
     ends: dict[Hashable, tuple[Look, Look]] = {}
-    for step in count(1):
+    for step in count_steps(STRIDE):
         scene.rewind()
         killed, said = kill(story, step)
         found = scene.everything()
@@ -110,7 +125,7 @@ def lives(story: Story, scene: Scene, kill: Kill) -> Iterator[tuple[Look, Look, 
             at_death = scene.look(story.now_ms)
             scene.run(story.command, story.later_ms)
             ends[found] = at_death, scene.look(story.later_ms)
-        yield *ends[found], said
+        yield step, *ends[found], said
         if not killed:
             return
 
@@ -128,7 +143,7 @@ def assert_harmless(story: Story, scene: Scene, kill: Kill) -> set[bool]:
     as_if = {ran: twin(story, scene, ran=ran) for ran in (True, False)}
     turned_out = set()
 
-    for step, (at_death, after, said) in enumerate(lives(story, scene, kill), 1):
+    for step, at_death, after, said in lives(story, scene, kill):
         assert before.ticks.items() & as_if[True].ticks.items() <= at_death.ticks.items(), step
         assert before.findings or not wrong(at_death), step
         assert after in ([as_if[True]] if said else as_if.values()), step
@@ -194,7 +209,7 @@ def test_simulated_prices_are_known_as_such_from_the_first_one_on(scene: Scene, 
     store = Store(scene.client, BTC_USD, clock=FakeClock(story.now_ms), where="test")
     scene.save()
 
-    for step in count(1):
+    for step in count_steps(STRIDE):
         scene.rewind()
         died, _ = killed(story, step)
 

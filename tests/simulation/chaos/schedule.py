@@ -16,6 +16,9 @@ from simulation.chaos.faults import EVENTS, REDIS, WIRE, Draw, Trouble, no_spool
 from simulation.chaos.stage import EXCHANGES
 from support.series import HOUR, MIDNIGHT, MINUTE
 
+SCHEDULES = 2000
+"""So many are played, by the seeds from 1 on."""
+
 UNBOUNDED = ("coinbase", "bitstamp", "bitfinex")
 FALSIFIED_MS = 16 * MINUTE
 """After an answer that was wrong its minute may wait for up to a quarter of an hour."""

@@ -1,0 +1,32 @@
+"""Samples change from day to day, and all of it has its turn."""
+
+from itertools import chain, islice
+
+import pytest
+
+from support import samples
+
+
+def sample_on(day: int, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[int], list[int]]:
+    """The three kinds of samples of a day."""
+    monkeypatch.setattr(samples, "ALL", False)
+    monkeypatch.setattr(samples, "NUMBER", day)
+    things = range(1, 101)
+    steps = islice(samples.count_steps(4), 25)
+    return [*samples.take_run(things, 10)], [*samples.take_each(things, 4)], [*steps]
+
+
+def test_all_has_its_turn_within_some_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, strides, steps = zip(*(sample_on(day, monkeypatch) for day in range(20_785, 20_795)), strict=True)
+
+    assert sorted(chain(*runs)) == [*range(1, 101)]
+    assert sorted(chain(*strides[:4])) == [*range(1, 101)]
+    assert {*range(1, 94)} <= {*chain(*steps[:4])}
+    assert all(counted[0] == 1 and counted == sorted({*counted}) for counted in steps)
+
+
+def test_the_whole_is_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "ALL", True)
+
+    assert samples.take_run("abc", 1) == samples.take_each("abc", 2) == "abc"
+    assert [*islice(samples.count_steps(4), 5)] == [1, 2, 3, 4, 5]
