@@ -27,7 +27,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from simulation.chaos.answers import ABSURD, CANDLES, PRICES
+from simulation.chaos.answers import ABSURD
+from simulation.place import CANDLES, PRICES
 from support.exchanges import Exchanges, Fault, SimulatedMarket
 from support.exchanges.faults import HTML, doubled, shuffled
 from support.oracle import KEPT

@@ -35,6 +35,7 @@ for each in (signal.SIGINT, signal.SIGHUP):
 
 leaks.start_recording()
 
+
 def pytest_report_header() -> str:
     """Say how to repeat the sample that the tests take."""
     return f"sample: {VARIABLE}={CHOSEN}"

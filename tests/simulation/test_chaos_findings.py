@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulation.chaos.answers import CANDLES
 from simulation.chaos.judge import judge
 from simulation.chaos.stage import is_quiet, open_stage
 from simulation.chaos.world import World, open_world
+from simulation.place import CANDLES
 from support.exchanges import Fault
 from support.series import HOUR, MIDNIGHT, MINUTE, TICK
 

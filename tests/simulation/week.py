@@ -7,13 +7,11 @@ where that is not what is promised.
 import argparse
 import math
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from btcts.config import BTC_USD
 from btcts.domain.clock import find_next_beat
@@ -26,15 +24,15 @@ from btcts.services.collect.loop import forever
 from btcts.services.collect.spool import Spool
 from btcts.services.status import Status, status
 from btcts.store import Store
+from simulation.place import CANDLES, Place, WrongClock, open_redis
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault, ThinMarket
 from support.exchanges.faults import HTML
 from support.oracle import Observed, Oracle
 from support.series import COMPACTIONS, DAY, HOUR, MIDNIGHT, MINUTE, TICK, assert_right, put
-from support.servers import Server, connect
 
-CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitstamp": "ohlc", "bitfinex": "candles", "gemini": "candles"}
 PROVIDERS = (*CANDLES, "coinmarketcap")
+MUTE = {**CANDLES, "coinmarketcap": "has no candles"}
 A_MINUTE_AT_MOST = {
     "coinbase": 600,
     "kraken": 60,
@@ -66,48 +64,20 @@ def quiet(minute_ms: int) -> bool:
     return minute_ms // MINUTE % 720 in (227, 228)
 
 
-class WrongClock:
-    """The clock of the Redis server, which may be wrong by so much."""
-
-    follows_server = False
-    source = "the Redis server"
-
-    def __init__(self, true: FakeClock) -> None:
-        self.true = true
-        self._wrong_ms = 0
-
-    def err(self, wrong_ms: int) -> None:
-        """Be wrong by so much from now on."""
-        self._wrong_ms = wrong_ms
-
-    def now_ms(self) -> int:
-        return self.true.now_ms() + self._wrong_ms
-
-    def observe(self, server_ms: int) -> int:
-        return self.now_ms()
-
-    def sleep(self, seconds: float) -> None:
-        self.true.sleep(seconds)
-
-
 @dataclass
-class World:
-    """What a collector lives in, and the collector."""
+class Life(Place):
+    """A place, and the collector that lives in it."""
 
-    server: Server
-    exchanges: Exchanges
     poller: Poller
-    clock: WrongClock
     interval_s: float
-    names: Sequence[str]
     oracle: Oracle = field(default_factory=Oracle)
 
     def __post_init__(self) -> None:
-        self.client = connect(self.server.socket)
-        self.store = Store(self.client, BTC_USD, clock=self.clock, where="the Redis of the week")
-        self.revive()
+        super().__post_init__()
+        self.store = Store(self.admin, BTC_USD, clock=self.clock, where="the Redis of the week")
+        self.start_collector()
 
-    def revive(self) -> None:
+    def start_collector(self) -> None:
         """Start another collector."""
         spool = Spool(self.server.folder / "spool")
         collector = Collector(self.store, self.poller, self.clock, cadence_s=self.interval_s, spool=spool)
@@ -131,31 +101,20 @@ class World:
 
     def rest(self) -> None:
         """Let time pass until a second before the next cycle."""
-        now_ms = self.clock.true.now_ms()
-        self.clock.true.advance(find_next_beat(now_ms, round(self.interval_s * 1000), PHASE_S * 1000) - now_ms - 1000)
-
-    def fault(self, fault: Fault | None) -> None:
-        """Let all providers do this wrong; None heals them."""
-        for name in self.names:
-            self.exchanges.fault(name, fault)
-
-    def hide_candles(self) -> None:
-        """Let the providers answer with prices alone."""
-        for name, path in CANDLES.items():
-            self.exchanges.fault(name, Fault(path=path, status=503))
+        self.go_to(find_next_beat(self.true.now_ms(), round(self.interval_s * 1000), PHASE_S * 1000) - 1000)
 
     def flush(self) -> None:
         """Delete all keys."""
-        self.client.flushall()
+        self.admin.flushall()
         self.oracle.forget_ticks_before(self.clock.now_ms())
 
     def cut_power(self) -> None:
         """Kill redis-server; what it has on its disk stays."""
-        self.client.waitaof(1, 0, 10_000)
-        self.server.kill()
+        self.admin.waitaof(1, 0, 10_000)
+        self.kill()
 
 
-Act = Callable[[World], object]
+Act = Callable[[Life], object]
 
 
 @dataclass
@@ -205,14 +164,14 @@ def outages(day: int, names: Sequence[str]) -> list[Outage]:
     return [
         *(_one_down(name, 1 + number, FAULTS[(day + number) % len(FAULTS)]) for number, name in enumerate(names)),
         Outage("all providers down", 7, lambda w: w.fault(fault), _heal, 2, lag_ms=BAN_MS),
-        Outage("no candles", 10, World.hide_candles, _heal, 1, hidden_ms=MINUTE + 5_000),
-        Outage("Redis away", 12, World.cut_power, lambda w: w.server.start(), 1),
-        Outage("FLUSHALL", 13.75, World.flush),
-        Outage("a rule is gone", 14.4, lambda w: w.client.execute_command("TS.DELETERULE", TICK, compaction)),
-        Outage("no collector", 15, World.die, World.revive, 5),
-        Outage("a key is gone", 20.75, lambda w: w.client.delete(compaction)),
+        Outage("no candles", 10, lambda w: w.fault(Fault(status=503), MUTE), _heal, 1, hidden_ms=MINUTE + 5_000),
+        Outage("Redis away", 12, Life.cut_power, Life.revive, 1),
+        Outage("FLUSHALL", 13.75, Life.flush),
+        Outage("a rule is gone", 14.4, lambda w: w.admin.execute_command("TS.DELETERULE", TICK, compaction)),
+        Outage("no collector", 15, Life.die, Life.start_collector, 5),
+        Outage("a key is gone", 20.75, lambda w: w.admin.delete(compaction)),
         Outage("a wrong clock", 21.5, lambda w: w.clock.err(wrong_ms), lambda w: w.clock.err(0), 0.5),
-        Outage("a sample of the future", 23, lambda w: put(w.client, TICK, {w.clock.now_ms() + 40 * DAY: 1.0})),
+        Outage("a sample of the future", 23, lambda w: put(w.admin, TICK, {w.clock.now_ms() + 40 * DAY: 1.0})),
     ]
 
 
@@ -220,7 +179,7 @@ def _one_down(name: str, hour: float, fault: Fault) -> Outage:
     return Outage(f"{name} down", hour, lambda w: w.exchanges.fault(name, fault), _heal, 0.5, harmless=True)
 
 
-def _heal(world: World) -> None:
+def _heal(world: Life) -> None:
     world.fault(None)
 
 
@@ -287,23 +246,21 @@ def simulate(
 
 
 @contextmanager
-def _world(interval_s: float, names: Sequence[str]) -> Iterator[World]:
+def _world(interval_s: float, names: Sequence[str]) -> Iterator[Life]:
     true = FakeClock(MIDNIGHT + PHASE_S * 1000)
     clock = WrongClock(true)
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="btcts-"))
-        server = Server(Path(folder), "--appendonly", "yes").start()
-        stack.callback(server.kill)
+        server = stack.enter_context(open_redis())
         exchanges = stack.enter_context(Exchanges(ThinMarket(quiet), now_ms=true.now_ms))
         endpoints = exchanges.endpoints()
         providers = stack.enter_context(open_providers(names, endpoints, market=BTC_USD, clock=clock, api_key="key"))
         poller = stack.enter_context(Poller(providers))
-        world = World(server, exchanges, poller, clock, interval_s, names)
-        stack.callback(world.client.close)
+        world = Life(server, exchanges, clock, names, poller, interval_s)
+        stack.callback(world.admin.close)
         yield world
 
 
-def _live(world: World, week: Week, plan: Sequence[Outage], midnight_ms: int) -> Day:
+def _live(world: Life, week: Week, plan: Sequence[Outage], midnight_ms: int) -> Day:
     """One day: look, let go wrong what is due, cycle."""
     day = Day()
     while True:
@@ -312,7 +269,7 @@ def _live(world: World, week: Week, plan: Sequence[Outage], midnight_ms: int) ->
         _change(world, week, plan, midnight_ms)
         cycle = world.cycle()
         _count(world, week, day)
-        now_ms = world.clock.true.now_ms()
+        now_ms = world.true.now_ms()
         if cycle:
             day.cycles += 1
             day.settled += cycle.settled
@@ -324,9 +281,9 @@ def _live(world: World, week: Week, plan: Sequence[Outage], midnight_ms: int) ->
             return day
 
 
-def _change(world: World, week: Week, plan: Sequence[Outage], midnight_ms: int) -> None:
+def _change(world: Life, week: Week, plan: Sequence[Outage], midnight_ms: int) -> None:
     """Begin and end the outages whose time has come."""
-    now_ms = world.clock.true.now_ms()
+    now_ms = world.true.now_ms()
     hour = (now_ms + 1000 - midnight_ms) / HOUR
     for each in plan:
         if each.hour <= hour and each.begun_ms > now_ms:
@@ -340,20 +297,20 @@ def _change(world: World, week: Week, plan: Sequence[Outage], midnight_ms: int) 
             each.end(world)
 
 
-def _look(world: World, week: Week) -> None:
-    week.looks.append(Look(world.clock.true.now_ms(), _reasons(world)))
+def _look(world: Life, week: Week) -> None:
+    week.looks.append(Look(world.true.now_ms(), _reasons(world)))
 
 
-def _reasons(world: World) -> tuple[str, ...]:
+def _reasons(world: Life) -> tuple[str, ...]:
     try:
         return tuple(reason.code for reason in status(world.store).reasons)
     except StoreError as exc:
         return (str(exc),)
 
 
-def _count(world: World, week: Week, day: Day) -> None:
+def _count(world: Life, week: Week, day: Day) -> None:
     """Count the requests since the last time."""
-    minute = world.clock.true.now_ms() // MINUTE
+    minute = world.true.now_ms() // MINUTE
     asked = Counter(each.provider for each in world.exchanges.requests)
     world.exchanges.requests.clear()
     day.requests += asked
@@ -362,15 +319,15 @@ def _count(world: World, week: Week, day: Day) -> None:
         week.at_once[name] = max(week.at_once.get(name, 0), count)
 
 
-def _compare(world: World, week: Week, day: Day) -> None:
+def _compare(world: Life, week: Week, day: Day) -> None:
     """Every bucket is the aggregation of the market, and every minute with trades is settled."""
-    now_ms = world.clock.true.now_ms()
+    now_ms = world.true.now_ms()
     minutes = range(now_ms // HOUR * HOUR - DAY, now_ms // MINUTE * MINUTE, MINUTE)
     for minute in minutes:
         traded = world.exchanges.market.candle(minute)
         if traded:
             world.oracle.candle(now_ms, minute, Observed(traded.open, traded.high, traded.low, traded.close))
-    assert_right(world.client, world.oracle, now_ms)
+    assert_right(world.admin, world.oracle, now_ms)
     world.oracle.forget_ticks_before(minutes[0])
     found: Status = status(world.store)
     day.unsettled = dict(found.minutes.gaps)

@@ -7,12 +7,10 @@ from typing import Any
 from simulation.chaos.faults import TOO_LATE_S, Draw, Trouble
 from simulation.chaos.stage import PATIENCE_S
 from simulation.chaos.world import World
+from simulation.place import CANDLES, PRICES
 from support.exchanges import Fault
 from support.exchanges.faults import HTML, doubled, shortened, shuffled
 from support.series import DAY, HOUR, MINUTE
-
-CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitstamp": "ohlc", "bitfinex": "candles", "gemini": "candles"}
-PRICES = {"coinbase": "ticker", "kraken": "Trades", "bitstamp": "ticker", "bitfinex": "trades", "gemini": "trades"}
 
 
 def provider(kind: str, *faults: Mapping[str, Any], ban_ms: int = 0, lies: bool = False) -> Callable[[str], Draw]:
@@ -87,15 +85,12 @@ def everybody(kind: str, fault: Mapping[str, Any], paths: Mapping[str, str] | No
     """The same fault of all providers, where the path contains what is given for each."""
 
     def draw(chance: Random) -> Trouble:
-        def begin(world: World) -> None:
-            for name in world.names:
-                world.exchanges.fault(name, Fault(path=(paths or {}).get(name, ""), **fault))
-
-        def end(world: World) -> None:
-            for name in world.names:
-                world.exchanges.fault(name, None)
-
-        return Trouble(kind, f"all providers: {kind}", begin, end)
+        return Trouble(
+            kind,
+            f"all providers: {kind}",
+            lambda world: world.fault(Fault(**fault), paths),
+            lambda world: world.fault(None),
+        )
 
     return draw
 

@@ -8,6 +8,7 @@ from functools import cache
 from btcts.config import BTC_USD
 from btcts.providers import open_providers
 from btcts.providers.base import Provider
+from simulation.place import WrongClock
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Market, SimulatedMarket, ThinMarket, Traded
 from support.series import MINUTE
@@ -35,29 +36,6 @@ class Patience:
     timeout_s: float = PATIENCE_S
 
 
-class SetClock:
-    """Goes with the true time, `wrong_ms` ahead of it."""
-
-    follows_server = False
-    source = "the Redis server"
-
-    def __init__(self, true: FakeClock) -> None:
-        self._true = true
-        self.wrong_ms = 0
-
-    def now_ms(self) -> int:
-        """The time that it shows."""
-        return self._true.now_ms() + self.wrong_ms
-
-    def observe(self, server_ms: int) -> int:
-        """Its own time, whatever the server says."""
-        return self.now_ms()
-
-    def sleep(self, seconds: float) -> None:
-        """Move the true time on."""
-        self._true.sleep(seconds)
-
-
 @dataclass
 class Venue:
     """A market, the exchanges on which it is traded, and the ways to them, which outlast a schedule."""
@@ -80,7 +58,7 @@ class Stage:
 
     def __init__(self, true: FakeClock, venues: dict[str, Venue]) -> None:
         self.true = true
-        self.clock = SetClock(true)
+        self.clock = WrongClock(true)
         self.venues = venues
 
 

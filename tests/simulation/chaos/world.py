@@ -1,12 +1,10 @@
 """One schedule's world: its Redis, the wire to it, its providers, its time, and what its collectors have said."""
 
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import redis
@@ -24,11 +22,9 @@ from btcts.services.collect.spool import Spool
 from btcts.store import Store
 from simulation.chaos.proxy import Proxy
 from simulation.chaos.said import Account, Said
-from simulation.chaos.stage import COLLECTORS, PATIENCE_S, SetClock, Stage, Venue
-from support.clocks import FakeClock
-from support.exchanges import Exchanges
+from simulation.chaos.stage import COLLECTORS, PATIENCE_S, Stage, Venue
+from simulation.place import Place, open_redis
 from support.series import COMPACTIONS, TICK, samples
-from support.servers import Server, connect
 
 SPOOLS = ("spool-0", "spool-1")
 """Where prices wait; each collector is on a machine of its own."""
@@ -47,7 +43,7 @@ class Seen(NamedTuple):
 
 
 @dataclass
-class World:
+class World(Place):
     """What a schedule happens to; `open_world` makes one.
 
     With a `durable` disk Redis loses nothing when it is killed. While `strange` a key of ours is somebody else's, while
@@ -56,15 +52,9 @@ class World:
     """
 
     venue: Venue
-    true: FakeClock
-    clock: SetClock
-    names: Sequence[str]
-    folder: Path
-    server: Server
     proxy: Proxy
     stack: ExitStack
     durable: bool
-    alive: bool = True
     strange: bool = False
     spoolless: bool = False
     inexact: int = 0
@@ -75,18 +65,11 @@ class World:
     clients: list[redis.Redis] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self.stack.enter_context(self.admin)
+        self.folder = self.server.folder
         self.spools = [Spool(self.folder / name) for name in SPOOLS]
-        self.admin = self.stack.enter_context(connect(self.server.socket))
         self.collectors = [self._collector(number) for number in range(COLLECTORS)]
-
-    @property
-    def exchanges(self) -> Exchanges:
-        """Where the market is traded."""
-        return self.venue.exchanges
-
-    def go_to(self, moment_ms: int) -> None:
-        """Let time pass until then; collectors that got in each other's way have used up a little of it."""
-        self.true.advance(moment_ms - self.true.now_ms())
 
     # Collectors
 
@@ -152,14 +135,7 @@ class World:
         """End Redis as a power cut would; what is not on the disk yet may be lost."""
         if not self.durable:
             self.lose()
-        self.server.kill()
-        self.alive = False
-
-    def revive(self) -> None:
-        """Start Redis again where it is dead."""
-        if not self.alive:
-            self.server.start()
-            self.alive = True
+        super().kill()
 
     def _collector(self, number: int) -> Collector:
         client = self.stack.enter_context(
@@ -197,13 +173,9 @@ def open_world(stage: Stage, market: str, names: Sequence[str], *, begin_ms: int
     venue.exchanges.reset()
     for each in venue.endpoints.values():
         each.timeout_s = PATIENCE_S
-    with tempfile.TemporaryDirectory(prefix="btcts-") as folder, ExitStack() as stack:
-        fsync = "always" if durable else "everysec"
-        server = Server(Path(folder), "--appendonly", "yes", "--appendfsync", fsync)
-        stack.callback(server.kill)
-        server.start()
+    with open_redis("always" if durable else "everysec") as server, ExitStack() as stack:
         proxy = stack.enter_context(Proxy(server.socket))
-        yield World(venue, stage.true, stage.clock, names, Path(folder), server, proxy, stack, durable)
+        yield World(server, venue.exchanges, stage.clock, names, venue, proxy, stack, durable)
 
 
 def raw_ticks(client: redis.Redis) -> dict[int, float]:
