@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from btcts.cli.output import LineFormat, complain, open_console, show_log
+from btcts.cli.output import LineFormat, complain, show_log
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from btcts.config import Settings
     from btcts.embedded import Embedded
 
@@ -115,8 +113,8 @@ class Common(NamedTuple):
         named = {name.replace("__", "."): value for name, value in flags.items()}
         return load({"redis.url": self.redis, **named}, endpoints=default_endpoints(), config_path=self.config)
 
-    def find_embedded(self, *, runs: bool) -> "Embedded":
-        """Return the embedded Redis of the settings; `runs` means that the command would fetch or start one.
+    def find_embedded(self, *, starts: bool) -> "Embedded":
+        """Return the embedded Redis of the settings; with `starts` the command would fetch or start one.
 
         Raises:
             ConfigError: it would, and the settings forbid it.
@@ -126,7 +124,7 @@ class Common(NamedTuple):
         from btcts.providers import default_endpoints
 
         settings = load(endpoints=default_endpoints(), config_path=self.config, needs_redis=False)
-        if runs and not settings.embedded.enabled:
+        if starts and not settings.embedded.enabled:
             origin = settings.origins["embedded.enabled"]
             raise ConfigError(f"the embedded Redis is forbidden ({origin}); BTCTS_EMBEDDED=1 allows it")
         return Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
@@ -135,10 +133,6 @@ class Common(NamedTuple):
         """Print a line for people on stderr, unless --quiet forbids it."""
         if not self.quiet:
             complain(line)
-
-    def open_console(self) -> "Console":
-        """Open the console that tables are printed on."""
-        return open_console(no_color=self.no_color)
 
 
 _OPTIONS: dict[str, tuple[Any, object]] = {

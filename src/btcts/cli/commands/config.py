@@ -10,7 +10,7 @@ import typer
 
 from btcts.cli.help import Group, PlainCommand
 from btcts.cli.options import FORMAT, Common, with_common_options
-from btcts.cli.output import emit, tell
+from btcts.cli.output import emit, open_console, tell
 from btcts.errors import ConfigError
 
 
@@ -61,7 +61,7 @@ def show(
     if format is SettingsFormat.json:
         emit(settings_json(settings, time.time_ns() // 1_000_000))
     else:
-        print_settings(settings, common.open_console())
+        print_settings(settings, open_console(no_color=common.no_color))
 
 
 @app.command(cls=PlainCommand)

@@ -123,7 +123,7 @@ def _open_throwaway_store(clock: "Clock", common: Common) -> Iterator["Store"]:
     from btcts.connect import open_embedded_store
     from btcts.embedded import Embedded
 
-    server = common.find_embedded(runs=True)
+    server = common.find_embedded(starts=True)
     binaries = server.find() or server.install(common.say)
     with end_on_signals(), tempfile.TemporaryDirectory(prefix="btcts-demo-") as folder:
         throw_away = Embedded(Path(folder), redis_server=binaries.server)

@@ -38,7 +38,7 @@ def install(*, common: Common) -> None:
       btcts server install
       BTCTS_DATA_DIR=/srv/prices btcts server install
     """
-    binaries = _find_embedded(common, runs=True).install(common.say)
+    binaries = _find_embedded(common, starts=True).install(common.say)
     tell(f"redis-server: {binaries.server}")
     tell(f"TimeSeries:   {binaries.module}")
 
@@ -51,7 +51,7 @@ def start(*, common: Common) -> None:
     Examples:
       btcts server start
     """
-    _print(_find_embedded(common, runs=True).start(common.say), LineFormat.text)
+    _print(_find_embedded(common, starts=True).start(common.say), LineFormat.text)
 
 
 @app.command(cls=PlainCommand)
@@ -62,7 +62,7 @@ def stop(*, common: Common) -> None:
     Examples:
       btcts server stop
     """
-    _print(_find_embedded(common, runs=False).stop(), LineFormat.text)
+    _print(_find_embedded(common, starts=False).stop(), LineFormat.text)
 
 
 @app.command(cls=PlainCommand)
@@ -80,7 +80,7 @@ def status(
 
     The exit code is 1 when it does not run.
     """
-    found = _find_embedded(common, runs=False).status()
+    found = _find_embedded(common, starts=False).status()
     _print(found, format)
     raise typer.Exit(ExitCode.DONE if found.running else ExitCode.FAILURE)
 
@@ -93,13 +93,13 @@ def run(*, common: Common) -> None:
     Examples:
       btcts server run
     """
-    _find_embedded(common, runs=True).run(common.say)
+    _find_embedded(common, starts=True).run(common.say)
 
 
-def _find_embedded(common: Common, *, runs: bool) -> "Embedded":
+def _find_embedded(common: Common, *, starts: bool) -> "Embedded":
     if common.redis:
         raise ConfigError("btcts server only manages the embedded Redis; drop --redis")
-    return common.find_embedded(runs=runs)
+    return common.find_embedded(starts=starts)
 
 
 def _print(status: "ServerStatus", format: LineFormat) -> None:
