@@ -86,11 +86,11 @@ def test_a_page_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> N
     looks = [f"--- {width} columns\n{drawn(PAGES[name], terminal(width))}" for width in (40, 80, 120, 200)]
     looks.append(f"--- pipe\n{drawn(PAGES[name], Console(file=io.StringIO()))}")
 
-    assert_as_stored(name, "\n".join(looks))
+    assert_as_stored(f"show-{name}", "\n".join(looks))
 
 
 def test_no_page_is_stored_that_is_not_drawn() -> None:
-    stored = {each.stem for each in FOLDER.iterdir() if not each.stem.startswith(("chart-", "lines-", "watch-"))}
+    stored = {file.stem.removeprefix("show-") for file in FOLDER.glob("show-*")}
 
     assert stored == {*PAGES, "ascii", "ascii-overview"}
 
@@ -180,7 +180,7 @@ def test_an_encoding_other_than_utf_8_gets_ascii_alone(encoding: str, stored: st
     print_page(draw(PAGES[name], utc=True, console=console), console)
 
     console.file.seek(0)
-    assert_as_stored(stored, console.file.read())
+    assert_as_stored(f"show-{stored}", console.file.read())
 
 
 @pages
