@@ -38,7 +38,7 @@ class Prices(NamedTuple):
         return measure_skew(self._dates, now_ms)
 
     def find_skew(self, now_ms: int, *, poisoned: bool) -> int | None:
-        """Return the same if it is too much to write anything, else None.
+        """Return this lead if it is too large to write anything, else None.
 
         In a `poisoned` store, where a sample lies in the future, a single clock decides whether ours is wrong.
         """

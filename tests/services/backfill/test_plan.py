@@ -1,4 +1,4 @@
-"""What a backfill is going to ask for, whatever is stored and whoever is asked."""
+"""Plans of a backfill, whatever is stored and whoever is asked."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

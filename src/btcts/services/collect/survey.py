@@ -1,4 +1,4 @@
-"""What a cycle of `collect` starts from: the state of the store, put in order first, or memory while Redis is away."""
+"""The survey at the start of a cycle: of the store, which it puts in order, or of memory while Redis is away."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
