@@ -1,6 +1,5 @@
-"""`status`: what makes a store unhealthy, what is a warning, and both forms of the answer."""
+"""`status`: what makes a store unhealthy, and what is a warning."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -8,24 +7,21 @@ from typing import Any
 
 import pytest
 import redis
-from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode, ReasonCode, Remark, WarningCode
 from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
 from btcts.errors import ForeignKey
-from btcts.render.status import status_json, status_text
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.prune import prune
 from btcts.services.status import UNSETTLED, Completeness, Status, status
 from btcts.services.verify.run import verify
-from btcts.store import Facts, State, Store
+from btcts.store import State, Store
 from services.conftest import MakeCollector
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault, SimulatedMarket
 from support.exchanges.faults import HTML
-from support.schemas import read_schema
 from support.series import HOUR, MINUTE, NOW, TICK, monitored, put, wave
 from support.servers import Server, StartServer, connect
 
@@ -650,105 +646,3 @@ def test_minutes_that_no_fault_keeps_from_being_settled_are_a_warning(filled: St
     assert found.healthy
     assert Remark(reason, {"minutes": 2}) in found.warnings
     assert found.minutes == Completeness(24 * 60 + 34, 24 * 60 + 34, 0, {reason: 2})
-
-
-# The two forms
-
-
-def cases(fine: Status) -> dict[str, Status]:
-    long = {"not_before_ms": NOW + HOUR, "why": "HTTP 429, Retry-After", "error": "HTTP 429\x1b[31m " * 9}
-    return {
-        "fine": fine,
-        "unknown": replace(fine, facts=Facts(ahead_ms=0), spooled=None),
-        "empty": replace(fine, newest=None, state=State(simulated=True)),
-        "provider": with_provider(fine, answered_ms=NOW - 5_000, credits_left=9_912, **long),
-    }
-
-
-@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
-def test_the_document_is_as_its_schema_says(fine: Status, name: str) -> None:
-    schema = read_schema("status")
-
-    document = json.loads(status_json(cases(fine)[name], BTC_USD))
-
-    Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(document)
-
-
-def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redis, filled: Store) -> None:
-    schema = read_schema("status")
-    client.delete("btc:price:hour", "btc:price:gaps")
-    client.set("btc:price:gaps", "somebody's")
-
-    document = json.loads(status_json(status_of(filled), BTC_USD))
-
-    Draft202012Validator(schema).validate(document)
-    assert not document["healthy"]
-    assert document["foreign"] == ["btc:price:gaps"]
-    assert ("btc:price:hour", "missing_series") in [(fault["key"], fault["code"]) for fault in document["faults"]]
-    assert document["reason_codes"][0] == "foreign_key"
-
-
-@pytest.mark.parametrize("ticks", [{NOW: -4.0}, {NOW: 0.0}, {NOW: 1e300}, {99_999_999_999_999: 5.0}], ids=str)
-def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_says(
-    client: redis.Redis, filled: Store, ticks: dict[int, float]
-) -> None:
-    schema = read_schema("status")
-    put(client, TICK, ticks)
-
-    document = json.loads(status_json(status_of(filled), BTC_USD))
-
-    Draft202012Validator(schema).validate(document)
-    assert [document[name] for name in ("healthy", "newest_ms", "price", "age_s")] == [False, None, None, None]
-
-
-def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
-    found = replace(fine, facts=replace(fine.facts, own_bytes=1024, used_bytes=2048, max_bytes=1024**2))
-
-    page = status_text(found, BTC_USD, utc=True, width=None)
-
-    assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
-
-
-@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
-def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, name: str) -> None:
-    page = status_text(cases(fine)[name], BTC_USD, utc=True, width=80)
-
-    lines = page.split("\n")
-    assert max(map(len, lines)) <= 80
-    assert all(line.isprintable() for line in lines)
-
-
-def test_without_a_width_no_line_is_wrapped(fine: Status) -> None:
-    found = with_provider(fine, error="word " * 50)
-
-    page = status_text(found, BTC_USD, utc=True, width=None)
-
-    assert f"warning: kraken: {'word ' * 50}" in page.split("\n")
-
-
-def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
-    found = with_provider(
-        fine, answered_ms=fine.now_ms - 90_000, not_before_ms=fine.now_ms + 60_000, why="budget", credits_left=9_912
-    )
-
-    page = status_text(found, BTC_USD, utc=True, width=None)
-
-    assert "kraken    1 min 30 s ago  answers, waits 1 min more (budget), 9,912 credits left" in page
-
-
-def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -> None:
-    found = with_provider(fine, not_before_ms=fine.now_ms + 60_000, why="HTTP 429", error="HTTP 429")
-
-    page = status_text(found, BTC_USD, utc=True, width=None)
-
-    assert page.count("HTTP 429") == 1
-    assert "fails, waits 1 min more" in page
-
-
-def test_simulated_prices_are_labelled(fine: Status) -> None:
-    found = replace(fine, state=State(simulated=True))
-
-    assert status_text(found, BTC_USD, utc=True, width=80).startswith(
-        "BTC-USD (simulated) healthy, 2026-01-01 12:34:56 UTC"
-    )

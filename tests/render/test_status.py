@@ -1,0 +1,136 @@
+"""The status of a store as a page and as a document."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from jsonschema import Draft202012Validator
+
+from btcts.config import BTC_USD
+from btcts.domain.model import ProviderState
+from btcts.render.status import status_json, status_text
+from btcts.services.status import Status, status
+from btcts.store import Facts, State, Store
+from render.snapshot import assert_as_stored
+from support.schemas import read_schema
+from support.series import HOUR, NOW, TICK, put
+
+SAFE = {"appendonly": "yes", "appendfsync": "everysec", "save": "3600 1", "maxmemory-policy": "noeviction"}
+
+FACTS = Facts(ahead_ms=0, redis_version="8.2.1", module_version="8.2.1", parameters=SAFE)
+
+
+@pytest.fixture
+def fine(full: Store) -> Status:
+    """The state of a store that is as it should be, on a server that keeps its data."""
+    return replace(status(full, spooled=0), facts=FACTS)
+
+
+def with_provider(found: Status, **state: Any) -> Status:
+    return replace(found, state=State(providers={"kraken": ProviderState(**state)}))
+
+
+def cases(fine: Status) -> dict[str, Status]:
+    long = {"not_before_ms": NOW + HOUR, "why": "HTTP 429, Retry-After", "error": "HTTP 429\x1b[31m " * 9}
+    return {
+        "fine": fine,
+        "unknown": replace(fine, facts=Facts(ahead_ms=0), spooled=None),
+        "empty": replace(fine, newest=None, state=State(simulated=True)),
+        "provider": with_provider(fine, answered_ms=NOW - 5_000, credits_left=9_912, **long),
+    }
+
+
+@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
+def test_the_document_is_as_its_schema_says(fine: Status, name: str) -> None:
+    schema = read_schema("status")
+
+    document = json.loads(status_json(cases(fine)[name], BTC_USD))
+
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(document)
+
+
+def test_the_document_of_a_broken_store_is_as_its_schema_says(client: redis.Redis, full: Store) -> None:
+    schema = read_schema("status")
+    client.delete("btc:price:hour", "btc:price:gaps")
+    client.set("btc:price:gaps", "somebody's")
+
+    document = json.loads(status_json(status(full, spooled=0), BTC_USD))
+
+    Draft202012Validator(schema).validate(document)
+    assert not document["healthy"]
+    assert document["foreign"] == ["btc:price:gaps"]
+    assert ("btc:price:hour", "missing_series") in [(fault["key"], fault["code"]) for fault in document["faults"]]
+    assert document["reason_codes"][0] == "foreign_key"
+
+
+@pytest.mark.parametrize("ticks", [{NOW: -4.0}, {NOW: 0.0}, {NOW: 1e300}, {99_999_999_999_999: 5.0}], ids=str)
+def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_says(
+    client: redis.Redis, full: Store, ticks: dict[int, float]
+) -> None:
+    schema = read_schema("status")
+    put(client, TICK, ticks)
+
+    document = json.loads(status_json(status(full, spooled=0), BTC_USD))
+
+    Draft202012Validator(schema).validate(document)
+    assert [document[name] for name in ("healthy", "newest_ms", "price", "age_s")] == [False, None, None, None]
+
+
+def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
+    found = replace(fine, facts=replace(fine.facts, own_bytes=1024, used_bytes=2048, max_bytes=1024**2))
+
+    page = status_text(found, BTC_USD, utc=True, width=None)
+
+    assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
+
+
+@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
+def test_a_page_looks_as_it_did(fine: Status, name: str) -> None:
+    assert_as_stored(f"status-{name}", status_text(cases(fine)[name], BTC_USD, utc=True, width=100) + "\n")
+
+
+@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
+def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, name: str) -> None:
+    page = status_text(cases(fine)[name], BTC_USD, utc=True, width=80)
+
+    lines = page.split("\n")
+    assert max(map(len, lines)) <= 80
+    assert all(line.isprintable() for line in lines)
+
+
+def test_without_a_width_no_line_is_wrapped(fine: Status) -> None:
+    found = with_provider(fine, error="word " * 50)
+
+    page = status_text(found, BTC_USD, utc=True, width=None)
+
+    assert f"warning: kraken: {'word ' * 50}" in page.split("\n")
+
+
+def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
+    found = with_provider(
+        fine, answered_ms=fine.now_ms - 90_000, not_before_ms=fine.now_ms + 60_000, why="budget", credits_left=9_912
+    )
+
+    page = status_text(found, BTC_USD, utc=True, width=None)
+
+    assert "kraken    1 min 30 s ago  answers, waits 1 min more (budget), 9,912 credits left" in page
+
+
+def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -> None:
+    found = with_provider(fine, not_before_ms=fine.now_ms + 60_000, why="HTTP 429", error="HTTP 429")
+
+    page = status_text(found, BTC_USD, utc=True, width=None)
+
+    assert page.count("HTTP 429") == 1
+    assert "fails, waits 1 min more" in page
+
+
+def test_simulated_prices_are_labelled(fine: Status) -> None:
+    found = replace(fine, state=State(simulated=True))
+
+    assert status_text(found, BTC_USD, utc=True, width=80).startswith(
+        "BTC-USD (simulated) healthy, 2026-01-01 12:34:56 UTC"
+    )
