@@ -1,9 +1,6 @@
-"""`verify` on a real server: every kind of damage is named, and put right by a repair."""
+"""`verify` on a real server; `test_damages.py` has the table of damages."""
 
-from collections.abc import Callable, Iterator
-from functools import cache
-from itertools import chain, islice
-from math import inf, nextafter
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -12,62 +9,22 @@ from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode, FindingCode
 from btcts.domain.model import Candle, Tick
 from btcts.errors import ForeignKey
-from btcts.providers.poller import Poller
-from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
-from btcts.services.collect.loop import forever, once
+from btcts.services.collect.loop import once
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Verified, verify
 from btcts.store import Inspection, Store
+from services.verify.conftest import closed_buckets, settled_minute, traded
 from support.clocks import FakeClock
-from support.oracle import KEPT
-from support.series import COMPACTIONS, DAY, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave
+from support.series import COMPACTIONS, FIRST_OF_WINDOW, HOUR, MINUTE, TICK, compactions, put, samples, wave
 from support.servers import Server, connect
 
 OFFSETS = {"open": 0, "low": 20_000, "high": 40_000, "close": 59_999}
 
 
-@pytest.fixture
-def collector(store: Store, clock: FakeClock) -> Iterator[Collector]:
-    """A collector of simulated prices that has filled the store; live ticks lie among the candles of the last minutes.
-
-    It polls 7 ms behind the beat, so that no live tick takes the place of a candle's.
-    """
-    with Poller([Market(clock)]) as poller:
-        made = Collector(store, poller, clock, cadence_s=10.0)
-        once(made)
-        list(islice(forever(made, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
-        yield made
-
-
-@cache
-def traded(minute_ms: int) -> Candle:
-    """The candle of the simulated market, worked out once for all tests."""
-    return Simulated(FakeClock(NOW)).candle(minute_ms)
-
-
-class Market(Simulated):
-    """The simulated market with a memory."""
-
-    def candle(self, start_ms: int) -> Candle:
-        return traded(start_ms)
-
-
 def closed_bucket(key: str, clock: FakeClock) -> int:
     """The last but one closed bucket of a compaction."""
     return closed_buckets(key, clock)[-2]
-
-
-def closed_buckets(key: str, clock: FakeClock) -> range:
-    """All closed buckets of a compaction that are kept."""
-    length, entries = KEPT[key.split(":")[2]]
-    open_ms = clock.now_ms() // length * length
-    return range(open_ms - entries * length, open_ms, length)
-
-
-def settled_minute(clock: FakeClock) -> int:
-    """A minute that holds live ticks and the candle."""
-    return clock.now_ms() // MINUTE * MINUTE - 2 * MINUTE
 
 
 def named(verified: Verified) -> set[tuple[str, int | None]]:
@@ -95,70 +52,6 @@ def test_a_sound_store_has_no_finding_and_a_repair_of_it_changes_nothing(
     assert {TICK: samples(client, TICK), **compactions(client, latest=True)} == before
 
 
-@pytest.mark.parametrize("key", COMPACTIONS)
-def test_each_changed_value_is_named_with_both_values_and_put_right(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
-) -> None:
-    before = compactions(client, latest=True)
-    slots = closed_buckets(key, clock)
-    put(client, key, dict.fromkeys(slots, 1.0))
-
-    found = verify(store)
-
-    code = FindingCode.WRONG_BUCKET
-    assert found.findings == tuple(Finding(key, code, slot, 1.0, before[key][slot]) for slot in slots)
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("key", COMPACTIONS)
-def test_each_deleted_bucket_is_named_and_put_back(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
-) -> None:
-    before = compactions(client, latest=True)
-    slots = closed_buckets(key, clock)
-    client.execute_command("TS.DEL", key, slots[0], slots[-1])
-
-    found = verify(store)
-
-    code = FindingCode.MISSING_BUCKET
-    assert found.findings == tuple(Finding(key, code, slot, expected=before[key][slot]) for slot in slots)
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("key", COMPACTIONS)
-def test_the_smallest_change_of_the_oldest_value_and_the_loss_of_the_newest_are_named_and_put_right(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
-) -> None:
-    before = compactions(client, latest=True)
-    oldest, *_, newest = closed_buckets(key, clock)
-    price = nextafter(before[key][oldest], inf)
-    put(client, key, {oldest: price})
-    client.execute_command("TS.DEL", key, newest, newest)
-
-    found = verify(store)
-
-    assert [(each.key, each.start_ms, each.stored) for each in found.findings] == [
-        (key, oldest, price),
-        (key, newest, None),
-    ]
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("key", COMPACTIONS)
-def test_a_value_written_over_the_open_bucket_is_named_and_put_right(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, key: str
-) -> None:
-    before = compactions(client, latest=True)
-    slot = max(before[key])
-    put(client, key, {slot: 777.0})
-
-    found = verify(store)
-
-    assert (key, slot) in named(found)
-    assert 777.0 in {each.stored for each in found.findings}
-    assert_mended(client, store, before)
-
-
 def test_a_bucket_without_ticks_and_one_off_the_grid_are_named_and_removed(
     client: redis.Redis, store: Store, clock: FakeClock
 ) -> None:
@@ -173,32 +66,6 @@ def test_a_bucket_without_ticks_and_one_off_the_grid_are_named_and_removed(
         Finding("btc:price:hour", FindingCode.BUCKET_WITHOUT_TICKS, hole, stored=5.0),
         Finding("btc:price:hour", FindingCode.BUCKET_WITHOUT_TICKS, hole + HOUR + 7, stored=6.0),
     )
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("key", COMPACTIONS)
-def test_a_dropped_rule_is_named_and_made_anew(
-    client: redis.Redis, store: Store, collector: Collector, key: str
-) -> None:
-    before = compactions(client, latest=True)
-    client.execute_command("TS.DELETERULE", TICK, key)
-
-    found = verify(store)
-
-    assert (key, None) in named(found)
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("key", COMPACTIONS)
-def test_a_deleted_compaction_is_named_and_made_anew(
-    client: redis.Redis, store: Store, collector: Collector, key: str
-) -> None:
-    before = compactions(client, latest=True)
-    client.delete(key)
-
-    found = verify(store)
-
-    assert named(found) == {(key, None)}
     assert_mended(client, store, before)
 
 
@@ -229,75 +96,6 @@ def test_a_retention_of_a_moment_is_named_and_put_back_for_each_series(
 
         assert (key, None) in named(found)
         assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("more_ms", [-1, 1])
-def test_a_retention_that_is_off_by_a_millisecond_is_named_and_put_back_for_each_series(
-    client: redis.Redis, store: Store, collector: Collector, more_ms: int
-) -> None:
-    before = compactions(client, latest=True)
-    for each in store.layout.definitions:
-        client.execute_command("TS.ALTER", each.key, "RETENTION", each.retention_ms + more_ms)
-
-    found = verify(store)
-
-    assert named(found) >= {(key, None) for key in (TICK, *COMPACTIONS)}
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("label", ["asset", "quote", "resolution", "field"])
-@pytest.mark.parametrize("value", ["other", None], ids=["changed", "lost"])
-def test_a_label_that_is_changed_or_lost_is_named_and_put_back_for_each_series(
-    client: redis.Redis, store: Store, collector: Collector, label: str, value: str | None
-) -> None:
-    before = compactions(client, latest=True)
-    for each in store.layout.definitions:
-        labels = {name: text for name, text in (each.labels | {label: value}).items() if text is not None}
-        client.execute_command("TS.ALTER", each.key, "LABELS", *chain.from_iterable(labels.items()))
-
-    found = verify(store)
-
-    assert named(found) == {(key, None) for key in (TICK, *COMPACTIONS)}
-    assert_mended(client, store, before)
-
-
-@pytest.mark.parametrize("ahead_ms", [10_001, HOUR, DAY, 30 * DAY, 1_000_000 * DAY])
-def test_a_tick_from_the_future_is_named_and_removed(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector, ahead_ms: int
-) -> None:
-    before = compactions(client, latest=True)
-    put(client, TICK, {clock.now_ms() + ahead_ms: 1.0})
-
-    found = verify(store)
-
-    assert Finding(TICK, FindingCode.IN_FUTURE, clock.now_ms() + ahead_ms, stored=1.0) in found.findings
-    assert_mended(client, store, before)
-
-
-def test_a_bucket_from_the_future_is_named_and_removed(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
-) -> None:
-    before = compactions(client, latest=True)
-    put(client, "btc:price:hour:max", {clock.now_ms() + DAY: 1.0})
-
-    found = verify(store)
-
-    assert Finding("btc:price:hour:max", FindingCode.IN_FUTURE, clock.now_ms() + DAY, stored=1.0) in found.findings
-    assert_mended(client, store, before)
-
-
-def test_a_tick_that_is_no_price_is_named_with_every_bucket_it_spoils_and_removed(
-    client: redis.Redis, store: Store, clock: FakeClock, collector: Collector
-) -> None:
-    before = compactions(client, latest=True)
-    stamp = settled_minute(clock) + 30_001
-    put(client, TICK, {stamp: -5.0})
-
-    found = verify(store)
-
-    spoilt = {(f"btc:price:{name}:min", stamp - stamp % KEPT[name][0]) for name in ("5min", "15min", "hour")}
-    assert named(found) == {(TICK, stamp), *spoilt}
-    assert_mended(client, store, before)
 
 
 def lost(field: str) -> tuple[FindingCode, dict[str, list[str]]]:
