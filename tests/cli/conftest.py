@@ -37,7 +37,13 @@ def exchanges() -> Iterator[Exchanges]:
 
 
 @pytest.fixture
-def environ(tmp_path: Path, server: Server, client: object, exchanges: Exchanges) -> dict[str, str]:
+def redis_url(server: Server, client: object) -> str:
+    """The Redis of the test; a module whose commands need none names a place without one."""
+    return f"unix://{server.socket}"
+
+
+@pytest.fixture
+def environ(tmp_path: Path, redis_url: str, exchanges: Exchanges) -> dict[str, str]:
     """An environment that names the Redis of the test and the local exchanges, and nothing of this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BTCTS_", "REDIS_", "API_KEY"))}
     names = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
@@ -46,7 +52,7 @@ def environ(tmp_path: Path, server: Server, client: object, exchanges: Exchanges
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "BTCTS_DATA_DIR": str(tmp_path / "data"),
-        "REDIS_URL": f"unix://{server.socket}",
+        "REDIS_URL": redis_url,
         "BTCTS_COLLECT_PROVIDERS": ",".join(names),
         "COLUMNS": "100",
         **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in (*names, "coinmarketcap")},

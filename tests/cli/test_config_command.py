@@ -12,6 +12,12 @@ from btcts.cli.commands.config import app
 from btcts.errors import ConfigError
 
 
+@pytest.fixture
+def redis_url() -> str:
+    """No command here needs a Redis."""
+    return "unix:///nowhere/redis.sock"
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without files, in which nothing of ours is set, and the project folder that the test is in."""

@@ -20,6 +20,12 @@ finally:
 """
 
 
+@pytest.fixture
+def redis_url() -> str:
+    """No command here needs a Redis."""
+    return "unix:///nowhere/redis.sock"
+
+
 def imported(*arguments: str, environ: Mapping[str, str] | None = None) -> set[str]:
     """Which of the heavy packages a command has imported by its end."""
     done = subprocess.run(

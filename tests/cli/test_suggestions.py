@@ -9,6 +9,12 @@ from btcts.errors import ConfigError
 from cli.conftest import Btcts
 
 
+@pytest.fixture
+def redis_url() -> str:
+    """No command here needs a Redis."""
+    return "unix:///nowhere/redis.sock"
+
+
 def said(call: str) -> str:
     """The line about a wrong call."""
     with pytest.raises((UsageError, ConfigError)) as refused:
