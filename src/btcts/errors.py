@@ -76,10 +76,9 @@ class SpoolError(BtctsError):
 
 
 class Problem(str):
-    """The message of a failure, with a code when other providers may fail for the same cause.
+    """The message of a failure with the code of its cause, as docs/codes.md lists them; empty when it has none.
 
-    `cause` is its code: names, route, refused, certificate, proxy or slow, empty for a failure of this provider alone.
-    `why` is the message without the address.
+    Several providers may fail for the same cause; then `why` is the message without the address.
     """
 
     __slots__ = ("cause", "why")

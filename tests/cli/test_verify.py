@@ -115,7 +115,7 @@ def test_upstream_a_collected_store_is_right_and_it_says_what_was_compared(btcts
     local, compared, left_out = done.out.splitlines()
     assert "layout" in local
     assert compared.startswith("compared 14")
-    assert " coinbase, kraken, bitstamp, bitfinex, gemini " in compared
+    assert all(name in compared for name in ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini"))
     assert compared.endswith("damaged: none")
     assert "left out" in left_out
 
@@ -163,3 +163,4 @@ def test_upstream_without_an_answer_exits_4_with_each_reason_in_one_line(btcts: 
     assert done.err.startswith("btcts: ")
     assert all(f" {name}: " in done.err for name in ("coinbase", "kraken"))
     assert document(quiet.out)["upstream"]["problem"] in done.err
+    assert document(quiet.out)["upstream"]["problem_code"] == "no_answer"

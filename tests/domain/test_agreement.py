@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.domain.agreement import LONE_POLLS, Past, Verdict, agree
+from btcts.domain.codes import ProblemCode, RefusalCode
 from btcts.domain.model import PRICE_CEILING, Lean, Pending, Reading, Tick
 
 NOW_MS = 1_767_225_600_000
@@ -212,7 +213,9 @@ class TestTwo:
         result = verdict(reading("a", 101.0), reading("b", 130.0), anchor=accepted(100.0, age_s=601))
 
         assert result.agreed is None
-        assert result.problem == "a says 101.0 and b says 130.0: no recent price decides between them"
+        assert result.problem
+        assert result.problem.cause == ProblemCode.NO_MAJORITY
+        assert all(word in result.problem for word in ("a says 101.0", "b says 130.0"))
 
     def test_an_anchor_from_far_in_the_future_decides_nothing(self) -> None:
         assert verdict(*named([101.0, 130.0]), anchor=accepted(100.0, age_s=-601)).agreed is None
@@ -268,9 +271,9 @@ class TestOne:
     def test_the_reason_for_waiting_names_the_provider_and_the_jump(self) -> None:
         result = verdict(reading("coinmarketcap", 789.0), last=accepted(47_000.0))
 
-        assert result.problem == (
-            "coinmarketcap alone says 789.0, -98.3% from the last accepted 47000.0: it waits for confirmation"
-        )
+        assert result.problem
+        assert result.problem.cause == ProblemCode.UNCONFIRMED
+        assert all(word in result.problem for word in ("coinmarketcap", "789.0", "-98.3%", "47000.0"))
 
     def test_a_jump_is_taken_when_the_last_price_is_old(self) -> None:
         result = verdict(reading("kraken", 200.0), last=accepted(100.0, age_s=601))
@@ -373,6 +376,8 @@ class TestRefusal:
 
         assert result.refused == (("gemini", f"{price!r} is no price"),)
         assert result.problem == "usable prices: 0, needed: 1"
+        assert result.problem.cause == ProblemCode.TOO_FEW_PRICES
+        assert [refusal.reason.cause for refusal in result.refused] == [RefusalCode.BAD_PRICE]
 
     @pytest.mark.parametrize(
         ("offset_s", "reason"),

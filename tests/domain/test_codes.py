@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 
-from btcts.domain.codes import FaultCode, FindingCode, ReasonCode, RepairCode, WarningCode
+from btcts.domain.codes import (
+    ComparisonCode,
+    FaultCode,
+    FindingCode,
+    ProblemCode,
+    ReasonCode,
+    RefusalCode,
+    RepairCode,
+    WarningCode,
+)
 from btcts.domain.model import LOOKS, REASONS
+from btcts.render.reasons import STEPS
 from support.schemas import read_schema
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
@@ -18,6 +28,9 @@ TABLES: dict[str, Iterable[str]] = {
     "fault": FaultCode,
     "finding": FindingCode,
     "repair": RepairCode,
+    "problem": ProblemCode,
+    "refusal": RefusalCode,
+    "comparison": ComparisonCode,
     "reason": ReasonCode,
     "warning": WarningCode,
     "gap": (*REASONS, *LOOKS),
@@ -30,6 +43,11 @@ FIELDS: list[tuple[str, str, tuple[type[StrEnum], ...]]] = [
     ("verify", "$defs finding properties code", (FindingCode, FaultCode)),
     ("init-keys", "properties difference_codes items", (FaultCode,)),
     ("cycle", "properties repaired_codes items", (FaultCode, RepairCode)),
+    ("cycle", "properties problem_codes items", (ProblemCode,)),
+    ("cycle", "$defs refused properties code", (RefusalCode,)),
+    ("verify", "$defs upstream properties problem_code", (ComparisonCode,)),
+    ("backfill", "$defs chunk properties failed_codes additionalProperties", (RefusalCode,)),
+    ("backfill", "$defs summary properties failed_codes additionalProperties", (RefusalCode,)),
 ]
 """The place of a field in its schema, and the codes that it can have."""
 
@@ -49,7 +67,11 @@ def test_a_schema_lists_the_codes_of_its_field(schema: str, place: str, kinds: t
     for step in place.split():
         field = field[step]
 
-    assert field["enum"] == [str(code) for kind in kinds for code in kind]
+    assert [code for code in field["enum"] if code is not None] == [str(code) for kind in kinds for code in kind]
+
+
+def test_the_causes_that_providers_can_share_are_codes_of_refusals() -> None:
+    assert set(STEPS) < set(map(str, RefusalCode))
 
 
 def test_no_finding_has_the_code_of_a_fault() -> None:

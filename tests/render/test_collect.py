@@ -113,6 +113,7 @@ def test_a_document_has_each_reason_in_full() -> None:
     document = json.loads(cycle_json(Cycle(NOW_MS, problem="x", refused=refused), BTC_USD))
 
     assert [entry["reason"] for entry in document["refused"]] == [why for _, why in refused]
+    assert [entry["code"] for entry in document["refused"]] == ["names", "names"]
 
 
 @given(st.text(), st.text())
@@ -128,7 +129,7 @@ def test_json_is_one_line_that_keeps_every_character(problem: str, why: str) -> 
 
     assert len(text.splitlines()) == 1
     assert json.loads(text)["problem"] == problem
-    assert json.loads(text)["refused"] == [{"provider": "kraken", "reason": why}]
+    assert json.loads(text)["refused"] == [{"provider": "kraken", "code": "failed", "reason": why}]
 
 
 def test_json_says_everything_the_cycle_knows() -> None:
@@ -170,6 +171,7 @@ def test_json_says_everything_the_cycle_knows() -> None:
         "torn": 1,
         "others": ["kraken"],
         "problem": None,
+        "problem_codes": [],
         "took_ms": 412,
     }
 

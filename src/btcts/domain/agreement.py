@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from btcts.domain.codes import ProblemCode, RefusalCode
 from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Lean, Pending, Reading, Tick, is_price
 from btcts.domain.nearness import find_median, is_jump, is_near
+from btcts.errors import Problem
 
 STALE_MS = 120_000
 """Maximum age of a price and of its last trade."""
@@ -30,7 +32,7 @@ class RefusedReading(NamedTuple):
     """A reading that was refused, and the reason."""
 
     provider: str
-    reason: str
+    reason: Problem
 
 
 class Deviation(NamedTuple):
@@ -78,7 +80,7 @@ class Verdict:
 
     agreed: Agreed | None = None
     refused: tuple[RefusedReading, ...] = ()
-    problem: str | None = None
+    problem: Problem | None = None
     past: Past = field(default_factory=Past)
 
 
@@ -121,7 +123,9 @@ def agree(
     passed, refused = _sift(readings, now_ms)
     poll = _Poll(passed, now_ms, _forget_old(past, now_ms), max(configured, len(passed)))
     if not passed or len(passed) < quorum:
-        verdict = Verdict(problem=f"usable prices: {len(passed)}, needed: {max(quorum, 1)}", past=poll.past)
+        verdict = _refuse(
+            ProblemCode.TOO_FEW_PRICES, f"usable prices: {len(passed)}, needed: {max(quorum, 1)}", poll.past
+        )
     elif len(passed) == 1:
         verdict = _judge_single(poll)
     elif _is_believed(poll):
@@ -201,7 +205,7 @@ def _choose_by_anchor(poll: _Poll) -> Verdict:
             return Verdict(agreed, past=Past(anchor=renewed))
     said = " and ".join(f"{reading.provider} says {reading.price}" for reading in poll.readings)
     problem = f"{said}: no recent price decides between them"
-    return Verdict(problem=problem, past=replace(poll.past, lean=None))
+    return _refuse(ProblemCode.NO_MAJORITY, problem, replace(poll.past, lean=None))
 
 
 def _is_confirmed(poll: _Poll, price: float) -> bool:
@@ -226,7 +230,12 @@ def _count_polls(poll: _Poll, price: float) -> int:
 def _wait(poll: _Poll, price: float, what: str) -> Verdict:
     """Return the verdict that keeps a price pending until the next poll."""
     pending = Pending(_find_newest_ms(poll.readings), price, _count_polls(poll, price))
-    return Verdict(problem=f"{what}: it waits for confirmation", past=replace(poll.past, pending=pending))
+    problem = f"{what}: it waits for confirmation"
+    return _refuse(ProblemCode.UNCONFIRMED, problem, replace(poll.past, pending=pending))
+
+
+def _refuse(code: ProblemCode, problem: str, past: Past) -> Verdict:
+    return Verdict(problem=Problem(problem, code), past=past)
 
 
 def _build_agreed(poll: _Poll, price: float, members: Sequence[Reading], flag: str | None) -> Agreed:
@@ -265,16 +274,17 @@ def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...]
     return tuple(newest[name] for name in sorted(newest)), tuple(sorted(refused))
 
 
-def _find_objection(reading: Reading, now_ms: int) -> str | None:
+def _find_objection(reading: Reading, now_ms: int) -> Problem | None:
     if not is_price(reading.price):
-        return f"{reading.price!r} is no price"
+        return Problem(f"{reading.price!r} is no price", RefusalCode.BAD_PRICE)
     for what, time_ms in (("last trade", reading.traded_ms), ("price", reading.observed_ms)):
         if time_ms is None:
             continue
         if now_ms - time_ms > STALE_MS:
-            return f"its {what} is {(now_ms - time_ms) / 1000:.1f} s old"
+            return Problem(f"its {what} is {(now_ms - time_ms) / 1000:.1f} s old", RefusalCode.OLD_PRICE)
         if time_ms - now_ms > FUTURE_SLACK_MS:
-            return f"its {what} is {(time_ms - now_ms) / 1000:.1f} s ahead of the clock"
+            ahead_s = (time_ms - now_ms) / 1000
+            return Problem(f"its {what} is {ahead_s:.1f} s ahead of the clock", RefusalCode.FUTURE_PRICE)
     return None
 
 

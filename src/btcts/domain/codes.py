@@ -53,6 +53,43 @@ class RepairCode(StrEnum):
     FUTURE_REMOVED = "future_removed"
 
 
+class ProblemCode(StrEnum):
+    """Problems of a cycle of `collect`: why there is no price, and what was refused."""
+
+    TOO_FEW_PRICES = "too_few_prices"
+    UNCONFIRMED = "unconfirmed"
+    NO_MAJORITY = "no_majority"
+    PROVIDER_CLOCKS = "provider_clocks"
+    REDIS_CLOCK = "redis_clock"
+    REDIS = "redis"
+    EMBEDDED = "embedded_redis"
+    SPOOL = "spool"
+    UNEXPECTED = "unexpected"
+
+
+class ComparisonCode(StrEnum):
+    """Reasons why `verify` could not compare with the providers."""
+
+    PROVIDER_CLOCKS = "provider_clocks"
+    NO_ANSWER = "no_answer"
+    NO_CANDLES = "no_candles"
+
+
+class RefusalCode(StrEnum):
+    """Reasons why the answer of a provider does not count; the first six are the causes of a `Problem`."""
+
+    NAMES = "names"
+    ROUTE = "route"
+    REFUSED = "refused"
+    CERTIFICATE = "certificate"
+    PROXY = "proxy"
+    SLOW = "slow"
+    BAD_PRICE = "bad_price"
+    OLD_PRICE = "old_price"
+    FUTURE_PRICE = "future_price"
+    FAILED = "failed"
+
+
 class ReasonCode(StrEnum):
     """Reasons why `status` calls a store unhealthy."""
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from btcts.domain.codes import ProblemCode
+from btcts.errors import Problem
+
 MAX_SKEW_MS = 10_000
 """Maximum difference between the providers' clocks and ours; beyond it nothing is written."""
 
@@ -24,9 +27,10 @@ def find_skew(dates_ms: Sequence[int], now_ms: int, *, least: int = 2) -> int | 
     return ahead_ms if len(_find_majority(dates_ms)) >= least else None
 
 
-def describe_skew(skew_ms: int, source: str) -> str:
+def describe_skew(skew_ms: int, source: str) -> Problem:
     """Say that the clock of `source` is wrong by the providers' clocks."""
-    return f"the providers' clocks are {skew_ms / 1000:+.0f} s from {source}'s; set its clock right"
+    problem = f"the providers' clocks are {skew_ms / 1000:+.0f} s from {source}'s; set its clock right"
+    return Problem(problem, ProblemCode.PROVIDER_CLOCKS)
 
 
 def _find_majority(dates_ms: Sequence[int]) -> Sequence[int]:

@@ -9,7 +9,7 @@ from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS, Span, Waiting
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted
-from btcts.render.reasons import list_reasons
+from btcts.render.reasons import find_code, list_reasons
 from btcts.render.times import iso, moment
 from btcts.services.backfill.plan import Plan
 from btcts.services.backfill.run import Chunk, Summary
@@ -119,7 +119,7 @@ def plan_json(plan: Plan) -> str:
 def chunk_json(chunk: Chunk, market: Market) -> str:
     """Encode the finished chunk as one object on one line."""
     done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
-    left = {"gaps": chunk.gaps, "failed": chunk.failed}
+    left = {"gaps": chunk.gaps} | _encode_failed(chunk.failed)
     return dump_document(begin_document(market) | {"kind": "chunk"} | _encode_span(chunk.span) | done | left)
 
 
@@ -131,7 +131,7 @@ def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> 
         "unasked": summary.unasked,
         "sources": summary.sources,
         "gaps": summary.gaps,
-        "failed": summary.failed,
+        **_encode_failed(summary.failed),
         "waiting": _encode_waiting(plan.waiting),
         "interrupted": interrupted,
     }
@@ -212,6 +212,10 @@ def _encode_plan(plan: Plan) -> dict[str, Any]:
 def _encode_span(span: Span) -> dict[str, Any]:
     last_ms = span.end_ms - MINUTE_MS
     return {"first_ms": span.start_ms, "first": iso(span.start_ms), "last_ms": last_ms, "last": iso(last_ms)}
+
+
+def _encode_failed(failed: Mapping[str, str]) -> dict[str, Any]:
+    return {"failed": failed, "failed_codes": {provider: find_code(why) for provider, why in failed.items()}}
 
 
 def _encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.faults import describe_repair
 from btcts.render.figures import decimals, percent, price
-from btcts.render.reasons import group_reasons, list_reasons
+from btcts.render.reasons import find_code, group_reasons, list_reasons
 from btcts.render.times import iso, moment
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
@@ -91,7 +91,9 @@ def cycle_json(cycle: Cycle, market: Market) -> str:
             "members": cycle.members,
             "flag": cycle.flag,
             "deviating": [{"provider": provider, "deviation": share} for provider, share in cycle.deviating],
-            "refused": [{"provider": provider, "reason": why} for provider, why in cycle.refused],
+            "refused": [
+                {"provider": provider, "code": find_code(why), "reason": why} for provider, why in cycle.refused
+            ],
             "waiting": [
                 {"provider": provider, "not_before_ms": until_ms, "reason": why}
                 for provider, until_ms, why in cycle.waiting
@@ -107,6 +109,7 @@ def cycle_json(cycle: Cycle, market: Market) -> str:
             "torn": cycle.torn,
             "others": cycle.others,
             "problem": cycle.problem,
+            "problem_codes": cycle.problem_codes,
             "took_ms": cycle.took_ms,
         }
     )

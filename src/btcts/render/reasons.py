@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from btcts.domain.codes import RefusalCode
 from btcts.errors import Problem
 
 STEPS = {
@@ -26,9 +27,14 @@ def group_reasons(reasons: Mapping[str, str], *, verbose: bool = False) -> dict[
     counts = Counter(causes.values())
     groups: dict[str, list[str]] = {}
     for provider, cause in causes.items():
-        together = cause and counts[cause] >= SHARED and not verbose
+        together = cause in STEPS and counts[cause] >= SHARED and not verbose
         groups.setdefault(cause if together else provider, []).append(provider)
     return {", ".join(group): _explain([reasons[provider] for provider in group]) for group in groups.values()}
+
+
+def find_code(why: str) -> str:
+    """Return the code of a failure; that of one without a known cause is `failed`."""
+    return (why.cause if isinstance(why, Problem) else "") or RefusalCode.FAILED
 
 
 def list_reasons(reasons: Mapping[str, str], *, verbose: bool = False) -> str:

@@ -127,6 +127,7 @@ def _encode_upstream(heard: Heard, comparison: Comparison | None) -> dict[str, A
     """Encode the providers asked and the counts of the comparison: zeros, where there was a problem."""
     return {
         "problem": heard.problem,
+        "problem_code": heard.problem and heard.problem.cause,
         "providers": [asdict(witness) for witness in heard.witnesses],
         **{name: getattr(comparison, name, 0) for name in ("compared", "partial", "recent", "untold", "unsettled")},
         "doubts": [_encode_finding(finding) for finding in comparison.doubts] if comparison else [],

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
-from btcts.domain.codes import RepairCode
+from btcts.domain.codes import FaultCode, ProblemCode, RepairCode
 from btcts.domain.model import MINUTE_MS
 from btcts.providers import open_providers
 from btcts.providers.poller import Poller
@@ -71,7 +71,7 @@ def test_while_the_clock_is_wrong_nothing_changes_and_one_cycle_after_it_is_righ
     healed = collector.cycle()
 
     assert {each.stored for each in cycles} == {None}
-    assert all("set its clock right" in (each.problem or "") for each in cycles)
+    assert {each.problem_codes for each in cycles} == {(ProblemCode.PROVIDER_CLOCKS,)}
     assert wrong == before
     assert (healed.settled, healed.unsettled, healed.repaired) == (3, 0, ())
     assert_whole(store)
@@ -107,8 +107,8 @@ def test_buckets_that_were_pruned_by_a_clock_that_was_ahead_come_back(
     healed = collector.cycle()
 
     assert len(removed) == 10
-    assert [str(each) for each in faults] == [
-        "btc:price:state: says that buckets were removed by a clock that was 86400 s ahead of this one"
+    assert [(fault.key, fault.code, fault.values) for fault in faults] == [
+        ("btc:price:state", FaultCode.SWEPT_AHEAD, {"ahead_s": 86_400})
     ]
     assert len(healed.repaired) == 1
     assert_whole(store)

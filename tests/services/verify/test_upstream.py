@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
-from btcts.domain.codes import FindingCode
+from btcts.domain.codes import ComparisonCode, FindingCode
 from btcts.domain.model import Candle, Candles, ProviderState, Span
 from btcts.errors import StoreError
 from btcts.providers import open_providers
@@ -428,7 +428,8 @@ def test_providers_without_candles_are_not_asked(store: Store, exchanges: Exchan
     found = verify(store, upstream=ask_by_http(["coinmarketcap"]))
 
     assert found.heard
-    assert found.heard.problem == "none of the providers has candles"
+    assert found.heard.problem
+    assert found.heard.problem.cause == ComparisonCode.NO_CANDLES
     assert not exchanges.requests
 
 
@@ -445,7 +446,9 @@ def test_while_the_clocks_differ_nothing_is_compared_and_nothing_repaired(
     found = verify(store, repair=True, upstream=upstream)
 
     assert found.heard
-    assert found.heard.problem == "the providers' clocks are +3599 s from the Redis server's; set its clock right"
+    assert found.heard.problem
+    assert found.heard.problem.cause == ComparisonCode.PROVIDER_CLOCKS
+    assert round((found.heard.skew_ms or 0) / 1000) == 3599
     assert (found.comparison, found.repaired, found.left) == (None, False, found.findings)
     assert everything(client) == before
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Verdict
+from btcts.domain.codes import ProblemCode, RepairCode
 from btcts.domain.layout import window
 from btcts.domain.model import LOOKS, THIN, Candle, Gap, Tick, Waiting
 from btcts.domain.revision import Revision
-from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, ProviderError, SpoolError, StoreError
+from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, Problem, ProviderError, SpoolError, StoreError
 from btcts.services.collect.spool import Held
 from btcts.services.collect.survey import Survey
 
 if TYPE_CHECKING:
-    from btcts.domain.codes import RepairCode
     from btcts.providers.base import Provider
     from btcts.providers.poller import Prices
     from btcts.store import Fault, Written
@@ -37,7 +37,7 @@ class Cycle:
     `repaired` has the repairs of keys and rules: the fault of each, or its code. `unspooled` counts the spooled prices
     that were stored, `torn` the damaged lines dropped from the spool. `others` are the providers of the other
     collectors of this store if their list differs; this collector then only adds. `problem` tells why no price was
-    agreed, and what Redis or the spool refused.
+    agreed, and what Redis or the spool refused; `problem_codes` has the code of each part of it.
     """
 
     time_ms: int
@@ -58,6 +58,7 @@ class Cycle:
     torn: int = 0
     others: tuple[str, ...] = ()
     problem: str | None = None
+    problem_codes: tuple[str, ...] = ()
     took_ms: int = 0
 
     @property
@@ -104,7 +105,7 @@ class Asked:
     waiting: Waiting
     prices: "Prices"
     ahead_ms: int | None
-    doubt: str | None
+    doubt: Problem | None
 
 
 class Progress:
@@ -127,9 +128,9 @@ class Progress:
         self.unspooled = 0
         self.torn = 0
         self.away = False
-        self.problems: tuple[str, ...] = ()
+        self.problems: tuple[Problem, ...] = ()
 
-    def note_problem(self, problem: str) -> None:
+    def note_problem(self, problem: Problem) -> None:
         """Note why there is no price, or what was refused."""
         self.problems += (problem,)
 
@@ -143,7 +144,8 @@ class Progress:
         self.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
         self.settled |= {candle.start_ms for candle in candles}
         if written.too_early:
-            self.note_problem(f"{written.too_early} prices lie ahead of Redis' clock and were refused")
+            refused = f"{written.too_early} prices lie ahead of Redis' clock and were refused"
+            self.note_problem(Problem(refused, ProblemCode.REDIS_CLOCK))
 
     def note_spooled(self, tick: Tick) -> None:
         """Note that the price waits on disk."""
@@ -169,9 +171,11 @@ class Progress:
             raise
         except (StoreError, EmbeddedError) as exc:
             self.away = True
-            self.note_problem(str(exc))
+            self.note_problem(
+                Problem(str(exc), ProblemCode.REDIS if isinstance(exc, StoreError) else ProblemCode.EMBEDDED)
+            )
         except SpoolError as exc:
-            self.note_problem(str(exc))
+            self.note_problem(Problem(str(exc), ProblemCode.SPOOL))
 
 
 def find_outdated(survey: Survey, progress: Progress) -> set[int]:
@@ -214,5 +218,6 @@ def build_cycle(
         torn=progress.torn,
         others=tuple(survey.reach.providers) if survey.guest else (),
         problem="; ".join(progress.problems) or None,
+        problem_codes=tuple(problem.cause for problem in progress.problems),
         took_ms=round((time.monotonic() - progress.began) * 1000),
     )

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from btcts.domain.clock import Clock, follow_beats
+from btcts.domain.codes import ProblemCode
 from btcts.errors import ForeignKey, NoTimeSeries, StoreError, describe_unforeseen
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.cycle import Cycle
@@ -38,7 +39,7 @@ def _try_cycle(collector: Collector, clock: Clock) -> Cycle:
     except (ForeignKey, NoTimeSeries):
         raise
     except StoreError as exc:
-        return Cycle(clock.now_ms(), problem=str(exc))
+        return Cycle(clock.now_ms(), problem=str(exc), problem_codes=(ProblemCode.REDIS,))
     except Exception as exc:
         log.debug("a cycle failed", exc_info=exc)
-        return Cycle(clock.now_ms(), problem=describe_unforeseen(exc))
+        return Cycle(clock.now_ms(), problem=describe_unforeseen(exc), problem_codes=(ProblemCode.UNEXPECTED,))

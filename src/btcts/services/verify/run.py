@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import minute_of
-from btcts.domain.codes import FindingCode
+from btcts.domain.codes import ComparisonCode, FindingCode
 from btcts.domain.model import MINUTE_MS, THIN, Candle
 from btcts.domain.skew import describe_skew
+from btcts.errors import Problem
 from btcts.providers.rounds import Question
 from btcts.services.verify.buckets import Finding, find_faults
 from btcts.services.verify.upstream import Answers, Comparison, compare
@@ -58,14 +59,16 @@ class Heard:
     skew_ms: int | None
 
     @property
-    def problem(self) -> str | None:
+    def problem(self) -> Problem | None:
         """The reason why nothing can be compared, None without one."""
         if self.skew_ms is not None:
             return describe_skew(self.skew_ms, "the Redis server")
         if self.answers.candles:
             return None
         said = [f"{witness.provider}: {witness.silence}" for witness in self.witnesses]
-        return "; ".join(["no provider answered", *said] if said else ["none of the providers has candles"])
+        if not said:
+            return Problem("none of the providers has candles", ComparisonCode.NO_CANDLES)
+        return Problem("; ".join(["no provider answered", *said]), ComparisonCode.NO_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
