@@ -128,13 +128,13 @@ def test_a_wrong_url_is_refused_before_anything_is_sent() -> None:
 
 
 def test_a_resolution_that_is_none_is_refused_with_the_nearest_name(store: Store) -> None:
-    with pytest.raises(ConfigError, match=r"^'huor' is not one of minute, 5min, 15min, hour; did you mean 'hour'\?$"):
+    with pytest.raises(ConfigError, match=r"^'huor' .* 15min, hour; .*'hour'\?$"):
         store.slots("huor")
 
 
 @pytest.mark.parametrize("read", [Store.slots, Store.snapshot, Store.buckets])
 def test_no_read_takes_a_resolution_for_another(store: Store, read: Callable[[Store, str], object]) -> None:
-    with pytest.raises(ConfigError, match=r"^'1h' is not one of minute, 5min, 15min, hour"):
+    with pytest.raises(ConfigError, match=r"^'1h' .* minute, 5min, 15min, hour"):
         read(store, "1h")
 
 

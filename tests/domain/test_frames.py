@@ -109,7 +109,8 @@ def test_without_pandas_one_line_says_how_to_get_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
     last = done.stderr.splitlines()[-1]
-    assert last == "ImportError: to_pandas() needs pandas; install it with: pip install pandas"
+    assert last.startswith("ImportError: to_pandas() ")
+    assert last.endswith(" pip install pandas")
     assert "During handling" not in done.stderr
 
 

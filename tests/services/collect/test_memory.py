@@ -131,7 +131,7 @@ def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> No
 def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
 
-    with pytest.raises(SpoolError, match=r"what the providers said cannot be kept in .*/data/providers"):
+    with pytest.raises(SpoolError, match=r"/data/providers"):
         Memory(tmp_path / "data" / "providers.json").keep()
 
 
