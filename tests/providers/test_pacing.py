@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
-from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
+from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.pacing import LONGEST_WAIT_MS, learn_states, note_answer, note_failure, split
 
 NOON = 1_700_006_400_000
@@ -71,6 +71,15 @@ def test_a_plain_failure_is_tried_again_in_the_next_cycle() -> None:
     state = note_failure(ProviderError("kraken", "HTTP 503"), before, "", NOON)
 
     assert (state.not_before_ms, state.error, state.answered_ms) == (0, "HTTP 503", NOON - 10_000)
+
+
+def test_what_others_may_fail_with_too_is_kept_with_the_failure() -> None:
+    problem = Problem("no answer from h (connection refused)", "refused", "connection refused")
+
+    state = note_failure(ProviderError("kraken", problem), ProviderState(), "", NOON)
+
+    kept = state.problem
+    assert (kept, kept.cause, kept.why) == (str(problem), "refused", "connection refused")
 
 
 def test_a_limit_is_kept_to_the_millisecond() -> None:

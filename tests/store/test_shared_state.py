@@ -109,6 +109,14 @@ def test_telling_how_providers_fare_touches_nothing_else(client: redis.Redis, st
     assert store.state().providers["kraken"] == ProviderState(answered_ms=NOW)
 
 
+def test_the_cause_of_a_failure_is_shared(store: Store) -> None:
+    failed = ProviderState(error="no answer from h (x)", cause="route", reason="x")
+
+    store.tell({"kraken": failed})
+
+    assert store.state().providers["kraken"] == failed
+
+
 @pytest.mark.parametrize("simulated", [False, True])
 def test_it_can_be_told_whether_prices_are_made_up(store: Store, *, simulated: bool) -> None:
     store.tell({}, simulated=simulated)

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from btcts.errors import Problem
+
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
@@ -149,8 +151,8 @@ class ProviderState:
     """State of a provider that collectors share, so that none asks it too early.
 
     `not_before_ms` and `why` apply until that time (a budget, Retry-After, a ban, a refused key); `key` identifies the
-    API key that was refused without revealing it; `error` is the last failure, empty after a success. `said_ms` is the
-    time of this state: a state from a clock that was ahead is ignored.
+    API key that was refused without revealing it; `error` is the last failure, empty after a success, with `cause` and
+    `reason` as in `Problem`. `said_ms` is the time of this state: a state from a clock that was ahead is ignored.
     """
 
     not_before_ms: int = 0
@@ -160,6 +162,13 @@ class ProviderState:
     credits_left: int | None = None
     key: str = ""
     said_ms: int = 0
+    cause: str = ""
+    reason: str = ""
+
+    @property
+    def problem(self) -> Problem:
+        """The last failure, with what other providers may share of it."""
+        return Problem(self.error, self.cause, self.reason)
 
     @property
     def answers(self) -> bool:

@@ -75,6 +75,8 @@ def note_failure(error: ProviderError, before: ProviderState, key_id: str, now_m
         credits_left=before.credits_left,
         key=key_id,
         said_ms=now_ms,
+        cause=getattr(error.problem, "cause", ""),
+        reason=getattr(error.problem, "why", ""),
     )
 
 

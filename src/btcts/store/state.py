@@ -142,6 +142,8 @@ def _make_provider_readers(now_ms: int) -> dict[str, Reader]:
         "credits_left": partial(read_optional, read=read_int),
         "key": read_text,
         "said_ms": partial(read_int, most=now_ms + DAY_MS),
+        "cause": read_text,
+        "reason": read_text,
     }
 
 
