@@ -9,6 +9,7 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import WarningCode
 from btcts.domain.model import ProviderState
 from btcts.render.status import status_json, status_text
 from btcts.services.status import Status, status
@@ -107,6 +108,33 @@ def test_without_a_width_no_line_is_wrapped(fine: Status) -> None:
     page = status_text(found, BTC_USD, utc=True, width=None)
 
     assert f"warning: kraken: {'word ' * 50}" in page.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("names", "cause", "verbose", "lines"),
+    [
+        (("bitstamp", "gemini", "kraken"), "names", False, 1),
+        (("bitstamp", "gemini", "kraken"), "names", True, 3),
+        (("gemini", "kraken"), "names", False, 2),
+        (("bitstamp", "gemini", "kraken"), "", False, 3),
+        (("bitstamp", "gemini", "kraken"), "of a later version", False, 3),
+    ],
+)
+def test_a_failure_that_three_providers_share_is_one_line(
+    fine: Status, names: tuple[str, ...], cause: str, verbose: bool, lines: int
+) -> None:
+    failed = {
+        name: ProviderState(error=f"no answer from {name} (why)", cause=cause, reason="why", said_ms=fine.now_ms)
+        for name in names
+    }
+    found = replace(fine, state=State(providers=failed))
+
+    page = status_text(found, BTC_USD, utc=True, width=None, verbose=verbose)
+
+    said = [line for line in page.split("\n") if line.startswith("warning: ") and "(why)" in line]
+    assert len(said) == lines
+    assert all(any(name in line.partition(" (")[0] for line in said) for name in names)
+    assert [warning.code for warning in found.warnings].count(WarningCode.PROVIDER_FAILED) == len(names)
 
 
 def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from textwrap import TextWrapper
 from typing import Any
 
+from btcts.domain.codes import WarningCode
 from btcts.domain.market import Market
 from btcts.domain.model import ProviderState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.faults import describe_problem
 from btcts.render.figures import counted, decimals, duration, price
+from btcts.render.reasons import group_reasons
 from btcts.render.remarks import describe_remarks
 from btcts.render.times import stamp
 from btcts.services.status import Completeness, Status
@@ -20,10 +22,13 @@ UNKNOWN = "unknown"
 KIBIBYTE = 1024
 
 
-def status_text(status: Status, market: Market, *, utc: bool, width: int | None) -> str:
-    """Describe the status on a page; lines longer than `width` are wrapped (None: never)."""
+def status_text(status: Status, market: Market, *, utc: bool, width: int | None, verbose: bool = False) -> str:
+    """Describe the status on a page; lines longer than `width` are wrapped (None: never).
+
+    A failure that three or more providers share is stated once, unless `verbose`.
+    """
     verdict = [("unhealthy", text) for text in describe_remarks(status.reasons)]
-    verdict += [("warning", text) for text in describe_remarks(status.warnings)]
+    verdict += [("warning", text) for text in _describe_warnings(status, verbose=verbose)]
     blocks = [[f"{market.name} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
     blocks += [
         [f"{kind}: {text}" for kind, text in verdict],
@@ -38,6 +43,14 @@ def status_json(status: Status, market: Market) -> str:
     """Encode the status as one object on one line."""
     body = _encode_health(status) | _encode_prices(status) | _encode_store(status)
     return dump_document(begin_document(market) | body)
+
+
+def _describe_warnings(status: Status, *, verbose: bool) -> Iterator[str]:
+    failed = [warning for warning in status.warnings if warning.code == WarningCode.PROVIDER_FAILED]
+    names = [str(warning.values["provider"]) for warning in failed]
+    reasons = {name: status.state.providers[name].problem for name in names}
+    yield from describe_remarks([warning for warning in status.warnings if warning not in failed])
+    yield from (f"{providers}: {why}" for providers, why in group_reasons(reasons, verbose=verbose).items())
 
 
 def _format_verdict(status: Status) -> str:

@@ -43,15 +43,15 @@ def status(
     with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
     if format is LineFormat.json or not (common.quiet and found.healthy):
-        _print(found, settings.market, format, utc=utc)
+        _print(found, settings.market, format, utc=utc, verbose=common.verbose)
     raise typer.Exit(ExitCode.DONE if found.healthy else ExitCode.FAILURE)
 
 
-def _print(found: "Status", market: "Market", format: LineFormat, *, utc: bool) -> None:
+def _print(found: "Status", market: "Market", format: LineFormat, *, utc: bool, verbose: bool) -> None:
     from btcts.render.status import status_json, status_text
 
     if format is LineFormat.json:
         emit(status_json(found, market))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    tell_page(status_text(found, market, utc=utc, width=width))
+    tell_page(status_text(found, market, utc=utc, width=width, verbose=verbose))
