@@ -91,9 +91,10 @@ def _read_docstring(function: Any) -> str:
 
     code = inspect.unwrap(function).__code__
     try:
-        tree = ast.parse(Path(code.co_filename).read_text("utf-8"))
+        source = Path(code.co_filename).read_text("utf-8")
     except OSError:
         return ""
+    tree = compile(source, code.co_filename, "exec", ast.PyCF_ONLY_AST, optimize=0)  # Python 3.14 drops it here as well
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == code.co_name)
     return next((ast.get_docstring(node) or "" for node in functions), "")
 
