@@ -309,6 +309,13 @@ def test_what_a_server_replies(can: Callable[..., int], open_url: Open, name: st
     wording.check(f"reply: {name}", said, port=port)
 
 
+@pytest.mark.parametrize("reply", [b"-MOVED", b"-MOVED 1 h:1 x", b"-ASK", b"%1\r\n*1\r\n:1\r\n:1"], ids=repr)
+def test_replies_that_no_redis_gives(can: Callable[..., int], open_url: Open, reply: bytes) -> None:
+    said = said_of(open_url(f"redis://127.0.0.1:{can(reply + bytes([13, 10]))}"))
+
+    assert said.partition(" at ")[0] == "what answers"
+
+
 def test_a_server_of_another_protocol_that_speaks_first(can: Callable[..., int], open_url: Open) -> None:
     said = said_of(open_url(f"redis://127.0.0.1:{can(None, b'SSH-2.0-OpenSSH_9.2' + bytes([13, 10]))}"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from redis.client import Pipeline
 from redis.connection import SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import RedisError, ResponseError, WatchError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError, WatchError
 
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
@@ -88,6 +88,10 @@ class Link:
         except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
             mode = self._ask_mode() if is_unknown_command(exc) else ""
             raise explain(exc, self.where, transport=self._transport, mode=mode) from exc
+        except (ValueError, TypeError, RecursionError) as exc:  # the parser of redis-py meets what Redis never says
+            if not _is_raised_by_client(exc):
+                raise
+            raise explain(InvalidResponse(), self.where) from exc
 
     def _ask_mode(self) -> str:
         """Return the server's mode: standalone, sentinel or cluster; empty where it does not say."""
@@ -103,6 +107,14 @@ class Link:
         if issubclass(kind, SSLConnection):
             return TLS
         return UNIX if issubclass(kind, UnixDomainSocketConnection) else TCP
+
+
+def _is_raised_by_client(exc: Exception) -> bool:
+    """Tell whether it comes out of the code of redis-py, or of its parser in C."""
+    step = exc.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step is not None and step.tb_frame.f_globals.get("__name__", "").startswith("redis.")
 
 
 def now_of(reply: Sequence[Any]) -> int:
