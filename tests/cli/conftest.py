@@ -1,12 +1,10 @@
 """The command as its users run it: a process of its own, a real Redis, exchanges on loopback."""
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -59,34 +57,16 @@ def environ(tmp_path: Path, redis_url: str, exchanges: Exchanges) -> dict[str, s
     }
 
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
 @pytest.fixture
 def btcts(environ: dict[str, str], tmp_path: Path, commands: ForkServer) -> Btcts:
     """Run `btcts` with arguments; keywords change the environment, None takes a variable out.
 
-    It is forked where a fork tells the truth.
+    It is forked where a fork tells the truth; what has to be started truly is run by `subprocess` with `BTCTS`.
     """
-    return call_with(commands.run, environ, tmp_path)
 
-
-@pytest.fixture
-def fresh_btcts(environ: dict[str, str], tmp_path: Path) -> Btcts:
-    """The same in a process that Python starts: for start-up, and for a proof of what the forked ones do."""
-
-    def run(arguments: tuple[str, ...], **options: Any) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*BTCTS, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
-
-    return call_with(run, environ, tmp_path)
-
-
-def call_with(run: Run, environ: dict[str, str], folder: Path) -> Btcts:
-    """Call `btcts` this way, in a folder."""
-
-    def call(*arguments: str, **changes: str | None) -> Done:
+    def run(*arguments: str, **changes: str | None) -> Done:
         changed = {name: value for name, value in {**environ, **changes}.items() if value is not None}
-        done = run(arguments, env=changed, cwd=folder)
+        done = commands.run(arguments, env=changed, cwd=tmp_path)
         return Done(done.returncode, done.stdout, done.stderr)
 
-    return call
+    return run

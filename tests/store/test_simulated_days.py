@@ -1,10 +1,9 @@
 """Days of collecting with everything that goes wrong, compared with the oracle at many moments.
 
 Two collectors with slightly different clocks poll, settle, merge and repair; prices come late, twice or not at all;
-Redis is killed, loses keys and rules, and gets samples from the future. BTCTS_TEST_FUZZ_SEEDS=200 runs as many worlds.
+Redis is killed, loses keys and rules, and gets samples from the future. The tests run one world of `WORLDS`.
 """
 
-import os
 import random
 from dataclasses import dataclass, field
 
@@ -16,10 +15,11 @@ from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.oracle import KEPT, Observed, Oracle
+from support.samples import take_run
 from support.series import DAY, HOUR, MIDNIGHT, MINUTE, TICK, assert_right, put, samples
 from support.servers import Server, StartServer, connect
 
-SEEDS = range(int(os.environ.get("BTCTS_TEST_FUZZ_SEEDS", "4")))
+WORLDS = range(4)
 
 LENGTH = 30 * HOUR
 CLOCKS_APART = (0, -2_500)
@@ -154,7 +154,7 @@ def assert_complete(world: World) -> None:
             assert list(samples(world.client, f"btc:price:{name}")) == closed
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", take_run(WORLDS, 1))
 def test_every_closed_bucket_is_right_whatever_happened(start_server: StartServer, seed: int) -> None:
     server = start_server("--appendonly", "yes", "--auto-aof-rewrite-min-size", "2mb")
     world = World(seed, server)

@@ -1,10 +1,13 @@
 """Samples change from day to day, and all of it has its turn."""
 
 from itertools import chain, islice
+from pathlib import Path
 
 import pytest
 
 from support import samples
+
+ROOT = Path(__file__).parents[2]
 
 
 def sample_on(day: int, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[int], list[int]]:
@@ -30,3 +33,13 @@ def test_the_whole_is_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert samples.take_run("abc", 1) == samples.take_each("abc", 2) == "abc"
     assert [*islice(samples.count_steps(4), 5)] == [1, 2, 3, 4, 5]
+
+
+def test_whatever_takes_samples_is_played_whole_by_the_benchmark() -> None:
+    benchmark = (ROOT / "benchmarks/exhaustive.py").read_text()
+    tests = [file.relative_to(ROOT) for file in (ROOT / "tests").rglob("test_*.py") if file != Path(__file__)]
+
+    sampled = [test for test in tests if "from support.samples import" in (ROOT / test).read_text()]
+
+    assert len(sampled) > 5
+    assert [test for test in sampled if f'"{test}"' not in benchmark and f'"{test.parent}"' not in benchmark] == []
