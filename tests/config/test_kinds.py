@@ -145,3 +145,10 @@ def test_a_wrong_list_of_providers_is_refused(value: str, problem: str) -> None:
     message = refused({"BTCTS_COLLECT_PROVIDERS": value})
 
     assert message == f"environment BTCTS_COLLECT_PROVIDERS: {problem}"
+
+
+@pytest.mark.parametrize("name", ["BTCTS_COLLECT_QUORUM", "BTCTS_COLLECT_INTERVAL_S", "BTCTS_EMBEDDED"])
+def test_a_long_value_is_cut_where_it_is_refused(name: str) -> None:
+    said = refused({name: "x" * 10_000})
+
+    assert len(said) < 400

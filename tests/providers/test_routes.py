@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -242,6 +243,14 @@ def test_a_socks_proxy_that_says_nothing_is_left_in_time(client: Open) -> None:
 def test_a_file_of_tls_that_cannot_be_used_is_named_by_its_variable(variable: str, value: str, client: Open) -> None:
     with pytest.raises(ConfigError, match=rf"^{variable} cannot be used \("):
         client({variable: value, "HTTPS_PROXY": "http://TOKEN:hunter2@127.0.0.1:1"})
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"])
+def test_a_pipe_in_place_of_a_file_of_tls_is_not_waited_for(variable: str, tmp_path: Path, client: Open) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(ConfigError, match=rf"^{variable} cannot be used \(it names a pipe\)"):
+        client({variable: f"{tmp_path}/pipe"})
 
 
 def test_certificates_of_the_environment_are_trusted_and_no_others(client: Open, tls: TlsServer) -> None:

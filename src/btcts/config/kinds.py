@@ -13,6 +13,9 @@ from btcts.config.urls import check_base_url, parse_redis_address
 from btcts.config.values import Secret
 from btcts.errors import did_you_mean
 
+LONGEST_SHOWN = 200
+"""Most characters of a value that a message repeats."""
+
 QUOTES = "'\""
 """The quotes that an env file may leave around a value; no key contains them."""
 
@@ -140,7 +143,7 @@ def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
             if name not in known:
                 raise ValueError(f"{name!r} is not one of {', '.join(known)}{did_you_mean(str(name), known)}")
         if len(set(value)) < len(value):
-            raise ValueError(f"{value!r} names a provider twice")
+            raise ValueError(f"{_shorten(value)} names a provider twice")
         if only_alone in value and len(value) > 1:
             raise ValueError(f"{only_alone!r} cannot be mixed with real providers")
         return tuple(value)
@@ -182,5 +185,9 @@ def _check_secret_text(value: object) -> str:
 
 def _make_refusal(value: object, wanted: str) -> ValueError:
     """Return an error that repeats the value, unless it may hold a password before an @."""
+    return ValueError(f"{'the value' if '@' in repr(value) else _shorten(value)} is not {wanted}")
+
+
+def _shorten(value: object) -> str:
     shown = repr(value)
-    return ValueError(f"{'the value' if '@' in shown else shown} is not {wanted}")
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."

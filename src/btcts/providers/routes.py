@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -92,6 +93,9 @@ def open_routes(urls: Iterable[str | httpx.URL], *, keep_alive_s: float, dialer:
 
 
 def _create_trust() -> ssl.SSLContext:
+    for name in _TRUST:
+        if Path(os.environ.get(name, "")).is_fifo():
+            raise ConfigError(f"{name} cannot be used (it names a pipe); correct or unset it")
     try:
         return httpx.create_ssl_context()
     except (OSError, ValueError) as exc:
