@@ -309,7 +309,9 @@ def test_what_a_server_replies(can: Callable[..., int], open_url: Open, name: st
     wording.check(f"reply: {name}", said, port=port)
 
 
-@pytest.mark.parametrize("reply", [b"-MOVED", b"-MOVED 1 h:1 x", b"-ASK", b"%1\r\n*1\r\n:1\r\n:1"], ids=repr)
+@pytest.mark.parametrize(
+    "reply", [b"-MOVED", b"-MOVED 1 h:1 x", b"-ASK", b"+OK", b":1", b"*0", b"%1\r\n*1\r\n:1\r\n:1"], ids=repr
+)
 def test_replies_that_no_redis_gives(can: Callable[..., int], open_url: Open, reply: bytes) -> None:
     said = said_of(open_url(f"redis://127.0.0.1:{can(reply + bytes([13, 10]))}"))
 

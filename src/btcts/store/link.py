@@ -16,6 +16,9 @@ from btcts.store.explain import TCP, TLS, UNIX, explain, is_unknown_command
 
 Command = tuple[Any, ...]
 
+CONFUSED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""The exceptions of redis-py when it meets what Redis never says."""
+
 FIELDS_AT_ONCE = 2000
 """The most fields of a hash that one command changes."""
 
@@ -88,7 +91,7 @@ class Link:
         except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
             mode = self._ask_mode() if is_unknown_command(exc) else ""
             raise explain(exc, self.where, transport=self._transport, mode=mode) from exc
-        except (ValueError, TypeError, RecursionError) as exc:  # the parser of redis-py meets what Redis never says
+        except CONFUSED as exc:
             if not _is_raised_by_client(exc):
                 raise
             raise explain(InvalidResponse(), self.where) from exc
