@@ -9,14 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from btcts.domain.codes import ProblemCode, RefusalCode
-from btcts.domain.layout import FUTURE_SLACK_MS
-from btcts.domain.model import Lean, Pending, Reading, Tick, is_price
+from btcts.domain.codes import ProblemCode
+from btcts.domain.model import Lean, Pending, Reading, Tick
 from btcts.domain.nearness import find_median, is_jump, is_near
+from btcts.domain.sifting import RefusedReading, sift
 from btcts.errors import Problem
-
-STALE_MS = 120_000
-"""Maximum age of a price and of its last trade."""
 
 MEMORY_MS = 600_000
 """Time for which an accepted or agreed price is compared with later ones."""
@@ -26,13 +23,6 @@ LONE_POLLS = 3
 
 PENDING_MS = 3_600_000
 """Time for which a price may wait for confirmation: cron may run only every 15 minutes."""
-
-
-class RefusedReading(NamedTuple):
-    """A reading that was refused, and the reason."""
-
-    provider: str
-    reason: Problem
 
 
 class Deviation(NamedTuple):
@@ -120,7 +110,7 @@ def agree(
     `now_ms` is read after the answers came in. `configured` counts the price providers, except those that are only
     waiting for their budget. Of each provider the newest reading that passes counts.
     """
-    passed, refused = _sift(readings, now_ms)
+    passed, refused = sift(readings, now_ms)
     poll = _Poll(passed, now_ms, _forget_old(past, now_ms), max(configured, len(passed)))
     if not passed or len(passed) < quorum:
         verdict = _refuse(
@@ -259,33 +249,6 @@ def _join(readings: Iterable[Reading]) -> str:
 
 def _format_jump(price: float, last: Tick) -> str:
     return f"{price / last.price - 1:+.1%} from the last accepted {last.price}"
-
-
-def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...], tuple[RefusedReading, ...]]:
-    """Return the newest passing reading of each provider, sorted by name, and the refused readings."""
-    passed, refused = [], []
-    for reading in readings:
-        if reason := _find_objection(reading, now_ms):
-            refused.append(RefusedReading(reading.provider, reason))
-        else:
-            passed.append(reading)
-    oldest_first = sorted(passed, key=lambda reading: (reading.observed_ms, reading.price))
-    newest = {reading.provider: reading for reading in oldest_first}
-    return tuple(newest[name] for name in sorted(newest)), tuple(sorted(refused))
-
-
-def _find_objection(reading: Reading, now_ms: int) -> Problem | None:
-    if not is_price(reading.price):
-        return Problem(f"{reading.price!r} is no price", RefusalCode.BAD_PRICE)
-    for what, time_ms in (("last trade", reading.traded_ms), ("price", reading.observed_ms)):
-        if time_ms is None:
-            continue
-        if now_ms - time_ms > STALE_MS:
-            return Problem(f"its {what} is {(now_ms - time_ms) / 1000:.1f} s old", RefusalCode.OLD_PRICE)
-        if time_ms - now_ms > FUTURE_SLACK_MS:
-            ahead_s = (time_ms - now_ms) / 1000
-            return Problem(f"its {what} is {ahead_s:.1f} s ahead of the clock", RefusalCode.FUTURE_PRICE)
-    return None
 
 
 def _forget_old(past: Past, now_ms: int) -> Past:

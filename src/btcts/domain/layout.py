@@ -5,12 +5,13 @@ buckets. A late tick recomputes its buckets from the retained ticks, so the tick
 longest bucket.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from btcts.domain.market import Market
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
+from btcts.errors import ConfigError, did_you_mean
 
 FUTURE_SLACK_MS = 10_000
 """Maximum distance of a tick ahead of `now`; a sample in the far future would hide all others."""
@@ -149,6 +150,19 @@ class Layout:
 
     def _make_key(self, resolution: Resolution, field: str) -> str:
         return f"{self.prefix}:{resolution.name}" + ("" if field == "close" else f":{field}")
+
+
+def find_resolutions(names: Sequence[str]) -> list[Resolution]:
+    """Return the resolutions of these names, or all of them where none is named.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    for name in names:
+        if name not in RESOLUTIONS:
+            known = ", ".join(RESOLUTIONS)
+            raise ConfigError(f"{name!r} is not one of {known}{did_you_mean(name, RESOLUTIONS)}")
+    return [RESOLUTIONS[name] for name in names or RESOLUTIONS]
 
 
 def can_be_true(tick: Tick, now_ms: int) -> bool:

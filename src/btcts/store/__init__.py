@@ -8,10 +8,10 @@ from redis import Redis
 
 from btcts.domain.candles import move_off_the_mark
 from btcts.domain.clock import Clock, StoppedClock
-from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, RESOLUTIONS, Layout, Resolution
+from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, Layout, find_resolutions
 from btcts.domain.market import Market
 from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
-from btcts.errors import ConfigError, ForeignKey, StoreError, did_you_mean
+from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
@@ -110,7 +110,7 @@ class Store:
 
         The read for low latency: one round trip, no coverage. All four resolutions when none is named.
         """
-        return reads.buckets(self._link, self._find_resolutions(resolutions))
+        return reads.buckets(self._link, find_resolutions(resolutions))
 
     def slots(self, resolution: str, *, at_ms: int | None = None) -> tuple[Slot, ...]:
         """The closed slots of a resolution by the clock and the open one, ascending, missing ones included."""
@@ -118,7 +118,7 @@ class Store:
 
     def snapshot(self, *resolutions: str, at_ms: int | None = None) -> Snapshot:
         """The slots of the resolutions (default: all four), the newest tick and the collectors' state at once."""
-        return reads.snapshot(self._link, self._find_resolutions(resolutions), at_ms)
+        return reads.snapshot(self._link, find_resolutions(resolutions), at_ms)
 
     def settled(self, minutes: Iterable[int]) -> set[int]:
         """Return those of the minutes that have an agreed candle."""
@@ -282,14 +282,6 @@ class Store:
         raise StoreError(
             f"{self.where} holds {kind} prices and {other} ones must not be mixed in; use {self.elsewhere}"
         )
-
-    @staticmethod
-    def _find_resolutions(names: Sequence[str]) -> list[Resolution]:
-        for name in names:
-            if name not in RESOLUTIONS:
-                known = ", ".join(RESOLUTIONS)
-                raise ConfigError(f"{name!r} is not one of {known}{did_you_mean(name, RESOLUTIONS)}")
-        return [RESOLUTIONS[name] for name in names or RESOLUTIONS]
 
 
 def _prepare_live(live: Iterable[Tick]) -> list[Tick]:
