@@ -10,6 +10,7 @@ import pytest
 
 from support.commands import BTCTS, ForkServer
 from support.exchanges import Exchanges, SimulatedMarket
+from support.leaks import PLANTED_KEY, PLANTED_PASSWORD
 from support.servers import Server
 
 __all__ = ["BTCTS", "Btcts", "Done"]
@@ -50,7 +51,8 @@ def environ(tmp_path: Path, redis_url: str, exchanges: Exchanges) -> dict[str, s
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "BTCTS_DATA_DIR": str(tmp_path / "data"),
-        "REDIS_URL": redis_url,
+        "REDIS_URL": redis_url.replace("://", f"://:{PLANTED_PASSWORD}@"),
+        "API_KEY": PLANTED_KEY,
         "BTCTS_COLLECT_PROVIDERS": ",".join(names),
         "COLUMNS": "100",
         **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in (*names, "coinmarketcap")},

@@ -21,7 +21,7 @@ from support.exchanges import Exchanges, Fault
     ],
 )
 def test_a_name_that_cannot_be_is_refused_in_one_line(btcts: Btcts, name: str, value: str, said: str) -> None:
-    own: dict[str, str | None] = {} if name == "REDIS_URL" else {"REDIS_URL": None}
+    own: dict[str, str | None] = {given: None for given in ("REDIS_URL", "API_KEY") if given != name}
 
     done = btcts("status", **{**own, name: value})
 

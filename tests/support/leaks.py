@@ -36,6 +36,10 @@ LEAST = 6
 
 LARGEST_FILE = 4 << 20
 
+PLANTED_KEY = "planted-key-5d41402abc4b"
+PLANTED_PASSWORD = "planted-password-76b9719d"
+"""The secrets of every command of `tests/cli`. Redis takes any password for a user who has none."""
+
 _PRODUCT = os.path.dirname(btcts.__file__)  # noqa: PTH120 -- compared with file names of frames
 _ESCAPES = re.compile(r"\\+u([0-9a-f]{4})|\\+x([0-9a-f]{2})", re.IGNORECASE)
 _LOGIN = re.compile(r"://([^/@:\s]*):?([^@\s]*)@")
