@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from btcts.config import BTC_USD
-from btcts.domain.model import CORRECTED, Gap
+from btcts.domain.model import CORRECTED, SPARSE, Gap
 from btcts.services.collect.cycle import Cycle
 from btcts.services.verify.run import verify
 from btcts.store import Store
@@ -88,7 +88,10 @@ def _healing(scene: Scene, healed: Cycle) -> Iterator[str]:
 
 
 def _minutes(scene: Scene) -> Iterator[str]:
-    """Each minute is settled with its candle, or in the ledger because nobody can serve it."""
+    """Each minute is settled with its candle, or in the ledger because nobody can serve it.
+
+    A settled one may wait there for another look: it changed by much, or half of the providers denied its trades.
+    """
     for minute in scene.closed:
         candle, gap = scene.candle(minute), scene.gaps.get(minute)
         if not scene.is_settled(minute):
@@ -96,7 +99,7 @@ def _minutes(scene: Scene) -> Iterator[str]:
             continue
         if candle is None:
             yield f"{minute} is settled without trades"
-        if gap and gap.reason != CORRECTED:
+        if gap and gap.reason not in (CORRECTED, SPARSE):
             yield f"{minute} is settled and in the ledger: {gap}"
     for minute in scene.gaps.keys() - set(scene.closed):
         yield f"{minute} is in the ledger and not in the window"
