@@ -143,6 +143,19 @@ def test_a_sparse_minute_stays_while_somebody_that_may_have_its_candle_is_not_he
     assert (found.candles, found.reopened) == ({}, {})
 
 
+@pytest.mark.parametrize(("price", "candles"), [(100.1, {}), (150.0, {MINUTE: flat(150.0)})])
+def test_when_not_all_reach_a_sparse_minute_any_more_only_a_wrong_candle_is_replaced(
+    price: float, candles: dict[int, Candle]
+) -> None:
+    reach = Reach(dict.fromkeys(FIVE, 24 * HOUR_MS) | {"kraken": MINUTE_MS})
+    backing = Backing(frozenset(FIVE) - {"kraken"}, frozenset({"gemini"}))
+    agreed = AgreedCandles({MINUTE: flat(price)}, frozenset(), frozenset(), {MINUTE: backing})
+
+    found = Reviser(agreed, {MINUTE: STORED}, {MINUTE: sparse()}, reach, NOON).revise([MINUTE])
+
+    assert found.candles == candles
+
+
 def test_of_the_looks_at_a_sparse_minute_one_per_quarter_counts() -> None:
     found = revise(100.0, *FIVE, near=("kraken",), entry=sparse(tries=3, before_ms=0))
 

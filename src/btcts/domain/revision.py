@@ -8,7 +8,7 @@ majority changes only by another majority.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach
+from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach, is_near_candle
 from btcts.domain.healing import LOOK_AFTER_MS, is_look_due, is_quarter_over
 from btcts.domain.model import CORRECTED, LOOKS, MOST_CHANGES, SPARSE, THIN, UNPROVEN, Candle, Gap
 
@@ -81,7 +81,8 @@ class Reviser:
         """Tell whether the answers outweigh the stored candle.
 
         They do if a majority agrees. They also outweigh an unproven minute if all its providers were heard again. Else
-        what all that reach it agree on replaces its candle, and a majority that has none reopens a thin minute.
+        what all that reach it agree on replaces a candle that is not near, and a majority that has none reopens a thin
+        minute.
         """
         if not backing.heard:
             return False
@@ -92,7 +93,10 @@ class Reviser:
             return False
         if backing.heard.issuperset(entry.heard):
             return True
-        return doubt == SPARSE if agreed else entry.reason == THIN and self._has_majority(backing.heard, minute)
+        if not agreed:
+            return entry.reason == THIN and self._has_majority(backing.heard, minute)
+        stored = self.stored[minute]
+        return doubt == SPARSE and (stored is None or not is_near_candle(self.agreed.candles[minute], stored))
 
     def _compare(self, revision: Revision, minute: int, entry: Gap | None, backing: Backing) -> None:
         """Take the agreed candle if it differs, and record whether the minute stays unproven or changed too much."""
