@@ -108,4 +108,4 @@ SPELLINGS: Mapping[str, Callable[[Any], object]] = {
     "ratio": lambda ratio: f"{abs(ratio):,.1%} {'above' if ratio > 0 else 'below'}",
     "thin": _describe_thin,
 }
-"""How values are spelt in sentences, by their name; others as they are."""
+"""Spellings of values in sentences, by their name; others stand as they are."""

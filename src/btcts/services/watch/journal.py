@@ -1,4 +1,4 @@
-"""What a watch must not forget: the standing of each rule and its undelivered alerts, in memory and on disk.
+"""The memory of a watch: the standing of each rule and its undelivered alerts, in memory and on disk.
 
 One small file per rule and store, replaced as a whole, with a lock beside it: two watches of the same rule would both
 deliver the same alerts.
