@@ -7,12 +7,12 @@ import pytest
 
 from simulation import week
 from simulation.week import Look, Outage, Week
-from support.samples import ALL, NUMBER
+from support.samples import ALL, DAY
 from support.series import HOUR, MIDNIGHT
 
 DAYS = 7 if ALL else 2
 NAMES = week.PROVIDERS if ALL else ("coinbase", "bitfinex", "coinmarketcap")
-FIRST = 0 if ALL else NUMBER % 6
+FIRST = (DAY or 0) % 6
 """The first of the days of a week that are lived through."""
 
 

@@ -7,7 +7,7 @@ tests red tells of a change and not of the calendar.
 import os
 import time
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from typing import TypeVar
 
 VARIABLE = "BTCTS_TEST_SAMPLE"
@@ -15,27 +15,29 @@ VARIABLE = "BTCTS_TEST_SAMPLE"
 
 CHOSEN = os.environ.setdefault(VARIABLE, str(int(time.time() // 86_400)))
 
-ALL = CHOSEN == "all"
-NUMBER = 0 if ALL else int(CHOSEN)
+DAY = None if CHOSEN == "all" else int(CHOSEN)
+"""The number of the sample; None takes all."""
+
+ALL = DAY is None
 
 Thing = TypeVar("Thing")
 
 
-def take_run(things: Sequence[Thing], size: int) -> Sequence[Thing]:
+def take_run(things: Sequence[Thing], size: int, *, day: int | None = DAY) -> Sequence[Thing]:
     """Return `size` neighbours: a run after the other from day to day, until all have had their turn."""
-    runs = max(1, len(things) // size)
-    first = NUMBER % runs * size
-    return things if ALL else things[first : first + size]
+    if day is None:
+        return things
+    first = day % max(1, len(things) // size) * size
+    return things[first : first + size]
 
 
-def take_each(things: Sequence[Thing], stride: int) -> Sequence[Thing]:
+def take_each(things: Sequence[Thing], stride: int, *, day: int | None = DAY) -> Sequence[Thing]:
     """Return one of so many, from the first to the last; all of them within `stride` days."""
-    return things if ALL else things[NUMBER % stride :: stride]
+    return things if day is None else things[day % stride :: stride]
 
 
-def count_steps(stride: int) -> Iterator[int]:
+def count_steps(stride: int, *, day: int | None = DAY) -> Iterator[int]:
     """Count from 1 in steps of about that length: the first step, and then others each day."""
-    if ALL:
-        yield from count(1)
-    yield 1
-    yield from count(2 + NUMBER % stride, stride)
+    if day is None:
+        return count(1)
+    return chain([1], count(2 + day % stride, stride))

@@ -3,24 +3,20 @@
 from itertools import chain, islice
 from pathlib import Path
 
-import pytest
-
-from support import samples
+from support.samples import count_steps, take_each, take_run
 
 ROOT = Path(__file__).parents[2]
 
 
-def sample_on(day: int, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[int], list[int]]:
+def sample_on(day: int) -> tuple[list[int], list[int], list[int]]:
     """The three kinds of samples of a day."""
-    monkeypatch.setattr(samples, "ALL", False)
-    monkeypatch.setattr(samples, "NUMBER", day)
     things = range(1, 101)
-    steps = islice(samples.count_steps(4), 25)
-    return [*samples.take_run(things, 10)], [*samples.take_each(things, 4)], [*steps]
+    steps = islice(count_steps(4, day=day), 25)
+    return [*take_run(things, 10, day=day)], [*take_each(things, 4, day=day)], [*steps]
 
 
-def test_all_has_its_turn_within_some_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs, strides, steps = zip(*(sample_on(day, monkeypatch) for day in range(20_785, 20_795)), strict=True)
+def test_all_has_its_turn_within_some_days() -> None:
+    runs, strides, steps = zip(*map(sample_on, range(20_785, 20_795)), strict=True)
 
     assert sorted(chain(*runs)) == [*range(1, 101)]
     assert sorted(chain(*strides[:4])) == [*range(1, 101)]
@@ -28,11 +24,9 @@ def test_all_has_its_turn_within_some_days(monkeypatch: pytest.MonkeyPatch) -> N
     assert all(counted[0] == 1 and counted == sorted({*counted}) for counted in steps)
 
 
-def test_the_whole_is_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "ALL", True)
-
-    assert samples.take_run("abc", 1) == samples.take_each("abc", 2) == "abc"
-    assert [*islice(samples.count_steps(4), 5)] == [1, 2, 3, 4, 5]
+def test_the_whole_is_everything() -> None:
+    assert take_run("abc", 1, day=None) == take_each("abc", 2, day=None) == "abc"
+    assert [*islice(count_steps(4, day=None), 5)] == [1, 2, 3, 4, 5]
 
 
 def test_whatever_takes_samples_is_played_whole_by_the_benchmark() -> None:
