@@ -6,9 +6,8 @@ from btcts.domain.codes import RepairCode
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.faults import describe_repair
-from btcts.render.figures import decimals, percent, price
+from btcts.render.figures import decimals, iso, moment, percent, price
 from btcts.render.reasons import find_code, group_reasons, list_reasons
-from btcts.render.times import iso, moment
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.times import iso
+from btcts.render.figures import iso
 from btcts.render.verify import END_OF_CALENDAR_MS
 from btcts.services.prune import Pruned
 from btcts.store import Excess

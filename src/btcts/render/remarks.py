@@ -5,7 +5,7 @@ from typing import Any
 
 from btcts.domain.codes import ReasonCode, Remark, WarningCode
 from btcts.render.faults import describe_fault
-from btcts.render.times import iso
+from btcts.render.figures import iso
 from btcts.services.status import Thin
 
 SENTENCES: Mapping[ReasonCode | WarningCode, str] = {

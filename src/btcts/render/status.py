@@ -10,10 +10,9 @@ from btcts.domain.model import ProviderState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.faults import describe_problem
-from btcts.render.figures import counted, decimals, duration, price
+from btcts.render.figures import counted, decimals, duration, price, stamp
 from btcts.render.reasons import group_reasons
 from btcts.render.remarks import describe_remarks
-from btcts.render.times import stamp
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
 from btcts.system.foreign import plain

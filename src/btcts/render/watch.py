@@ -9,8 +9,7 @@ from typing import Any
 from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.figures import decimals, duration, percent, price
-from btcts.render.times import iso, stamp
+from btcts.render.figures import decimals, duration, iso, percent, price, stamp
 from btcts.services.watch.outbox import Notice
 from btcts.services.watch.trigger import STALE, Alert
 

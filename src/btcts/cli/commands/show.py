@@ -151,7 +151,7 @@ class _SlotOptions(NamedTuple):
             return since_ms
         if self.since.anchor is Anchor.newest:
             return now_ms  # a tick may be stamped slightly ahead
-        from btcts.render.times import iso
+        from btcts.render.figures import iso
 
         raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot starts that late")
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS
-from btcts.render.times import moment
+from btcts.render.figures import moment
 
 QUIET = 0.001
 """Smallest share of the price that an axis spans, so that noise does not look like a move."""

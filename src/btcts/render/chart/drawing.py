@@ -9,9 +9,8 @@ from btcts.domain.model import Slot
 from btcts.render.chart.axes import Label, Placed, label_days, label_times, place_labels
 from btcts.render.chart.plot import TRENDS, Candlestick, Plot, is_gap
 from btcts.render.chart.svg import draw_line, element, text, wrap_words
-from btcts.render.figures import countdown, price
+from btcts.render.figures import countdown, moment, price
 from btcts.render.show.prices import choose_places
-from btcts.render.times import moment
 from btcts.services.show import SlotsView
 
 WIDTH, HEIGHT, MARGIN = 960, 540, 28

@@ -8,11 +8,10 @@ from rich.text import Text
 
 from btcts.render.chart.canvas import AXIS_WIDTH, STYLES, Canvas
 from btcts.render.chart.plot import TRENDS, plot
-from btcts.render.figures import countdown
+from btcts.render.figures import countdown, stamp
 from btcts.render.show.page import draw_empty_page, draw_title, line, list_notices
 from btcts.render.show.prices import choose_places, has_prices
 from btcts.render.show.spark import draw_spark
-from btcts.render.times import stamp
 from btcts.services.show import SlotsView
 
 PIPE_WIDTH, PIPE_HEIGHT = 100, 24

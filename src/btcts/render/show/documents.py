@@ -13,7 +13,7 @@ from btcts.domain.model import MINUTE_MS, Slot
 from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
 from btcts.domain.volatility import Range, Volatility, volatility
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.times import iso
+from btcts.render.figures import iso
 from btcts.services.show import Overview, Shown, SlotsView, View
 
 SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason")

@@ -9,8 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from btcts.errors import StoreUnreachable
-from btcts.render.figures import duration
-from btcts.render.times import moment
+from btcts.render.figures import duration, moment
 from btcts.services.show import Sight, SlotsView, View
 from btcts.system.foreign import plain
 

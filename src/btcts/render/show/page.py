@@ -6,10 +6,9 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.domain.layout import FUTURE_SLACK_MS
-from btcts.render.figures import duration, percent, price
+from btcts.render.figures import duration, iso, percent, price
 from btcts.render.show.prices import choose_places
 from btcts.render.show.slots import describe_gaps
-from btcts.render.times import iso
 from btcts.services.show import View
 from btcts.system.foreign import plain
 

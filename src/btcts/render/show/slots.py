@@ -6,10 +6,9 @@ from itertools import pairwise
 from btcts.domain.layout import Resolution
 from btcts.domain.model import MINUTE_MS, Slot
 from btcts.render.columns import Cell, Column, join_columns
-from btcts.render.figures import countdown, percent, price, share, signed
+from btcts.render.figures import countdown, format_starts, percent, price, share, signed
 from btcts.render.show.spark import draw_place
 from btcts.render.show.volatility import RATIO_PLACES
-from btcts.render.times import format_starts
 from btcts.services.show import Shown
 from btcts.system.foreign import plain
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from btcts.domain.volatility import volatility
 from btcts.render.columns import GAP, Cell, Column, Grid, choose_grid
-from btcts.render.figures import signed
+from btcts.render.figures import signed, stamp
 from btcts.render.show.overview import (
     DAY_LAYOUTS,
     MOVES_LAYOUTS,
@@ -29,7 +29,6 @@ from btcts.render.show.slots import LAYOUTS, build_slot_columns, style_change
 from btcts.render.show.spark import draw_spark
 from btcts.render.show.volatility import LAYOUTS as VOLATILITY_LAYOUTS
 from btcts.render.show.volatility import build_volatility_columns, describe_basis
-from btcts.render.times import stamp
 from btcts.services.show import Overview, SlotsView
 
 

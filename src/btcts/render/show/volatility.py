@@ -2,8 +2,7 @@
 
 from btcts.domain.volatility import Volatility
 from btcts.render.columns import Column
-from btcts.render.figures import counted, price, share
-from btcts.render.times import format_starts
+from btcts.render.figures import counted, format_starts, price, share
 from btcts.services.show import Shown
 
 LAYOUTS = ("name amount ratio year", "name amount ratio")
