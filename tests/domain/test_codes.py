@@ -19,7 +19,7 @@ from btcts.domain.codes import (
     WarningCode,
 )
 from btcts.domain.model import LOOKS, REASONS
-from btcts.render.reasons import STEPS
+from btcts.render.sentences import STEPS
 from support.schemas import read_schema
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"

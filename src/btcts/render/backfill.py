@@ -9,7 +9,7 @@ from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS, Span, Waiting
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted, iso, moment
-from btcts.render.reasons import find_code, list_reasons
+from btcts.render.sentences import find_code, list_reasons
 from btcts.services.backfill.plan import Plan
 from btcts.services.backfill.run import Chunk, Summary
 from btcts.system.foreign import plain

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from btcts.domain.codes import RepairCode
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.faults import describe_repair
 from btcts.render.figures import decimals, iso, moment, percent, price
-from btcts.render.reasons import find_code, group_reasons, list_reasons
+from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
 

@@ -9,10 +9,8 @@ from btcts.domain.market import Market
 from btcts.domain.model import ProviderState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.faults import describe_problem
 from btcts.render.figures import counted, decimals, duration, price, stamp
-from btcts.render.reasons import group_reasons
-from btcts.render.remarks import describe_remarks
+from btcts.render.sentences import describe_problem, describe_remarks, group_reasons
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
 from btcts.system.foreign import plain

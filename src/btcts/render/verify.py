@@ -6,9 +6,8 @@ from typing import Any
 
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.faults import describe_problem
 from btcts.render.figures import counted, iso
-from btcts.render.reasons import group_reasons
+from btcts.render.sentences import describe_problem, group_reasons
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified
 from btcts.services.verify.upstream import Comparison

@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 
 from btcts.config import BTC_USD
-from btcts.render.remarks import describe_remarks
+from btcts.render.sentences import describe_remarks
 from btcts.services.collect.collector import Collector
 from btcts.services.status import status
 from btcts.store import Store
