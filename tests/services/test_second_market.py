@@ -24,7 +24,8 @@ from btcts.render.collect import cycle_json, cycle_line
 from btcts.render.init_keys import keys_json
 from btcts.render.prune import prune_json
 from btcts.render.show.documents import overview_json, show_json
-from btcts.render.show.tables import draw_overview_page, draw_slots_page
+from btcts.render.show.overview import draw_overview_page
+from btcts.render.show.slots import draw_slots_page
 from btcts.render.status import status_json, status_text
 from btcts.render.verify import verify_json
 from btcts.services.collect.collector import Collector

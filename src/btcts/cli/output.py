@@ -158,10 +158,12 @@ class Printer(NamedTuple):
             from btcts.render.chart.terminal import draw_chart_page
 
             return draw_chart_page(view, utc=self.utc, console=console, height=height)
-        from btcts.render.show.tables import draw_overview_page, draw_slots_page
-
         if isinstance(view, Overview):
+            from btcts.render.show.overview import draw_overview_page
+
             return draw_overview_page(view, utc=self.utc, console=console)
+        from btcts.render.show.slots import draw_slots_page
+
         return draw_slots_page(view, utc=self.utc, console=console)
 
     def render_text(self, view: "View") -> str:

@@ -9,7 +9,7 @@ from btcts.render.chart.canvas import Canvas
 from btcts.render.chart.drawing import BOTTOM, COLOURS, HATCH, MARGIN, ROWS, TOP, WIDTH, Drawing
 from btcts.render.chart.plot import Plot, is_gap, plot
 from btcts.render.chart.svg import element
-from btcts.render.show.prices import choose_places
+from btcts.render.show.page import choose_places
 from render.charts import VIEWS
 
 NAMES = [name for name in VIEWS if name not in ("empty", "long-ago")]

@@ -12,7 +12,8 @@ from btcts.domain.layout import RESOLUTIONS
 from btcts.errors import NoTimeSeries, StoreError, StoreUnreachable
 from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.live import Frames
-from btcts.render.show.tables import draw_overview_page, draw_slots_page
+from btcts.render.show.overview import draw_overview_page
+from btcts.render.show.slots import draw_slots_page
 from btcts.services.show import Overview, Sight, View
 from render.charts import terminal
 from render.views import NOW_MS, view_of, walk, without

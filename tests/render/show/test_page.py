@@ -8,17 +8,21 @@ from rich.console import Console, Group
 
 from btcts.domain.model import Tick
 from btcts.render.show.page import (
+    choose_places,
     describe_agreement,
+    describe_gaps,
     draw_empty_page,
     draw_title,
     find_width,
+    has_prices,
     line,
     list_notices,
     print_page,
 )
 from btcts.services.show import View
+from render.charts import VIEWS
 from render.snapshot import assert_lines_as_stored
-from render.views import NOW_MS, view_of, walk, without
+from render.views import NOW_MS, Walk, polled, view_of, walk, without
 
 FRESH = view_of(walk(), "5min")
 STALE = view_of(walk(), "5min", age_s=843)
@@ -103,3 +107,40 @@ def test_a_page_knows_the_width_of_a_terminal_and_that_a_pipe_has_none() -> None
     assert (find_width(terminal(44)), find_width(pipe)) == (44, None)
     assert isinstance(pipe.file, io.StringIO)
     assert pipe.file.getvalue() == "x" * 100 + "\n"
+
+
+def test_an_empty_view_has_no_prices() -> None:
+    assert not has_prices(VIEWS["empty"])
+
+
+def test_a_newest_price_alone_is_one() -> None:
+    assert has_prices(replace(VIEWS["empty"], newest=Tick(NOW_MS, 64_000.0)))
+
+
+def test_slots_that_outlived_the_newest_price_have_some() -> None:
+    assert has_prices(replace(VIEWS["hour"], newest=None))
+
+
+@pytest.mark.parametrize(("name", "places"), [("hour", 2), ("price-of-one", 4), ("price-of-dust", 8), ("empty", 4)])
+def test_the_smallest_price_decides_how_many_decimals_there_are(name: str, places: int) -> None:
+    assert choose_places(VIEWS[name]) == places
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        (walk(), ""),
+        (polled(walk()), ""),
+        (without(walk(), range(45, 46)), "1 incomplete (not reached)"),
+        (without(walk(), range(12, 18)), "1 empty, 1 incomplete (not reached)"),
+        ({}, "12 empty (not reached)"),
+    ],
+)
+def test_gaps_are_counted_by_how_much_is_missing(minutes: Walk, text: str) -> None:
+    assert describe_gaps(view_of(minutes, "5min").shown) == text
+
+
+def test_gaps_without_a_known_reason_are_counted_too() -> None:
+    slots = view_of({}, "5min").shown
+
+    assert describe_gaps(replace(slots, slots=tuple(replace(each, reason=None) for each in slots.slots))) == "12 empty"

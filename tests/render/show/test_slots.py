@@ -1,15 +1,17 @@
-"""The columns of a table of slots, their figures against numpy on the same prices."""
+"""The columns of a table of slots and of their volatility, the figures against numpy on the same prices."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
+from btcts.domain.volatility import volatility
 from btcts.render.columns import Column
-from btcts.render.show.slots import build_slot_columns, describe_gaps
+from btcts.render.show.slots import build_slot_columns, build_volatility_columns, describe_basis
 from btcts.services.show import Shown
-from render.views import NOW_MS, Walk, polled, view_of, walk, without
+from render.views import NOW_MS, Walk, view_of, walk, without
 
 WALKS = {"cents": walk(0.5), "usual": walk(), "extreme": walk(swing=0.2), "million": walk(1e6)}
 GAPPY = without(walk(), range(13, 27), range(45, 46))
@@ -110,21 +112,66 @@ def test_a_minute_has_no_minutes_to_count() -> None:
     assert {*texts(slots, "word")} == {"settled", "live", "gap", "open 0:50"}
 
 
-@pytest.mark.parametrize(
-    ("minutes", "text"),
-    [
-        (walk(), ""),
-        (polled(walk()), ""),
-        (without(walk(), range(45, 46)), "1 incomplete (not reached)"),
-        (without(walk(), range(12, 18)), "1 empty, 1 incomplete (not reached)"),
-        ({}, "12 empty (not reached)"),
-    ],
-)
-def test_gaps_are_counted_by_how_much_is_missing(minutes: Walk, text: str) -> None:
-    assert describe_gaps(shown(minutes)) == text
+def rows(of: Shown) -> list[list[str]]:
+    """The rows of the volatility, as the texts of their cells."""
+    measured = volatility(of.slots, of.resolution.bucket_ms)
+    found = build_volatility_columns(measured, of, currency="USD", places=2, utc=True)
+    cells = zip(*(each.cells for each in found.values()), strict=True)
+    return [[cell.text for cell in row] for row in cells]
 
 
-def test_gaps_without_a_known_reason_are_counted_too() -> None:
-    slots = shown({})
+@pytest.mark.parametrize("name", RESOLUTIONS)
+def test_the_figures_are_those_that_numpy_makes_of_the_closed_slots(name: str) -> None:
+    of = shown(walk(), name)
+    closed = of.slots[:-1]
+    closes, lows, highs = (np.array([getattr(each, field) for each in closed]) for field in ("close", "min", "max"))
+    realised = np.sqrt(np.mean(np.log(closes[1:] / closes[:-1]) ** 2))
+    parkinson = np.sqrt(np.mean(np.log(highs / lows) ** 2) / (4 * np.log(2)))
+    year = np.sqrt(365 * 86_400_000 / of.resolution.bucket_ms)
 
-    assert describe_gaps(replace(slots, slots=tuple(replace(each, reason=None) for each in slots.slots))) == "12 empty"
+    high, low, whole, widest, *estimates = rows(of)
+
+    at = np.argmax(highs - lows)
+    assert (high[1:], low[1:]) == ([f"{highs.max():,.2f}", "", ""], [f"{lows.min():,.2f}", "", ""])
+    assert whole[1:] == [f"{highs.max() - lows.min():,.2f}", f"{highs.max() / lows.min() - 1:.3%}", ""]
+    assert widest[1:] == [f"{highs[at] - lows[at]:,.2f}", f"{highs[at] / lows[at] - 1:.3%}", ""]
+    assert estimates == [
+        ["Realised", "", f"{realised:.3%}", f"{realised * year:.1%}"],
+        ["Parkinson", "", f"{parkinson:.3%}", f"{parkinson * year:.1%}"],
+    ]
+
+
+def test_the_widest_slot_is_named_by_its_start() -> None:
+    assert [each[0] for each in rows(shown(walk()))][3] == "Widest 15:40"
+
+
+def test_the_widest_slot_is_named_with_its_day_where_the_table_names_days() -> None:
+    assert [each[0] for each in rows(shown(walk(), "hour"))][3] == "Widest Wed 04:00"
+
+
+def test_what_too_few_slots_allow_no_word_on_is_a_dash() -> None:
+    of = shown(walk())
+    one_closed = replace(of, slots=of.slots[-2:])
+
+    assert rows(one_closed)[-2:] == [["Realised", "", "-", "-"], ["Parkinson", "", "-", "-"]]
+
+
+@pytest.mark.parametrize("minutes", [{}, without(walk(), range(3, 10_000))])
+def test_without_a_closed_slot_with_a_price_there_is_nothing_to_tell(minutes: Walk) -> None:
+    assert rows(shown(minutes)) == []
+
+
+def test_the_basis_counts_slots_and_returns() -> None:
+    of = shown(without(walk(), range(13, 27)))
+
+    text = describe_basis(volatility(of.slots, of.resolution.bucket_ms))
+
+    assert re.findall(r"\d+ [a-z ]+", text) == ["10 closed slots", "8 returns"]
+
+
+def test_the_basis_knows_one_from_many() -> None:
+    of = shown(walk())
+
+    text = describe_basis(volatility(of.slots[-3:], of.resolution.bucket_ms))
+
+    assert re.findall(r"\d+ [a-z ]+", text) == ["2 closed slots", "1 return"]

@@ -10,7 +10,7 @@ from btcts.render.chart.axes import Label, Placed, label_days, label_times, plac
 from btcts.render.chart.plot import TRENDS, Candlestick, Plot, is_gap
 from btcts.render.chart.svg import draw_line, element, text, wrap_words
 from btcts.render.figures import countdown, moment, price
-from btcts.render.show.prices import choose_places
+from btcts.render.show.page import choose_places
 from btcts.services.show import SlotsView
 
 WIDTH, HEIGHT, MARGIN = 960, 540, 28

@@ -5,8 +5,7 @@ from btcts.render.chart.drawing import EDGE, GROUND, HEIGHT, INK, MARGIN, MUTED,
 from btcts.render.chart.plot import plot
 from btcts.render.chart.svg import NAMESPACE, element, text, wrap_words
 from btcts.render.figures import duration, price, stamp
-from btcts.render.show.page import NONE_CLOSED
-from btcts.render.show.prices import choose_places, has_prices
+from btcts.render.show.page import NONE_CLOSED, choose_places, has_prices
 from btcts.services.show import SlotsView
 
 WARNING = "#9a6700"

@@ -9,8 +9,7 @@ from rich.text import Text
 from btcts.render.chart.canvas import AXIS_WIDTH, STYLES, Canvas
 from btcts.render.chart.plot import TRENDS, plot
 from btcts.render.figures import countdown, stamp
-from btcts.render.show.page import draw_empty_page, draw_title, line, list_notices
-from btcts.render.show.prices import choose_places, has_prices
+from btcts.render.show.page import choose_places, draw_empty_page, draw_title, has_prices, line, list_notices
 from btcts.render.show.spark import draw_spark
 from btcts.services.show import SlotsView
 

@@ -1,15 +1,29 @@
-"""All resolutions at a glance, as columns of text."""
+"""All resolutions at a glance, as columns of text, and their page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from rich.console import Console, Group
+from rich.text import Text
 
 from btcts.domain.model import Slot
 from btcts.domain.moves import compute_move, find_day_range
 from btcts.domain.volatility import volatility
-from btcts.render.columns import Cell, Column
-from btcts.render.figures import percent, price, share
-from btcts.render.show.slots import build_price_columns, style_change
-from btcts.render.show.spark import draw_place
-from btcts.render.show.volatility import RATIO_PLACES, YEAR_PLACES
+from btcts.render.columns import GAP, Cell, Column, choose_grid
+from btcts.render.figures import percent, price, share, signed, stamp
+from btcts.render.show.page import (
+    choose_places,
+    describe_agreement,
+    draw_empty_page,
+    draw_rows,
+    draw_title,
+    find_width,
+    has_prices,
+    line,
+    list_notices,
+)
+from btcts.render.show.slots import RATIO_PLACES, YEAR_PLACES, build_price_columns, style_change
+from btcts.render.show.spark import draw_place, draw_spark
 from btcts.services.show import Overview, Shown
 
 HEADINGS = {"5min": "5 min", "15min": "15 min", "1h": "1 h", "24h": "24 h"}
@@ -36,9 +50,29 @@ SUMMARY_LAYOUTS = (
     "name close",
 )
 
-
 PLACE_WIDTH = 17
 """Characters of the bar that shows where the price stands between the low and the high of the day."""
+
+
+def draw_overview_page(view: Overview, *, utc: bool, console: Console) -> Group:
+    """Draw how far the price moved, and each resolution with its newest closed slot and a spark line."""
+    if not has_prices(view):
+        return Group(*draw_empty_page(view))
+    view = replace(view, resolutions=tuple(shown for shown in view.resolutions if shown.slots))
+    places, ascii_only = choose_places(view), console.options.ascii_only
+    columns = build_summary_columns(view.resolutions, places=places, utc=utc, ascii_only=ascii_only)
+    summary = choose_grid(columns, SUMMARY_LAYOUTS, width=find_width(console))
+    return Group(
+        *draw_title(view, stamp(view.now_ms, utc=utc), width=summary.width, console=console),
+        Text(),
+        *_draw_moves(view, console, places=places),
+        Text(),
+        *draw_rows(summary, console),
+        Text(),
+        *_draw_sparks(view, console),
+        *describe_agreement(view),
+        *list_notices(view),
+    )
 
 
 def build_moves_columns(view: Overview, *, places: int, ascii_only: bool) -> dict[str, Column]:
@@ -66,6 +100,31 @@ def build_summary_columns(
         "settled": Column.plain("Settled", [_format_share([slot.settled for slot in slots]) for slots in closed]),
         "volatility": Column.plain("Volatility", map(_format_volatility, resolutions)),
     }
+
+
+def _draw_moves(view: Overview, console: Console, *, places: int) -> Iterator[Text]:
+    """Draw the moves and the range of the day, below each other where the line has no room for both."""
+    columns = build_moves_columns(view, places=places, ascii_only=console.options.ascii_only)
+    moves = choose_grid(columns, MOVES_LAYOUTS, width=find_width(console))
+    yield from draw_rows(moves, console)
+    if columns["high"] not in moves.columns:
+        yield Text()
+        yield from draw_rows(choose_grid(columns, DAY_LAYOUTS, width=find_width(console)), console)
+
+
+def _draw_sparks(view: Overview, console: Console) -> Iterator[Text]:
+    """Draw a spark line per resolution, of as many of the newest closes as have room."""
+    names = Column.plain("", [shown.resolution.name for shown in view.resolutions], words=True)
+    width = find_width(console)
+    for name, shown in zip(names.cells, view.resolutions, strict=True):
+        closes = [slot.close for slot in shown.slots]
+        if width is not None:
+            closes = closes[-max(1, width - names.width - len(GAP)) :]
+        known = [close for close in closes if close is not None]
+        style = style_change(signed(known[-1] - known[0], choose_places(view))) if known else "dim"
+        yield line(names.align(name.text) + GAP).append(
+            draw_spark(closes, ascii_only=console.options.ascii_only), style
+        )
 
 
 def _build_day_columns(view: Overview, *, places: int, ascii_only: bool) -> dict[str, Column]:

@@ -1,15 +1,15 @@
-"""Parts that the terminal pages share: the price on top, notices of missing or bad data below, and printing."""
+"""Parts that the terminal pages share: the price on top, rows of columns, notices of missing or bad data, printing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.domain.layout import FUTURE_SLACK_MS
-from btcts.render.figures import duration, iso, percent, price
-from btcts.render.show.prices import choose_places
-from btcts.render.show.slots import describe_gaps
-from btcts.services.show import View
+from btcts.domain.model import MINUTE_MS
+from btcts.render.columns import GAP, Cell, Column, Grid
+from btcts.render.figures import decimals, duration, iso, percent, price
+from btcts.services.show import Shown, View
 from btcts.system.foreign import plain
 
 COLLECT = "To fetch one: btcts collect --once"
@@ -35,6 +35,25 @@ def find_width(console: Console) -> int | None:
 def line(text: str = "", *, style: str = "") -> Text:
     """Make a line that is never wrapped or cut."""
     return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
+def has_prices(view: View) -> bool:
+    """Tell whether there are slots, and a price in one of them or a newest price."""
+    return any(shown.slots for shown in view.parts) and any(True for _ in _list_prices(view))
+
+
+def choose_places(view: View) -> int:
+    """Choose the decimals for all prices of a page, so that the smallest of them is readable."""
+    return decimals(min(_list_prices(view), default=1.0), view.market)
+
+
+def draw_rows(grid: Grid, console: Console) -> Iterator[Text]:
+    """Draw the headings, a rule and the rows."""
+    headings = [Cell(column.heading, "bold") for column in grid.columns]
+    yield _draw_row(grid.columns, headings)
+    yield line(("-" if console.options.ascii_only else "─") * grid.width, style="dim")
+    for cells in zip(*(column.cells for column in grid.columns), strict=True):
+        yield _draw_row(grid.columns, cells)
 
 
 def draw_empty_page(view: View) -> Iterator[Text]:
@@ -89,6 +108,37 @@ def list_notices(view: View) -> Iterator[Text]:
     if view.stale:
         yield Text()
         yield from _explain_staleness(view)
+
+
+def describe_gaps(shown: Shown) -> str:
+    """Describe the closed slots that lack minutes, such as `2 empty, 1 incomplete (not reached)`; empty for none."""
+    whole = shown.resolution.bucket_ms // MINUTE_MS
+    gappy = [slot for slot in shown.slots if slot.closed and slot.minutes < whole]
+    empty = sum(slot.missing for slot in gappy)
+    counts = ((empty, "empty"), (len(gappy) - empty, "incomplete"))
+    text = ", ".join(f"{count} {what}" for count, what in counts if count)
+    reasons = dict.fromkeys(format_reason(slot.reason) for slot in gappy if slot.reason)
+    return f"{text} ({', '.join(reasons)})" if reasons else text
+
+
+def format_reason(reason: str) -> str:
+    """Format the reason of the ledger for an unsettled minute."""
+    return plain(reason.replace("_", " "))
+
+
+def _list_prices(view: View) -> Iterator[float]:
+    slots = (slot for shown in view.parts for slot in shown.slots)
+    yield from (value for slot in slots for value in (slot.close, slot.min) if value is not None)
+    if view.newest is not None:
+        yield view.newest.price
+
+
+def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
+    row = line()
+    for column, cell in zip(columns, cells, strict=True):
+        row.append(column.align(cell.text), style=cell.style).append(GAP)
+    row.rstrip()
+    return row
 
 
 def _explain_staleness(view: View) -> Iterator[Text]:

@@ -1,16 +1,27 @@
-"""The slots of one resolution as columns of text."""
+"""The slots of one resolution as columns of text, and their page with the volatility below."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from btcts.domain.layout import Resolution
+from rich.console import Console, Group
+from rich.text import Text
+
 from btcts.domain.model import MINUTE_MS, Slot
-from btcts.render.columns import Cell, Column, join_columns
-from btcts.render.figures import countdown, format_starts, percent, price, share, signed
+from btcts.domain.volatility import Volatility, volatility
+from btcts.render.columns import Cell, Column, choose_grid, join_columns
+from btcts.render.figures import countdown, counted, format_starts, percent, price, share, signed, stamp
+from btcts.render.show.page import (
+    choose_places,
+    draw_empty_page,
+    draw_rows,
+    draw_title,
+    find_width,
+    format_reason,
+    has_prices,
+    list_notices,
+)
 from btcts.render.show.spark import draw_place
-from btcts.render.show.volatility import RATIO_PLACES
-from btcts.services.show import Shown
-from btcts.system.foreign import plain
+from btcts.services.show import Shown, SlotsView
 
 LAYOUTS = (
     "start close change min place max range minutes state",
@@ -31,6 +42,32 @@ LAYOUTS = (
 
 PLACE_WIDTH = 7
 """Characters of the bar that shows where the close lies between min and max."""
+
+VOLATILITY_LAYOUTS = ("name amount ratio year", "name amount ratio")
+
+RATIO_PLACES = 3
+"""Decimals, in percent, of moves within a slot: in a calm minute they are a few hundredths of a percent."""
+
+YEAR_PLACES = 1
+"""Decimals, in percent, of an annualised volatility."""
+
+
+def draw_slots_page(view: SlotsView, *, utc: bool, console: Console) -> Group:
+    """Draw the slots of one resolution, the newest last, and their volatility, to fit `console`."""
+    if not has_prices(view):
+        return Group(*draw_empty_page(view))
+    shown = view.shown
+    places, ascii_only = choose_places(view), console.options.ascii_only
+    columns = build_slot_columns(shown, now_ms=view.now_ms, places=places, utc=utc, ascii_only=ascii_only)
+    grid = choose_grid(columns, LAYOUTS, width=find_width(console))
+    about = f"{shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
+    return Group(
+        *draw_title(view, about, width=grid.width, console=console),
+        Text(),
+        *draw_rows(grid, console),
+        *_draw_volatility(view, console, places=places, utc=utc),
+        *list_notices(view),
+    )
 
 
 def build_slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
@@ -60,20 +97,53 @@ def build_price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_
     }
 
 
+def build_volatility_columns(
+    measured: Volatility, shown: Shown, *, currency: str, places: int, utc: bool
+) -> dict[str, Column]:
+    """Return a row per figure, by the names in `VOLATILITY_LAYOUTS`; none without a price.
+
+    A dash stands for a figure that needs more prices. The widest slot is named as in the table of the slots.
+    """
+    total, widest = measured.range, measured.widest
+    if total is None or widest is None:
+        return {}
+    _, starts = format_starts([slot.start_ms for slot in shown.slots], utc=utc)
+    when = next(start for start, slot in zip(starts, shown.slots, strict=True) if slot.start_ms == widest.start_ms)
+    amounts = (total.high, total.low, total.width, widest.width)
+    ratios = (total.ratio, widest.ratio, measured.realised, measured.parkinson)
+    years = (measured.realised_per_year, measured.parkinson_per_year)
+    return {
+        "name": Column.plain(
+            "Volatility", ("High", "Low", "Range", f"Widest {when}", "Realised", "Parkinson"), words=True
+        ),
+        "amount": Column.plain(currency, (*(price(value, places) for value in amounts), "", "")),
+        "ratio": Column.plain("%", ("", "", *(_format_share(ratio, RATIO_PLACES) for ratio in ratios))),
+        "year": Column.plain("A year", ("", "", "", "", *(_format_share(ratio, YEAR_PLACES) for ratio in years))),
+    }
+
+
 def style_change(change: str) -> str:
     """Choose the style of a formatted change by its sign."""
     return {"+": "green", "-": "red"}.get(change[:1], "")
 
 
-def describe_gaps(shown: Shown) -> str:
-    """Describe the closed slots that lack minutes, such as `2 empty, 1 incomplete (not reached)`; empty for none."""
-    whole = _count_minutes(shown.resolution)
-    gappy = [slot for slot in shown.slots if slot.closed and slot.minutes < whole]
-    empty = sum(slot.missing for slot in gappy)
-    counts = ((empty, "empty"), (len(gappy) - empty, "incomplete"))
-    text = ", ".join(f"{count} {what}" for count, what in counts if count)
-    reasons = dict.fromkeys(_format_reason(slot.reason) for slot in gappy if slot.reason)
-    return f"{text} ({', '.join(reasons)})" if reasons else text
+def _draw_volatility(view: SlotsView, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
+    """Draw the volatility of the closed slots; nothing where none has a price or the line has no room."""
+    shown = view.shown
+    measured = volatility(shown.slots, shown.resolution.bucket_ms)
+    columns = build_volatility_columns(measured, shown, currency=view.market.currency, places=places, utc=utc)
+    width = find_width(console)
+    grid = choose_grid(columns, VOLATILITY_LAYOUTS, width=width)
+    if columns and (width is None or grid.width <= width):
+        yield Text()
+        yield from draw_rows(grid, console)
+        yield Text(describe_basis(measured), style="dim")
+
+
+def describe_basis(measured: Volatility) -> str:
+    """Describe the data behind the figures, and the base of their percentages."""
+    slots, returns = counted(measured.ranges, "closed slot"), counted(measured.returns, "return")
+    return f"From {slots}, {returns}; ranges in % of the low, volatility per slot."
 
 
 def _draw_place(slot: Slot, *, ascii_only: bool) -> str:
@@ -109,7 +179,7 @@ def _build_state_columns(shown: Shown, *, now_ms: int) -> dict[str, Column]:
 
     The shorter forms stand alone: they count the minutes of a slot that lacks some.
     """
-    whole = _count_minutes(shown.resolution)
+    whole = shown.resolution.bucket_ms // MINUTE_MS
     states = [_describe_state(slot, whole, now_ms) for slot in shown.slots]
     columns = {
         name: Column("State", tuple(cells[number] for cells in states), words=True)
@@ -127,20 +197,12 @@ def _describe_state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Ce
         brief = Cell(f"open {left}", "bold")
         return Cell(f"open, {left} left", "bold"), brief, brief
     if slot.minutes < whole:
-        word, counted, style = "gap", f"gap {slot.minutes}/{whole}" if whole > 1 else "gap", "yellow"
+        state, style = "gap", "yellow"
     else:
-        word, style = ("settled", "") if slot.settled else ("live", "yellow")
-        counted = word
-    why = f": {_format_reason(slot.reason)}" if slot.reason else ""
-    return Cell(word + why, style), Cell(counted + why, style), Cell(counted, style)
-
-
-def _count_minutes(resolution: Resolution) -> int:
-    return resolution.bucket_ms // MINUTE_MS
-
-
-def _format_reason(reason: str) -> str:
-    return plain(reason.replace("_", " "))
+        state, style = ("settled", "") if slot.settled else ("live", "yellow")
+    word = f"gap {slot.minutes}/{whole}" if state == "gap" and whole > 1 else state
+    why = f": {format_reason(slot.reason)}" if slot.reason else ""
+    return Cell(state + why, style), Cell(word + why, style), Cell(word, style)
 
 
 def _combine_columns(name: str, heading: str, amount: Column, ratio: Column) -> dict[str, Column]:
@@ -157,3 +219,7 @@ def _choose_style(slot: Slot) -> str:
     if slot.missing:
         return "dim"
     return "" if slot.closed else "bold"
+
+
+def _format_share(fraction: float | None, places: int) -> str:
+    return "-" if fraction is None else share(fraction, places)

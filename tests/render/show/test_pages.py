@@ -13,8 +13,9 @@ from rich.console import Console
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Tick
 from btcts.domain.moves import DAY_MS
+from btcts.render.show.overview import draw_overview_page
 from btcts.render.show.page import print_page
-from btcts.render.show.tables import draw_overview_page, draw_slots_page
+from btcts.render.show.slots import draw_slots_page
 from btcts.services.show import Overview, View
 from render.snapshot import FOLDER, assert_as_stored
 from render.views import NOW_MS, Minute, polled, view_of, walk, with_slots, without
