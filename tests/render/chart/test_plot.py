@@ -1,19 +1,213 @@
-"""What a chart shows of which slots, in figures."""
+"""The axes of a chart, and what it shows of which slots, in figures."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.layout import FIVE_MINUTES
-from btcts.domain.model import Slot, Tick
-from btcts.render.chart.plot import Candlestick, plot
+from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS, Resolution
+from btcts.domain.model import HOUR_MS, Slot, Tick
+from btcts.render.chart.plot import (
+    Candlestick,
+    Label,
+    Placed,
+    PriceAxis,
+    fit_price_axis,
+    label_days,
+    label_times,
+    place_labels,
+    plot,
+)
 from btcts.services.show import Shown, SlotsView
 from render.charts import VIEWS
 from render.views import NOW_MS, view_of
 
+MORE_THAN_A_MOMENT = 1.001
+JANUARY_MS = 1_768_348_800_000
+"""2026-01-14 00:00 UTC."""
+
+prices = st.floats(min_value=1e-5, max_value=1e8)
+bounds = st.tuples(prices, prices).map(sorted)
+heights = st.integers(min_value=4, max_value=200)
+
 ROWS = 20
+
+
+def labelled(axis: PriceAxis) -> list[Decimal]:
+    return [Decimal(each.text.replace(",", "")) for each in axis.labels]
+
+
+@given(bounds, heights)
+def test_all_prices_have_room_on_their_axis(bounds: tuple[float, float], rows: int) -> None:
+    low, high = bounds
+
+    axis = fit_price_axis(low, high, rows=rows)
+
+    assert 0 <= axis.height(low) <= axis.height(high) < rows
+
+
+@given(bounds, heights, st.data())
+def test_a_higher_price_never_stands_lower(bounds: tuple[float, float], rows: int, data: st.DataObject) -> None:
+    axis = fit_price_axis(*bounds, rows=rows)
+    values = sorted(data.draw(st.lists(st.floats(*bounds), min_size=2)))
+
+    drawn = [axis.height(each) for each in values]
+
+    assert drawn == sorted(drawn)
+
+
+@given(bounds, heights)
+def test_labels_are_round_and_a_round_step_apart(bounds: tuple[float, float], rows: int) -> None:
+    values = labelled(fit_price_axis(*bounds, rows=rows))
+
+    steps = {after - before for before, after in pairwise(values)}
+
+    assert len(steps) <= 1
+    assert {"".join(map(str, each.normalize().as_tuple().digits)) for each in steps} <= {"1", "2", "25", "5"}
+    assert [value for value in values for step in steps if value % step] == []
+
+
+@given(bounds, heights)
+def test_a_label_stands_in_the_row_of_its_price(bounds: tuple[float, float], rows: int) -> None:
+    axis = fit_price_axis(*bounds, rows=rows)
+
+    stands = [int(axis.height(float(each))) for each in labelled(axis)]
+
+    assert stands == [each.at for each in axis.labels]
+    assert all(0 <= each < rows for each in stands)
+
+
+@given(bounds, heights)
+def test_there_is_a_label_and_from_ten_rows_on_there_are_two(bounds: tuple[float, float], rows: int) -> None:
+    axis = fit_price_axis(*bounds, rows=rows)
+
+    assert len(axis.labels) >= (2 if rows >= 10 else 1)
+
+
+@given(prices, st.floats(min_value=MORE_THAN_A_MOMENT, max_value=1000), st.integers(min_value=10, max_value=200))
+def test_most_of_the_height_is_used(low: float, times: float, rows: int) -> None:
+    axis = fit_price_axis(low, low * times, rows=rows)
+
+    assert axis.height(low * times) - axis.height(low) > 0.6 * rows
+
+
+@given(prices, heights)
+def test_what_hardly_moves_is_not_blown_up(price: float, rows: int) -> None:
+    axis = fit_price_axis(price, price * 1.0001, rows=rows)
+
+    assert axis.height(price * 1.0001) - axis.height(price) < rows / 9
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (64_012.0, 64_987.0, ["64,000", "64,200", "64,400", "64,600", "64,800", "65,000"]),
+        (1.0, 1.012, ["1.0000", "1.0025", "1.0050", "1.0075", "1.0100", "1.0125"]),
+        (0.000012, 0.0000121, ["0.00001200", "0.00001202", "0.00001204", "0.00001206", "0.00001208", "0.00001210"]),
+        (995_000.0, 1_032_000.0, ["1,000,000", "1,010,000", "1,020,000", "1,030,000"]),
+        (6_400.0, 64_000.0, ["20,000", "40,000", "60,000"]),
+        (64_000.0, 64_000.0, ["63,975", "64,000", "64,025"]),
+    ],
+)
+def test_labels_have_the_decimals_of_their_step(low: float, high: float, texts: list[str]) -> None:
+    axis = fit_price_axis(low, high, rows=16)
+
+    assert [each.text for each in axis.labels] == texts
+
+
+def test_an_axis_does_not_go_below_zero_dollars() -> None:
+    axis = fit_price_axis(0.1, 34.0, rows=20)
+
+    assert axis.labels[0] == Label(0, "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "apart", "texts"),
+    [
+        ("minute", 7, ["15:30", "15:40", "15:50", "16:00", "16:10", "16:20"]),
+        ("5min", 1.75, ["15:20", "15:30", "15:40", "15:50", "16:00", "16:10", "16:20"]),
+        ("15min", 0.3, ["15:15", "15:30", "15:45", "16:00", "16:15"]),
+        ("hour", 3.5, ["16:00", "20:00", "00:00", "04:00", "08:00", "12:00", "16:00"]),
+        ("hour", 99, ["00:00"]),
+    ],
+)
+def test_labelled_times_are_round(name: str, apart: float, texts: list[str]) -> None:
+    resolution = RESOLUTIONS[name]
+    starts_ms = resolution.slots(NOW_MS)
+
+    labels = label_times(starts_ms, bucket_ms=resolution.bucket_ms, apart=apart, utc=True)
+
+    assert [each.text for each in labels] == texts
+
+
+@given(st.sampled_from([*RESOLUTIONS.values()]), st.floats(min_value=0.1, max_value=24))
+def test_labelled_times_are_as_far_apart_as_asked(resolution: Resolution, apart: float) -> None:
+    starts_ms = resolution.slots(NOW_MS)
+
+    places = [each.at for each in label_times(starts_ms, bucket_ms=resolution.bucket_ms, apart=apart, utc=True)]
+
+    assert all(after - before >= apart for before, after in pairwise(places))
+
+
+def test_where_hours_do_not_start_on_the_hour_those_of_the_day_are_counted(set_zone: Callable[[str], None]) -> None:
+    set_zone("Asia/Kathmandu")
+    starts_ms = range(JANUARY_MS, JANUARY_MS + 12 * HOUR_MS, HOUR_MS)
+
+    labels = label_times(starts_ms, bucket_ms=HOUR_MS, apart=3.5, utc=False)
+
+    assert list(labels) == [Label(3, "08:45"), Label(7, "12:45"), Label(11, "16:45")]
+
+
+def test_the_day_is_said_at_first_and_where_another_begins() -> None:
+    starts_ms = range(JANUARY_MS - 5 * HOUR_MS, JANUARY_MS + 5 * HOUR_MS, HOUR_MS)
+
+    assert list(label_days(starts_ms, utc=True)) == [Label(0, "Tue 13 Jan"), Label(5, "Wed 14 Jan")]
+
+
+@pytest.mark.parametrize(
+    ("midnight_ms", "labels"),
+    [
+        (1_774_742_400_000, [Label(0, "Sun 29 Mar CET"), Label(1, "Sun 29 Mar CEST")]),
+        (1_792_886_400_000, [Label(0, "Sun 25 Oct CEST"), Label(1, "Sun 25 Oct CET")]),
+    ],
+)
+def test_the_zones_are_said_where_the_clocks_change(
+    midnight_ms: int, labels: list[Label], set_zone: Callable[[str], None]
+) -> None:
+    set_zone("Europe/Berlin")
+    starts_ms = range(midnight_ms, midnight_ms + 3 * HOUR_MS, HOUR_MS)
+
+    assert list(label_days(starts_ms, utc=False)) == labels
+
+
+labels = st.lists(
+    st.builds(
+        Placed, at=st.just(0), text=st.text("0", min_size=1, max_size=12), start=st.integers(-10, 100).map(float)
+    ),
+    max_size=20,
+)
+
+
+@given(labels, st.integers(min_value=1, max_value=100))
+def test_placed_labels_never_touch_and_never_leave_the_room(labels: list[Placed], room: int) -> None:
+    kept = sorted(place_labels(labels, letter=1, room=room), key=lambda each: each.start)
+
+    assert all(0 <= each.start <= room - len(each.text) for each in kept)
+    assert all(before.start + len(before.text) + 2 <= after.start for before, after in pairwise(kept))
+
+
+def test_of_labels_that_collide_the_newer_one_stays() -> None:
+    wanted = [Placed(0, "Tue 13 Jan", 0), Placed(5, "Wed 14 Jan", 5)]
+
+    assert place_labels(wanted, letter=1, room=40) == [wanted[1]]
+
+
+def test_a_label_beyond_the_edge_is_moved_inwards() -> None:
+    assert place_labels([Placed(3, "16:00", 18)], letter=1, room=20) == [Placed(3, "16:00", 15)]
 
 
 def view_with(*slots: Slot, newest: float | None = None) -> SlotsView:
@@ -89,7 +283,6 @@ def test_a_newest_price_beyond_the_slots_moves_no_axis(newest: Tick | None) -> N
     assert plotted == plot(view, most=2, rows=ROWS)
 
 
-prices = st.floats(min_value=1e-4, max_value=1e8)
 slots = st.lists(st.none() | st.tuples(prices, prices, prices).map(sorted), min_size=1, max_size=70)
 
 

@@ -11,6 +11,7 @@ from btcts.domain.moves import compute_move, find_day_range
 from btcts.domain.volatility import volatility
 from btcts.render.columns import GAP, Cell, Column, choose_grid
 from btcts.render.figures import percent, price, share, signed, stamp
+from btcts.render.glyphs import draw_place, draw_spark
 from btcts.render.show.page import (
     choose_places,
     describe_agreement,
@@ -23,7 +24,6 @@ from btcts.render.show.page import (
     list_notices,
 )
 from btcts.render.show.slots import RATIO_PLACES, YEAR_PLACES, build_price_columns, style_change
-from btcts.render.show.spark import draw_place, draw_spark
 from btcts.services.show import Overview, Shown
 
 HEADINGS = {"5min": "5 min", "15min": "15 min", "1h": "1 h", "24h": "24 h"}

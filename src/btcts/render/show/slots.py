@@ -10,6 +10,7 @@ from btcts.domain.model import MINUTE_MS, Slot
 from btcts.domain.volatility import Volatility, volatility
 from btcts.render.columns import Cell, Column, choose_grid, join_columns
 from btcts.render.figures import countdown, counted, format_starts, percent, price, share, signed, stamp
+from btcts.render.glyphs import draw_place
 from btcts.render.show.page import (
     choose_places,
     draw_empty_page,
@@ -20,7 +21,6 @@ from btcts.render.show.page import (
     has_prices,
     list_notices,
 )
-from btcts.render.show.spark import draw_place
 from btcts.services.show import Shown, SlotsView
 
 LAYOUTS = (
