@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from btcts.providers.http import open_client
+from btcts.providers.http import Client
 from support.fuzzing import Fuzzer, judge
 
 MOST_MIB = 100
@@ -45,7 +45,7 @@ def main() -> int:
     server = spawning.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
     began = time.monotonic()
-    with open_client() as client:
+    with Client() as client:
         tally = judge(ours.recv(), client, range(arguments.first, arguments.first + arguments.answers))
     ours.send(None)
     server.join(10)

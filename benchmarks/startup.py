@@ -71,7 +71,6 @@ def tricks(rows: Sequence[Row]) -> list[Row]:
     _, completion, _, collect, show = rows
     used = {
         "stop_collecting_garbage": (collect, show),
-        "skip_command_of_httpx": (collect,),
         "lighten_completion": (completion,),
     }
     return [

@@ -146,13 +146,13 @@ def test_a_server_that_is_away_is_a_failure_of_ours(tmp_path: Path) -> None:
 
 
 def test_the_package_is_imported_without_redis_typer_and_rich() -> None:
-    done = python("import sys, btcts; print({'redis', 'typer', 'rich', 'httpx'} & set(sys.modules))")
+    done = python("import sys, btcts; print({'redis', 'typer', 'rich', 'httpcore'} & set(sys.modules))")
 
     assert done.stdout.strip() == "set()"
 
 
 def test_everything_works_where_typer_and_rich_are_missing(filled: Store, server: Server) -> None:
-    blocked = "import sys; sys.modules['typer'] = sys.modules['rich'] = sys.modules['httpx'] = None\n"
+    blocked = "import sys; sys.modules['typer'] = sys.modules['rich'] = sys.modules['httpcore'] = None\n"
     use = (
         f"from btcts import *; store = open_store('unix://{server.socket}'); day = store.slots('hour')\n"
         "print(store.latest().price, volatility_of(day, RESOLUTIONS['hour'].bucket_ms).returns, len(to_pandas(day)))"

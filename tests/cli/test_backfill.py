@@ -404,6 +404,6 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-def test_help_imports_neither_redis_nor_httpx_and_a_file_needs_no_httpx(environ: dict[str, str], old: Path) -> None:
+def test_help_imports_neither_redis_nor_httpcore_and_a_file_needs_no_http(environ: dict[str, str], old: Path) -> None:
     assert imported("backfill", "--help") <= {"rich", "pydantic"}
     assert imported("backfill", "--file", str(old), environ=environ) == {"redis", "pydantic"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("redis", "httpx", "rich", "pydantic", "click", "pygments")
+HEAVY = ("redis", "httpcore", "rich", "pydantic", "click", "pygments")
 
 REPORT = """
 import sys
@@ -52,25 +52,25 @@ def test_no_command_brings_more_of_ours_than_parsing_takes() -> None:
     assert others == {"btcts.errors"}
 
 
-def test_the_version_is_printed_without_redis_httpx_and_rich() -> None:
+def test_the_version_is_printed_without_redis_httpcore_and_rich() -> None:
     assert imported("--version") == set()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_imports_neither_redis_nor_httpx_nor_rich(shell: str) -> None:
+def test_completion_imports_neither_redis_nor_httpcore_nor_rich(shell: str) -> None:
     typed = {"COMP_WORDS": "btcts sh", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "btcts sh"}
 
     assert imported(environ={"_BTCTS_COMPLETE": f"complete_{shell}", **typed}) == set()
 
 
 @pytest.mark.parametrize("command", [[], ["show"], ["collect"], ["server"]], ids=["btcts", "show", "collect", "server"])
-def test_help_imports_neither_redis_nor_httpx(command: list[str]) -> None:
+def test_help_imports_neither_redis_nor_httpcore(command: list[str]) -> None:
     assert imported(*command, "--help") <= {"rich", "pydantic"}
 
 
-def test_show_imports_no_httpx(tmp_path: Path) -> None:
+def test_show_imports_no_httpcore(tmp_path: Path) -> None:
     assert imported("show", "--redis", f"unix://{tmp_path}/nobody") == {"redis", "pydantic"}
 
 
 def test_a_single_collect_without_a_terminal_imports_no_rich(environ: dict[str, str]) -> None:
-    assert imported("collect", "--once", environ=environ) == {"redis", "httpx", "pydantic"}
+    assert imported("collect", "--once", environ=environ) == {"redis", "httpcore", "pydantic"}

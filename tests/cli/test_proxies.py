@@ -1,8 +1,8 @@
 """Commands behind proxies, by the variables that desktops, containers and companies set."""
 
-import httpx
 import pytest
 
+from btcts.providers.addresses import parse_url
 from cli.conftest import Btcts
 from support.exchanges import Exchanges
 from support.networks import Proxy, SocksProxy, refusals
@@ -35,7 +35,7 @@ def test_what_a_gnome_desktop_sets_for_all_hosts_but_local_ones(btcts: Btcts) ->
 
 
 def test_a_collector_behind_a_socks_proxy(btcts: Btcts, exchanges: Exchanges) -> None:
-    url = httpx.URL(exchanges.url(""))
+    url = parse_url(exchanges.url(""))
     with Proxy(SocksProxy, (url.host, url.port or 0)) as proxy:
         done = btcts("collect", "--once", **no_proxies(), ALL_PROXY=f"socks://127.0.0.1:{proxy.place[1]}/")
 

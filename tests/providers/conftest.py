@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from btcts.domain.clock import Clock
 from btcts.domain.model import MINUTE_MS
 from btcts.providers import Endpoint
 from btcts.providers.base import Provider
-from btcts.providers.http import open_client
+from btcts.providers.http import Client
 from providers.opening import NOW_MS, Opened, provider_at
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, ThinMarket
@@ -34,9 +33,9 @@ def market() -> ThinMarket:
 
 
 @pytest.fixture(scope="session")
-def _http() -> Iterator[httpx.Client]:
+def _http() -> Iterator[Client]:
     """The client of all tests; making one takes 20 ms."""
-    with open_client() as client:
+    with Client() as client:
         yield client
 
 
@@ -55,7 +54,7 @@ def exchanges(_running: Exchanges) -> Exchanges:
 
 
 @pytest.fixture
-def opened(exchanges: Exchanges, clock: FakeClock, _http: httpx.Client) -> Opened:
+def opened(exchanges: Exchanges, clock: FakeClock, _http: Client) -> Opened:
     """How to come by a provider on the local exchanges."""
 
     def open_one(name: str, *, at: Exchanges = exchanges, by: Clock = clock, timeout_s: float = 5.0) -> Provider:

@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-
-import httpx
+from urllib.parse import parse_qsl
 
 from btcts.domain.clock import Clock
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span
 from btcts.providers import Endpoint
+from btcts.providers.addresses import Address, parse_url
+from btcts.providers.api import Api
 from btcts.providers.base import Provider
 from btcts.providers.bitfinex import Bitfinex
 from btcts.providers.bitstamp import Bitstamp
 from btcts.providers.coinbase import Coinbase
 from btcts.providers.coinmarketcap import CoinMarketCap
 from btcts.providers.gemini import Gemini
-from btcts.providers.http import Api
+from btcts.providers.http import Client, Reply
 from btcts.providers.kraken import Kraken
 from btcts.providers.simulated import Simulated
 from support.clocks import FakeClock
@@ -44,7 +46,7 @@ ASKED = [(name, call) for name in ON_HTTP for call in CALLS if (name, call) != (
 Opened = Callable[..., Provider]
 
 
-def provider_at(endpoint: Endpoint, name: str, client: httpx.Client, clock: Clock) -> Provider:
+def provider_at(endpoint: Endpoint, name: str, client: Client, clock: Clock) -> Provider:
     """One provider; CoinMarketCap has the key."""
     if name == "simulated":
         return Simulated(clock)
@@ -52,35 +54,51 @@ def provider_at(endpoint: Endpoint, name: str, client: httpx.Client, clock: Cloc
     return CoinMarketCap(api, KEY) if name == "coinmarketcap" else EXCHANGES[name](api)
 
 
-class Answers:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was made of an API."""
+
+    path: str
+    query: dict[str, str]
+    headers: Mapping[str, str]
+
+
+def reply(status: int, body: object = "", headers: Mapping[str, str] | None = None) -> Reply:
+    """A whole response; a body other than a text is sent as JSON."""
+    text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
+    lower = {name.lower(): value for name, value in (headers or {}).items()}
+    return Reply(parse_url("https://exchange.test"), status, lower, text.encode())
+
+
+class Answers(Client):
     """An API that answers each path from a table, and remembers what it was asked.
 
     The table holds JSON as text or as a value, or whole responses; or it is a function of the request.
     """
 
-    def __init__(self, table: Mapping[str, Any] | Callable[[httpx.Request], Any]) -> None:
+    def __init__(self, table: Mapping[str, Any] | Callable[[Asked], Any]) -> None:
         self.table = table
-        self.requests: list[httpx.Request] = []
+        self.requests: list[Asked] = []
         self.clock = FakeClock(NOW_MS)
 
     def api(self, name: str, timeout_s: float = 5.0) -> Api:
         """The API as a provider is given it."""
-        client = httpx.Client(transport=httpx.MockTransport(self._answer))
-        return Api(name, Endpoint(f"https://{name}.test", timeout_s), client, self.clock)
+        return Api(name, Endpoint(f"https://{name}.test", timeout_s), self, self.clock)
 
     @property
     def paths(self) -> list[str]:
         """The paths that were asked for, in order."""
-        return [each.url.path for each in self.requests]
+        return [asked.path for asked in self.requests]
 
     @property
     def query(self) -> dict[str, str]:
         """The query of the last request."""
-        return dict(self.requests[-1].url.params)
+        return self.requests[-1].query
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        found = self.table(request) if callable(self.table) else self.table[request.url.path]
-        if isinstance(found, httpx.Response):
-            return found
-        return httpx.Response(200, text=found if isinstance(found, str) else json.dumps(found))
+    def get(self, address: Address, secrets: Mapping[str, str] | None = None, *, timeout_s: float) -> Reply:
+        """What the table has."""
+        path, _, query = address.target.partition("?")
+        asked = Asked(path, dict(parse_qsl(query)), secrets or {})
+        self.requests.append(asked)
+        found = self.table(asked) if callable(self.table) else self.table[path]
+        return replace(found, where=address) if isinstance(found, Reply) else reply(200, found)

@@ -11,16 +11,15 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
 from btcts.errors import ProviderError, ProviderLimited
 from btcts.providers import Endpoint
 from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
-from btcts.providers.http import MAX_BODY, open_client
+from btcts.providers.http import MAX_BODY, Client
 from btcts.providers.pacing import note_failure, split
-from providers.opening import ASKED, CALLS, NOW_MS, ON_HTTP, Answers, Opened, provider_at
+from providers.opening import ASKED, CALLS, NOW_MS, ON_HTTP, Answers, Opened, provider_at, reply
 from providers.test_coinmarketcap import KEY_INFO, QUOTES, key_info, quotes, status, with_key
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault
@@ -53,7 +52,7 @@ def within(seconds: float, megabytes: float) -> Iterator[None]:
 
 def ask(raw: Raw, name: str = "kraken", call: str = "latest") -> str:
     """The line of the error that a call ends with where a server answers so."""
-    with RawServer(lambda _: raw) as server, open_client() as client:
+    with RawServer(lambda _: raw) as server, Client() as client:
         provider = provider_at(Endpoint(server.url, 5.0), name, client, FakeClock(NOW_MS))
         with pytest.raises(ProviderError) as raised:
             CALLS[call](provider)
@@ -148,7 +147,7 @@ def test_a_text_that_python_alone_takes_for_a_number_is_none(read: Any, value: s
 @pytest.mark.parametrize("name", ["Retry-After", "x-ratelimit-reset", "Date", "Age", "Content-Length-Of-Old"])
 @pytest.mark.parametrize("value", [*(number[:60_000] for number in BEYOND), "-1", "٣", "Mon, 01 Jan 0001 00:00:00 GMT"])
 def test_a_header_beyond_measure_does_no_harm(name: str, value: str) -> None:
-    response = httpx.Response(429, headers=[(name.encode(), value.encode())], text="busy")
+    response = reply(429, "busy", {name: value})
 
     with within(1.0, 5), pytest.raises(ProviderLimited) as raised:
         Answers({"/x": response}).api("kraken").fetch_json("/x")
@@ -245,7 +244,7 @@ def test_a_large_body_of_nonsense_is_refused_quickly_and_shown_in_part(name: str
 @pytest.mark.parametrize("head", [b"X: " + b"y" * 90_000, b"X: y\r\n" * 15_000, b"A" * 90_000 + b": y"], ids=len)
 def test_a_large_head_is_refused_with_little_memory(head: bytes) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with RawServer(lambda _: Raw(OK + head + b"\r\nContent-Length: 2\r\n\r\n{}")) as server, open_client() as client:
+    with RawServer(lambda _: Raw(OK + head + b"\r\nContent-Length: 2\r\n\r\n{}")) as server, Client() as client:
         provider = provider_at(Endpoint(server.url, 5.0), "kraken", client, FakeClock(NOW_MS))
         with pytest.raises(ProviderError, match="not HTTP"):
             provider.latest()
@@ -259,7 +258,7 @@ def test_the_largest_page_that_is_asked_for_is_read() -> None:
     prices = "123456.54321,123456.54321,123456.54322,123456.54320,0.12345678900000001"
     rows = ",".join(f"[{first_ms + number * 60_000},{prices}]" for number in range(minutes))
 
-    with RawServer(lambda _: Raw(OK + b"\r\n" + f"[{rows}]".encode())) as server, open_client() as client:
+    with RawServer(lambda _: Raw(OK + b"\r\n" + f"[{rows}]".encode())) as server, Client() as client:
         provider = provider_at(Endpoint(server.url, 30.0), "bitfinex", client, FakeClock(NOW_MS))
         candles = provider.candles(Span(first_ms, first_ms + minutes * 60_000))
 
@@ -337,7 +336,7 @@ def test_no_budget_makes_a_provider_wait_for_more_than_32_days(left: int) -> Non
 
 
 def test_a_month_that_is_used_up_ends_within_32_days() -> None:
-    refused = httpx.Response(429, json=status(1010, "monthly limit"))
+    refused = reply(429, status(1010, "monthly limit"))
 
     with pytest.raises(ProviderLimited) as raised:
         with_key(Answers({KEY_INFO: key_info(5, "2099-01-01T00:00:00.000Z"), QUOTES: refused})).latest()

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from btcts.domain.model import Candle, Candles, Span
 from btcts.errors import ProviderError, ProviderLimited
 from btcts.providers.bitfinex import Bitfinex
-from providers.opening import NOW_MS, Answers
+from providers.opening import NOW_MS, Answers, reply
 
 TRADES = "/v2/trades/tBTCUSD/hist"
 CANDLES = "/v2/candles/trade:1m:tBTCUSD/hist"
@@ -56,14 +55,14 @@ def test_the_rows_of_the_page_are_asked_for_in_ascending_order() -> None:
     ids=["list", "object"],
 )
 def test_an_error_in_each_of_its_shapes_is_told(status: int, body: Any) -> None:
-    answers = Answers({TRADES: httpx.Response(status, json=body)})
+    answers = Answers({TRADES: reply(status, body)})
 
     with pytest.raises(ProviderError, match=r"symbol: invalid|temporarily_unavailable"):
         Bitfinex(answers.api("bitfinex")).latest()
 
 
 def test_too_many_requests_are_a_limit() -> None:
-    answers = Answers({TRADES: httpx.Response(429, json=["error", 11010, "ratelimit: error"])})
+    answers = Answers({TRADES: reply(429, ["error", 11010, "ratelimit: error"])})
 
     with pytest.raises(ProviderLimited, match="ratelimit") as raised:
         Bitfinex(answers.api("bitfinex")).latest()

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from btcts.domain.model import Candle, Candles, Span
 from btcts.errors import ProviderError
 from btcts.providers.bitstamp import Bitstamp
-from providers.opening import NOW_MS, Answers
+from providers.opening import NOW_MS, Answers, reply
 
 TICKER = "/api/v2/ticker/btcusd/"
 OHLC = "/api/v2/ohlc/btcusd/"
@@ -71,7 +70,7 @@ def test_no_page_asks_for_more_than_1000_rows() -> None:
 
     Bitstamp(answers.api("bitstamp")).candles(Span((NOON - 1500 * 60) * 1000, NOON * 1000))
 
-    assert [each.url.params["limit"] for each in answers.requests] == ["1000", "503"]
+    assert [each.query["limit"] for each in answers.requests] == ["1000", "503"]
 
 
 @pytest.mark.parametrize("status", [200, 404, 503])
@@ -85,7 +84,7 @@ def test_no_page_asks_for_more_than_1000_rows() -> None:
     ids=["text", "object", "reason"],
 )
 def test_an_error_in_each_of_its_shapes_is_told(status: int, body: dict[str, Any]) -> None:
-    answers = Answers({TICKER: httpx.Response(status, json=body)})
+    answers = Answers({TICKER: reply(status, body)})
 
     with pytest.raises(ProviderError, match=r"maintenance|Minimum order|Invalid nonce"):
         Bitstamp(answers.api("bitstamp")).latest()

@@ -1,12 +1,11 @@
 """What is peculiar to Coinbase Exchange."""
 
-import httpx
 import pytest
 
 from btcts.domain.model import Candle, Span
 from btcts.errors import ProviderError
 from btcts.providers.coinbase import Coinbase
-from providers.opening import NOW_MS, Answers
+from providers.opening import NOW_MS, Answers, reply
 
 TICKER = "/products/BTC-USD/ticker"
 CANDLES = "/products/BTC-USD/candles"
@@ -49,7 +48,7 @@ def test_no_page_asks_for_more_than_300_rows_and_pages_share_a_minute() -> None:
 
     Coinbase(answers.api("coinbase")).candles(Span((NOON - 1500 * 60) * 1000, NOON * 1000))
 
-    spans = [(each.url.params["start"], each.url.params["end"]) for each in answers.requests]
+    spans = [(each.query["start"], each.query["end"]) for each in answers.requests]
     assert spans[0] == ("2025-12-31T11:00:00Z", "2025-12-31T15:59:00Z")
     assert spans[1] == ("2025-12-31T15:58:00Z", "2025-12-31T20:57:00Z")
     assert spans[-1][1] == "2026-01-01T12:00:00Z"
@@ -66,7 +65,7 @@ def test_rows_before_the_start_are_left_alone() -> None:
 
 
 def test_an_error_is_told_in_its_own_words() -> None:
-    answers = Answers({CANDLES: httpx.Response(400, json={"message": "End is too old"})})
+    answers = Answers({CANDLES: reply(400, {"message": "End is too old"})})
 
     with pytest.raises(ProviderError) as raised:
         Coinbase(answers.api("coinbase")).candles(Span((NOON - 60) * 1000, NOON * 1000))

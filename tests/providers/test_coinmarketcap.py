@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.base import parse_iso_ms
 from btcts.providers.coinmarketcap import Budget, CoinMarketCap
-from providers.opening import KEY, NOW_MS, Answers, Opened
+from providers.opening import KEY, NOW_MS, Answers, Opened, reply
 from support.exchanges import Exchanges, Fault
 
 QUOTES = "/v3/cryptocurrency/quotes/latest"
@@ -142,9 +141,9 @@ def test_with_the_last_credit_the_next_call_is_after_the_reset() -> None:
 @pytest.mark.parametrize(
     "info",
     [
-        httpx.Response(500, text="<html>"),
-        httpx.Response(429, json=status(1008, "limit")),
-        httpx.Response(403, json=status(1006, "Your plan doesn't support this endpoint.")),
+        reply(500, "<html>"),
+        reply(429, status(1008, "limit")),
+        reply(403, status(1006, "Your plan doesn't support this endpoint.")),
         {},
         status(0),
         key_info(10, "soon"),
@@ -160,7 +159,7 @@ def test_without_a_known_budget_the_smallest_plan_is_assumed(info: Any) -> None:
 @pytest.mark.parametrize("code", [1001, 1002, 1003, 1004, 1005, 1006, 1007])
 @pytest.mark.parametrize("spell", [int, str])
 def test_an_error_that_only_the_user_can_mend_stops_the_provider(code: int, spell: Any) -> None:
-    refused = httpx.Response(403, json=status(spell(code), "This API Key is invalid."))
+    refused = reply(403, status(spell(code), "This API Key is invalid."))
 
     with pytest.raises(ProviderStopped, match=rf'error {code} \("This API Key is invalid\."\); .*(key|plan)'):
         with_key(Answers(lambda request: refused)).latest()
@@ -177,7 +176,7 @@ def test_an_error_that_only_the_user_can_mend_stops_the_provider(code: int, spel
     ],
 )
 def test_a_limit_is_waited_for(http: int, code: Any, until: str) -> None:
-    refused = httpx.Response(http, json=status(code, "You've exceeded the limit."))
+    refused = reply(http, status(code, "You've exceeded the limit."))
 
     with pytest.raises(ProviderLimited, match=f"error {code}") as raised:
         with_key(Answers(lambda request: refused)).latest()
@@ -186,7 +185,7 @@ def test_a_limit_is_waited_for(http: int, code: Any, until: str) -> None:
 
 
 def test_the_limit_of_an_address_is_waited_for_a_minute() -> None:
-    refused = httpx.Response(429, json=status(1011, "IP limit"))
+    refused = reply(429, status(1011, "IP limit"))
 
     with pytest.raises(ProviderLimited) as raised:
         with_key(Answers(lambda request: refused)).latest()
@@ -195,7 +194,7 @@ def test_the_limit_of_an_address_is_waited_for_a_minute() -> None:
 
 
 def test_the_month_of_a_plan_ends_when_the_plan_says() -> None:
-    refused = httpx.Response(429, json=status(1010, "monthly limit"))
+    refused = reply(429, status(1010, "monthly limit"))
     answers = Answers({KEY_INFO: key_info(5, "2026-01-17T08:00:00.000Z"), QUOTES: refused})
 
     with pytest.raises(ProviderLimited) as raised:
@@ -213,7 +212,7 @@ def test_the_month_of_a_plan_ends_when_the_plan_says() -> None:
     ids=["Retry-After", "x-ratelimit-reset"],
 )
 def test_a_limit_lasts_as_long_as_its_headers_say(headers: dict[str, str]) -> None:
-    refused = httpx.Response(429, json=status(1008, "limit"), headers=headers)
+    refused = reply(429, status(1008, "limit"), headers=headers)
 
     with pytest.raises(ProviderLimited) as raised:
         with_key(Answers(lambda request: refused)).latest()
@@ -271,7 +270,7 @@ def test_a_key_that_no_header_can_carry_stops_the_provider_unsent(key: str) -> N
 @pytest.mark.parametrize("echo", [{"your key": KEY}, status(77, f"no such key: {KEY}"), status(1001, KEY)])
 def test_an_answer_that_echoes_the_key_does_not_spread_it(http: int, echo: dict[str, Any]) -> None:
     with pytest.raises(ProviderError) as raised:
-        with_key(Answers(lambda request: httpx.Response(http, json=echo))).latest()
+        with_key(Answers(lambda request: reply(http, echo))).latest()
 
     assert "***" in str(raised.value)
     assert KEY not in str(raised.value)

@@ -3,7 +3,7 @@
 import os
 import random
 
-from btcts.providers.http import open_client
+from btcts.providers.http import Client
 from support.fuzzing import TARGETS, Fuzzer, judge
 
 SAMPLE = 20
@@ -13,7 +13,7 @@ SAMPLE = 20
 def test_any_answer_comes_to_a_value_or_to_an_error_of_one_line_in_time() -> None:
     first = 1 if "CI" in os.environ else random.randrange(10**9)
 
-    with Fuzzer() as fuzzer, open_client() as client:
+    with Fuzzer() as fuzzer, Client() as client:
         tally = judge(fuzzer.url, client, range(first, first + SAMPLE * len(TARGETS)))
 
     assert tally.problems == []

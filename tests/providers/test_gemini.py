@@ -1,12 +1,11 @@
 """What is peculiar to Gemini."""
 
-import httpx
 import pytest
 
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Span
 from btcts.errors import ProviderError
 from btcts.providers.gemini import Gemini
-from providers.opening import NOW_MS, Answers
+from providers.opening import NOW_MS, Answers, reply
 
 TRADES = "/v1/trades/btcusd"
 CANDLES = "/v2/candles/btcusd/1m"
@@ -60,7 +59,7 @@ def test_an_error_is_told(status: int) -> None:
         "reason": "Maintenance",
         "message": "The Gemini Exchange is currently undergoing maintenance",
     }
-    answers = Answers({TRADES: httpx.Response(status, json=body)})
+    answers = Answers({TRADES: reply(status, body)})
 
     with pytest.raises(ProviderError, match="Maintenance"):
         Gemini(answers.api("gemini")).latest()

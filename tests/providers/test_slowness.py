@@ -1,17 +1,13 @@
 """No answer is waited for longer than the timeout, in whatever way it is late."""
 
-import threading
 import time
-from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from btcts.errors import ProviderError
 from btcts.providers import Endpoint
-from btcts.providers.http import open_client
-from btcts.providers.kraken import Kraken
-from providers.opening import ASKED, CALLS, NOW_MS, Answers, Opened, provider_at
+from btcts.providers.http import Client
+from providers.opening import ASKED, CALLS, NOW_MS, Opened, provider_at
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault
 from support.raw_server import Raw, RawServer
@@ -29,31 +25,6 @@ def test_a_slow_answer_is_given_up(name: str, call: str, slow: Fault, opened: Op
     assert time.monotonic() - began < 2
 
 
-class Endless(httpx.SyncByteStream):
-    """A body that goes on until it is closed."""
-
-    def __init__(self) -> None:
-        self.closed = threading.Event()
-
-    def __iter__(self) -> Iterator[bytes]:
-        while not self.closed.wait(0.01):
-            yield b" "
-
-    def close(self) -> None:
-        """What the reader does when it has had enough."""
-        self.closed.set()
-
-
-def test_a_body_without_an_end_is_not_read_on() -> None:
-    body = Endless()
-    api = Answers({"/0/public/Trades": httpx.Response(200, stream=body)}).api("kraken", timeout_s=0.1)
-
-    with pytest.raises(ProviderError, match=r"within 0\.1 s"):
-        Kraken(api).latest()
-
-    assert body.closed.wait(2)
-
-
 ENDLESS = {
     "headers": Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
     "early hints": Raw(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
@@ -64,7 +35,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("endless", ENDLESS)
 def test_a_request_that_is_given_up_ends_with_its_connection(endless: str) -> None:
-    with RawServer(lambda _: ENDLESS[endless]) as server, open_client() as client:
+    with RawServer(lambda _: ENDLESS[endless]) as server, Client() as client:
         provider = provider_at(Endpoint(server.url, 0.2), "kraken", client, FakeClock(NOW_MS))
 
         with pytest.raises(ProviderError, match=r"within 0\.2 s$"):

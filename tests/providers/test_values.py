@@ -5,17 +5,16 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.domain.model import PRICE_CEILING
 from btcts.errors import ProviderError, ProviderLimited
+from btcts.providers.api import DAY_MS
 from btcts.providers.base import END_MS, GENESIS_MS, iso, parse_amount, parse_iso_ms, parse_ms, parse_price, quoted
-from btcts.providers.http import DAY_MS
 from btcts.providers.kraken import Kraken
-from providers.opening import NOW_MS, Answers
+from providers.opening import NOW_MS, Answers, reply
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals(),
@@ -131,7 +130,7 @@ def test_an_answer_of_any_depth_is_an_error_of_one_line(depth: int) -> None:
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f")), st.booleans())
 def test_whatever_a_retry_after_says_the_wait_is_at_least_a_second_and_at_most_a_day(text: str, reset: bool) -> None:
     name = "x-ratelimit-reset" if reset else "Retry-After"
-    response = httpx.Response(429, headers={name: text.encode("latin-1"), "Date": text.encode("latin-1")})
+    response = reply(429, headers={name: text, "Date": text})
 
     with pytest.raises(ProviderLimited) as raised:
         Answers({"/x": response}).api("kraken").fetch_json("/x")
@@ -141,6 +140,6 @@ def test_whatever_a_retry_after_says_the_wait_is_at_least_a_second_and_at_most_a
 
 @pytest.mark.parametrize("date", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 99 Zzz 2026 25:61:61 GMT", ""])
 def test_a_date_that_is_none_is_as_good_as_no_date(date: str) -> None:
-    response = httpx.Response(200, headers={"Date": date}, json={})
+    response = reply(200, {}, {"Date": date})
 
     assert Answers({"/x": response}).api("kraken").fetch_json("/x").date_ms is None

@@ -18,12 +18,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx
-
 from btcts.domain.model import Candles, Reading, is_price
 from btcts.errors import ProviderError
 from btcts.providers import Endpoint
+from btcts.providers.addresses import parse_url
 from btcts.providers.base import LONGEST_WAIT_MS
+from btcts.providers.http import Client
 from btcts.providers.poller import Poller
 from btcts.services.watch.webhook import Webhook
 from providers.opening import ASKED, CLOSED_MS, HOUR, NOW_MS, provider_at
@@ -265,7 +265,7 @@ class Tally:
     longest_s: float = 0.0
 
 
-def judge(url: str, client: httpx.Client, numbers: Iterable[int]) -> Tally:
+def judge(url: str, client: Client, numbers: Iterable[int]) -> Tally:
     """Ask for the answers of these numbers, each as one of the targets in turn."""
     tally = Tally()
     for number in numbers:
@@ -284,7 +284,7 @@ def judge(url: str, client: httpx.Client, numbers: Iterable[int]) -> Tally:
     return tally
 
 
-def _call(url: str, client: httpx.Client, number: int, name: str, call: str) -> object:
+def _call(url: str, client: Client, number: int, name: str, call: str) -> object:
     endpoint = Endpoint(f"{url}/{number}/{name}", TIMEOUT_S)
     provider = provider_at(endpoint, name, client, FakeClock(NOW_MS))
     with Poller([provider]) as poller:
@@ -297,8 +297,8 @@ def _call(url: str, client: httpx.Client, number: int, name: str, call: str) -> 
         return (*heard.answers, *heard.errors)
 
 
-def _post(url: str, client: httpx.Client, number: int) -> object:
-    hook = Webhook(httpx.URL(f"{url}/{number}/webhook"), client, FakeClock(NOW_MS), timeout_s=TIMEOUT_S)
+def _post(url: str, client: Client, number: int) -> object:
+    hook = Webhook(parse_url(f"{url}/{number}/webhook"), client, FakeClock(NOW_MS), timeout_s=TIMEOUT_S)
     taken = hook.post("{}")
     return ("taken" if taken is None else taken,)
 

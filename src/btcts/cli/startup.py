@@ -15,7 +15,6 @@ from typer.core import TyperArgument, TyperOption
 def prepare_process() -> None:
     """Apply all tricks; called once, before a command is parsed."""
     stop_collecting_garbage()
-    skip_command_of_httpx()
     lighten_completion()
     open_closed_streams()
 
@@ -31,14 +30,6 @@ def stop_collecting_garbage() -> None:
 def collect_garbage_again() -> None:
     """Undo `stop_collecting_garbage` for a command that goes on until it is stopped."""
     gc.enable()
-
-
-def skip_command_of_httpx() -> None:
-    """Keep `import httpx` from loading its command-line tool, and rich, click and pygments with it.
-
-    httpx copes when that module cannot be imported (see httpx/__init__.py). Saves 78 of 629 ms of `collect --once`.
-    """
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
 def lighten_completion() -> None:

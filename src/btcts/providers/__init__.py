@@ -1,4 +1,4 @@
-"""Adapters to price APIs. Unused providers are never imported, and httpx only when a provider needs it."""
+"""Adapters to price APIs. Unused providers are never imported, and httpcore only when a provider needs it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ from btcts.domain.market import Market
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
+    from btcts.providers.api import Api
     from btcts.providers.base import Provider
-    from btcts.providers.http import Api
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,11 @@ def open_providers(
     if not set(names) - {"simulated"}:
         yield [_load_class("simulated")(clock) for _ in names]
         return
-    from btcts.providers.http import Api, open_client
+    from btcts.providers.api import Api
+    from btcts.providers.http import Client
 
     chosen = {name: endpoints.get(name, DEFAULTS[name]) for name in names if name != "simulated"}
-    with open_client(*(endpoint.url for endpoint in chosen.values())) as client:
+    with Client(*(endpoint.url for endpoint in chosen.values())) as client:
         apis = {name: Api(name, endpoint, client, clock) for name, endpoint in chosen.items()}
         yield [_create_provider(name, apis.get(name), clock, api_key) for name in names]
 

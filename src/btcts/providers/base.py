@@ -1,4 +1,4 @@
-"""The provider protocol, and parsers for the values in answers; independent of httpx."""
+"""The provider protocol, and parsers for the values in answers; independent of HTTP."""
 
 import json
 import math

@@ -4,8 +4,8 @@ from typing import Any
 
 from btcts.domain.model import MINUTE_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
+from btcts.providers.api import Answer, Api
 from btcts.providers.base import UNBOUNDED_MS, expect_shape, parse_ms, parse_price, quoted
-from btcts.providers.http import Answer, Api
 from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles
 
 PRODUCT = "btcusd"

@@ -1,8 +1,8 @@
 """Coinbase Exchange."""
 
 from btcts.domain.model import Candles, Reading, Span
+from btcts.providers.api import Api
 from btcts.providers.base import UNBOUNDED_MS, expect_shape, iso, parse_iso_ms, parse_price
-from btcts.providers.http import Api
 from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles
 
 PRODUCT = "/products/BTC-USD"

@@ -7,6 +7,7 @@ from typing import Any
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
+from btcts.providers.api import Answer, Api
 from btcts.providers.base import (
     LONGEST_WAIT_MS,
     expect_shape,
@@ -17,7 +18,7 @@ from btcts.providers.base import (
     quoted,
     read_whole,
 )
-from btcts.providers.http import Answer, Api, Reply
+from btcts.providers.http import Reply
 
 QUOTES = "/v3/cryptocurrency/quotes/latest"
 KEY_INFO = "/v1/key/info"

@@ -2,8 +2,8 @@
 
 from btcts.domain.model import HOUR_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
+from btcts.providers.api import Answer, Api
 from btcts.providers.base import expect_shape, parse_ms, parse_price, quoted
-from btcts.providers.http import Answer, Api
 from btcts.providers.pages import Paging, Row, drop_unclosed, find_closed_part, parse_rows, read_candles, read_start_ms
 
 PRODUCT = "btcusd"

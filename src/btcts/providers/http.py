@@ -1,45 +1,45 @@
-"""HTTP access to providers: a complete answer in JSON, in time, or a one-line error."""
+"""HTTP: one complete reply, in time, or the reason in one line; no redirects, no cookies, no decompression bombs."""
 
 import json
 import re
 import time
-from collections.abc import Mapping
+import zlib
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-import httpx
+import httpcore
 
 from btcts import __version__
-from btcts.domain.clock import Clock
-from btcts.errors import Problem, ProviderError, ProviderLimited
-from btcts.providers import Endpoint
-from btcts.providers.base import LONGEST_WAIT_MS, read_float, read_whole
-from btcts.providers.deadlines import limit_steps
-from btcts.providers.proxies import choose_proxy
-from btcts.providers.routes import open_routes
-from btcts.providers.transport import LOCATION, GuardedTransport, NoCookies
+from btcts.providers.addresses import Address, Proxy, parse_url
+from btcts.providers.base import read_float, read_whole
+from btcts.providers.connections import Attempt, Connections
 from btcts.system.causes import classify, describe
-from btcts.system.foreign import cite, conceal
+from btcts.system.dialing import Dialer
+from btcts.system.foreign import cite
 
 MAX_BODY = 1_000_000
-"""Most bytes of an answer; a day of candles is about 100 kB."""
+"""Most bytes of an unpacked body; a day of candles is about 100 kB."""
+
+PIECE = 65_536
+"""Most bytes decompressed at once."""
 
 MOST_VALUES, MOST_ROWS = 100_000, 20_000
 """Most commas, and most lists and objects, of an answer: a page of 10 000 candles has 60 000 and 10 000."""
 
-DAY_MS = 86_400_000
+SLOW = "slow"
+"""The code of a failure to answer in time."""
 
-DATE_STEP_MS = 1000
-"""A Date header counts whole seconds, rounded down."""
-
-LONGEST_WAITS_MS = {403: DAY_MS, 418: DAY_MS, 429: DAY_MS, 503: 600_000}
-"""The statuses whose Retry-After is honoured, and the longest wait accepted from each."""
-
-_WAITS_MS = {429: 60_000, 418: 600_000}
-"""The wait after a limit (429) or a ban (418) without a Retry-After."""
+_HEADERS = (
+    (b"User-Agent", f"btcts/{__version__}".encode()),
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"gzip"),
+)
 
 _SHOWN = 80
 """Characters of a bad answer that an error shows."""
@@ -53,52 +53,44 @@ _AGE_LENGTH = 9
 _DATE_LENGTH = 64
 """Most characters of a date header."""
 
-_KEEP_ALIVE_S = 30
-"""Longer than the usual interval, so that the next cycle reuses the connection; shorter than servers keep theirs."""
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
-ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+"""The failures of a kept connection that the server has closed meanwhile."""
 
 
-def open_client(*urls: str | httpx.URL) -> httpx.Client:
-    """Open the HTTP client for requests to `urls`; it honours HTTPS_PROXY and SSL_CERT_FILE, and keeps no cookies.
+class Unanswered(Exception):
+    """No usable reply has come; `code` is one of docs/codes.md where the failure may affect other addresses too."""
 
-    Raises:
-        ConfigError: the environment names an unusable proxy for one of them, or unusable certificates.
-    """
-    return httpx.Client(
-        transport=GuardedTransport(open_routes(urls, keep_alive_s=_KEEP_ALIVE_S)),
-        cookies=NoCookies(),
-        headers={"User-Agent": f"btcts/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"},
-    )
+    def __init__(self, why: str, code: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.code = code
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A response of a server, whatever its status.
+    """A response of a server, whatever its status; the names of its headers are in lower case."""
 
-    `where` is the address without query and credentials, `location` the target of a redirect.
-    """
-
-    where: str
+    where: Address
     status: int
     headers: Mapping[str, str]
-    body: bytes
-    location: str = ""
+    body: bytes = b""
 
-    @property
+    @cached_property
     def made_ms(self) -> int | None:
-        """The time of its Date header, when the provider produced it."""
-        return _parse_http_date(self.headers.get("Date", ""))
+        """The time of its Date header, when the server produced it."""
+        return _parse_http_date(self.headers.get("date", ""))
 
     @property
     def age_ms(self) -> int:
         """Its time in a cache, by the Age header (RFC 9111, section 5.1); 0 for a fresh response."""
-        age = self.headers.get("Age", "").strip()
+        age = self.headers.get("age", "").strip()
         return int(age) * 1000 if age.isdecimal() and len(age) <= _AGE_LENGTH else 0
 
     @property
     def date_ms(self) -> int | None:
-        """The provider's time on arrival."""
+        """The server's time on arrival."""
         return None if self.made_ms is None else self.made_ms + self.age_ms
 
     @cached_property
@@ -119,151 +111,165 @@ class Reply:
         """Return the beginning of the body in one line, without markup."""
         return _quote_line(self.body) or "an empty answer"
 
+    def quote_location(self) -> str:
+        """Return the target of a redirect in one line."""
+        return _quote_line(self.headers.get("location", "").encode()) or "no address"
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A good answer: its JSON, its arrival by our clock, the time its contents are from, and the provider's time."""
+    def read_retry_after(self, now_ms: int) -> int | None:
+        """Return the wait in ms that the headers ask for; None without one."""
+        value = self.headers.get("retry-after", "")
+        if value.isdecimal():
+            return int(value[:9]) * 1000
+        until_ms = _parse_http_date(value) or _parse_reset_ms(self.headers.get("x-ratelimit-reset", ""))
+        return None if until_ms is None else until_ms - now_ms
 
-    payload: Any
-    received_ms: int
-    observed_ms: int
-    date_ms: int | None
 
+class Client:
+    """Sends requests over kept connections; it honours the proxies of the environment and SSL_CERT_FILE.
 
-class Api:
-    """The HTTP API of one provider."""
+    Raises:
+        ConfigError: the environment names an unusable proxy for one of the `urls`, or unusable certificates.
+    """
 
-    def __init__(self, provider: str, endpoint: Endpoint, client: httpx.Client, clock: Clock) -> None:
-        self.provider = provider
-        self.clock = clock
-        self._endpoint = endpoint
-        self._client = client
-        self._behind_ms = 0
+    def __init__(self, *urls: str | Address, dialer: Dialer | None = None) -> None:
+        self._connections = Connections(dialer or Dialer())
+        self._closed = False
+        for url in urls:
+            with suppress(ValueError):  # reported when it is requested
+                self._connections.choose(parse_url(url) if isinstance(url, str) else url)
 
-    @property
-    def source_ms(self) -> int:
-        """The provider's current time where its Date header was behind our clock, else ours."""
-        return self.clock.now_ms() - self._behind_ms
+    def __enter__(self) -> Self:
+        return self
 
-    def fetch_json(self, path: str, query: Mapping[str, str | int] | None = None) -> Answer:
-        """GET `path`, which must answer 200 with JSON.
+    def __exit__(self, *exc: object) -> None:
+        self._closed = True
+        self._connections.close()
+
+    def get(self, address: Address, secrets: Mapping[str, str] | None = None, *, timeout_s: float) -> Reply:
+        """GET an address, with `secrets` as further headers.
+
+        A request that met a kept connection which the server was about to close is sent once more.
 
         Raises:
-            ProviderError: there is no such answer.
-            ProviderLimited: the answer asks to wait.
+            Unanswered: there was no complete reply in time.
         """
-        return self.accept(self.fetch(path, query or {}))
+        attempt = Attempt(time.monotonic() + timeout_s)
+        request = self._build_request("GET", address, secrets or {}, b"")
+        try:
+            return self._exchange(request, address, attempt, whole=True)
+        except Unanswered as exc:
+            if attempt.opened or not isinstance(exc.__cause__, _LOST):
+                raise
+        return self._exchange(request, address, attempt, whole=True)
 
-    def accept(self, reply: Reply) -> Answer:
-        """Return the answer in a good reply.
+    def post(self, address: Address, document: str, *, timeout_s: float) -> Reply:
+        """POST a JSON document; the body of the reply is not read.
 
         Raises:
-            ProviderError: the reply is bad.
-            ProviderLimited: it asks to wait.
+            Unanswered: there was no reply in time.
         """
-        if reply.status != 200:
-            raise self.build_refusal(reply, reply.quote_body())
-        received_ms = self.clock.now_ms()
-        if reply.made_ms is not None:
-            self._behind_ms = max(0, received_ms - reply.made_ms - DATE_STEP_MS)
+        attempt = Attempt(time.monotonic() + timeout_s)
+        request = self._build_request("POST", address, {"Content-Type": "application/json"}, document.encode())
+        return self._exchange(request, address, attempt, whole=False)
+
+    def _build_request(
+        self, method: str, address: Address, more: Mapping[str, str], content: bytes
+    ) -> httpcore.Request:
+        headers = [(b"Host", address.place.encode()), *_HEADERS]
+        headers += [(name.encode(), value.encode()) for name, value in more.items()]
+        if address.login:
+            login = ":".join(address.login).encode()
+            headers.append((b"Authorization", b"Basic " + b64encode(login)))
+        if content:
+            headers.append((b"Content-Length", str(len(content)).encode()))
+        url = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
+        return httpcore.Request(method, url, headers=headers, content=content)
+
+    def _exchange(self, request: httpcore.Request, address: Address, attempt: Attempt, *, whole: bool) -> Reply:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        proxy = self._connections.choose(address)
         try:
-            return Answer(reply.payload, received_ms, received_ms - reply.age_ms, reply.date_ms)
-        except ValueError as exc:
-            raise ProviderError(self.provider, f"no JSON from {reply.where} ({reply.quote_body()})") from exc
-
-    def build_refusal(self, reply: Reply, detail: str) -> ProviderError:
-        """Build the error for a status other than 200."""
-        problem = f"HTTP {reply.status} from {reply.where} ({detail})"
-        if 300 <= reply.status < 400:
-            problem += f"; redirects are not followed (this one names {reply.location or 'no address'})"
-            problem += f": correct the url of [providers.{self.provider}]"
-        wait_ms = self.read_wait_ms(reply) or _WAITS_MS.get(reply.status)
-        if wait_ms is None or reply.status not in LONGEST_WAITS_MS:
-            return ProviderError(self.provider, problem)
-        return self.build_limited(problem, min(wait_ms, LONGEST_WAITS_MS[reply.status]))
-
-    def build_limited(self, problem: str, wait_ms: int) -> ProviderLimited:
-        """Build the error that asks to wait."""
-        return ProviderLimited(self.provider, problem, until_ms=self.clock.now_ms() + min(wait_ms, LONGEST_WAIT_MS))
-
-    def read_wait_ms(self, reply: Reply) -> int | None:
-        """Return the wait that the headers of a reply ask for, from a second to a day; None without one."""
-        asked_ms = read_retry_after(reply.headers, reply.date_ms or self.clock.now_ms())
-        return None if asked_ms is None else min(max(asked_ms, 1000), DAY_MS)
-
-    def fetch(self, path: str, query: Mapping[str, str | int], secrets: Mapping[str, str] | None = None) -> Reply:
-        """GET `path` within the timeout, whatever the status; `secrets` are headers that no error may show."""
-        for secret in (secrets or {}).values():
-            conceal(secret)
-        url = self._build_url(path)
-        timeout_s = self._endpoint.timeout_s
-        until = time.monotonic() + timeout_s
-        try:
-            with (
-                limit_steps(until),
-                self._client.stream("GET", url, params=query, headers=secrets, timeout=timeout_s) as response,
-            ):
-                body = self._read(response, until)
-        except httpx.TimeoutException as exc:
-            raise self._build_timeout(url) from exc
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
-            why = describe_failure(exc)
-            problem = Problem(f"no answer from {_show_address(url)} ({why})", _classify(exc, url), why)
-            raise ProviderError(self.provider, problem) from exc
-        location = response.headers.get(LOCATION, "").encode()
-        return Reply(_show_address(url), response.status_code, response.headers, body, _quote_line(location))
-
-    def _build_url(self, path: str) -> httpx.URL:
-        try:
-            return httpx.URL(self._endpoint.url.rstrip("/") + path)
-        except httpx.InvalidURL as exc:
-            raise ProviderError(self.provider, f"the url of [providers.{self.provider}] is malformed") from exc
-
-    def _read(self, response: httpx.Response, until: float) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise ProviderError(self.provider, f"more than {MAX_BODY} bytes from {_show_address(response.url)}")
-            if time.monotonic() > until:
-                raise self._build_timeout(response.url)
-        return bytes(body)
-
-    def _build_timeout(self, url: httpx.URL) -> ProviderError:
-        within = f"within {self._endpoint.timeout_s:g} s"
-        problem = Problem(
-            f"no complete answer from {_show_address(url)} {within}", "slow", f"no complete answer {within}"
-        )
-        return ProviderError(self.provider, problem)
+            with self._connections.send(request, proxy, attempt) as response:
+                headers = _read_headers(response.headers)
+                packing = headers.get("content-encoding", "").lower()
+                body = _join(_unpack(response.iter_stream(), packing)) if whole else b""
+        except Unanswered:
+            raise
+        except Exception as exc:
+            failure = _explain(exc, proxy)
+            if failure is None:
+                raise
+            raise failure from exc
+        return Reply(address, response.status, headers, body)
 
 
-def _show_address(url: httpx.URL) -> str:
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("ascii").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
-def _classify(exc: Exception, url: httpx.URL) -> str:
-    """Return the code of a connection failure that may affect other addresses too; empty for other failures."""
-    if not isinstance(exc, httpx.ConnectError | UnicodeError):
-        return ""
-    return "proxy" if choose_proxy(url) else classify(exc) or ""
+def _join(chunks: Iterable[bytes]) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Unanswered(f"more than {MAX_BODY} bytes")
+    return bytes(body)
 
 
-def describe_failure(exc: Exception) -> str:
-    """Describe the lack of an answer; some failures get a fixed text because theirs may contain a header."""
+def _unpack(chunks: Iterable[bytes], packing: str) -> Iterator[bytes]:
+    if packing in ("", "identity"):
+        yield from chunks
+        return
+    if packing != "gzip":
+        raise Unanswered("its body is compressed in a way that was not asked for")
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)  # with the header of gzip
+    for chunk in chunks:
+        while chunk and not unpacker.eof:
+            try:
+                yield unpacker.decompress(chunk, PIECE)
+            except zlib.error:
+                raise Unanswered("its body is not gzip") from None
+            chunk = unpacker.unconsumed_tail
+        if unpacker.unused_data or chunk:
+            raise Unanswered("its body goes on after its end")
+    if not unpacker.eof:
+        raise Unanswered("its body ends too early")
+
+
+def _explain(exc: Exception, proxy: Proxy | None) -> Unanswered | None:
+    """Return the reason for the lack of a reply; None for a failure of another kind."""
     match exc:
-        case httpx.RemoteProtocolError():
+        case httpcore.TimeoutException():
+            return Unanswered("no answer in time", SLOW)
+        case httpcore.ProxyError():
+            return Unanswered(f"{proxy}: {cite(str(exc), _SHOWN).lower()}", "proxy")
+        case httpcore.ConnectError() | UnicodeError():
+            return Unanswered(_describe(exc), "proxy" if proxy else classify(exc) or "")
+        case httpcore.NetworkError() | httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
+            return Unanswered(_describe(exc))
+    # raised by httpcore and socksio for bad answers of a SOCKS proxy
+    return Unanswered(f"{proxy} does not speak its protocol", "proxy") if proxy else None
+
+
+def _describe(exc: Exception) -> str:
+    """Describe the lack of a reply; some failures get a fixed text because theirs may contain a header."""
+    match exc:
+        case httpcore.RemoteProtocolError():
             return "the server closed the connection, or its answer is not HTTP"
-        case httpx.UnsupportedProtocol():
+        case httpcore.UnsupportedProtocol():
             return "the address is neither http nor https"
-        case httpx.LocalProtocolError():
+        case httpcore.LocalProtocolError():
             return "a header of the request has characters that are not allowed"
-        case httpx.InvalidURL():
-            return "it redirects to something that is not an address"
         case UnicodeError():
             return "that is not a valid host name"
-        case httpx.ConnectError() if "[SSL" in str(exc):
+        case httpcore.ConnectError() if "[SSL" in str(exc):
             return describe(exc)
-    text = ERRNO.sub("", str(exc))
+    text = _ERRNO.sub("", str(exc))
     return _quote_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"
 
 
@@ -271,15 +277,6 @@ def _quote_line(text: bytes) -> str:
     """Return the beginning of a text from a server in one line, without markup and secrets."""
     line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
     return "an HTML page" if line.startswith("<") else line
-
-
-def read_retry_after(headers: Mapping[str, str], now_ms: int) -> int | None:
-    """Return the wait in ms that the headers ask for; None without one."""
-    value = headers.get("Retry-After", "")
-    if value.isdecimal():
-        return int(value[:9]) * 1000
-    until_ms = _parse_http_date(value) or _parse_reset_ms(headers.get("x-ratelimit-reset", ""))
-    return None if until_ms is None else until_ms - now_ms
 
 
 def _parse_http_date(value: str) -> int | None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from btcts.config import table
 from btcts.errors import ConfigError
 from btcts.providers import default_endpoints
-from btcts.providers.http import open_client
+from btcts.providers.http import Client
 from btcts.services.watch.command import SECRETS, Program, parse_command, pass_on
 from btcts.services.watch.outbox import FIRST_WAIT_MS, LONGEST_WAIT_MS, DeliveryRefusal, choose_wait_ms, is_due
 from btcts.services.watch.webhook import Webhook, parse_address
@@ -221,7 +221,7 @@ Post = Callable[..., str | None]
 @pytest.fixture
 def post() -> Iterator[Post]:
     """Post to an address."""
-    with open_client() as client:
+    with Client() as client:
         yield lambda url, document="{}", timeout_s=10.0: Webhook(
             parse_address(url), client, FakeClock(NOW), timeout_s=timeout_s
         ).post(document)
@@ -274,7 +274,7 @@ def test_nobody_there_is_said_without_the_address(post: Post) -> None:
 
 
 def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Client() as client:
         hook = Webhook(
             parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"),
             client,
@@ -286,7 +286,7 @@ def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
 
 
 def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
-    with RawServer(lambda _: Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x")) as server, open_client() as client:
+    with RawServer(lambda _: Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x")) as server, Client() as client:
         problem = Webhook(parse_address(server.url), client, FakeClock(NOW), timeout_s=0.3).post("{}")
 
         assert server.gone.wait(5)
@@ -361,7 +361,7 @@ def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked:
     ],
 )
 def test_services_are_known_by_their_host(url: str, field: str | None) -> None:
-    with open_client() as client:
+    with Client() as client:
         assert Webhook(parse_address(url), client, FakeClock(NOW)).text_field == field
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from btcts.errors import ConfigError
-from btcts.providers.http import open_client
+from btcts.providers.http import Client
 from btcts.services.watch.webhook import Webhook, parse_address
 from support.clocks import FakeClock
 from support.series import NOW
@@ -53,7 +53,7 @@ def test_a_file_that_holds_no_address_is_refused(content: bytes, problem: str, t
 
 
 def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it() -> None:
-    with open_client() as client:
+    with Client() as client:
         problem = Webhook(parse_address(f"http://hooks..example.com/{SECRET}"), client, FakeClock(NOW)).post("{}")
 
     assert problem
@@ -62,7 +62,7 @@ def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it()
 
 
 def test_a_request_without_an_answer_is_given_up_and_the_next_one_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Client() as client:
         url = parse_address(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         hook = Webhook(url, client, FakeClock(NOW), timeout_s=0.2)
         threads = threading.active_count()

@@ -203,11 +203,11 @@ def _open_ways(wanted: Wanted, market: "Market", clock: "Clock") -> Iterator[dic
             ran = parse_command(wanted.command)
             ways["exec"] = lambda alert: ran.run(alert_json(alert, market), list_alert_variables(alert, market))
         if wanted.webhook is not None:
-            from btcts.providers.http import open_client
+            from btcts.providers.http import Client
             from btcts.services.watch.webhook import Webhook, parse_address
 
             url = parse_address(wanted.webhook)
-            hook = Webhook(url, stack.enter_context(open_client(url)), clock)
+            hook = Webhook(url, stack.enter_context(Client(url)), clock)
             ways["webhook"] = lambda alert: hook.post(alert_body(alert, market, hook.text_field))
         yield ways
 

@@ -1,25 +1,19 @@
 """Alerts as POST requests; the address may contain a secret, so messages show only its host."""
 
 import logging
-import time
 from pathlib import Path
-
-import httpx
 
 from btcts.config.textfile import read_text
 from btcts.domain.clock import Clock
 from btcts.errors import ConfigError, describe_unforeseen
-from btcts.providers.deadlines import limit_steps
-from btcts.providers.http import describe_failure, read_retry_after
+from btcts.providers.addresses import Address, parse_url
+from btcts.providers.http import SLOW, Client, Reply, Unanswered
 from btcts.services.watch.outbox import DeliveryRefusal
 from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
 
 TIMEOUT_S = 10.0
 """Time limit from the name look-up to the status of the answer."""
-
-PORTS = range(1, 65_536)
-"""Valid ports; the system would truncate a greater number to 16 bits."""
 
 TEXT_FIELDS = {
     "discord.com": "content",
@@ -49,7 +43,7 @@ log = logging.getLogger(__name__)
 class Webhook:
     """An address that documents are posted to."""
 
-    def __init__(self, url: httpx.URL, client: httpx.Client, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: Address, client: Client, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url
         self._client = client
         self._clock = clock
@@ -67,17 +61,17 @@ class Webhook:
         """Post the JSON document; return the problem if it was not accepted, else None."""
         host = self._url.host
         try:
-            return self._judge(*self._send(document))
-        except httpx.TimeoutException:
-            return f"no answer from {host} within {self._timeout_s:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
-            return f"no answer from {host} ({describe_failure(exc)})"
+            return self._judge(self._client.post(self._url, document, timeout_s=self._timeout_s))
+        except Unanswered as exc:
+            reason = f"within {self._timeout_s:g} s" if exc.code == SLOW else f"({exc.why})"
+            return f"no answer from {host} {reason}"
         except Exception as exc:
             log.debug("a delivery failed", exc_info=exc)
             return f"nothing can be sent to {host} ({describe_unforeseen(exc)})"
 
-    def _judge(self, status: int, wait_ms: int) -> str | None:
+    def _judge(self, reply: Reply) -> str | None:
         """Interpret an answer: the problem, or None when the document was accepted."""
+        status = reply.status
         said = f"HTTP {status} from {self._url.host}"
         if 200 <= status < 300:
             return None
@@ -85,35 +79,25 @@ class Webhook:
             return f"{said}; redirects are not followed"
         if 400 <= status < 500 and status not in TEMPORARY:
             return DeliveryRefusal(said, final=FINAL.get(status, REFUSED))
-        return DeliveryRefusal(said, wait_ms=wait_ms)
-
-    def _send(self, document: str) -> tuple[int, int]:
-        """Send the document; return the status of the answer and the wait it asks for, without reading its body."""
-        headers = {"Content-Type": "application/json"}
-        with (
-            limit_steps(time.monotonic() + self._timeout_s),
-            self._client.stream(
-                "POST", self._url, content=document, headers=headers, timeout=self._timeout_s, follow_redirects=False
-            ) as response,
-        ):
-            return response.status_code, read_retry_after(response.headers, self._clock.now_ms()) or 0
+        return DeliveryRefusal(said, wait_ms=reply.read_retry_after(self._clock.now_ms()) or 0)
 
 
-def parse_address(text: str) -> httpx.URL:
+def parse_address(text: str) -> Address:
     """Parse the address of `--webhook`, or the one in the file named after an @.
 
     Raises:
         ConfigError: it is malformed or cannot be read; the message does not show it.
     """
     wrong = "--webhook is not an http or https address; write it like https://hooks.example.com/path, or @FILE"
+    written = _read_address(text[1:]) if text.startswith("@") else text
     try:
-        url = httpx.URL(_read_address(text[1:]) if text.startswith("@") else text)
-    except httpx.InvalidURL:
+        url = parse_url(written)
+    except ValueError:
         raise ConfigError(wrong) from None
-    if url.scheme not in ("http", "https") or not url.host or not (url.port is None or url.port in PORTS):
+    if url.scheme not in ("http", "https"):
         raise ConfigError(wrong)
-    conceal_login(str(url))
-    conceal(url.raw_path.decode("ascii"))
+    conceal_login(written)
+    conceal(url.target)
     return url
 
 

@@ -8,17 +8,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from btcts.errors import ConfigError, ProviderError
 from btcts.providers import Endpoint
-from btcts.providers.http import Api
+from btcts.providers.addresses import parse_url
+from btcts.providers.api import Api
+from btcts.providers.base import Provider
+from btcts.providers.http import Client
 from btcts.providers.kraken import Kraken
-from btcts.providers.routes import open_routes
+from btcts.providers.poller import Poller
+from btcts.providers.rounds import Question
 from btcts.services.watch.webhook import Webhook, parse_address
-from btcts.system.dialing import Dialer
-from providers.opening import NOW_MS
+from providers import opening
+from providers.opening import EXCHANGES, HOUR, NOW_MS
 from support.clocks import FakeClock
 from support.exchanges import Exchanges
 from support.networks import (
@@ -33,8 +36,9 @@ from support.networks import (
     dialer_of,
     refusals,
 )
+from support.raw_server import Raw, RawServer
 
-Open = Callable[..., httpx.Client]
+Open = Callable[..., Client]
 
 ALL_LOCAL = {"SSL_CERT_FILE": str(CERTIFICATE)}
 
@@ -50,11 +54,10 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens a client in an environment, and with names of its own."""
     with ExitStack() as stack:
 
-        def open_one(environ: Mapping[str, str], names: Mapping[str, Sequence[Place]] | None = None) -> httpx.Client:
+        def open_one(environ: Mapping[str, str], names: Mapping[str, Sequence[Place]] | None = None) -> Client:
             for name, value in environ.items():
                 monkeypatch.setenv(name, value)
-            transport = open_routes([], keep_alive_s=30, dialer=dialer_of(names or {}))
-            return stack.enter_context(httpx.Client(transport=transport, trust_env=False))
+            return stack.enter_context(Client(dialer=dialer_of(names or {})))
 
         yield open_one
 
@@ -75,12 +78,17 @@ def hole() -> Iterator[Place]:
 
 def place_of(exchanges: Exchanges) -> Place:
     """Where the exchanges listen."""
-    url = httpx.URL(exchanges.url(""))
+    url = parse_url(exchanges.url(""))
     assert url.port
     return url.host, url.port
 
 
-def kraken_by_name(client: httpx.Client, timeout_s: float = 30.0) -> Kraken:
+def provider_at(exchanges: Exchanges, name: str, client: Client) -> Provider:
+    """A provider on the local exchanges."""
+    return opening.provider_at(Endpoint(exchanges.url(name)), name, client, FakeClock(NOW_MS))
+
+
+def kraken_by_name(client: Client, timeout_s: float = 30.0) -> Kraken:
     """The provider at a name that the dialer or the proxy knows."""
     return Kraken(Api("kraken", Endpoint("http://exchange.test/kraken", timeout_s), client, FakeClock(NOW_MS)))
 
@@ -122,6 +130,65 @@ def test_a_connection_serves_the_next_request_too(client: Open, exchanges: Excha
     kraken.latest()
 
     assert len({request.connection for request in exchanges.requests}) == 1
+
+
+def test_connections_are_kept_over_many_cycles_of_prices_and_candles(exchanges: Exchanges) -> None:
+    with Client() as client, Poller([provider_at(exchanges, name, client) for name in EXCHANGES]) as poller:
+        for _ in range(30):
+            asked = poller.ask_candles(poller.providers, Question(frozenset()), [HOUR])
+            poller.ask_prices(poller.providers)
+            asked.wait(5)
+
+    assert len(exchanges.requests) == 30 * 2 * len(EXCHANGES)
+    assert len({request.connection for request in exchanges.requests}) <= 2 * len(EXCHANGES)
+
+
+TRADE = Raw(
+    b'HTTP/1.1 200 OK\r\nContent-Length: 63\r\n\r\n{"error":[],"result":{"XXBTZUSD":[["60000.1","1",1767268830]]}}',
+    kept=True,
+)
+
+
+def test_a_kept_connection_that_the_server_closes_meanwhile_is_replaced() -> None:
+    answers = iter([TRADE, Raw(b""), TRADE])
+
+    with RawServer(lambda _: next(answers)) as server, Client() as client:
+        kraken = Kraken(Api("kraken", Endpoint(server.url), client, FakeClock(NOW_MS)))
+        prices = [kraken.latest().price, kraken.latest().price]
+
+    assert prices == [60_000.1, 60_000.1]
+    assert len(server.requests) == 3
+
+
+def test_a_request_over_a_new_connection_is_sent_once() -> None:
+    with RawServer(lambda _: Raw(b"")) as server, Client() as client:
+        with pytest.raises(ProviderError, match="the server closed the connection"):
+            Kraken(Api("kraken", Endpoint(server.url), client, FakeClock(NOW_MS))).latest()
+
+        assert len(server.requests) == 1
+
+
+def test_an_alert_is_sent_once_also_over_a_kept_connection() -> None:
+    answers = iter([Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", kept=True), Raw(b"")])
+
+    with RawServer(lambda _: next(answers)) as server, Client() as client:
+        hook = Webhook(parse_address(server.url), client, FakeClock(NOW_MS))
+        problems = [hook.post("{}"), hook.post("{}")]
+
+    assert [problem is None for problem in problems] == [True, False]
+    assert len(server.requests) == 2
+
+
+def test_a_proxy_that_was_set_after_a_failure_is_used(client: Open, exchanges: Exchanges, tls: TlsServer) -> None:
+    opened = client(ALL_LOCAL)
+    hook = Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS))
+    direct = hook.post("{}")
+
+    with Proxy(HttpProxy, tls.place) as proxy:
+        client({"HTTPS_PROXY": f"127.0.0.1:{proxy.place[1]}"})
+        through = hook.post("{}")
+
+    assert (direct is None, through) == (False, None)
 
 
 def test_a_name_that_is_not_known_is_said(client: Open) -> None:
@@ -275,7 +342,8 @@ def test_a_login_of_a_netrc_file_is_not_sent(
 
 def test_only_what_is_asked_for_has_to_have_a_proxy_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "foo://TOKEN:hunter2@proxy.test")
-    open_routes(["http://[::1", "http://exchange.test", "nothing"], keep_alive_s=1, dialer=Dialer()).close()
+    with Client("http://[::1", "http://exchange.test", "nothing"):
+        pass
 
     with pytest.raises(ConfigError, match=r"^HTTPS_PROXY is "):
-        open_routes(["http://exchange.test", "https://hooks.test"], keep_alive_s=1, dialer=Dialer())
+        Client("http://exchange.test", "https://hooks.test")

@@ -2,14 +2,16 @@
 
 import os
 import sys
+from dataclasses import replace
 
-import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from btcts.errors import ConfigError
-from btcts.providers.proxies import choose_proxy, is_exempt
+from btcts.providers.addresses import choose_proxy, is_exempt, parse_url
 
-KRAKEN = httpx.URL("https://api.kraken.com/0/public/Trades")
+KRAKEN = parse_url("https://api.kraken.com/0/public/Trades")
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +19,61 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("REQUEST_METHOD", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "target"),
+    [
+        ("https://API.kraken.COM", "https://api.kraken.com/", "/"),
+        ("HTTPS://api.kraken.com:443/0?a=b c", "https://api.kraken.com/0", "/0?a=b%20c"),
+        ("http://api.kraken.com:443/", "http://api.kraken.com:443/", "/"),
+        ("http://me:p@ss@[::1]:80/x%20y?z#top", "http://[::1]/x%20y", "/x%20y?z"),
+        ("https://bücher.example/ä", "https://xn--bcher-kva.example/%C3%A4", "/%C3%A4"),
+        ("http://local_host:65535?q", "http://local_host:65535/", "/?q"),
+    ],
+)
+def test_an_address_is_shown_without_login_and_query(text: str, shown: str, target: str) -> None:
+    address = parse_url(text)
+
+    assert (str(address), address.target) == (shown, target)
+    assert address == parse_url(text.replace(" ", "%20"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["", "kraken.com", "//kraken.com", "https://", "https:///x", "https://?x", "https://:80/", "https://@/"],
+        *["http://h:port/", "http://h:0/", "http://h:65536/", "http://h:-1/", "http://[::1", "http://[kraken]/"],
+        *[
+            "http://a b/",
+            "http://a,b/",
+            "http://a\\b/",
+            "http://h/\n",
+            "http://h/\x00",
+            "http://\udcff/",
+            "http://a%zz/",
+        ],
+        *["http://straße.example/", "http://" + "ü" * 64 + "/", "http://℀.example/"],
+    ],
+)
+def test_a_text_that_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_url(text)
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "http://", "https://h/", "https://me:pw@", "http://["]))
+def test_a_text_is_an_address_that_can_be_sent_or_refused(text: str, before: str) -> None:
+    try:
+        address = parse_url(before + text)
+    except ValueError:
+        return
+    sent = f"{address.place}{address.target}"
+
+    assert sent.isascii()
+    assert sent.isprintable()
+    assert " " not in sent
+    assert address.target.startswith("/")
+    assert parse_url(f"{address.scheme}://{sent}") == replace(address, login=None)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +112,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_no_proxy_exempts(no_proxy: str, url: str) -> None:
-    assert is_exempt(no_proxy, httpx.URL(url))
+    assert is_exempt(no_proxy, parse_url(url))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +136,7 @@ def test_no_proxy_exempts(no_proxy: str, url: str) -> None:
     ],
 )
 def test_no_proxy_does_not_exempt_and_is_never_a_failure(no_proxy: str, url: str) -> None:
-    assert not is_exempt(no_proxy, httpx.URL(url))
+    assert not is_exempt(no_proxy, parse_url(url))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +191,7 @@ def test_an_address_without_a_proxy(environ: dict[str, str], monkeypatch: pytest
 
 def test_a_header_of_a_web_request_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://evil.test")
-    url = httpx.URL("http://exchange.test/")
+    url = parse_url("http://exchange.test/")
     outside = choose_proxy(url)
     monkeypatch.setenv("REQUEST_METHOD", "GET")
 
