@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from btcts.embedded.places import Places, is_in_use
-from btcts.embedded.wire import ask
+from btcts.embedded.status import ask
 
 
 def kill(data_dir: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from btcts.embedded import Embedded
-from btcts.embedded.wire import ask
+from btcts.embedded.status import ask
 from btcts.errors import EmbeddedError
 from embedded.starters import foreground
 

@@ -10,8 +10,8 @@ from types import FrameType
 import pytest
 
 from btcts.embedded import Embedded
-from btcts.embedded.binaries import locate_installed
 from btcts.embedded.install import WHEELS, install
+from btcts.embedded.programs import locate_installed
 from btcts.errors import EmbeddedError
 
 LIMIT_S = 30.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from btcts.embedded import Embedded
-from btcts.embedded.host import is_local
+from btcts.embedded.places import is_local
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
 from support.redis_binaries import binaries

@@ -12,7 +12,7 @@ import redis
 from btcts.embedded import Embedded
 from btcts.embedded.launch import launch, recover
 from btcts.embedded.places import Places, hold_lock, is_in_use
-from btcts.embedded.wire import ask
+from btcts.embedded.status import ask
 from btcts.errors import EmbeddedError
 from embedded.endings import bury, kill
 from embedded.starters import starter

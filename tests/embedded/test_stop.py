@@ -12,7 +12,7 @@ import redis
 
 from btcts.embedded import Embedded
 from btcts.embedded.places import hold_lock
-from btcts.embedded.wire import ask, listens
+from btcts.embedded.status import ask, listens
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
 from embedded.starters import foreground

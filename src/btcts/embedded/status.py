@@ -1,11 +1,47 @@
-"""The state of the embedded Redis as seen from outside."""
+"""Ask a server how it is, without a client of Redis."""
 
+import errno
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from btcts.embedded.places import Places, is_in_use
-from btcts.embedded.wire import ask
+
+TIMEOUT_S = 1.0
+
+
+def ask(path: Path, command: str) -> str:
+    """Return the answer to one command: the line of a status or an error, the text of a bulk reply.
+
+    Raises:
+        OSError: nobody answers, or the connection is closed instead (as it is by SHUTDOWN).
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(str(path))
+        connection.sendall(command.encode() + b"\r\n")
+        with connection.makefile("rb") as answer:
+            line = answer.readline()
+            if not line:
+                raise ConnectionResetError(f"{path} closed without an answer")
+            text = answer.read(int(line[1:])) if line.startswith(b"$") else line
+    return text.decode(errors="replace").strip()
+
+
+def listens(path: Path) -> bool:
+    """Tell whether a process listens on that socket, though it may never answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT_S)
+        return connection.connect_ex(str(path)) in (0, errno.EAGAIN)  # EAGAIN: too many wait to be answered
+
+
+def answers(path: Path) -> bool:
+    """Tell whether a server there has loaded its data; one that reports a disk error counts."""
+    try:
+        return not ask(path, "PING").startswith("-LOADING")
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
