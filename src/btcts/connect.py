@@ -22,8 +22,7 @@ from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import Endpoint, default_endpoints, open_providers
 from btcts.store import EMBEDDED, Store
-from btcts.system.deadline import Deadline, TimelySocket
-from btcts.system.dialing import Dialer
+from btcts.system.sockets import Deadline, Dialer, TimelySocket
 
 if TYPE_CHECKING:
     from btcts.providers.poller import Poller

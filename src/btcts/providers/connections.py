@@ -21,7 +21,7 @@ from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBac
 from btcts.errors import ConfigError
 from btcts.providers.addresses import Address, Proxy, choose_proxy
 from btcts.system.causes import describe
-from btcts.system.dialing import Dialer
+from btcts.system.sockets import Dialer
 
 LARGEST_HEAD = 16_384
 """Most bytes of an incomplete response head, and per read: parsing a head takes 250 times its size in memory."""

@@ -20,8 +20,8 @@ from btcts.providers.addresses import Address, Proxy, parse_url
 from btcts.providers.base import read_float, read_whole
 from btcts.providers.connections import Attempt, Connections
 from btcts.system.causes import classify, describe
-from btcts.system.dialing import Dialer
 from btcts.system.foreign import cite
+from btcts.system.sockets import Dialer
 
 MAX_BODY = 1_000_000
 """Most bytes of an unpacked body; a day of candles is about 100 kB."""

@@ -28,13 +28,9 @@ def replace(path: Path, content: bytes) -> None:
     """Replace the file atomically; the content is on the disk when this returns."""
     draft = path.with_name(f"{path.name}.new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600)
-        try:
-            _require_file(descriptor, draft)
+        with _open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
             _write(descriptor, content)
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         draft.replace(path)
     except OSError:
         with suppress(OSError):
@@ -49,7 +45,7 @@ def read(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, is larger, is not a regular file, or others can change its folder.
     """
-    with _open_file(path) as file:
+    with _open_to_read(path) as file:
         if os.fstat(file.fileno()).st_size > limit:
             raise OSError(errno.EFBIG, f"{path.name} is larger than {limit} bytes")
         return file.read(limit)
@@ -61,26 +57,9 @@ def read_end(path: Path, limit: int) -> bytes:
     Raises:
         OSError: as for `read`, except for the size.
     """
-    with _open_file(path) as file:
+    with _open_to_read(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
         return file.read(limit)
-
-
-@contextmanager
-def _open_file(path: Path) -> Iterator[BinaryIO]:
-    require_private(path.parent)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        _require_file(descriptor, path)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            yield file
-    finally:
-        os.close(descriptor)
-
-
-def _require_file(descriptor: int, path: Path) -> None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise OSError(errno.EINVAL, f"{path.name} is not a file")
 
 
 def append(path: Path, lines: bytes) -> None:
@@ -88,9 +67,7 @@ def append(path: Path, lines: bytes) -> None:
 
     If a crash left an incomplete line, the new ones start on a line of their own.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
-    try:
-        _require_file(descriptor, path)
+    with _open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as descriptor:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         try:
@@ -100,8 +77,6 @@ def append(path: Path, lines: bytes) -> None:
             with suppress(OSError):
                 os.ftruncate(descriptor, size)
             raise
-    finally:
-        os.close(descriptor)
 
 
 def sync(folder: Path) -> None:
@@ -119,12 +94,8 @@ def create(path: Path) -> int:
     Raises:
         OSError: it cannot be created, or is not a regular file.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
-    try:
-        _require_file(descriptor, path)
+    with _open(path, os.O_WRONLY | os.O_CREAT) as descriptor:
         return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
 
 
 def lock(path: Path, *, waits: bool = False) -> int | None:
@@ -149,6 +120,29 @@ def lock(path: Path, *, waits: bool = False) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextmanager
+def _open_to_read(path: Path) -> Iterator[BinaryIO]:
+    require_private(path.parent)
+    with _open(path, os.O_RDONLY) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        yield file
+
+
+@contextmanager
+def _open(path: Path, flags: int) -> Iterator[int]:
+    """Open a regular file until the block ends, without waiting for a pipe or a device; a new one is for us alone."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o600)
+    try:
+        _require_file(descriptor, path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _require_file(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, f"{path.name} is not a file")
 
 
 def _move_above_streams(descriptor: int) -> int:

@@ -1,8 +1,9 @@
-"""TCP connections to a host by name: the look-up and the race of its addresses share one time limit.
+"""Sockets that keep a time limit: TCP connections to a host by name, and calls under a shared deadline.
 
-The addresses are raced as in RFC 8305 (Happy Eyeballs): address families take turns, the next attempt starts 250 ms
-after the last one or as soon as one fails, the first connection wins and the others are closed. asyncio, anyio and
-aiohappyeyeballs do the same, but need an event loop for each connection and a thread pool for look-ups.
+The look-up and the race of the addresses share one limit. They are raced as in RFC 8305 (Happy Eyeballs): address
+families take turns, the next attempt starts 250 ms after the last one or as soon as one fails, the first connection
+wins and the others are closed. asyncio, anyio and aiohappyeyeballs do the same, but need an event loop for each
+connection and a thread pool for look-ups.
 """
 
 import errno
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from itertools import zip_longest
+from math import inf
 from threading import Lock
 from typing import Any
 
@@ -161,3 +163,71 @@ def _drop(attempt: socket.socket, code: int, attempts: selectors.BaseSelector, f
     attempts.unregister(attempt)
     attempt.close()
     failures.append(OSError(code, os.strerror(code)))
+
+
+class Deadline:
+    """A moment of the monotonic clock; infinite until it is set, and movable."""
+
+    def __init__(self) -> None:
+        self._at = inf
+
+    def set(self, at: float) -> None:
+        """Set or move the deadline."""
+        self._at = at
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline, 0 after it."""
+        return max(0.0, self._at - time.monotonic())
+
+    def limit(self, seconds: float | None) -> float | None:
+        """Return the time limit (None: no limit) cut to the deadline.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
+        left_s = self.left_s
+        if not left_s:
+            raise TimeoutError("timed out")
+        if seconds is None:
+            return None if left_s == inf else left_s
+        return min(seconds, left_s)
+
+
+class TimelySocket:
+    """A connected socket, TLS or not, whose calls never wait beyond the deadline.
+
+    Each call gets a new limit: an answer that arrives in small pieces would otherwise restart the time-out each time.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._timeout_s = connection.gettimeout()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set the time limit of each call before the deadline; 0 makes the socket non-blocking."""
+        self._timeout_s = seconds
+        self._connection.settimeout(seconds)
+
+    def recv(self, *arguments: Any) -> bytes:
+        """Receive like `socket.recv`."""
+        self._limit()
+        return self._connection.recv(*arguments)
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Receive like `socket.recv_into`."""
+        self._limit()
+        return self._connection.recv_into(*arguments)
+
+    def sendall(self, data: bytes) -> None:
+        """Send like `socket.sendall`, with one limit for all the data."""
+        self._limit()
+        self._connection.sendall(data)
+
+    def _limit(self) -> None:
+        if self._connection.gettimeout() != 0:
+            self._connection.settimeout(self._deadline.limit(self._timeout_s))

@@ -20,7 +20,7 @@ from btcts.services.collect.loop import once
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.spool import Spool
 from btcts.store import Store
-from btcts.system.deadline import Deadline
+from btcts.system.sockets import Deadline
 from simulation.chaos.proxy import Proxy
 from support.clocks import FakeClock
 from support.exchanges import Exchanges

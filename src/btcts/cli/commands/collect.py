@@ -118,7 +118,7 @@ def _open_collector(
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
     from btcts.services.collect.spool import open_spool
-    from btcts.system.deadline import Deadline
+    from btcts.system.sockets import Deadline
 
     clock = ServerClock(stop)
     deadline = Deadline() if cadence_s is None else None

@@ -24,7 +24,7 @@ from btcts.services.collect.settling import Ended, Settling, Snapshot
 from btcts.services.collect.spool import Held, Spool
 from btcts.services.collect.survey import Survey, survey_memory, survey_store
 from btcts.store import State, Store
-from btcts.system.deadline import Deadline
+from btcts.system.sockets import Deadline
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
