@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from btcts import errors
 from btcts.cli.main import app
@@ -74,7 +75,7 @@ def test_a_page_has_the_table_that_the_code_has(page: str, name: str, make: Call
 def test_the_readme_has_a_row_for_every_command() -> None:
     text = README.read_text()
 
-    names = [command.name for command in (*app.registered_commands, *app.registered_groups)]
+    names = list(get_command(app).commands)
 
     assert names
     assert [name for name in names if not re.search(rf"^\| `btcts {name}\b", text, re.MULTILINE)] == []

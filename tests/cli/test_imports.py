@@ -41,15 +41,19 @@ def imported(*arguments: str, environ: Mapping[str, str] | None = None) -> set[s
     return {name for name in HEAVY if name in packages}
 
 
-def test_no_command_brings_more_of_ours_than_parsing_takes() -> None:
-    code = "import sys, btcts.cli.main; print(*(each for each in sys.modules if each.startswith('btcts.')))"
+def test_parsing_takes_no_more_of_ours_than_the_called_command() -> None:
+    code = (
+        "import sys; from btcts.cli.main import app; app(['show', '--help'], standalone_mode=False)\n"
+        "print('ours:', *(name for name in sys.modules if name.startswith('btcts.')))"
+    )
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     ).stdout
 
-    others = {each for each in printed.split() if not each.startswith("btcts.cli")}
+    names = set(printed.rpartition("ours:")[2].split())
 
-    assert others == {"btcts.errors"}
+    assert {name for name in names if not name.startswith("btcts.cli")} == {"btcts.errors"}
+    assert {name for name in names if name.startswith("btcts.cli.commands.")} == {"btcts.cli.commands.show"}
 
 
 def test_the_version_is_printed_without_redis_httpcore_and_rich() -> None:
@@ -64,13 +68,34 @@ def test_completion_imports_neither_redis_nor_httpcore_nor_rich(shell: str) -> N
 
 
 @pytest.mark.parametrize("command", [[], ["show"], ["collect"], ["server"]], ids=["btcts", "show", "collect", "server"])
-def test_help_imports_neither_redis_nor_httpcore(command: list[str]) -> None:
-    assert imported(*command, "--help") <= {"rich", "pydantic"}
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    assert imported(*command, "--help") == set()
 
 
 def test_show_imports_no_httpcore(tmp_path: Path) -> None:
-    assert imported("show", "--redis", f"unix://{tmp_path}/nobody") == {"redis", "pydantic"}
+    assert imported("show", "15min", "--limit", "3", "--redis", f"unix://{tmp_path}/nobody") == {"redis"}
 
 
 def test_a_single_collect_without_a_terminal_imports_no_rich(environ: dict[str, str]) -> None:
-    assert imported("collect", "--once", environ=environ) == {"redis", "httpcore", "pydantic"}
+    assert imported("collect", "--once", "--provider", "kraken", environ=environ) == {"redis", "httpcore"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "backfill --hours 3 --provider kraken",
+        "config init --path {folder}/new.toml --config old.toml",
+        "config show --format json",
+        "init-keys --dry-run",
+        "prune --format json",
+        "server status --format json",
+        "show hour --since 6h --max-age 60 --format csv",
+        "status --max-age 60 --format json",
+        "verify --upstream",
+        "watch --above 100000 --once",
+    ],
+)
+def test_no_option_loads_pydantic(environ: dict[str, str], tmp_path: Path, command: str) -> None:
+    given = environ | {"REDIS_URL": f"unix://{tmp_path}/nobody", "BTCTS_EMBEDDED": "0"}
+
+    assert "pydantic" not in imported(*command.format(folder=tmp_path).split(), environ=given)

@@ -2,6 +2,29 @@
 
 import subprocess
 import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.core import TyperOption
+from typer.main import get_command
+
+from btcts.cli.main import UsageError, app
+from btcts.cli.startup import PlainConverter
+from cli.test_options import list_options
+
+VALUES = {param.opts[-1]: param for path, param in list_options(get_command(app)) if not param.is_flag}
+"""All options with a value; those of one name mean the same."""
+
+TYPED = (
+    st.text(st.characters(exclude_characters="\0"))
+    | st.from_regex(r"[-+ ]{0,2}[0-9_.eE]{0,20}", fullmatch=True)
+    | st.integers().map(str)
+    | st.floats().map(str)
+    | st.sampled_from(["json", "table", "JSON", "text", "15min", "/dev/null", "-", ""])
+)
+"""What somebody may write as a value."""
 
 
 def run_python(code: str) -> str:
@@ -17,3 +40,28 @@ def test_garbage_is_collected_again_by_what_goes_on() -> None:
     )
 
     assert run_python(code).split() == ["False", "True"]
+
+
+def convert(converter: Any, param: Any, value: object) -> object:
+    """Return the value, or the message that refuses it."""
+    try:
+        return converter.coerce(value, param=param, ctx=None)
+    except UsageError as exc:
+        return str(exc)
+
+
+@pytest.mark.parametrize("param", VALUES.values(), ids=VALUES)
+@given(typed=TYPED)
+def test_values_are_converted_as_typer_does(param: Any, typed: str) -> None:
+    value = [typed] if param.multiple else typed
+
+    usual = convert(TyperOption.get_runtime_param(param), param, value)
+
+    assert repr(convert(PlainConverter(param), param, value)) == repr(usual)
+
+
+@pytest.mark.parametrize("param", VALUES.values(), ids=VALUES)
+def test_defaults_are_converted_as_typer_does(param: Any) -> None:
+    usual = convert(TyperOption.get_runtime_param(param), param, param.default)
+
+    assert repr(convert(PlainConverter(param), param, param.default)) == repr(usual)

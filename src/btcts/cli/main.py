@@ -3,13 +3,16 @@
 import errno
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, NoReturn
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_group
 
 from btcts import __version__
-from btcts.cli.commands import backfill, collect, config, demo, init_keys, prune, server, show, status, verify, watch
 from btcts.cli.help import Group, PlainCommand, explain_mistake
 from btcts.cli.output import complain, report_traceback
 from btcts.cli.startup import prepare_process
@@ -21,26 +24,61 @@ DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The exception that typer raises for a wrong call; it has no public name."""
 
-PRICES, STORE, SETTINGS = "Prices", "Store", "Settings"
+PANELS = {
+    **dict.fromkeys(("collect", "show", "watch", "backfill", "demo"), "Prices"),
+    **dict.fromkeys(("status", "init-keys", "verify", "prune", "server"), "Store"),
+    "config": "Settings",
+}
+"""The panel of each command, in the order of the help."""
+
+
+@cache
+def build_command(name: str) -> Any:
+    """Import and build the command of that name."""
+    function = name.replace("-", "_")
+    module = import_module(f"btcts.cli.commands.{function}")
+    alone = typer.Typer(rich_markup_mode=None)
+    if hasattr(module, "app"):
+        alone.add_typer(module.app, name=name, rich_help_panel=PANELS[name])
+    else:
+        alone.command(name, cls=PlainCommand, rich_help_panel=PANELS[name])(getattr(module, function))
+    return get_group(alone).commands[name]
+
+
+class Commands(Mapping[str, Any]):
+    """The commands by name, each built when it is asked for: a call pays for its own command alone."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in PANELS:
+            raise KeyError(name)
+        return build_command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PANELS)
+
+    def __len__(self) -> int:
+        return len(PANELS)
+
+
+class Root(Group):
+    """`btcts` itself."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands()  # type: ignore[assignment]  # nobody adds to them
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """List the names of the commands."""
+        return list(PANELS)
+
 
 app = typer.Typer(
     name="btcts",
-    cls=Group,
+    cls=Root,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("collect", cls=PlainCommand, rich_help_panel=PRICES)(collect.collect)
-app.command("show", cls=PlainCommand, rich_help_panel=PRICES)(show.show)
-app.command("watch", cls=PlainCommand, rich_help_panel=PRICES)(watch.watch)
-app.command("backfill", cls=PlainCommand, rich_help_panel=PRICES)(backfill.backfill)
-app.command("demo", cls=PlainCommand, rich_help_panel=PRICES)(demo.demo)
-app.command("status", cls=PlainCommand, rich_help_panel=STORE)(status.status)
-app.command("init-keys", cls=PlainCommand, rich_help_panel=STORE)(init_keys.init_keys)
-app.command("verify", cls=PlainCommand, rich_help_panel=STORE)(verify.verify)
-app.command("prune", cls=PlainCommand, rich_help_panel=STORE)(prune.prune)
-app.add_typer(server.app, name="server", rich_help_panel=STORE)
-app.add_typer(config.app, name="config", rich_help_panel=SETTINGS)
 
 
 def _print_version(wanted: bool) -> None:

@@ -33,7 +33,9 @@ RedisOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="PATH", help="Read this settings file and no other.", rich_help_panel=PANEL),
+    typer.Option(
+        "--config", metavar="PATH", help="Read this settings file and no other.", readable=False, rich_help_panel=PANEL
+    ),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.", rich_help_panel=PANEL)]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only failures.", rich_help_panel=PANEL)]
@@ -147,8 +149,7 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options, behind its own, and hand them to it as `common`.
 
-    They belong to the commands and not to `btcts` itself: for an option with a value typer loads pydantic, which
-    would make the completion of commands three times as slow.
+    They belong to the commands and not to `btcts` itself: people write them behind the command.
     """
     signature = inspect.signature(command)
 

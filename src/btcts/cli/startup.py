@@ -8,14 +8,20 @@ that use them; `tests/cli/test_imports.py` holds that.
 import gc
 import os
 import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from typer.core import TyperArgument, TyperOption
+
+_build_converter: Any = getattr(TyperOption, "get_runtime_param", None)  # without it, typer does not do what we avoid
 
 
 def prepare_process() -> None:
     """Apply all tricks; called once, before a command is parsed."""
     stop_collecting_garbage()
-    lighten_completion()
+    convert_plain_values()
+    complete_without_rich()
     open_closed_streams()
 
 
@@ -32,17 +38,56 @@ def collect_garbage_again() -> None:
     gc.enable()
 
 
-def lighten_completion() -> None:
-    """Keep typer from loading rich and pydantic when a shell asks for completions.
+def convert_plain_values() -> None:
+    """Keep typer from loading pydantic for options with a value, even for those that are not given.
 
-    It would load them to strip markup that the help does not have, and to convert values that nobody uses.
+    typer has no setting for this; `get_runtime_param` is where it builds what converts a value.
+    """
+    for kind in (TyperArgument, TyperOption):
+        kind.get_runtime_param = lambda param: PlainConverter(param)  # type: ignore[method-assign, assignment, return-value]
+
+
+class PlainConverter:
+    """Converts plain values as typer does; all others are left to typer, which also says what is wrong with them."""
+
+    def __init__(self, param: Any) -> None:
+        self._param = param
+
+    def coerce(self, value: Any, **call: Any) -> Any:
+        """Convert what was written behind an option, or its default."""
+        if value is None:
+            return () if self._param.multiple or self._param.nargs == -1 else None
+        try:
+            return self._convert(value, self._param.type_descriptor.annotation)
+        except (AttributeError, TypeError, ValueError):
+            return _build_converter(self._param).coerce(value, **call)
+
+    def _convert(self, value: Any, wanted: Any) -> Any:
+        if get_origin(wanted) is list:
+            return [self._convert(item, *get_args(wanted)) for item in value]
+        if wanted in (int, float):
+            return self._convert_number(str(value), wanted)
+        if issubclass(wanted, str | Path | Enum):
+            return wanted(value)
+        raise ValueError("not a plain value")
+
+    def _convert_number(self, value: str, wanted: type[float]) -> float:
+        low, high = self._param.min, self._param.max
+        if not (value.isascii() and value.lstrip("-").replace(".", "", 1).isdigit()):
+            raise ValueError("not a plain number")
+        number = wanted(value)
+        if (low is not None and number < low) or (high is not None and number > high):
+            raise ValueError("out of range")
+        return number
+
+
+def complete_without_rich() -> None:
+    """Keep typer from loading rich when a shell asks for completions, to strip markup that the help does not have.
+
     Saves 134 of 245 ms for each TAB.
     """
-    if "_BTCTS_COMPLETE" not in os.environ:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    for kind in (TyperArgument, TyperOption):
-        kind.process_value = lambda self, ctx, value: value  # type: ignore[method-assign]
+    if "_BTCTS_COMPLETE" in os.environ:
+        sys.modules["rich"] = None  # type: ignore[assignment]
 
 
 def open_closed_streams() -> None:

@@ -70,7 +70,7 @@ def init(
     *,
     path: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write this file (default: your own, or that of --config)."),
+        typer.Option(metavar="FILE", help="Write this file (default: your own, or that of --config).", readable=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     common: Common,
