@@ -5,6 +5,7 @@ together with the command's three streams and a socket to report on, then the or
 the process id, and one with the wait status each time that the command stops or ends.
 """
 
+import atexit
 import gc
 import io
 import json
@@ -15,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +26,18 @@ from typing import Any, NamedTuple
 
 from support.leaks import find_leaks, list_secrets
 
-LATE = ("grp", "platformdirs", "pydantic.type_adapter", "rich.table", "typer._click.decorators", "zoneinfo")
+LATE = (
+    "encodings.idna",
+    "encodings.utf_8_sig",
+    "grp",
+    "platformdirs",
+    "pydantic.type_adapter",
+    "rich._emoji_codes",
+    "rich.table",
+    "typer._adapters",
+    "typer._click.decorators",
+    "zoneinfo",
+)
 """Modules that commands import while they run."""
 
 UNUSED = {"HOME"}
@@ -179,6 +192,22 @@ def open_stream(number: int, mode: str, model: Any) -> io.TextIOWrapper:
     return stream
 
 
+def end_quickly(code: object) -> None:
+    """End the process as the interpreter would, but leave freeing its memory to the system.
+
+    Freeing it takes half of the time of a short command. Return where this would look different: an exit code that is
+    a text, or a stream that cannot be flushed.
+    """
+    if code is not None and not isinstance(code, int):
+        return
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit((code or 0) & 0xFF)
+
+
 def main() -> None:
     """Load, say what was read for it, and serve."""
     with socket.socket(fileno=int(sys.argv[1])) as control:
@@ -190,7 +219,11 @@ def main() -> None:
     module, _, function = order.call.partition(":")
     loaded = import_module(module)
     sys.argv[:] = [os.fspath(loaded.__file__ or ""), *order.arguments]
-    getattr(loaded, function)()
+    try:
+        getattr(loaded, function)()
+    except SystemExit as exc:
+        end_quickly(exc.code)
+        raise
 
 
 if __name__ == "__main__":
