@@ -48,7 +48,11 @@ def launch(binaries: Binaries, places: Places, lock: int) -> int:
     """
     begin = _prepare(places)
     command = [*_build_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)]
-    _spawn(command, places, lock).wait()
+    with _spawn(command, places, lock) as server:
+        try:
+            server.wait()
+        finally:
+            server.kill()  # without effect, unless we are interrupted before it has left our session
     return begin
 
 
