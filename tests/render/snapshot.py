@@ -26,3 +26,8 @@ def assert_lines_as_stored(name: str, lines: Mapping[str, str | Iterable[str]]) 
     parts = ((case, [found] if isinstance(found, str) else found) for case, found in lines.items())
     told = ("".join((f"{case}:\n", *(f"  {line}".rstrip() + "\n" for line in found))) for case, found in parts)
     assert_as_stored(name, "\n".join(told))
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    """Return the page that lines are printed as, without the last line end."""
+    return "\n".join(lines)

@@ -4,10 +4,10 @@ import json
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode
-from btcts.render.init_keys import keys_json, keys_text
+from btcts.render.init_keys import keys_json, keys_lines
 from btcts.services.init_keys import Outcome
 from btcts.store import Fault
-from render.snapshot import assert_as_stored
+from render.snapshot import assert_as_stored, join_lines
 from support.series import TICK
 
 FAULTS = (Fault("btc:price:hour", FaultCode.MISSING), Fault(TICK, FaultCode.FUTURE_TICK))
@@ -34,7 +34,7 @@ OUTCOMES = {
 
 def test_the_lines_say_what_differed_and_what_was_done() -> None:
     pages = [
-        f"{name}{', dry run' * dry_run}\n{keys_text(found, dry_run=dry_run)}\n"
+        f"{name}{', dry run' * dry_run}\n{join_lines(keys_lines(found, dry_run=dry_run))}\n"
         for name, found in OUTCOMES.items()
         for dry_run in (False, True)
     ]

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from btcts.config import BTC_USD
 from btcts.domain.codes import WarningCode
 from btcts.domain.model import ProviderState
-from btcts.render.status import status_json, status_text
+from btcts.render.status import status_json, status_lines
 from btcts.services.status import Status, status
 from btcts.store import Facts, State, Store
-from render.snapshot import assert_as_stored
+from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema
 from support.series import HOUR, NOW, TICK, put
 
@@ -83,19 +83,19 @@ def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_s
 def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
     found = replace(fine, facts=replace(fine.facts, own_bytes=1024, used_bytes=2048, max_bytes=1024**2))
 
-    page = status_text(found, BTC_USD, utc=True, width=None)
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
     assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
 
 
 @pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
 def test_a_page_looks_as_it_did(fine: Status, name: str) -> None:
-    assert_as_stored(f"status-{name}", status_text(cases(fine)[name], BTC_USD, utc=True, width=100) + "\n")
+    assert_as_stored(f"status-{name}", join_lines(status_lines(cases(fine)[name], BTC_USD, utc=True, width=100)) + "\n")
 
 
 @pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
 def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, name: str) -> None:
-    page = status_text(cases(fine)[name], BTC_USD, utc=True, width=80)
+    page = join_lines(status_lines(cases(fine)[name], BTC_USD, utc=True, width=80))
 
     lines = page.split("\n")
     assert max(map(len, lines)) <= 80
@@ -105,7 +105,7 @@ def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, 
 def test_without_a_width_no_line_is_wrapped(fine: Status) -> None:
     found = with_provider(fine, error="word " * 50)
 
-    page = status_text(found, BTC_USD, utc=True, width=None)
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
     assert f"warning: kraken: {'word ' * 50}" in page.split("\n")
 
@@ -129,7 +129,7 @@ def test_a_failure_that_three_providers_share_is_one_line(
     }
     found = replace(fine, state=State(providers=failed))
 
-    page = status_text(found, BTC_USD, utc=True, width=None, verbose=verbose)
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None, verbose=verbose))
 
     said = [line for line in page.split("\n") if line.startswith("warning: ") and "(why)" in line]
     assert len(said) == lines
@@ -142,7 +142,7 @@ def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
         fine, answered_ms=fine.now_ms - 90_000, not_before_ms=fine.now_ms + 60_000, why="budget", credits_left=9_912
     )
 
-    page = status_text(found, BTC_USD, utc=True, width=None)
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
     assert "kraken    1 min 30 s ago  answers, waits 1 min more (budget), 9,912 credits left" in page
 
@@ -150,7 +150,7 @@ def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
 def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -> None:
     found = with_provider(fine, not_before_ms=fine.now_ms + 60_000, why="HTTP 429", error="HTTP 429")
 
-    page = status_text(found, BTC_USD, utc=True, width=None)
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
     assert page.count("HTTP 429") == 1
     assert "fails, waits 1 min more" in page
@@ -159,6 +159,6 @@ def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -
 def test_simulated_prices_are_labelled(fine: Status) -> None:
     found = replace(fine, state=State(simulated=True))
 
-    assert status_text(found, BTC_USD, utc=True, width=80).startswith(
+    assert join_lines(status_lines(found, BTC_USD, utc=True, width=80)).startswith(
         "BTC-USD (simulated) healthy, 2026-01-01 12:34:56 UTC"
     )

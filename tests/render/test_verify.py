@@ -7,11 +7,11 @@ from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode, FindingCode
-from btcts.render.verify import verify_json, verify_text
+from btcts.render.verify import verify_json, verify_lines
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified, Witness
 from btcts.services.verify.upstream import Answers, Comparison
-from render.snapshot import assert_as_stored
+from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema
 from support.series import MINUTE, NOW, TICK
 
@@ -59,7 +59,7 @@ PAGES = {
 
 def test_the_lines_say_what_was_found_done_and_compared() -> None:
     pages = [
-        f"{name}{', verbose' * verbose}\n{verify_text(found, verbose=verbose)}\n"
+        f"{name}{', verbose' * verbose}\n{join_lines(verify_lines(found, verbose=verbose))}\n"
         for name, found in PAGES.items()
         for verbose in (False, True)
     ]

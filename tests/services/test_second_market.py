@@ -26,7 +26,7 @@ from btcts.render.prune import prune_json
 from btcts.render.show.documents import overview_json, show_json
 from btcts.render.show.overview import draw_overview_page
 from btcts.render.show.slots import draw_slots_page
-from btcts.render.status import status_json, status_text
+from btcts.render.status import status_json, status_lines
 from btcts.render.verify import verify_json
 from btcts.services.collect.collector import Collector
 from btcts.services.init_keys import init_keys
@@ -65,7 +65,7 @@ def draw(store: Store) -> Iterator[str]:
     yield from (console.export_text(), draw_chart_svg(hours, utc=True), show_json(hours), overview_json(overview))
     found = status(store)
     yield from (
-        status_text(found, store.market, utc=True, width=None),
+        *status_lines(found, store.market, utc=True, width=None),
         status_json(found, store.market),
     )
     yield verify_json(verify(store), store.market)

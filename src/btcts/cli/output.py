@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,11 +53,11 @@ def tell(line: str, *, err: bool = False) -> None:
     typer.echo(plain(mask_logins(line)), err=err)
 
 
-def tell_page(page: str) -> None:
-    """Print lines for people on stdout."""
-    from btcts.system.foreign import mask_logins, plain_page
+def tell_lines(lines: Iterable[str]) -> None:
+    """Print lines for people on stdout, all at once."""
+    from btcts.system.foreign import mask_logins, plain
 
-    typer.echo(plain_page(mask_logins(page)))
+    typer.echo("\n".join(plain(mask_logins(line)) for line in lines))
 
 
 def tell_on(line: str) -> None:

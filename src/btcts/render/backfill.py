@@ -27,7 +27,7 @@ ROOM_FOR_NAMES = 60
 def head_lines(plan: Plan) -> Iterator[str]:
     """Describe the file, and which part of its minutes the store keeps."""
     if plan.file:
-        yield plain(_describe_file(plan))
+        yield _describe_file(plan)
     if plan.historical or plan.left_out:
         lost = f"{counted(plan.left_out, 'row' if plan.file else 'minute')} before that"
         yield f"kept: {_format_moment(plan.kept.start_ms)} .. {_format_moment(plan.kept.end_ms)}" + (
@@ -51,8 +51,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"  and {counted(left, 'more run')}"
     for name, requests in plan.requests.items():
         reach = "its candles do not reach them" if requests is None else counted(requests, "request")
-        yield plain(f"{name}: {reach}")
-    yield from map(plain, _list_waiting(plan.waiting))
+        yield f"{name}: {reach}"
+    yield from _list_waiting(plan.waiting)
     yield "nothing was written (--dry-run)"
 
 
@@ -82,8 +82,8 @@ def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) ->
         parts.append("what is settled is stored; the same command goes on from here")
     elif plan.historical and summary.settled:
         parts.append("to look at it: btcts show hour --at newest")
-    yield plain("; ".join(parts))
-    yield from map(plain, _list_waiting(plan.waiting))
+    yield "; ".join(parts)
+    yield from _list_waiting(plan.waiting)
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from itertools import dropwhile
 
 from btcts.domain.market import Market
 
+END_OF_CALENDAR_MS = 253_402_300_800_000
+"""The year 10 000, from which on times have no ISO form."""
+
 
 def decimals(smallest: float, market: Market) -> int:
     """Decimals that the prices of a page need: below 10 enough for four significant digits (at most 8)."""
@@ -75,6 +78,11 @@ def moment(time_ms: int, *, utc: bool) -> datetime:
 def iso(time_ms: int) -> str:
     """The time in ISO 8601, such as `2026-01-01T00:00:00Z`; milliseconds are dropped."""
     return f"{moment(time_ms, utc=True):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def known_iso(time_ms: int | None) -> str | None:
+    """The time in ISO 8601; None without one, or from the year 10 000 on, where timestamps in a wrong unit lie."""
+    return None if time_ms is None or time_ms >= END_OF_CALENDAR_MS else iso(time_ms)
 
 
 def stamp(time_ms: int, *, utc: bool) -> str:

@@ -7,12 +7,20 @@ from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.sentences import describe_fault
 from btcts.services.init_keys import Outcome
-from btcts.system.foreign import plain
 
 
-def keys_text(outcome: Outcome, *, dry_run: bool) -> str:
+def keys_lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
     """List the renamed keys and the differences, one per line, with a summary in the last one."""
-    return "\n".join(map(plain, _list_lines(outcome, dry_run=dry_run)))
+    rules = sum(len(resolution.fields) for resolution in RESOLUTIONS.values())
+    all_of_it = f"{1 + rules} series and {rules} rules"
+    yield from (f"renamed {old} to {new}" for old, new in outcome.adopted)
+    if not outcome.differences and not outcome.changed:
+        yield f"{outcome.where} matches the layout: {all_of_it}"
+    elif outcome.created:
+        yield f"{'would create' if dry_run else 'created'} {all_of_it} at {outcome.where}"
+    else:
+        yield from map(describe_fault, outcome.differences)
+        yield _describe_result(outcome, dry_run=dry_run)
 
 
 def keys_json(outcome: Outcome, market: Market, *, dry_run: bool) -> str:
@@ -28,19 +36,6 @@ def keys_json(outcome: Outcome, market: Market, *, dry_run: bool) -> str:
         "ticks": outcome.ticks,
     }
     return dump_document(document)
-
-
-def _list_lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
-    rules = sum(len(resolution.fields) for resolution in RESOLUTIONS.values())
-    all_of_it = f"{1 + rules} series and {rules} rules"
-    yield from (f"renamed {old} to {new}" for old, new in outcome.adopted)
-    if not outcome.differences and not outcome.changed:
-        yield f"{outcome.where} matches the layout: {all_of_it}"
-    elif outcome.created:
-        yield f"{'would create' if dry_run else 'created'} {all_of_it} at {outcome.where}"
-    else:
-        yield from map(describe_fault, outcome.differences)
-        yield _describe_result(outcome, dry_run=dry_run)
 
 
 def _describe_result(outcome: Outcome, *, dry_run: bool) -> str:

@@ -5,16 +5,24 @@ from typing import Any
 
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.figures import iso
-from btcts.render.verify import END_OF_CALENDAR_MS
+from btcts.render.figures import known_iso
 from btcts.services.prune import Pruned
 from btcts.store import Excess
-from btcts.system.foreign import plain
 
 
-def prune_text(pruned: Pruned, *, dry_run: bool) -> str:
+def prune_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
     """List the series that hold too much, and the unknown keys, one per line."""
-    return "\n".join(map(plain, _list_lines(pruned, dry_run=dry_run)))
+    done = "would remove" if dry_run else "removed"
+    for excess in pruned.removed:
+        kind = "in the future" if excess.future else "too old"
+        first, last = (known_iso(ms) or f"{ms} ms" for ms in (excess.first_ms, excess.last_ms))
+        yield f"{excess.key}: {done} {excess.count} {kind}, {first} to {last}"
+    if pruned.poisoned:
+        yield f"{pruned.tick_key}: {done} the ticks of the future, by a rebuild from the others"
+    if not pruned.removed and not pruned.poisoned:
+        yield f"nothing to remove at {pruned.where}"
+    for key in pruned.unknown:
+        yield f"{key}: is not of the layout; it was left alone"
 
 
 def prune_json(pruned: Pruned, market: Market, *, dry_run: bool) -> str:
@@ -29,32 +37,13 @@ def prune_json(pruned: Pruned, market: Market, *, dry_run: bool) -> str:
     return dump_document(document)
 
 
-def _list_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
-    done = "would remove" if dry_run else "removed"
-    for excess in pruned.removed:
-        kind = "in the future" if excess.future else "too old"
-        first, last = (_format_time(ms) or f"{ms} ms" for ms in (excess.first_ms, excess.last_ms))
-        yield f"{excess.key}: {done} {excess.count} {kind}, {first} to {last}"
-    if pruned.poisoned:
-        yield f"{pruned.tick_key}: {done} the ticks of the future, by a rebuild from the others"
-    if not pruned.removed and not pruned.poisoned:
-        yield f"nothing to remove at {pruned.where}"
-    for key in pruned.unknown:
-        yield f"{key}: is not of the layout; it was left alone"
-
-
 def _encode_excess(excess: Excess) -> dict[str, Any]:
     return {
         "key": excess.key,
         "count": excess.count,
         "future": excess.future,
         "first_ms": excess.first_ms,
-        "first": _format_time(excess.first_ms),
+        "first": known_iso(excess.first_ms),
         "last_ms": excess.last_ms,
-        "last": _format_time(excess.last_ms),
+        "last": known_iso(excess.last_ms),
     }
-
-
-def _format_time(start_ms: int) -> str | None:
-    """Format the time; None from the year 10 000 on."""
-    return iso(start_ms) if start_ms < END_OF_CALENDAR_MS else None

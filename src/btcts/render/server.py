@@ -2,13 +2,11 @@
 
 from btcts.embedded import ServerStatus
 from btcts.render.documents import SCHEMA, dump_document
-from btcts.system.foreign import plain
 
 
-def server_text(status: ServerStatus) -> str:
+def server_lines(status: ServerStatus) -> list[str]:
     """Describe the state of the server, its socket and its data directory, one per line."""
-    lines = (f"state:  {_describe_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}")
-    return "\n".join(map(plain, lines))
+    return [f"state:  {_describe_state(status)}", f"socket: {status.socket}", f"data:   {status.data_dir}"]
 
 
 def server_json(status: ServerStatus) -> str:

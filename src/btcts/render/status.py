@@ -19,21 +19,22 @@ UNKNOWN = "unknown"
 KIBIBYTE = 1024
 
 
-def status_text(status: Status, market: Market, *, utc: bool, width: int | None, verbose: bool = False) -> str:
+def status_lines(
+    status: Status, market: Market, *, utc: bool, width: int | None, verbose: bool = False
+) -> Iterator[str]:
     """Describe the status on a page; lines longer than `width` are wrapped (None: never).
 
     A failure that three or more providers share is stated once, unless `verbose`.
     """
-    verdict = [("unhealthy", text) for text in describe_remarks(status.reasons)]
-    verdict += [("warning", text) for text in _describe_warnings(status, verbose=verbose)]
-    blocks = [[f"{market.name} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"]]
-    blocks += [
-        [f"{kind}: {text}" for kind, text in verdict],
-        _align_rows(_list_facts(status, market)),
-        _list_completeness(status),
-    ]
-    blocks += [_list_providers(status)] if status.state.providers else []
-    return "\n\n".join("\n".join(_wrap_lines(block, width)) for block in blocks if block)
+    verdict = [f"unhealthy: {text}" for text in describe_remarks(status.reasons)]
+    verdict += [f"warning: {text}" for text in _describe_warnings(status, verbose=verbose)]
+    facts = _align_rows(_list_facts(status, market))
+    providers = _list_providers(status) if status.state.providers else []
+    yield from _wrap_lines([f"{market.name} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"], width)
+    for block in (verdict, facts, _list_completeness(status), providers):
+        if block:
+            yield ""
+            yield from _wrap_lines(block, width)
 
 
 def status_json(status: Status, market: Market) -> str:

@@ -6,26 +6,21 @@ from typing import Any
 
 from btcts.domain.market import Market
 from btcts.render.documents import begin_document, dump_document
-from btcts.render.figures import counted, iso
+from btcts.render.figures import counted, known_iso
 from btcts.render.sentences import describe_problem, group_reasons
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified
 from btcts.services.verify.upstream import Comparison
-from btcts.system.foreign import plain
-
-END_OF_CALENDAR_MS = 253_402_300_800_000
-"""The year 10 000, from which on times have no ISO form; timestamps in a wrong unit lie there."""
 
 
-def verify_text(verified: Verified, *, verbose: bool = False) -> str:
+def verify_lines(verified: Verified, *, verbose: bool = False) -> Iterator[str]:
     """List the findings, a summary and the comparison with the providers; nothing is truncated or rounded.
 
     Doubts are counted, and listed too when `verbose`.
     """
-    lines = [*_list_lines(verified)]
+    yield from _list_findings(verified)
     if verified.heard and verified.comparison:
-        lines += _describe_comparison(verified.heard, verified.comparison, verbose=verbose)
-    return "\n".join(map(plain, lines))
+        yield from _describe_comparison(verified.heard, verified.comparison, verbose=verbose)
 
 
 def verify_json(verified: Verified, market: Market) -> str:
@@ -41,7 +36,7 @@ def verify_json(verified: Verified, market: Market) -> str:
     return dump_document(document)
 
 
-def _list_lines(verified: Verified) -> Iterator[str]:
+def _list_findings(verified: Verified) -> Iterator[str]:
     yield from map(_format_finding, verified.findings)
     count = counted(len(verified.findings), "finding")
     if not verified.findings:
@@ -98,7 +93,7 @@ def _count_minutes(findings: Sequence[Finding]) -> int:
 
 
 def _format_finding(finding: Finding) -> str:
-    slot = "" if finding.start_ms is None else f" {_format_start(finding) or 'at'} ({finding.start_ms})"
+    slot = "" if finding.start_ms is None else f" {known_iso(finding.start_ms) or 'at'} ({finding.start_ms})"
     values = {"stored": finding.stored, "expected": finding.expected}
     spelt = [f"{name} {value}" for name, value in values.items() if value is not None]
     return f"{finding.key}{slot}: {_describe(finding)}" + (f" ({', '.join(spelt)})" if spelt else "")
@@ -112,7 +107,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
     return {
         "key": finding.key,
         "start_ms": finding.start_ms,
-        "start": _format_start(finding),
+        "start": known_iso(finding.start_ms),
         "field": finding.field,
         "code": finding.code,
         "problem": _describe(finding),
@@ -130,10 +125,3 @@ def _encode_upstream(heard: Heard, comparison: Comparison | None) -> dict[str, A
         **{name: getattr(comparison, name, 0) for name in ("compared", "partial", "recent", "untold", "unsettled")},
         "doubts": [_encode_finding(finding) for finding in comparison.doubts] if comparison else [],
     }
-
-
-def _format_start(finding: Finding) -> str | None:
-    """Format the time of the finding; None without one, or from the year 10 000 on."""
-    if finding.start_ms is None or finding.start_ms >= END_OF_CALENDAR_MS:
-        return None
-    return iso(finding.start_ms)

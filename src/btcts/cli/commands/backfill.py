@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from btcts.cli.options import Common, DryRunOption, FormatOption, ProviderOption, SinceOption, with_common_options
-from btcts.cli.output import LineFormat, complain, emit, open_console, tell, tell_page
+from btcts.cli.output import LineFormat, complain, emit, open_console, tell, tell_lines
 from btcts.cli.times import Moment, hours_ago, parse_moment
 from btcts.errors import ConfigError, ExitCode
 
@@ -152,7 +152,7 @@ def _print_plan(plan: "Plan", format: LineFormat) -> ExitCode:
     if format is LineFormat.json:
         emit(render.plan_json(plan))
     else:
-        tell_page("\n".join(render.plan_lines(plan)))
+        tell_lines(render.plan_lines(plan))
     return ExitCode.DONE
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from btcts.cli.options import Common, SvgOption, with_common_options
-from btcts.cli.output import Form, Printer, emit, put, tell, tell_page
+from btcts.cli.output import Form, Printer, emit, put, tell, tell_lines
 from btcts.cli.signals import end_on_signals
 from btcts.errors import ConfigError
 
@@ -28,11 +28,13 @@ SCREENS = (
 CHART_HEIGHT = 20
 """Lines of the chart, so that it does not push the tables off the screen."""
 
-NEXT = """
-These prices were simulated. For true ones:
-  btcts collect --once        fetch the price and the candles of the last 24 hours
-  btcts collect --forever     keep them fresh
-  btcts show --watch          follow them"""
+NEXT = (
+    "",
+    "These prices were simulated. For true ones:",
+    "  btcts collect --once        fetch the price and the candles of the last 24 hours",
+    "  btcts collect --forever     keep them fresh",
+    "  btcts show --watch          follow them",
+)
 
 
 @with_common_options
@@ -71,7 +73,7 @@ def demo(
     if svg is not None:
         put(svg, _draw_picture(views, common))
         common.say(f"the picture is in {svg}")
-    tell_page(NEXT)
+    tell_lines(NEXT)
 
 
 def _refuse_early(svg: str | None, common: Common) -> None:
@@ -99,7 +101,7 @@ def _read_views(store: "Store") -> list["View"]:
 def _print(views: list["View"], common: Common) -> None:
     """Print each view under the command that shows it."""
     for (command, form, _), view in zip(SCREENS, views, strict=True):
-        tell_page(f"\n$ {command}")
+        tell_lines(["", f"$ {command}"])
         Printer(form, False, common.no_color).print(view, height=CHART_HEIGHT)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from btcts.cli.options import Common, DryRunOption, FormatOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell_page
+from btcts.cli.output import LineFormat, emit, tell_lines
 
 
 @with_common_options
@@ -30,7 +30,7 @@ def init_keys(
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
-    from btcts.render.init_keys import keys_json, keys_text
+    from btcts.render.init_keys import keys_json, keys_lines
     from btcts.services import init_keys as service
 
     with connect(common.load_settings(), clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as store:
@@ -38,4 +38,4 @@ def init_keys(
     if format is LineFormat.json:
         emit(keys_json(outcome, store.market, dry_run=dry_run))
     else:
-        tell_page(keys_text(outcome, dry_run=dry_run))
+        tell_lines(keys_lines(outcome, dry_run=dry_run))

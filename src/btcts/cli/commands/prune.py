@@ -1,7 +1,7 @@
 """`btcts prune`."""
 
 from btcts.cli.options import Common, DryRunOption, FormatOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell_page
+from btcts.cli.output import LineFormat, emit, tell_lines
 
 
 @with_common_options
@@ -22,7 +22,7 @@ def prune(
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
-    from btcts.render.prune import prune_json, prune_text
+    from btcts.render.prune import prune_json, prune_lines
     from btcts.services import prune as service
 
     with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
@@ -30,4 +30,4 @@ def prune(
     if format is LineFormat.json:
         emit(prune_json(pruned, store.market, dry_run=dry_run))
     elif not common.quiet:
-        tell_page(prune_text(pruned, dry_run=dry_run))
+        tell_lines(prune_lines(pruned, dry_run=dry_run))

@@ -6,7 +6,7 @@ import typer
 
 from btcts.cli.help import Group, PlainCommand
 from btcts.cli.options import Common, FormatOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell, tell_page
+from btcts.cli.output import LineFormat, emit, tell, tell_lines
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def _find_embedded(common: Common, *, starts: bool) -> "Embedded":
 
 
 def _print(status: "ServerStatus", format: LineFormat) -> None:
-    from btcts.render.server import server_json, server_text
+    from btcts.render.server import server_json, server_lines
 
     if format is LineFormat.json:
         emit(server_json(status))
     else:
-        tell_page(server_text(status))
+        tell_lines(server_lines(status))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from btcts.cli.options import Common, FormatOption, MaxAgeOption, UtcOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell_page
+from btcts.cli.output import LineFormat, emit, tell_lines
 from btcts.errors import ExitCode, SpoolError
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def status(
 
 
 def _print(found: "Status", market: "Market", format: LineFormat, *, utc: bool, verbose: bool) -> None:
-    from btcts.render.status import status_json, status_text
+    from btcts.render.status import status_json, status_lines
 
     if format is LineFormat.json:
         emit(status_json(found, market))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    tell_page(status_text(found, market, utc=utc, width=width, verbose=verbose))
+    tell_lines(status_lines(found, market, utc=utc, width=width, verbose=verbose))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from btcts.cli.options import Common, FormatOption, with_common_options
-from btcts.cli.output import LineFormat, complain, emit, tell_page
+from btcts.cli.output import LineFormat, complain, emit, tell_lines
 from btcts.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def verify(
     if format is LineFormat.json:
         emit(findings.verify_json(verified, settings.market))
     elif verified.left or not common.quiet:
-        tell_page(findings.verify_text(verified, verbose=common.verbose))
+        tell_lines(findings.verify_lines(verified, verbose=common.verbose))
     raise typer.Exit(_choose_exit_code(verified, verbose=common.verbose))
 
 
