@@ -14,7 +14,6 @@ from btcts.domain.model import HOUR_MS, Slot, Tick
 from btcts.render.chart.plot import (
     Candlestick,
     Label,
-    Placed,
     PriceAxis,
     fit_price_axis,
     label_days,
@@ -185,29 +184,27 @@ def test_the_zones_are_said_where_the_clocks_change(
 
 
 labels = st.lists(
-    st.builds(
-        Placed, at=st.just(0), text=st.text("0", min_size=1, max_size=12), start=st.integers(-10, 100).map(float)
-    ),
+    st.builds(Label, at=st.just(0), text=st.text("0", min_size=1, max_size=12), start=st.integers(-10, 100).map(float)),
     max_size=20,
 )
 
 
 @given(labels, st.integers(min_value=1, max_value=100))
-def test_placed_labels_never_touch_and_never_leave_the_room(labels: list[Placed], room: int) -> None:
-    kept = sorted(place_labels(labels, letter=1, room=room), key=lambda each: each.start)
+def test_placed_labels_never_touch_and_never_leave_the_room(labels: list[Label], room: int) -> None:
+    kept = sorted(place_labels(labels, letter=1, right=room), key=lambda each: each.start)
 
     assert all(0 <= each.start <= room - len(each.text) for each in kept)
     assert all(before.start + len(before.text) + 2 <= after.start for before, after in pairwise(kept))
 
 
 def test_of_labels_that_collide_the_newer_one_stays() -> None:
-    wanted = [Placed(0, "Tue 13 Jan", 0), Placed(5, "Wed 14 Jan", 5)]
+    wanted = [Label(0, "Tue 13 Jan", 0), Label(5, "Wed 14 Jan", 5)]
 
-    assert place_labels(wanted, letter=1, room=40) == [wanted[1]]
+    assert place_labels(wanted, letter=1, right=40) == [wanted[1]]
 
 
 def test_a_label_beyond_the_edge_is_moved_inwards() -> None:
-    assert place_labels([Placed(3, "16:00", 18)], letter=1, room=20) == [Placed(3, "16:00", 15)]
+    assert place_labels([Label(3, "16:00", 18)], letter=1, right=20) == [Label(3, "16:00", 15)]
 
 
 def view_with(*slots: Slot, newest: float | None = None) -> SlotsView:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from btcts.render.chart.plot import plot
-from btcts.render.chart.terminal import AXIS_WIDTH, TIME_WIDTH, WIDEST_SLOT, WIDEST_STICK, Canvas, draw_chart_page
+from btcts.render.chart.plot import TIME_WIDTH, plot
+from btcts.render.chart.terminal import AXIS_WIDTH, WIDEST_SLOT, WIDEST_STICK, Canvas, draw_chart_page
 from btcts.render.show.page import print_page
 from render.charts import VIEWS, charted, terminal
 from render.snapshot import FOLDER, assert_as_stored

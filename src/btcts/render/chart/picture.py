@@ -8,10 +8,10 @@ from itertools import groupby
 from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Slot
 from btcts.render.chart.plot import (
+    TIME_WIDTH,
     TRENDS,
     Candlestick,
     Label,
-    Placed,
     Plot,
     is_gap,
     label_days,
@@ -152,14 +152,15 @@ class Drawing:
         return [(self._locate_row(label.at + 0.5), label.text) for label in self.plot.axis.labels]
 
     @cached_property
-    def _times(self) -> list[Placed]:
+    def _times(self) -> list[Label]:
         labels = label_times(
             self.plot.starts_ms,
             bucket_ms=self.plot.shown.resolution.bucket_ms,
             apart=8 * LETTER / self._pitch,
             utc=self.utc,
         )
-        return _place_labels((label, self._locate_slot(label.at) - len(label.text) * LETTER / 2) for label in labels)
+        half = TIME_WIDTH * LETTER / 2
+        return _place_labels(label._replace(start=self._locate_slot(label.at) - half) for label in labels)
 
     def _draw_grid(self) -> Iterator[str]:
         for y, _ in self._prices:
@@ -213,9 +214,9 @@ class Drawing:
             if newest is None or abs(y - newest) > NEWEST_HEIGHT * 0.8:
                 yield text(self._right + 10, y + HALF_LETTER, words)
         for label in self._times:
-            yield text(label.start + len(label.text) * LETTER / 2, BOTTOM + 22, label.text, text_anchor="middle")
+            yield text(label.start + TIME_WIDTH * LETTER / 2, BOTTOM + 22, label.text, text_anchor="middle")
         days = label_days(self.plot.starts_ms, utc=self.utc)
-        for label in _place_labels((day, self._locate_slot(day.at - 0.5)) for day in days):
+        for label in _place_labels(day._replace(start=self._locate_slot(day.at - 0.5)) for day in days):
             yield text(label.start, BOTTOM + 42, label.text, fill=MUTED)
 
     def _draw_newest(self) -> Iterator[str]:
@@ -276,8 +277,5 @@ def _fill_hatched(left: float, top: float, *, width: float, height: float) -> st
     return element("rect", x=left, y=top, width=width, height=height, fill=f"url(#{HATCH})")
 
 
-def _place_labels(labels: Iterable[tuple[Label, float]]) -> list[Placed]:
-    """Keep the labels that have room, given each with the x coordinate at which it should start."""
-    wanted = (Placed(label.at, label.text, start - MARGIN) for label, start in labels)
-    kept = place_labels(wanted, letter=LETTER, room=WIDTH - 2 * MARGIN)
-    return [label._replace(start=label.start + MARGIN) for label in kept]
+def _place_labels(wanted: Iterable[Label]) -> list[Label]:
+    return place_labels(wanted, letter=LETTER, left=MARGIN, right=WIDTH - MARGIN)

@@ -24,23 +24,19 @@ ROUND_TIMES_MS = [
     *(count * HOUR_MS for count in (1, 2, 3, 4, 6, 8, 12, 24)),
 ]
 
+TIME_WIDTH = len("00:00")
+"""Characters of the label of a time."""
+
 TRENDS = {1: "up", -1: "down", 0: "flat or first"}
 """Names of a candlestick's trends."""
 
 
 class Label(NamedTuple):
-    """A text beside an axis; `at` counts rows from the bottom or slots from the left."""
+    """A text beside an axis; `at` counts rows from the bottom or slots from the left, `start` is where it begins."""
 
     at: int
     text: str
-
-
-class Placed(NamedTuple):
-    """A label that begins at `start`."""
-
-    at: int
-    text: str
-    start: float
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,16 +110,16 @@ def label_days(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
         before = text
 
 
-def place_labels(wanted: Iterable[Placed], *, letter: float, room: float) -> list[Placed]:
+def place_labels(wanted: Iterable[Label], *, letter: float, right: float, left: float = 0.0) -> list[Label]:
     """Keep the labels that do not collide, preferring those on the right; `letter` is the width of a character.
 
     Labels that stick out at an edge are moved inwards.
     """
-    kept: list[Placed] = []
-    free = room + 2 * letter
+    kept: list[Label] = []
+    free = right + 2 * letter
     for label in sorted(wanted, key=lambda label: label.start, reverse=True):
         width = len(label.text) * letter
-        start = max(0.0, min(label.start, room - width))
+        start = max(left, min(label.start, right - width))
         if start + width + 2 * letter <= free:
             kept.append(label._replace(start=start))
             free = start

@@ -10,10 +10,10 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.render.chart.plot import (
+    TIME_WIDTH,
     TRENDS,
     Candlestick,
     Label,
-    Placed,
     Plot,
     is_gap,
     label_days,
@@ -31,8 +31,6 @@ WIDEST_SLOT, WIDEST_STICK = 24, 9
 
 AXIS_WIDTH = 2
 """Columns of the price axis and the space behind it."""
-
-TIME_WIDTH = len("00:00")
 
 STYLES = {1: "green", -1: "red", 0: ""}
 
@@ -156,7 +154,7 @@ class Canvas:
     @cached_property
     def _prices(self) -> dict[int, str]:
         """Labels of the price axis by row, with their decimal points aligned."""
-        texts = dict(self.plot.axis.labels)
+        texts = {label.at: label.text for label in self.plot.axis.labels}
         if self.plot.marked is not None and self._newest_row is not None:
             texts[self._newest_row] = price(self.plot.marked, self.places)
         wholes = {row: len(text.partition(".")[0]) for row, text in texts.items()}
@@ -170,19 +168,19 @@ class Canvas:
             text.append(self._pad_cells(tick if at in times else floor, floor), style="dim" if slot.closed else "bold")
         return text.append(self.signs.corner, style="dim")
 
-    def _place_times(self, *, utc: bool) -> list[Placed]:
+    def _place_times(self, *, utc: bool) -> list[Label]:
         bucket_ms = self.plot.shown.resolution.bucket_ms
         apart = (TIME_WIDTH + 2) / self.pitch
         labels = label_times(self.plot.starts_ms, bucket_ms=bucket_ms, apart=apart, utc=utc)
         middle = (self.pitch - 1) // 2
         return self._place_labels(labels, indent=middle - TIME_WIDTH // 2)
 
-    def _place_labels(self, labels: Iterator[Label], *, indent: int) -> list[Placed]:
-        wanted = [Placed(*label, label.at * self.pitch + indent) for label in labels]
-        return place_labels(wanted, letter=1, room=self.width)
+    def _place_labels(self, labels: Iterator[Label], *, indent: int) -> list[Label]:
+        wanted = (label._replace(start=label.at * self.pitch + indent) for label in labels)
+        return place_labels(wanted, letter=1, right=self.width)
 
 
-def _draw_labels(labels: list[Placed]) -> Text:
+def _draw_labels(labels: list[Label]) -> Text:
     text = line()
     for label in sorted(labels, key=lambda label: label.start):
         text.append(" " * (int(label.start) - len(text))).append(label.text)
