@@ -33,7 +33,11 @@ class Moment(NamedTuple):
     offset_ms: int = 0
 
     def resolve(self, store: "Store") -> int | None:
-        """Return the time in ms since the epoch, by the clock and newest tick of the store; None if it has no tick."""
+        """Return the time in ms since the epoch, by the clock and newest tick of the store; None if it has no tick.
+
+        Raises:
+            ConfigError: the newest tick is stamped beyond the year 9999, so in a wrong unit.
+        """
         match self.anchor:
             case Anchor.epoch:
                 return self.offset_ms
@@ -42,7 +46,11 @@ class Moment(NamedTuple):
             case Anchor.newest:
                 from btcts.services.show import find_newest_ms
 
-                return _refuse_impossible(find_newest_ms(store))
+                newest_ms = find_newest_ms(store)
+                if newest_ms is not None and newest_ms >= _END_MS:
+                    stamp = f"the newest tick is stamped {newest_ms - 1} ms"
+                    raise ConfigError(f"{stamp}, far in the future; run btcts prune")
+                return newest_ms
 
 
 def hours_ago(hours: int) -> Moment:
@@ -70,14 +78,3 @@ def parse_moment(option: str, text: str | None) -> Moment | None:
     except (ValueError, OverflowError):
         raise ConfigError(f"{option} {text!r} is not a time; write it like {EXAMPLES}") from None
     return Moment(Anchor.epoch, (then - _EPOCH) // timedelta(milliseconds=1))
-
-
-def _refuse_impossible(time_ms: int | None) -> int | None:
-    """Return the time of the newest tick; refuse one beyond the year 9999.
-
-    Raises:
-        ConfigError: the stamp has the wrong unit.
-    """
-    if time_ms is not None and time_ms >= _END_MS:
-        raise ConfigError(f"the newest tick is stamped {time_ms - 1} ms, far in the future; run btcts prune")
-    return time_ms

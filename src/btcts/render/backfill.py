@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from btcts.domain.market import Market
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RUNS_SHOWN = 20
 """Runs of minutes that a plan lists at most; a long list of short runs says little."""
+
+FILE_FIELDS = ("name", "unit", "rows", "quiet", "outside", "unfinished", "repeated")
 
 ROOM_FOR_NAMES = 60
 """Columns that a terminal needs for the bar to name the providers."""
@@ -164,15 +166,9 @@ def _list_waiting(waiting: Waiting) -> Iterator[str]:
 
 def _group_runs(minutes: Iterable[int]) -> Iterator[Span]:
     """Group ascending minutes into spans without a gap."""
-    start_ms = end_ms = None
-    for minute in minutes:
-        if start_ms is None or end_ms != minute:
-            if start_ms is not None and end_ms is not None:
-                yield Span(start_ms, end_ms)
-            start_ms = minute
-        end_ms = minute + MINUTE_MS
-    if start_ms is not None and end_ms is not None:
-        yield Span(start_ms, end_ms)
+    for _, run in groupby(enumerate(minutes), lambda numbered: numbered[1] - numbered[0] * MINUTE_MS):
+        starts_ms = [start_ms for _, start_ms in run]
+        yield Span(starts_ms[0], starts_ms[-1] + MINUTE_MS)
 
 
 def _format_minutes(span: Span) -> str:
@@ -195,16 +191,7 @@ def _encode_plan(plan: Plan) -> dict[str, Any]:
         "minutes": len(plan.minutes),
         "settled_before": plan.settled,
         "left_out": plan.left_out,
-        "file": file
-        and {
-            "name": file.name,
-            "unit": file.unit,
-            "rows": file.rows,
-            "quiet": file.quiet,
-            "outside": file.outside,
-            "unfinished": file.unfinished,
-            "repeated": file.repeated,
-        },
+        "file": file and {name: getattr(file, name) for name in FILE_FIELDS},
     }
 
 

@@ -30,7 +30,9 @@ def status_lines(
     verdict += [f"warning: {text}" for text in _describe_warnings(status, verbose=verbose)]
     facts = _align_rows(_list_facts(status, market))
     providers = _list_providers(status) if status.state.providers else []
-    yield from _wrap_lines([f"{market.name} {_format_verdict(status)}, {stamp(status.now_ms, utc=utc)}"], width)
+    simulated = " (simulated)" if status.state.simulated else ""
+    health = "healthy" if status.healthy else "unhealthy"
+    yield from _wrap_lines([f"{market.name}{simulated} {health}, {stamp(status.now_ms, utc=utc)}"], width)
     for block in (verdict, facts, _list_completeness(status), providers):
         if block:
             yield ""
@@ -49,11 +51,6 @@ def _describe_warnings(status: Status, *, verbose: bool) -> Iterator[str]:
     reasons = {name: status.state.providers[name].problem for name in names}
     yield from describe_remarks([warning for warning in status.warnings if warning not in failed])
     yield from (f"{providers}: {why}" for providers, why in group_reasons(reasons, verbose=verbose).items())
-
-
-def _format_verdict(status: Status) -> str:
-    simulated = "(simulated) " if status.state.simulated else ""
-    return simulated + ("healthy" if status.healthy else "unhealthy")
 
 
 def _list_facts(status: Status, market: Market) -> Iterator[tuple[str, str]]:

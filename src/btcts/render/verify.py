@@ -1,6 +1,6 @@
 """The findings of `verify`: one per line, or a JSON document as `docs/schemas/verify.json` says."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -58,9 +58,9 @@ def _describe_comparison(heard: Heard, comparison: Comparison, *, verbose: bool)
     damaged = _count_minutes(comparison.findings) or "none"
     compared = counted(comparison.compared, "settled minute")
     yield f"compared {compared} with {names} in {counted(requests, 'request')}; damaged: {damaged}"
-    yield from _explain_silences(
-        {witness.provider: witness.silence for witness in heard.witnesses if witness.silence}, verbose=verbose
-    )
+    silences = {witness.provider: witness.silence for witness in heard.witnesses if witness.silence}
+    for providers, why in group_reasons(silences, verbose=verbose).items():
+        yield f"without {providers}: {why}"
     hint = "" if verbose else "; -v names them"
     notes = {
         "settled by other providers than answer now": comparison.partial,
@@ -81,11 +81,6 @@ def explain_no_comparison(heard: Heard, *, verbose: bool) -> str:
         return f"compared nothing upstream: {heard.problem}"
     said = (f"{providers}: {why}" for providers, why in reasons.items())
     return f"compared nothing upstream: {'; '.join(['no provider answered', *said])}"
-
-
-def _explain_silences(silences: Mapping[str, str], *, verbose: bool) -> Iterator[str]:
-    for providers, why in group_reasons(silences, verbose=verbose).items():
-        yield f"without {providers}: {why}"
 
 
 def _count_minutes(findings: Sequence[Finding]) -> int:

@@ -55,6 +55,7 @@ def demo(
     from btcts.render.collect import cycle_line
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.loop import once
+    from btcts.services.show import show_overview, show_slots
 
     _refuse_early(svg, common)
     clock = ServerClock()
@@ -65,7 +66,7 @@ def demo(
     ):
         cycle = once(Collector(store, poller, clock, cadence_s=None))
         tell(f"collected: {cycle_line(cycle, store.market, utc=False)}", err=svg == "-")
-        views = _read_views(store)
+        views = [show_slots(store, name) if name else show_overview(store) for _, _, name in SCREENS]
     if svg == "-":
         emit(_draw_picture(views, common))
         return
@@ -89,13 +90,6 @@ def _refuse_early(svg: str | None, common: Common) -> None:
 def _is_writable(file: Path) -> bool:
     """Tell whether the file can be created or written to; a pipe may stand in a folder that is not ours."""
     return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
-
-
-def _read_views(store: "Store") -> list["View"]:
-    """Read the view of each screen."""
-    from btcts.services.show import show_overview, show_slots
-
-    return [show_slots(store, name) if name else show_overview(store) for _, _, name in SCREENS]
 
 
 def _print(views: list["View"], common: Common) -> None:

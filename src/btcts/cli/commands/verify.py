@@ -1,8 +1,7 @@
 """`btcts verify`."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +11,7 @@ from btcts.cli.output import LineFormat, complain, emit, tell_lines
 from btcts.errors import ExitCode
 
 if TYPE_CHECKING:
-    from btcts.config import Settings
-    from btcts.domain.clock import ServerClock
-    from btcts.services.verify.run import Upstream, Verified
+    from btcts.services.verify.run import Verified
 
 
 @with_common_options
@@ -41,16 +38,19 @@ def verify(
       btcts verify --upstream --repair
       btcts verify --format json
     """
-    from btcts.connect import connect
+    from btcts.connect import connect, open_poller
     from btcts.domain.clock import ServerClock
     from btcts.render import verify as findings
     from btcts.services.verify import run as service
 
     settings, clock = common.load_settings(), ServerClock()
     with connect(settings, clock=clock, starts_embedded=repair, say=common.say) as store, ExitStack() as stack:
-        asked = stack.enter_context(_open_upstream(settings, clock)) if upstream else None
-        if asked and sys.stderr.isatty():
-            common.say("asking the providers for the candles of the window")
+        asked = None
+        if upstream:
+            poller = stack.enter_context(open_poller(settings, clock=clock))
+            asked = service.Upstream(poller, clock, settings.collect.quorum)
+            if sys.stderr.isatty():
+                common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)
     if format is LineFormat.json:
         emit(findings.verify_json(verified, settings.market))
@@ -67,13 +67,3 @@ def _choose_exit_code(verified: "Verified", *, verbose: bool) -> ExitCode:
         complain(explain_no_comparison(verified.heard, verbose=verbose))
         return ExitCode.PROVIDERS
     return ExitCode.FAILURE if verified.left else ExitCode.DONE
-
-
-@contextmanager
-def _open_upstream(settings: "Settings", clock: "ServerClock") -> Iterator["Upstream"]:
-    """Open the providers that the settings name."""
-    from btcts.connect import open_poller
-    from btcts.services.verify.run import Upstream
-
-    with open_poller(settings, clock=clock) as poller:
-        yield Upstream(poller, clock, settings.collect.quorum)

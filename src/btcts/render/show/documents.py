@@ -17,6 +17,9 @@ from btcts.render.figures import iso
 from btcts.services.show import Overview, Shown, SlotsView, View
 
 SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason")
+"""Fields of a slot, in the order of the columns of the CSV; `start` is `start_ms` as ISO 8601."""
+
+VOLATILITY_FIELDS = ("returns", "realised", "realised_per_year", "ranges", "parkinson", "parkinson_per_year")
 
 
 def show_json(view: SlotsView) -> str:
@@ -102,12 +105,7 @@ def _encode_volatility(measured: Volatility) -> dict[str, Any]:
         "high": total and total.high,
         "range": _encode_range(total),
         "widest": _encode_range(measured.widest),
-        "returns": measured.returns,
-        "realised": measured.realised,
-        "realised_per_year": measured.realised_per_year,
-        "ranges": measured.ranges,
-        "parkinson": measured.parkinson,
-        "parkinson_per_year": measured.parkinson_per_year,
+        **{name: getattr(measured, name) for name in VOLATILITY_FIELDS},
     }
 
 
@@ -116,19 +114,7 @@ def _encode_range(measured: Range | None) -> dict[str, Any] | None:
 
 
 def _encode_slot(slot: Slot) -> dict[str, Any]:
-    values = (
-        slot.start_ms,
-        iso(slot.start_ms),
-        slot.close,
-        slot.min,
-        slot.max,
-        slot.closed,
-        slot.settled,
-        slot.minutes,
-        slot.missing,
-        slot.reason,
-    )
-    return dict(zip(SLOT_FIELDS, values, strict=True))
+    return {name: iso(slot.start_ms) if name == "start" else getattr(slot, name) for name in SLOT_FIELDS}
 
 
 def _dump_csv(fields: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
