@@ -1,80 +1,100 @@
-"""A bare Typer app with as many commands and options as btcts, which does nothing but what is named."""
+"""A bare Typer app with the commands, options and texts of btcts, which does nothing but what is named.
 
-from typing import Annotated
+`status` and `show` import redis and rich.table and ping the server of --redis; `collect` imports redis and httpx, pings
+and fetches the URLs in the variable URLS by one client. The app loads no pydantic, either: that would flatter btcts.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from typer.main import get_command
+
+from btcts.cli.main import app
+
+HEAD = """
+import os
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
-
-app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich")
-
-Text = Annotated[str | None, typer.Option(help="An option.", rich_help_panel="Common options")]
-Flag = Annotated[bool, typer.Option(help="A flag.", rich_help_panel="Common options")]
+from typer.core import TyperArgument, TyperOption
 
 
-@app.callback()
-def callback(version: Flag = False) -> None:
-    """A bare app.
-
-    With a few lines of text.
-    """
+class Raw:
+    coerce = staticmethod(lambda value, param, ctx: value)
 
 
-@app.command(rich_help_panel="Prices")
-def collect(
-    urls: list[str],
-    interval: Text = None,
-    jitter: Text = None,
-    format: Text = None,
-    once: Flag = False,
-    redis: Text = None,
-    config: Text = None,
-) -> None:
-    """Import redis and httpx, ping, and fetch the URLs with one client."""
-    import httpx
+TyperOption.get_runtime_param = TyperArgument.get_runtime_param = lambda self: Raw
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def show(redis):
+    import rich.table
     from redis import Redis
 
-    with Redis.from_url(redis or "", protocol=3, decode_responses=True) as server, httpx.Client() as client:
+    with Redis.from_url(redis, protocol=3, decode_responses=True) as server:
         server.ping()
-        for url in urls:
-            client.get(url).json()
-
-
-@app.command(rich_help_panel="Prices")
-def show(
-    url: str,
-    limit: Text = None,
-    at: Text = None,
-    max_age: Text = None,
-    format: Text = None,
-    closed: Flag = False,
-    utc: Flag = False,
-) -> None:
-    """Import redis and rich.table, and ping."""
-    import redis
-    import rich.table
-
-    with redis.Redis.from_url(url, protocol=3, decode_responses=True) as client:
-        client.ping()
     rich.table.Table()
 
 
-@app.command(rich_help_panel="Prices")
-def demo() -> None:
-    """Do nothing."""
+def collect(redis):
+    import httpx
+    from redis import Redis
+
+    with Redis.from_url(redis, protocol=3, decode_responses=True) as server, httpx.Client() as client:
+        server.ping()
+        for url in os.environ["URLS"].split():
+            client.get(url).json()
 
 
-@app.command("init-keys", rich_help_panel="Store")
-def init_keys(dry_run: Flag = False, rebuild: Flag = False, adopt: Flag = False) -> None:
-    """Do nothing."""
+@app.callback()
+def callback(version: Annotated[bool, typer.Option("--version")] = False) -> None:
+    {help!r}
+"""
+
+BODIES = {"show": "show(redis)", "status": "show(redis)", "collect": "collect(redis)"}
 
 
-server = typer.Typer(help="Nothing.")
-config = typer.Typer(help="Nothing.")
-for name in ("install", "start", "stop", "status", "run"):
-    server.command(name)(lambda redis=None: None)
-for name in ("show", "init", "path"):
-    config.command(name)(lambda redis=None: None)
-app.add_typer(server, name="server", rich_help_panel="Store")
-app.add_typer(config, name="config", rich_help_panel="Settings")
+def write_bare_app(folder: Path) -> None:
+    """Write the module `bare_app` into the folder."""
+    root = get_command(app)
+    text = HEAD.format(help=root.help) + "\n".join(_write_commands(root.commands, "app"))
+    (folder / "bare_app.py").write_text(text)
 
-if __name__ == "__main__":
-    app()
+
+def _write_commands(commands: Any, group: str) -> Iterator[str]:
+    for name, command in commands.items():
+        panel = command.rich_help_panel if isinstance(command.rich_help_panel, str) else None
+        if hasattr(command, "commands"):
+            yield f"{name} = typer.Typer(help={command.help!r})"
+            yield from _write_commands(command.commands, name)
+            yield f"app.add_typer({name}, name={name!r}, rich_help_panel={panel!r})"
+            continue
+        function = f"{group}_{name}".replace("-", "_")
+        params = ", ".join(_write_param(param) for param in command.params)
+        body = BODIES.get(name, "pass") if group == "app" else "pass"
+        yield f"@{group}.command({name!r}, rich_help_panel={panel!r})\ndef {function}({params}):"
+        yield f"    {command.help!r}\n    {body}\n"
+
+
+def _write_param(param: Any) -> str:
+    what = {"help": param.help, "metavar": param.metavar, "rich_help_panel": param.rich_help_panel}
+    what |= {"min": param.min, "max": param.max, "show_default": bool(param.show_default)}
+    given = [f"{name}={value!r}" for name, value in what.items() if value is not None]
+    kind = param.param_type_name.capitalize()
+    if kind == "Option":
+        given.insert(0, repr("/".join(["/".join(param.opts[:1]), *param.secondary_opts])))
+        given[1:1] = [repr(spelling) for spelling in param.opts[1:]]
+    default = param.default.value if isinstance(param.default, Enum) else param.default
+    wanted = _write_type(param.type_descriptor.annotation)
+    return f"{param.name}: Annotated[{wanted}, typer.{kind}({', '.join(given)})] = {default!r}"
+
+
+def _write_type(annotation: Any) -> str:
+    if get_origin(annotation) is list:
+        return f"list[{_write_type(*get_args(annotation))}]"
+    if issubclass(annotation, Enum):
+        return f"Literal[{', '.join(repr(member.value) for member in annotation)}]"
+    return str(annotation.__name__)

@@ -1,118 +1,117 @@
-"""How long commands take beside bare programs that do nothing but what is named; ratios measured in one run.
+"""How much commands take to start beside bare programs that do nothing but what is named.
 
     python benchmarks/startup.py [RUNS]
 
-Every row runs the command and its bare counterpart in turn, both compiled, and compares medians of wall time. The bars
-are those that btcts sets itself. A second table shows what each trick of `cli/startup.py` saves: medians of processor
-time with it and without it.
+Each run counts the instructions of the command and of its bare counterpart by `valgrind --tool=callgrind`, where it is
+installed, else the processor time of both in turn; a figure is the ratio. A second table shows what each trick of
+`cli/startup.py` saves.
 """
 
 import os
+import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from bare_app import write_bare_app
+from report import Row, print_rows
 
 if TYPE_CHECKING:
     from support.exchanges import Exchanges
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-BTCTS = (sys.executable, "-c", "from btcts.cli import startup; from btcts.cli.main import main; main()")
-BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
+BTCTS = ("-c", "from btcts.cli import startup; from btcts.cli.main import main; main()")
+BARE = ("-c", "import bare_app; bare_app.app()")
 COMPLETION = {"COMP_WORDS": "btcts sh", "COMP_CWORD": "1", "_BTCTS_COMPLETE": "complete_bash"}
+NAMES = ("coinbase", "kraken", "bitstamp")
+TICKERS = ("products/BTC-USD/ticker", "0/public/Trades?pair=XBTUSD&count=1", "api/v2/ticker/btcusd/")
+VALGRIND = shutil.which("valgrind")
 
 
-@dataclass(frozen=True)
-class Row:
-    """A command, what it is measured against, and the bar."""
+class Pair(NamedTuple):
+    """A command, what it is measured against, and the bar of the ratio."""
 
     name: str
     command: Sequence[str]
     bare: Sequence[str]
     bar: float
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = {}
 
 
-def rows(socket: Path, exchanges: "Exchanges") -> list[Row]:
-    """What is measured; a redis-server with prices listens on `socket`."""
-    names = ("coinbase", "kraken", "bitstamp")
-    environ = {f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in names}
-    environ["BTCTS_COLLECT_PROVIDERS"] = ",".join(names)
-    tickers = ("products/BTC-USD/ticker", "0/public/Trades?pair=XBTUSD&count=1", "api/v2/ticker/btcusd/")
-    urls = [f"{exchanges.url(name)}/{path}" for name, path in zip(names, tickers, strict=True)]
-    typer = (sys.executable, "-c", "import typer")
-    redis = f"unix://{socket}"
-    show = ("show", "15min", "--redis", redis)
+def list_pairs(redis: str) -> list[Pair]:
+    """List what is measured; a redis-server with prices answers at `redis`."""
+    typer = ("-c", "import typer")
+    bare_show = (*BARE, "show", "--redis", redis)
     return [
-        Row("--version / import typer", (*BTCTS, "--version"), typer, 1.3),
-        Row("completion / import typer", BTCTS, typer, 1.3, COMPLETION),
-        Row("--help / help of a bare app", (*BTCTS, "--help"), (*BARE, "--help"), 1.3),
-        Row(
+        Pair("--version / import typer", (*BTCTS, "--version"), typer, 1.2),
+        Pair("completion / import typer", BTCTS, typer, 1.2, COMPLETION),
+        Pair("--help / bare help", (*BTCTS, "--help"), (*BARE, "--help"), 1.2),
+        Pair("show 15min / bare app that pings", (*BTCTS, "show", "15min", "--redis", redis), bare_show, 1.1),
+        Pair("status / bare app that pings", (*BTCTS, "status", "--redis", redis), bare_show, 1.1),
+        Pair(
             "collect --once / bare app that fetches",
             (*BTCTS, "collect", "--once", "--redis", redis),
-            (*BARE, "collect", *urls, "--redis", redis),
-            1.25,
-            environ,
+            (*BARE, "collect", "--redis", redis),
+            1.1,
         ),
-        Row("show 15min / bare app that pings", (*BTCTS, *show), (*BARE, "show", redis), 1.25),
     ]
 
 
-def tricks(rows: Sequence[Row]) -> list[Row]:
-    """Each trick on the commands that it is for: with it, and without it."""
-    _, completion, _, collect, show = rows
+def list_tricks(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """List each trick on a command that it is for: with it, and without it."""
+    _, completion, _, show, _, collect = pairs
     used = {
-        "stop_collecting_garbage": (collect, show),
-        "lighten_completion": (completion,),
+        "stop_collecting_garbage": (show, collect),
+        "convert_plain_values": (show,),
+        "complete_without_rich": (completion,),
     }
-    return [
-        Row(
-            f"{trick}: {row.name.partition(' / ')[0]}",
-            row.command,
-            [part.replace("main()", f"startup.{trick} = lambda: None; main()") for part in row.command],
-            1,
-            row.environ,
-        )
-        for trick, helped in used.items()
-        for row in helped
-    ]
+    for trick, helped in used.items():
+        for pair in helped:
+            without = [part.replace("main()", f"startup.{trick} = lambda: None; main()") for part in pair.command]
+            yield Pair(f"{trick}: {pair.name.partition(' / ')[0]}", pair.command, without, 1, pair.environ)
 
 
-def measure(row: Row, runs: int, spent: Callable[[], float] = time.perf_counter) -> tuple[float, float]:
-    """Median seconds of the command and of its counterpart, wall time or what else is `spent`."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in range(runs + 2):
-        for command, taken in zip((row.command, row.bare), times, strict=True):
-            seconds = _run(command, row.environ, spent)
-            if number >= 2:
-                taken.append(seconds)
-    return statistics.median(times[0]), statistics.median(times[1])
+def measure(pair: Pair, environ: Mapping[str, str], runs: int) -> list[tuple[float, float]]:
+    """Measure the command and its counterpart in turn, in millions of instructions or in ms of processor time."""
+    spend = _count_instructions if VALGRIND else _spend_processor_time
+    given = {**environ, **pair.environ, "PYTHONHASHSEED": "0"}
+    for command in (pair.command, pair.bare):
+        _run([sys.executable, *command], given)  # compiles
+    return [(spend(pair.command, given), spend(pair.bare, given)) for _ in range(runs)]
 
 
-def processor_time() -> float:
-    """Seconds that processors have spent on the commands so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _count_instructions(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    with tempfile.NamedTemporaryFile() as counted:
+        valgrind = [str(VALGRIND), "--tool=callgrind", f"--callgrind-out-file={counted.name}", "--log-file=/dev/null"]
+        _run([*valgrind, sys.executable, *command], environ)
+        total = re.search(r"^totals: (\d+)", Path(counted.name).read_text(), re.MULTILINE)
+    if total is None:
+        raise SystemExit("valgrind counted nothing")
+    return int(total[1]) / 1e6
 
 
-def _run(command: Sequence[str], environ: dict[str, str], spent: Callable[[], float]) -> float:
+def _spend_processor_time(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _run([sys.executable, *command], environ)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1000
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> None:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    began = spent()
     done = subprocess.run(command, env=kept | environ, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise SystemExit(f"{command} ended with {done.returncode}")
-    return spent() - began
 
 
-def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
+def _with_prices(use: Callable[[Path, "Exchanges"], int]) -> int:
     """Call `use` with the socket of a redis-server that is full, and with exchanges that trade the same prices."""
     from btcts.config import BTC_USD
     from btcts.connect import open_embedded_store
@@ -129,7 +128,7 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = Embedded(Path(folder), redis_server=binaries().server)
         try:
-            server.ensure(print)
+            server.ensure(lambda line: None)
             with (
                 open_embedded_store(server, BTC_USD, clock=clock) as store,
                 Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as exchanges,
@@ -137,30 +136,35 @@ def _with_prices(use: Callable[[Path, "Exchanges"], None]) -> None:
                 Poller(providers) as poller,
             ):
                 once(Collector(store, poller, clock, cadence_s=None))
-                use(server.socket, exchanges)
+                return use(server.socket, exchanges)
         finally:
             server.stop()
 
 
-def main() -> None:
-    """Print the table."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+def _measure_all(socket: Path, exchanges: "Exchanges", runs: int) -> int:
+    urls = {name: exchanges.url(name) for name in NAMES}
+    environ = {f"BTCTS_PROVIDERS_{name.upper()}_URL": url for name, url in urls.items()}
+    environ |= {f"BTCTS_PROVIDERS_{name.upper()}_TIMEOUT_S": "60" for name in NAMES}  # valgrind takes its time
+    environ["BTCTS_COLLECT_PROVIDERS"] = ",".join(NAMES)
+    environ["URLS"] = " ".join(f"{urls[name]}/{path}" for name, path in zip(NAMES, TICKERS, strict=True))
+    pairs = list_pairs(f"unix://{socket}")
+    with tempfile.TemporaryDirectory() as folder:
+        write_bare_app(Path(folder))
+        environ["PYTHONPATH"] = folder
+        measured = ((pair, measure(pair, environ, runs)) for pair in pairs)
+        code = print_rows(Row(pair.name, pair.bar, [mine / bare for mine, bare in runs]) for pair, runs in measured)
+        unit = "million instructions" if VALGRIND else "ms"
+        for pair in list_tricks(pairs):
+            mine, without = map(statistics.median, zip(*measure(pair, environ, runs), strict=True))
+            print(f"{pair.name:<48} saves {without - mine:.0f} of {without:.0f} {unit}")
+    return code
 
-    def measured(socket: Path, exchanges: "Exchanges") -> None:
-        for row in rows(socket, exchanges):
-            mine, bare = measure(row, runs)
-            ratio = mine / bare
-            verdict = "holds" if ratio <= row.bar else "MISSED"
-            both = f"{mine * 1000:7.1f} ms {bare * 1000:7.1f} ms"
-            print(f"{row.name:<40} {both}  {ratio:5.2f}  bar {row.bar:.2f} {verdict}")
-        for row in tricks(rows(socket, exchanges)):
-            mine, bare = measure(row, runs, processor_time)
-            print(
-                f"{row.name:<40} {mine * 1000:7.1f} ms {bare * 1000:7.1f} ms without, saves {(bare - mine) * 1000:.1f}"
-            )
 
-    _with_prices(measured)
+def main() -> int:
+    """Print both tables; 1 where a bar is missed."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3 if VALGRIND else 15
+    return _with_prices(lambda socket, exchanges: _measure_all(socket, exchanges, runs))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -249,4 +249,5 @@ _OPTIONS: dict[str, Any] = {
     # Retry after a server restart, but not after a timeout: that would only double the wait.
     "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     "client_name": "btcts",
+    "driver_info": redis.DriverInfo(lib_version=redis.__version__),  # it would search the installed packages for it
 }

@@ -16,7 +16,7 @@ from btcts.cli.main import main
 try:
     main()
 finally:
-    print("imported:", *{name.partition(".")[0] for name, module in sys.modules.items() if module}, file=sys.stderr)
+    print("imported:", *{name for name, module in sys.modules.items() if module}, file=sys.stderr)
 """
 
 

@@ -65,3 +65,24 @@ def test_defaults_are_converted_as_typer_does(param: Any) -> None:
     usual = convert(TyperOption.get_runtime_param(param), param, param.default)
 
     assert repr(convert(PlainConverter(param), param, param.default)) == repr(usual)
+
+
+def test_the_clients_for_asyncio_are_there_when_they_are_asked_for() -> None:
+    code = (
+        "from btcts.cli.startup import prepare_process; prepare_process()\n"
+        "import sys, redis, importlib.metadata\n"
+        "print('redis.asyncio.client' in sys.modules, 'email' in sys.modules)\n"
+        "print(redis.asyncio.Redis.__module__, importlib.metadata.version('redis') == redis.__version__)"
+    )
+
+    assert run_python(code).split() == ["False", "False", "redis.asyncio.client", "True"]
+
+
+def test_a_module_that_is_loaded_already_stays() -> None:
+    code = (
+        "import redis.asyncio; loaded = redis.asyncio.Redis\n"
+        "from btcts.cli.startup import prepare_process; prepare_process()\n"
+        "import redis.asyncio; print(redis.asyncio.Redis is loaded)"
+    )
+
+    assert run_python(code) == "True"

@@ -9,6 +9,8 @@ import gc
 import os
 import sys
 from enum import Enum
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -22,6 +24,7 @@ def prepare_process() -> None:
     stop_collecting_garbage()
     convert_plain_values()
     complete_without_rich()
+    import_redis_without_asyncio()
     open_closed_streams()
 
 
@@ -88,6 +91,35 @@ def complete_without_rich() -> None:
     """
     if "_BTCTS_COMPLETE" in os.environ:
         sys.modules["rich"] = None  # type: ignore[assignment]
+
+
+def import_redis_without_asyncio() -> None:
+    """Keep `import redis` from loading its clients for asyncio, and what reads the metadata of packages.
+
+    Nothing here uses either; whoever does gets them then.
+    """
+    import_on_first_use("redis.asyncio")
+    import_on_first_use("importlib.metadata")
+
+
+def import_on_first_use(name: str) -> None:
+    """Provide a module that is executed only when one of its names is asked for; those inside it can be imported."""
+    parent, _, child = name.rpartition(".")
+    package = find_spec(parent)
+    spec = package and PathFinder.find_spec(name, package.submodule_search_locations)
+    if name in sys.modules or spec is None or spec.loader is None:
+        return
+    loader, module = spec.loader, module_from_spec(spec)
+
+    def load(wanted: str) -> Any:
+        del module.__getattr__
+        loader.exec_module(module)
+        return getattr(module, wanted)
+
+    module.__getattr__ = load  # type: ignore[method-assign]
+    sys.modules[name] = module
+    if parent in sys.modules:
+        setattr(sys.modules[parent], child, module)
 
 
 def open_closed_streams() -> None:
