@@ -239,8 +239,8 @@ def damaged(scene: Scene) -> None:
 
 COLLECTED = {
     "the first cycle": Story(80, nothing),
-    "a minute to settle": Story(30, filled, now_ms=NOW + 10_000),
-    "a candle to correct": Story(30, hasty, now_ms=NOW + 3 * MINUTE),
+    "a minute to settle": Story(20, filled, now_ms=NOW + 10_000),
+    "a candle to correct": Story(20, hasty, now_ms=NOW + 3 * MINUTE),
     "three hours to merge": Story(50, patchy),
     "prices that waited, to append": Story(25, filled_and_waiting),
     "prices that waited, to merge": Story(50, patchy_and_waiting),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
 from btcts.domain.clock import ServerClock
-from btcts.domain.model import PRICE_CEILING, Candle, Tick
+from btcts.domain.model import PRICE_CEILING, Candle, ProviderState, Span, Tick
 from btcts.errors import StoreError
 from btcts.store import State, Store
 from support.clocks import FakeClock
@@ -200,6 +200,26 @@ def test_an_append_writes_to_no_series_but_the_ticks(server: Server, store: Stor
 
     written = {word for command in commands if command[0] in ("TS.ADD", "TS.MADD") for word in command[1::3]}
     assert written == {TICK}
+
+
+@pytest.mark.parametrize("minute", [THIS_MINUTE, THIS_MINUTE - 2 * MINUTE], ids=["append", "merge"])
+def test_the_shared_state_is_stored_with_the_price(store: Store, minute: int) -> None:
+    store.write([Tick(NOW, 7)])
+    told = State(cadence_s=10.0, last_cycle_ms=NOW, providers={"kraken": ProviderState(answered_ms=NOW)})
+
+    store.write([Tick(minute + 500, 8)], remembered=told)
+
+    assert store.state() == told
+    assert store.ticks(Span(minute, minute + 1_000)) == [Tick(minute + 500, 8)]
+
+
+def test_a_write_that_redis_refuses_stores_no_state_either(store: Store) -> None:
+    store.write([Tick(NOW, 7)])
+
+    with pytest.raises(StoreError):
+        store.write([], [Candle(THIS_MINUTE, 1, 2, 1, 1)], remembered=State(cadence_s=10.0))
+
+    assert store.state().cadence_s is None
 
 
 def test_a_write_of_nothing_changes_nothing(client: redis.Redis, store: Store) -> None:

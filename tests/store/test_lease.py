@@ -48,13 +48,13 @@ def lend(client: redis.Redis, for_ms: int = 2_000, holder: str = "elsewhere 4711
     client.hset(STATE, FIELD, f"{server_ms(client) + for_ms} {holder}")
 
 
-@pytest.fixture(params=["append", "rebuild", "wait"])
+@pytest.fixture(params=["append", "rebuild", "inspect"])
 def act(request: pytest.FixtureRequest) -> Callable[[Store], object]:
     """What waits for a rebuild of others."""
     acts: dict[str, Callable[[Store], object]] = {
         "append": lambda store: store.write([Tick(NOW, 8)]),
         "rebuild": lambda store: store.rebuild(),
-        "wait": lambda store: store.wait_for_rebuild(),
+        "inspect": lambda store: store.inspect(),
     }
     return acts[request.param]
 
@@ -195,7 +195,6 @@ def test_rebuilds_win_against_collectors_that_never_rest(server: Server, client:
             clock = ServerClock()
             collector = Store(own, BTC_USD, clock=clock, where="test")
             while not enough.is_set():
-                collector.wait_for_rebuild()
                 collector.inspect()
                 stamp = clock.now_ms() // 60 * 60 + number  # never one that marks a minute settled
                 collector.write([Tick(stamp, 8)])

@@ -1,6 +1,6 @@
 """How reads are asked for: in one round trip, without writing, whatever this machine's clock says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -10,11 +10,13 @@ from btcts.domain.clock import ServerClock
 from btcts.domain.model import Candle, Span, Tick
 from btcts.store import Store
 from support.clocks import FakeClock
-from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, monitored, wave
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, monitored, wave
 from support.servers import Server, StartServer, connect, free_port
 from support.wires import Wire
 
 THIS_MINUTE = NOW - NOW % MINUTE
+NOON = NOW - NOW % HOUR
+CANDLES = [Candle(minute, 10, 14, 8, 12) for minute in range(FIRST_OF_WINDOW, THIS_MINUTE, MINUTE)]
 READS = {"TIME", "TS.GET", "TS.RANGE", "HGETALL"}
 
 
@@ -29,12 +31,57 @@ def wire(server: Server, full: Store) -> Iterator[Wire]:
 
 
 @pytest.mark.parametrize("read", [Store.buckets, Store.snapshot, Store.inspect, Store.latest])
-def test_a_read_is_one_round_trip(wire: Wire, read: object) -> None:
-    assert callable(read)
+def test_a_read_is_one_round_trip(wire: Wire, full: Store, read: Callable[[Store], object]) -> None:
+    full.write([], CANDLES)
 
     read(Store(wire.client, BTC_USD, clock=FakeClock(NOW), where="test"))
 
     assert len(wire.sent) == 1
+
+
+def test_hours_that_are_not_settled_take_a_second_one(wire: Wire, full: Store) -> None:
+    full.write([], [candle for candle in CANDLES if candle.start_ms != NOON - 7 * HOUR])
+
+    snapshot = Store(wire.client, BTC_USD, clock=FakeClock(NOW), where="test").snapshot()
+
+    assert len(wire.sent) == 2
+    assert [slot.start_ms for slot in snapshot.slots["hour"] if not slot.settled] == [NOON - 7 * HOUR, NOON]
+
+
+def test_hours_that_are_known_to_be_settled_are_not_asked_for_again(wire: Wire, full: Store) -> None:
+    full.write([], CANDLES)
+    store = Store(wire.client, BTC_USD, clock=FakeClock(NOW), where="test")
+
+    first = store.snapshot()
+    again = store.snapshot()
+
+    assert again == first
+    assert len(wire.sent) == 2
+    assert wire.sent[1] < wire.sent[0] / 4
+
+
+@pytest.mark.parametrize("reopen", ["delete", "rebuild", "flush"])
+def test_an_hour_that_was_settled_and_is_not_any_more_is_noticed(
+    client: redis.Redis, full: Store, clock: FakeClock, reopen: str
+) -> None:
+    full.write([], CANDLES)
+    full.snapshot()
+    clock.advance(1)
+    minute = NOON - 7 * HOUR
+    stamps = [minute + offset for offset in (0, 20_000, 40_000, 59_999)]
+    if reopen == "flush":
+        client.flushall()
+        full.write(wave(FIRST_OF_WINDOW, NOW, 30_000))
+    elif reopen == "rebuild":  # with other ticks instead, so that there are as many as before
+        full.rebuild(live=[Tick(minute + 100 + number, 70_000) for number in range(4)], dropped=frozenset(stamps))
+    else:
+        client.execute_command("TS.DEL", TICK, stamps[-1], stamps[-1])
+
+    found = full.snapshot()
+
+    fresh = Store(client, BTC_USD, clock=clock, where="test").snapshot()
+    assert found == fresh
+    assert minute not in found.coverage.settled
 
 
 def test_a_read_of_one_resolution_asks_for_no_other(server: Server, full: Store) -> None:
@@ -55,7 +102,6 @@ def test_reads_write_nothing(server: Server, full: Store) -> None:
         full.buckets()
         full.latest()
         full.ticks(Span(NOW - HOUR, NOW))
-        full.settled([THIS_MINUTE])
         full.state()
         full.gaps()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -10,15 +11,28 @@ from redis.retry import Retry
 
 
 class Wire:
-    """What the connections of one client send; `sent` has the size of each parcel, one for each round trip."""
+    """What the connections of one client send.
+
+    `sent` has the size of each parcel, one for each round trip, `commands` counts those in them.
+    """
 
     def __init__(self, socket: Path) -> None:
         self.sent: list[int] = []
+        self.commands = 0
         self._left: int | None = None
         self._power_cut: Callable[[], None] | None = None
         wire = self
 
         class Watched(UnixDomainSocketConnection):
+            def send_command(self, *words: Any, **options: Any) -> None:
+                wire.commands += 1
+                super().send_command(*words, **options)
+
+            def pack_commands(self, commands: Iterable[Any]) -> Any:
+                kept = list(commands)
+                wire.commands += len(kept)
+                return super().pack_commands(kept)
+
             def send_packed_command(self, command: bytes | Iterable[bytes], check_health: bool = True) -> None:
                 data = command if isinstance(command, bytes) else b"".join(command)
                 super().send_packed_command(wire.pass_on(data), check_health)
@@ -33,6 +47,11 @@ class Wire:
                 retry=Retry(NoBackoff(), 0),
             )
         )
+
+    def reset(self) -> None:
+        """Count anew."""
+        self.sent.clear()
+        self.commands = 0
 
     def cut_after(self, size: int, power_cut: Callable[[], None]) -> None:
         """Let `size` more bytes pass, then call `power_cut`."""

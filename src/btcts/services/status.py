@@ -117,9 +117,9 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
     Raises:
         StoreError: Redis does not answer.
     """
-    inspection = store.inspect_at_rest()
+    inspection = store.inspect()
     snapshot = store.snapshot()
-    gaps = {} if store.layout.gaps in inspection.foreign else store.gaps()
+    gaps = snapshot.coverage.gaps
     newest, state = snapshot.newest, snapshot.state
     believed = newest is not None and can_be_true(newest, snapshot.now_ms)
     return Status(
@@ -129,7 +129,7 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         max_silence_s=max(MIN_SILENCE_S, 2 * (state.cadence_s or 0), max_age_s or 0),
         completeness={name: _count_slots(slots) for name, slots in snapshot.slots.items()},
-        minutes=_count_minutes(store, snapshot, gaps),
+        minutes=_count_minutes(snapshot),
         state=state,
         inspection=inspection,
         facts=store.facts(),
@@ -174,15 +174,15 @@ def _count_slots(slots: tuple[Slot, ...]) -> Completeness:
     )
 
 
-def _count_minutes(store: "Store", snapshot: "Snapshot", gaps: Mapping[int, Gap]) -> Completeness:
+def _count_minutes(snapshot: "Snapshot") -> Completeness:
     running = snapshot.slots["minute"][-1]
     minutes = Span(window(snapshot.now_ms).start_ms, running.start_ms).minutes()
-    unsettled = frozenset(minutes) - store.settled(minutes)
+    unsettled = frozenset(minutes) - snapshot.coverage.settled
     return Completeness(
         expected=len(minutes),
         present=sum(slot.minutes for slot in snapshot.slots["hour"]) - running.minutes,
         settled=len(minutes) - len(unsettled),
-        gaps=Counter(gap.reason for minute, gap in gaps.items() if minute in unsettled),
+        gaps=Counter(gap.reason for minute, gap in snapshot.coverage.gaps.items() if minute in unsettled),
     )
 
 

@@ -12,14 +12,16 @@ from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, Layout, find_resolutio
 from btcts.domain.market import Market
 from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
 from btcts.errors import ForeignKey, StoreError
-from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
+from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, settled, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
+from btcts.store.coverage import WholeHours
 from btcts.store.expire import Excess
 from btcts.store.facts import Facts
 from btcts.store.link import Link, now_of
 from btcts.store.plan import writable
-from btcts.store.reads import Samples, Snapshot
+from btcts.store.ranges import Samples
+from btcts.store.reads import Snapshot
 from btcts.store.rebuild import Rebuilt
 from btcts.store.state import State
 
@@ -50,6 +52,7 @@ class Store:
 
     def __init__(self, client: Redis, market: Market, *, clock: Clock, where: str, teller: Clock | None = None) -> None:
         self._link = Link(client, Layout(market), clock, where, teller)
+        self._whole_hours = WholeHours()
 
     @property
     def layout(self) -> Layout:
@@ -60,6 +63,11 @@ class Store:
     def market(self) -> Market:
         """The market whose prices it holds."""
         return self._link.layout.market
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that decides what is kept and what is closed."""
+        return self._link.clock
 
     @property
     def where(self) -> str:
@@ -118,36 +126,32 @@ class Store:
 
     def snapshot(self, *resolutions: str, at_ms: int | None = None) -> Snapshot:
         """The slots of the resolutions (default: all four), the newest tick and the collectors' state at once."""
-        return reads.snapshot(self._link, find_resolutions(resolutions), at_ms)
+        return reads.snapshot(self._link, find_resolutions(resolutions), self._whole_hours, at_ms)
 
     def settled(self, minutes: Iterable[int]) -> set[int]:
         """Return those of the minutes that have an agreed candle."""
-        return reads.settled(self._link, minutes)
+        return settled.settled(self._link, minutes)
 
     # How it is kept
 
-    def inspect(self) -> Inspection:
-        """Compare what Redis holds under our names with the layout."""
-        return check.inspect(self._link)
+    def inspect(self, minutes: Collection[int] = ()) -> Inspection:
+        """Compare what Redis holds under our names with the layout; of `minutes`, tell which ones are settled.
 
-    def wait_for_rebuild(self) -> None:
-        """Wait up to a second for another process's rebuild to end.
-
-        An inspection during a rebuild would see a temporary state, and restart it: TS.INFO breaks a WATCH.
+        Another process's rebuild is waited for, a second at most: an inspection during it sees a state in between, and
+        makes it start anew, for TS.INFO breaks a WATCH.
         """
-        lease.wait(self._link)
-
-    def inspect_at_rest(self) -> Inspection:
-        """Inspect after any running rebuild, and again if one began meanwhile (it lifts every retention)."""
-        self.wait_for_rebuild()
-        inspection = self.inspect()
-        if inspection.lifted:
-            self.wait_for_rebuild()
-            inspection = self.inspect()
+        inspection = check.inspect(self._link, minutes)
+        if inspection.rebuilding:
+            lease.wait(self._link)
+            inspection = check.inspect(self._link, minutes)
         return inspection
 
-    def write(self, live: Sequence[Tick], candles: Sequence[Candle] = ()) -> Written:
+    def write(
+        self, live: Sequence[Tick], candles: Sequence[Candle] = (), *, remembered: State | None = None
+    ) -> Written:
         """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.
+
+        The collectors' shared state is stored with them, after them where it takes a merge.
 
         Raises:
             StoreError: a price is not finite, not above 0 or beyond belief, or a candle's minute is not over yet;
@@ -155,9 +159,12 @@ class Store:
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
         live = _prepare_live(live)
-        now_ms, appended = append.append(self._link, live, candles)
+        told = state.format_fields(remembered) if remembered else {}
+        now_ms, appended = append.append(self._link, live, candles, told)
         if not appended:
             now_ms = self.rebuild(live=live, candles=candles).now_ms
+            if remembered:
+                self.remember(remembered)
         span = writable(now_ms)
         too_old = sum(tick.time_ms < span.start_ms for tick in live)
         too_early = sum(tick.time_ms >= span.end_ms for tick in live)
@@ -177,7 +184,7 @@ class Store:
             StoreError: as `write`, and when other writers are always faster.
             ForeignKey: one of our names belongs to somebody else.
         """
-        self.refuse_foreign(inspection or self.inspect())
+        self.refuse_foreign(inspection or check.inspect(self._link))
         return rebuild.rebuild(self._link, _prepare_live(live), tuple(candles), dropped)
 
     def audit(self, inspection: Inspection) -> Audit:

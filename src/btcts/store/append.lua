@@ -5,7 +5,8 @@
 -- ARGV  now in ms ('' for the server's TIME), slack ahead of now, the length of the kept closed hours, the hour,
 --       1 when the rules look back, else 0, how long the lease of a rebuild may hold ('' to go ahead beside it),
 --       the ticks (stamp, price, ...), those of the candles among them, and the candles (minute, low, high, ...),
---       both ascending and packed as little-endian doubles
+--       both ascending and packed as little-endian doubles,
+--       then the fields (name, value, ...) of the state hash to set with them
 -- Reply now and the status: 'written', 'merge', 'missing', 'poisoned', 'early', or 'busy' with the lease and the server's
 -- time
 local tick, state = KEYS[1], KEYS[2]
@@ -59,7 +60,11 @@ if newest > 0 and newest < oldest then return {now, 'merge'} end
 local first, final = 1, #ticks - 1
 while first <= final and ticks[first] < oldest do first = first + 2 end
 while first <= final and ticks[final] > now + slack do final = final - 2 end
-if first > final then return {now, 'written'} end
+local function written()
+  if #ARGV > 8 then redis.call('HSET', state, unpack(ARGV, 9)) end
+  return {now, 'written'}
+end
+if first > final then return written() end
 
 -- Nothing may touch what was carried over without its ticks; a rebuild puts right what is no number.
 local carried = tonumber(redis.call('HGET', state, 'carried_until_ms') or 0)
@@ -133,4 +138,4 @@ for start = 1, #write, SLICE do
     if reply ~= write[start + 3 * i - 2] then return {now, 'merge'} end
   end
 end
-return {now, 'written'}
+return written()

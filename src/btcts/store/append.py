@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import chain
@@ -19,8 +19,12 @@ from btcts.store.link import Link
 from btcts.store.plan import UNFINISHED
 
 
-def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple[int, bool]:
+def append(
+    link: Link, live: Iterable[Tick], candles: Iterable[Candle], told: Mapping[str, str] | None = None
+) -> tuple[int, bool]:
     """Add live ticks (off the mark) and candles in one atomic step; return `now` and whether it was done.
+
+    The fields `told` are set in the state hash in the same step.
 
     Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
     rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist,
@@ -34,30 +38,30 @@ def append(link: Link, live: Iterable[Tick], candles: Iterable[Candle]) -> tuple
     ordered = [by_minute[minute] for minute in sorted(by_minute)]
     ticks = _pack_doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
     bounds = _pack_doubles([value for candle in ordered for value in (candle.start_ms, candle.low, candle.high)])
-    now_ms, status = _send(link, ticks, bounds)
+    now_ms, status = _send(link, ticks, bounds, *chain.from_iterable((told or {}).items()))
     if status == "early":
         raise StoreError(UNFINISHED)
     return link.clock.observe(now_ms), status == "written"
 
 
-def _send(link: Link, ticks: bytes, bounds: bytes) -> list[Any]:
+def _send(link: Link, *payload: bytes | str) -> list[Any]:
     """Call the script, waiting up to a second for a running rebuild; return its reply."""
     for _ in range(lease.APPEND_PAUSES):
-        now_ms, status, *held = _call(link, lease.LEASE_MS, ticks, bounds)
+        now_ms, status, *held = _call(link, lease.LEASE_MS, payload)
         if status != "busy":
             return [now_ms, status]
         if not lease.is_held(*held):
             break
         link.clock.sleep(lease.PAUSE_S)
-    return _call(link, "", ticks, bounds)
+    return _call(link, "", payload)
 
 
-def _call(link: Link, longest_lease_ms: int | str, ticks: bytes, bounds: bytes) -> list[Any]:
+def _call(link: Link, longest_lease_ms: int | str, payload: Sequence[bytes | str]) -> list[Any]:
     keys = (link.layout.tick, link.layout.state)
     arguments = (
         *("" if link.clock.follows_server else link.clock.now_ms(), FUTURE_SLACK_MS),
         *(HOUR.entries * HOUR.bucket_ms, HOUR.bucket_ms, int(link.rules_look_back)),
-        *(longest_lease_ms, ticks, bounds),
+        *(longest_lease_ms, *payload),
     )
     with link.translated():
         try:

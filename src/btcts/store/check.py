@@ -1,6 +1,6 @@
 """Compare the keys in Redis with the layout. Finding faults is separate from repairing them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from btcts.domain.untrusted import Unreadable, excerpt, parse_json, read_int
 from btcts.store import carried, gaps, lease, state
 from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
 from btcts.store.expire import SWEPT_FIELD
-from btcts.store.link import Link, is_missing, is_wrong_type, now_of
+from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
+from btcts.store.settled import find_settled, query_survey
 from btcts.store.state import State
 
 CompactionRule = tuple[int, str, int]
@@ -64,7 +65,8 @@ class Inspection:
     """The state of our keys at `now_ms`.
 
     `series` has None for a missing key; `foreign` names keys that are not ours although they have our names;
-    `state` and `gaps` are what can be read of the side keys.
+    `state` and `gaps` are what can be read of the side keys. `rebuilding` says that another process is at work, so that
+    this may be a state in between. `settled` are those of the minutes asked for that have their whole candle.
     """
 
     now_ms: int
@@ -74,16 +76,13 @@ class Inspection:
     faults: tuple[Fault, ...]
     state: State = field(default_factory=State)
     gaps: Mapping[int, Gap] = field(default_factory=dict)
+    rebuilding: bool = False
+    settled: frozenset[int] = frozenset()
 
     @property
     def poisoned(self) -> bool:
         """True if the newest tick lies in the future and so hides older ones."""
         return self.newest is not None and self.newest.time_ms > self.now_ms + FUTURE_SLACK_MS
-
-    @property
-    def lifted(self) -> bool:
-        """True if a series has no retention, as during a rebuild."""
-        return any(series.retention_ms == 0 for series in self.series.values() if series)
 
     @property
     def empty(self) -> bool:
@@ -96,21 +95,18 @@ class Inspection:
         return self.poisoned or any(fault.rebuild for fault in self.faults)
 
 
-def inspect(link: Link) -> Inspection:
+def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
     """Compare keys, rules, retention, encoding and labels with the layout, in one round trip; writes nothing.
 
-    Of the side keys, which anybody may have written, each field is read.
+    Of the side keys, which anybody may have written, each field is read. Of `minutes` it tells which ones are settled.
     """
     layout = link.layout
     hashes = (layout.state, layout.gaps)
-    time, newest, *replies = link.ask_all(
-        [
-            *(("TIME",), ("TS.GET", layout.tick)),
-            *(("TS.INFO", key) for key in layout.series),
-            *(("HGETALL", key) for key in hashes),
-        ]
-    )
-    described = dict(zip((*layout.series, *hashes), replies, strict=True))
+    questions: list[Command] = [("TS.INFO", key) for key in layout.series] + [("HGETALL", key) for key in hashes]
+    questions += [query_survey(layout.tick, minutes)] if minutes else [("TS.GET", layout.tick), ("TIME",)]
+    replies = link.ask_all(questions)
+    described = dict(zip((*layout.series, *hashes), replies, strict=False))
+    newest, time = replies[-1][1::-1] if minutes else replies[-2:]
     series = {key: parse_series(described[key]) for key in layout.series}
     unusable = [key for key, reply in described.items() if is_wrong_type(reply)]
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
@@ -120,7 +116,7 @@ def inspect(link: Link) -> Inspection:
     known_gaps, unreadable_gaps = gaps.examine(ledger, link.told_ms)
     return Inspection(
         now_ms=now_ms,
-        newest=Tick(*newest) if newest and not isinstance(newest, Exception) else None,
+        newest=Tick(newest[0], float(newest[1])) if newest and not isinstance(newest, Exception) else None,
         series=series,
         foreign=(*unusable, *others),
         faults=(
@@ -133,7 +129,14 @@ def inspect(link: Link) -> Inspection:
         ),
         state=known_state,
         gaps=known_gaps,
+        rebuilding=_is_lifted(series) or lease.is_held(told.get(lease.LEASE_FIELD), now_of(time)),
+        settled=frozenset(find_settled(minutes, replies[-1]) if minutes else ()),
     )
+
+
+def _is_lifted(series: Mapping[str, Series | None]) -> bool:
+    """Tell whether a series has no retention, as during a rebuild."""
+    return any(found.retention_ms == 0 for found in series.values() if found)
 
 
 def _find_field_faults(key: str, unreadable: Mapping[str, str]) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
 """Plans of a backfill, whatever is stored and whoever is asked."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from hypothesis import assume, given
@@ -36,7 +36,7 @@ class Shelf(Store):
     def __init__(self, newest: Tick | None, settled: Iterable[int], states: dict[str, ProviderState]) -> None:
         self._newest, self._settled, self._state = newest, frozenset(settled), State(providers=states)
 
-    def inspect(self) -> Inspection:
+    def inspect(self, minutes: Collection[int] = ()) -> Inspection:
         return Inspection(NOW, self._newest, {}, (), ())
 
     def state(self) -> State:

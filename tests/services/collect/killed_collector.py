@@ -26,7 +26,7 @@ from btcts.services.collect.spool import Spool
 from btcts.services.init_keys import init_keys
 from btcts.services.prune import prune
 from btcts.services.verify.run import verify
-from btcts.store import Store, Written
+from btcts.store import State, Store, Written
 from support.clocks import FakeClock
 from support.dying import Say, life
 from support.wires import Wire
@@ -82,8 +82,10 @@ class Telling(Store):
         super().__init__(client, BTC_USD, clock=clock, where="test")
         self._say = say
 
-    def write(self, live: Sequence[Tick], candles: Sequence[Candle] = ()) -> Written:
-        written = super().write(live, candles)
+    def write(
+        self, live: Sequence[Tick], candles: Sequence[Candle] = (), *, remembered: State | None = None
+    ) -> Written:
+        written = super().write(live, candles, remembered=remembered)
         for tick in live:
             self._say(tick)
         return written

@@ -144,7 +144,7 @@ def test_a_redis_that_hangs_when_it_is_given_the_price_leaves_time_to_spool_it(
     assert set(Memory(memory_file).recall().providers) == set(THREE)
 
 
-def test_a_redis_that_hangs_behind_the_price_is_told_of_the_providers_by_the_next_run(
+def test_a_redis_that_hangs_behind_the_price_is_told_by_the_next_run_what_came_after_it(
     client: redis.Redis, make_run: MakeRun, proxy: Proxy, clock: FakeClock, memory_file: Path
 ) -> None:
     run = make_run()
@@ -155,9 +155,10 @@ def test_a_redis_that_hangs_behind_the_price_is_told_of_the_providers_by_the_nex
 
     assert cycle.took_ms < 1000 * LIMIT_S
     assert cycle.stored
-    assert not client.hexists("btc:price:state", "provider:kraken")
+    assert client.hexists("btc:price:state", "provider:kraken")
+    assert not client.hexists("btc:price:state", "reread_ms")
     proxy.heal()
     clock.advance(60_000)
     once(make_run(), limit_s=LIMIT_S)
-    assert client.hexists("btc:price:state", "provider:kraken")
+    assert client.hexists("btc:price:state", "reread_ms")
     assert not memory_file.exists()

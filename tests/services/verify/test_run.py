@@ -7,13 +7,15 @@ import redis
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode, FindingCode
+from btcts.domain.layout import Layout
 from btcts.domain.model import Candle, Tick
 from btcts.errors import ForeignKey
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Verified, verify
-from btcts.store import Inspection, Store
+from btcts.store import Store
+from btcts.store.lease import LEASE_FIELD
 from services.verify.conftest import closed_buckets, settled_minute, traded
 from support.clocks import FakeClock
 from support.series import COMPACTIONS, FIRST_OF_WINDOW, HOUR, MINUTE, TICK, compactions, put, samples, wave
@@ -246,29 +248,32 @@ def test_in_another_database_closed_buckets_are_compared_and_the_open_one_is_not
     assert named(found) == {("btc:price:15min:max", slot)}
 
 
-class Rebuilding(Store):
-    """A store that another process rebuilds at the first look: all retention is lifted for that moment."""
+class ClockOfRebuild(FakeClock):
+    """A clock by whose first pause another process's rebuild is over."""
 
-    looks = 0
+    def __init__(self, client: redis.Redis, now_ms: int) -> None:
+        super().__init__(now_ms)
+        self._client = client
 
-    def inspect(self) -> Inspection:
-        """What there is, and at the second look as it is meant to be."""
-        self.looks += 1
-        client = self._link.client
-        for definition in self.layout.definitions:
-            retention_ms = 0 if self.looks == 1 else definition.retention_ms
-            client.execute_command("TS.ALTER", definition.key, "RETENTION", retention_ms)
-        return super().inspect()
+    def sleep(self, seconds: float) -> None:
+        """Let the rebuild end, which puts every retention back."""
+        for definition in Layout(BTC_USD).definitions:
+            self._client.execute_command("TS.ALTER", definition.key, "RETENTION", definition.retention_ms)
+        self._client.hdel("btc:price:state", LEASE_FIELD)
 
 
 def test_what_another_process_is_just_rebuilding_is_no_finding(
     client: redis.Redis, store: Store, clock: FakeClock
 ) -> None:
     store.rebuild(live=[Tick(clock.now_ms(), 60_000.0)])
-    busy = Rebuilding(client, BTC_USD, clock=clock, where="test")
+    for key in store.layout.series:
+        client.execute_command("TS.ALTER", key, "RETENTION", 0)
+    seconds, _ = client.time()
+    client.hset("btc:price:state", LEASE_FIELD, f"{seconds * 1000 + 2_000} elsewhere 4711 cafe")
+
+    busy = Store(client, BTC_USD, clock=ClockOfRebuild(client, clock.now_ms()), where="test")
 
     assert verify(busy).findings == ()
-    assert busy.looks == 2
 
 
 def test_a_retention_that_a_dead_rebuild_left_lifted_is_a_finding(client: redis.Redis, store: Store) -> None:

@@ -226,7 +226,6 @@ class _Writer:
         Raises:
             StoreError: a later tick has appeared, next to which these minutes cannot be written.
         """
-        self._store.wait_for_rebuild()
         inspection = self._store.inspect()
         if inspection.poisoned:
             raise StoreError(

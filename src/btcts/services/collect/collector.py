@@ -86,11 +86,13 @@ class Collector:
         if verdict.problem and (asked.ready or not asked.waiting):
             progress.note_problem(verdict.problem)
         errors = asked.prices.errors
+        self._learn(survey, asked, verdict, errors, progress)
         if asked.doubt or survey.poisoned:
             self._settling.abandon()
         else:
             errors = [*errors, *self._deliver(_build_tick(verdict), survey, asked.ready, progress, until=until)]
-        self._remember(survey, asked, verdict, errors, progress)
+            self._learn(survey, asked, verdict, errors, progress)
+        self._tell(progress)
         return build_cycle(survey, asked, verdict, progress, errors)
 
     def _survey(self, progress: Progress, *, trusted: bool = False) -> Survey:
@@ -182,7 +184,10 @@ class Collector:
         if settleable.entries:  # before the candles: an unrecorded thin minute would never be checked again
             self.store.record_gaps(settleable.entries)
             progress.note_entries(settleable.entries)
-        written = self.store.write([*held.ticks, live] if live else held.ticks, candles)
+        remembered = self.memory.untold if live else None
+        written = self.store.write([*held.ticks, live] if live else held.ticks, candles, remembered=remembered)
+        if remembered:
+            self.memory.note_told(remembered)
         progress.note_written(live, held, candles, written)
         self._settling.note_written(candles)
         if self.spool is not None:
@@ -213,10 +218,10 @@ class Collector:
         thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
         progress.note_revision(revision, ended.reread_ms, thin=thin)
 
-    def _remember(
+    def _learn(
         self, survey: Survey, asked: Asked, verdict: Verdict, errors: Sequence[ProviderError], progress: Progress
     ) -> None:
-        """Learn from the cycle; tell the other collectors, or the next run while Redis is away."""
+        """Learn from the cycle: before its price is written, for both go into Redis at once, and when it is over."""
         state, agreed = self._build_state(survey, asked, verdict, progress), verdict.agreed
         if asked.prices.readings or errors:  # otherwise nobody was due, and the last agreement stands
             state = replace(
@@ -231,6 +236,9 @@ class Collector:
             state = replace(state, configured=self.poller.reach.providers, configured_ms=survey.now_ms)
         learned = self.poller.learn(state.providers, asked.prices._replace(errors=errors), survey.now_ms)
         self.memory.learn(state, learned, _build_tick(verdict) or survey.newest)
+
+    def _tell(self, progress: Progress) -> None:
+        """Tell the other collectors what was not written with the price, or the next run while Redis is away."""
         if not progress.away:
             with progress.note_failures():
                 self.memory.tell(self.store)

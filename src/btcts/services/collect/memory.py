@@ -29,6 +29,7 @@ class Memory:
         self._file = file
         self._state = _read(file, now_ms) if file else State()
         self._untold = dict(self._state.providers)
+        self._told: State | None = None
         self._on_disk = bool(self._untold)
 
     def recall(self) -> State:
@@ -60,18 +61,29 @@ class Memory:
         self._untold |= learned
         self._state = replace(state, providers={**state.providers, **learned})
 
+    @property
+    def untold(self) -> State:
+        """The state, with those providers that Redis has not been told of."""
+        return replace(self._state, providers=self._untold)
+
     def tell(self, store: Store) -> None:
-        """Store the state in Redis for the other collectors.
+        """Store the state in Redis for the other collectors, unless it was stored with a price.
 
         Raises:
             SpoolError: the file of an earlier run cannot be removed.
         """
-        store.remember(replace(self._state, providers=self._untold))
+        if self._told != self.untold:
+            store.remember(self.untold)
+            self.note_told(self.untold)
         self._untold = {}
         if self._file is not None and self._on_disk:
             with self._translate_errors("is told and cannot be removed from"):
                 self._file.unlink(missing_ok=True)
                 self._on_disk = False
+
+    def note_told(self, told: State) -> None:
+        """Note what was stored in Redis."""
+        self._told = told
 
     def keep(self) -> None:
         """Save what Redis could not be told for the next run.
@@ -81,10 +93,9 @@ class Memory:
         """
         if self._file is None:
             return
-        untold = replace(self._state, providers=self._untold)
         with self._translate_errors("cannot be kept in"):
             durable.make(self._file.parent)
-            durable.replace(self._file, json.dumps(state.format_fields(untold)).encode())
+            durable.replace(self._file, json.dumps(state.format_fields(self.untold)).encode())
             self._on_disk = True
 
     @contextmanager

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.codes import RepairCode
-from btcts.domain.model import Gap, Tick
+from btcts.domain.layout import window
+from btcts.domain.model import MINUTE_MS, Gap, Span, Tick
 from btcts.services.collect.memory import Memory
 from btcts.store import Fault, Inspection, State, Store
 
@@ -47,21 +48,24 @@ def survey_store(store: Store, memory: Memory, own: Reach, *, trusted: bool) -> 
 
     `own` is the reach of the collector's own providers.
     """
-    store.wait_for_rebuild()
-    inspection = found = store.inspect()
+    now_ms = store.clock.now_ms()  # Redis may say something else, so that further minutes have to be asked for
+    minutes = Span(window(now_ms).start_ms, now_ms + MINUTE_MS).minutes()
+    inspection = found = store.inspect(minutes)
     repaired = (trusted or not found.poisoned) and bool(found.faults or found.poisoned)
     if repaired:
         store.repair(found)
-        inspection = store.inspect() if found.poisoned else found
+        inspection = store.inspect(minutes)
     state, newest = memory.merge_untold(inspection.state, inspection.newest)
-    closed = healing.closed_minutes(inspection.now_ms)
+    closed = frozenset(healing.closed_minutes(inspection.now_ms))
+    beyond = closed.difference(minutes)
+    settled = inspection.settled | store.settled(beyond) if beyond else inspection.settled
     reach = _find_reach(state, own, inspection.now_ms)
     return Survey(
         now_ms=inspection.now_ms,
         newest=newest,
         state=state,
         gaps=inspection.gaps,
-        unsettled=frozenset(closed) - store.settled(closed),
+        unsettled=closed - settled,
         repaired=_list_repairs(found) if repaired else (),
         poisoned=inspection.poisoned,
         reach=reach,

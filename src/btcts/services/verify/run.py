@@ -150,7 +150,7 @@ def _choose_candles(found: _Examined, tick: str) -> list[Candle]:
 
 
 def _examine(store: "Store", heard: Heard | None) -> _Examined:
-    inspection = store.inspect_at_rest()
+    inspection = store.inspect()
     audit = store.audit(inspection)
     foreign = (Finding(key, FindingCode.FOREIGN_KEY) for key in inspection.foreign)
     faults = (Finding(fault.key, fault.code, values=fault.values) for fault in inspection.faults)
