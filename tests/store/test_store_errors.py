@@ -216,7 +216,7 @@ def test_a_user_who_may_only_read_cannot_write(reader: Store, use: Use) -> None:
 def test_minutes_to_settle_are_for_those_who_may_run_scripts(reader: Store) -> None:
     said = said_by(lambda store: store.inspect([NOW - NOW % 60_000]), reader)
 
-    assert "'eval'" in said
+    assert "'evalsha'" in said
 
 
 def test_a_right_that_is_missing_within_the_script_is_named(

@@ -1,14 +1,9 @@
 """The first of the two write paths: an atomic append to the tick series."""
 
-import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib import resources
 from itertools import chain
 from typing import Any
-
-from redis.exceptions import NoScriptError
 
 from btcts.domain.candles import combine
 from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
@@ -17,6 +12,7 @@ from btcts.errors import StoreError
 from btcts.store import lease
 from btcts.store.link import Link
 from btcts.store.plan import UNFINISHED
+from btcts.store.scripts import call_script
 
 
 def append(
@@ -63,24 +59,9 @@ def _call(link: Link, longest_lease_ms: int | str, payload: Sequence[bytes | str
         *(HOUR.entries * HOUR.bucket_ms, HOUR.bucket_ms, int(link.rules_look_back)),
         *(longest_lease_ms, *payload),
     )
-    with link.translated():
-        try:
-            reply = link.client.evalsha(_compute_digest(), len(keys), *keys, *arguments)
-        except NoScriptError:
-            reply = link.client.eval(_load_script(), len(keys), *keys, *arguments)
-    return list(reply)
+    return list(link.ask(*call_script("append", keys, arguments)))
 
 
 def _pack_doubles(values: Sequence[float]) -> bytes:
     """Pack the values as the script takes them; stamps in ms fit a double exactly."""
     return struct.pack(f"<{len(values)}d", *values)
-
-
-@cache
-def _load_script() -> str:
-    return resources.files("btcts.store").joinpath("append.lua").read_text(encoding="utf-8")
-
-
-@cache
-def _compute_digest() -> str:
-    return hashlib.sha1(_load_script().encode(), usedforsecurity=False).hexdigest()

@@ -8,11 +8,12 @@ from typing import Any
 import redis
 from redis.client import Pipeline
 from redis.connection import SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import InvalidResponse, RedisError, ResponseError, WatchError
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError, WatchError
 
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
 from btcts.store.explain import TCP, TLS, UNIX, explain, is_unknown_command
+from btcts.store.scripts import spell_out
 
 Command = tuple[Any, ...]
 
@@ -55,10 +56,13 @@ class Link:
     def ask(self, *command: Any) -> Any:
         """Return the reply to one command."""
         with self.translated():
-            return self.client.execute_command(*command)
+            try:
+                return self.client.execute_command(*command)
+            except NoScriptError:
+                return self.client.execute_command(*spell_out(command))
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies to the commands, in one round trip.
+        """Return the replies to the commands, in one round trip; one more where a script has to be sent.
 
         A missing series, or a key of another type, gives the error as its reply.
         """
@@ -67,7 +71,9 @@ class Link:
             pipe.execute_command(*command)
         with self.translated():
             replies = pipe.execute(raise_on_error=False)
-            for reply in replies:
+            for number, reply in enumerate(replies):
+                if isinstance(reply, NoScriptError):
+                    replies[number] = reply = self.client.execute_command(*spell_out(commands[number]))
                 if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
                     raise reply
         return replies

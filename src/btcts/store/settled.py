@@ -1,11 +1,10 @@
 """Settled minutes as writers see them: those that have their whole candle, found inside Redis."""
 
 from collections.abc import Collection, Iterable
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from btcts.store.link import Command, Link
+from btcts.store.scripts import call_script
 
 
 def settled(link: Link, minutes: Iterable[int]) -> set[int]:
@@ -22,14 +21,9 @@ def query_survey(tick: str, minutes: Collection[int]) -> Command:
 
     Unlike other reads it takes the right to run scripts. Where the key is not a series, every minute is unsettled.
     """
-    return ("EVAL", _load_script(), 1, tick, min(minutes), max(minutes))
+    return call_script("survey", [tick], [min(minutes), max(minutes)])
 
 
 def find_settled(minutes: Iterable[int], reply: Any) -> set[int]:
     """Return the settled ones of the minutes by the reply."""
     return set(minutes).difference(reply[2])
-
-
-@cache
-def _load_script() -> str:
-    return resources.files("btcts.store").joinpath("survey.lua").read_text(encoding="utf-8")
