@@ -16,7 +16,8 @@ local function count(from, to, bucket)
   return redis.call(unpack(query))
 end
 
-local unsettled, exists = {}, redis.call('TYPE', tick).ok == 'TSDB-TYPE'
+local newest = redis.pcall('TS.GET', tick)
+local unsettled, exists = {}, not newest.err
 for from = first, last, AT_ONCE * MINUTE do
   local to = math.min(from + (AT_ONCE - 1) * MINUTE, last)
   local all = exists and count(from, to, 2 * last + MINUTE)[1]
@@ -30,5 +31,4 @@ for from = first, last, AT_ONCE * MINUTE do
     end
   end
 end
-local newest = exists and redis.call('TS.GET', tick) or {}
 return {redis.call('TIME'), newest[1] and {newest[1], newest[2].ok} or {}, unsettled}
