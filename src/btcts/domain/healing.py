@@ -30,6 +30,9 @@ LAST_RETRY_MS = 15 * MINUTE_MS
 REREAD_FOR_MS = 6 * MINUTE_MS
 """An exchange may correct a candle shortly after its minute, so minutes this recent join every request."""
 
+SPARING_MS = 10 * MINUTE_MS
+"""From one question to a provider with bulky answers to the next, while the others agree on each new minute."""
+
 REREAD_WITHIN_MS = 4 * HOUR_MS
 """Maximum age of minutes that are read again because collectors or providers were away."""
 
@@ -113,10 +116,10 @@ def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int
 def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int | None], able: Ables) -> list[int]:
     """Return the settled minutes that providers may change after their return, ascending.
 
-    `back` gives, for each of them, the time since when it was away: minutes read again since then, as far as it
-    reaches. Thin minutes are included if any `able` provider was not heard: those that made a thin candle must be heard
-    again beside others, and some of them may not reach back that far any more. Sparse ones are included if the provider
-    has denied their trades since then: it may not have been well.
+    `back` gives, for each of them, the time since when it was away: minutes read again since then, or for which it had
+    not been asked by then, as far as it reaches. Thin minutes are included if any `able` provider was not heard: those
+    that made a thin candle must be heard again beside others, and some of them may not reach back that far any more.
+    Sparse ones are included if the provider has denied their trades since then: it may not have been well.
     """
     if not back:
         return []
@@ -125,7 +128,7 @@ def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int 
         found |= {minute for minute, gap in gaps.items() if gap.reason == SPARSE and _was_heard(name, gap, since_ms)}
         if since_ms is not None:
             since_ms = since_ms if since_ms <= now_ms else 0  # a clock was ahead
-            first_ms = max(since_ms - REREAD_FOR_MS, now_ms - min(able[name].reach_ms, RETURN_MS))
+            first_ms = max(since_ms - REREAD_FOR_MS - SPARING_MS, now_ms - min(able[name].reach_ms, RETURN_MS))
             found.update(Span(first_ms, max(first_ms, now_ms - CLOSED_FOR_MS)).minutes())
     return sorted(found)
 
@@ -140,6 +143,12 @@ def find_rereads(since_ms: int | None, now_ms: int) -> list[int]:
 def find_reread_end(now_ms: int) -> int:
     """Return the end of the newest minute that requests after `now_ms` do not read again on their own."""
     return (now_ms - REREAD_FOR_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
+
+
+def can_spare(minutes: Iterable[int], gaps: Mapping[int, Gap], asked_ms: int, now_ms: int) -> bool:
+    """Tell whether providers with bulky answers, last asked at `asked_ms`, need not be asked for these new minutes."""
+    passed = now_ms // MINUTE_MS - asked_ms // MINUTE_MS
+    return 0 <= passed < SPARING_MS // MINUTE_MS and gaps.keys().isdisjoint(minutes)
 
 
 def find_sparse(gaps: Mapping[int, Gap]) -> list[int]:

@@ -59,6 +59,9 @@ class Provider(Protocol):
     page_minutes: int
     """Most minutes per request; 0 for a provider without candles."""
 
+    bulky: bool
+    """True when each answer has a whole day of candles, however few were asked for."""
+
     @property
     def key_id(self) -> str:
         """A digest that distinguishes API keys without revealing them; empty without a key."""

@@ -26,6 +26,7 @@ class Bitfinex:
     key_id = ""
     reach_ms = UNBOUNDED_MS
     page_minutes = PAGING.minutes
+    bulky = False
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -28,6 +28,7 @@ class Bitstamp:
     key_id = ""
     reach_ms = UNBOUNDED_MS
     page_minutes = PAGING.minutes
+    bulky = False
 
     def __init__(self, api: Api) -> None:
         self._api = api

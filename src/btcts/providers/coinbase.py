@@ -27,6 +27,7 @@ class Coinbase:
     key_id = ""
     reach_ms = UNBOUNDED_MS
     page_minutes = PAGING.minutes
+    bulky = False
 
     def __init__(self, api: Api) -> None:
         self._api = api

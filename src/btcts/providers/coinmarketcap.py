@@ -77,6 +77,7 @@ class CoinMarketCap:
     name = "coinmarketcap"
     reach_ms = 0
     page_minutes = 0
+    bulky = False
 
     def __init__(self, api: Api, api_key: str | None) -> None:
         self._api = api

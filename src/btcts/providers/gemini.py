@@ -26,6 +26,7 @@ class Gemini:
     key_id = ""
     reach_ms = 24 * HOUR_MS
     page_minutes = PAGING.minutes
+    bulky = True
 
     def __init__(self, api: Api) -> None:
         self._api = api

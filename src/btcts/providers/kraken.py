@@ -34,6 +34,7 @@ class Kraken:
     name = "kraken"
     key_id = ""
     page_minutes = PAGING.minutes
+    bulky = False
 
     reach_ms = 719 * MINUTE_MS
     """720 rows, one of which may be the running minute."""

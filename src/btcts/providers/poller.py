@@ -13,7 +13,7 @@ from btcts.domain.model import Candles, ProviderState, Reading, Span, Waiting
 from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import Problem, ProviderError, describe_unforeseen
 from btcts.providers import pacing
-from btcts.providers.rounds import Question, Round
+from btcts.providers.rounds import Jobs, Question, Round, RoundAnswers, Sparing
 from btcts.system.calls import StartThread, start_call, start_thread
 
 if TYPE_CHECKING:
@@ -121,13 +121,28 @@ class Poller:
                 errors.append(exc)
         return Prices(readings, errors)
 
-    def ask_candles(self, providers: Sequence["Provider"], question: Question, spans: Sequence[Span]) -> Round:
+    def ask_candles(
+        self,
+        providers: Sequence["Provider"],
+        question: Question,
+        spans: Sequence[Span],
+        sparing: Sparing | None = None,
+    ) -> Round:
         """Ask the providers for the candles of the spans, which cover the minutes of the question."""
 
-        def ask(provider: "Provider") -> Future[list[Candles]]:
-            return self._begin(provider, lambda: [provider.candles(span) for span in self._stop_at_exit(spans)])
+        def ask(some: Sequence["Provider"]) -> Jobs:
+            return {provider.name: self._begin_candles(provider, spans) for provider in some}
 
-        return Round(question, {provider.name: ask(provider) for provider in providers})
+        if sparing is None:
+            return Round(question, ask(providers))
+
+        def ask_spared(heard: RoundAnswers) -> Jobs:
+            return {} if sparing.enough(heard) else ask(sparing.providers)
+
+        return Round(question, ask(providers), recent=sparing.recent, ask_more=ask_spared)
+
+    def _begin_candles(self, provider: "Provider", spans: Sequence[Span]) -> Future[list[Candles]]:
+        return self._begin(provider, lambda: [provider.candles(span) for span in self._stop_at_exit(spans)])
 
     def _stop_at_exit(self, spans: Sequence[Span]) -> Iterator[Span]:
         """Yield the first span, and the others until the `with` block ends."""

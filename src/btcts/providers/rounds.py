@@ -1,15 +1,23 @@
 """A round of candle requests: several providers are asked for the same spans, and their answers arrive over time."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles, find_stray, group_live_ticks
 from btcts.domain.candles import candles_of
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span, Tick
 from btcts.errors import ProviderError
 
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
+
 ReadTicks = Callable[[Span], Iterable[Tick]]
+
+LEAST_NEAR = 3
+"""With this many near a candle, all its fields were compared; of two providers only the closes are."""
 
 BESIDE_MS = 15 * MINUTE_MS
 """Range of neighbours read around a minute that few providers have."""
@@ -56,22 +64,61 @@ class RoundAnswers:
         return self.agreements[key]
 
 
-class Round:
-    """A question put to several providers; `settled` are those of its minutes that are written already."""
+Jobs = Mapping[str, Future[list[Candles]]]
+"""The answers to come, by provider."""
 
-    def __init__(self, question: Question, jobs: Mapping[str, Future[list[Candles]]]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Sparing:
+    """A way to do without new answers of the `providers` whose answers are bulky.
+
+    Their `recent` answers count for the minutes that these cover. They are asked only when all others have answered or
+    failed, and those answers are not `enough`.
+    """
+
+    providers: Sequence["Provider"]
+    recent: Sequence[Candles]
+    enough: Callable[[RoundAnswers], bool]
+
+
+class Round:
+    """A question put to several providers; `settled` are those of its minutes that are written already.
+
+    Once all have answered or failed, `ask_more` returns the answers to come of further providers, which replace their
+    `recent` ones.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        jobs: Jobs,
+        *,
+        recent: Sequence[Candles] = (),
+        ask_more: Callable[[RoundAnswers], Jobs] | None = None,
+    ) -> None:
         self.question = question
         self.settled: frozenset[int] = frozenset()
         self._jobs = dict(jobs)
+        self._recent = recent
+        self._ask_more = ask_more
         self._closed = False
         self._told = False
         self._agreements: dict[tuple[int, int], AgreedCandles] = {}
 
     def listen(self) -> RoundAnswers:
         """Return a consistent snapshot of the answers so far; exceptions other than `ProviderError` propagate."""
+        heard = self._collect()
+        if self._ask_more is None or not heard.complete or self._closed:
+            return heard
+        ask_more, self._ask_more = self._ask_more, None
+        self._jobs |= ask_more(heard)
+        self._agreements = {}
+        return self._collect()
+
+    def _collect(self) -> RoundAnswers:
         closed = self._closed
         done = [job for job in self._jobs.values() if job.done()]
-        answers: list[Candles] = []
+        answers = [answer for answer in self._recent if answer.provider not in self._jobs]
         errors: list[ProviderError] = []
         for job in done:
             exc = job.exception()
@@ -98,7 +145,10 @@ class Round:
 
     def wait(self, seconds: float) -> None:
         """Wait until the round is complete, for `seconds` at most."""
+        until = time.monotonic() + seconds
         wait(self._jobs.values(), timeout=max(0.0, seconds))
+        if self._ask_more and not self.listen().complete:
+            wait(self._jobs.values(), timeout=max(0.0, until - time.monotonic()))
 
     def close(self) -> None:
         """Stop waiting for answers."""
@@ -135,6 +185,17 @@ def judge(heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
         return agreed
     live = group_live_ticks(ground.read_ticks(Span(min(weak), max(weak) + MINUTE_MS)), ground.settled)
     return agreed.reject({minute for minute in weak if find_stray(agreed.candles[minute], live.get(minute, ()))})
+
+
+def is_proven(heard: RoundAnswers, reach: Reach, *, quorum: int) -> bool:
+    """Tell whether a majority stands behind a candle of each minute to settle, so that nobody else need be heard."""
+    agreed, question = heard.agree(quorum=quorum), heard.question
+
+    def is_minute_proven(minute: int) -> bool:
+        near = agreed.backing[minute].near if minute in agreed.candles else ()
+        return len(near) >= LEAST_NEAR and reach.has_majority(near, minute, question.asked_ms)
+
+    return all(map(is_minute_proven, question.minutes))
 
 
 def find_unproven(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, now_ms: int) -> dict[int, Gap]:

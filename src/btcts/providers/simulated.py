@@ -30,6 +30,7 @@ class Simulated:
     key_id = ""
     reach_ms = UNBOUNDED_MS
     page_minutes = UNBOUNDED_MS // MINUTE_MS
+    bulky = False
 
     def __init__(self, clock: Clock, seed: int = 1) -> None:
         self._clock = clock

@@ -160,7 +160,7 @@ def test_a_candle_that_the_providers_correct_within_minutes_is_corrected_here(
     assert traded
     assert before.close == round(traded.close * 1.001, 8)
     assert (after.close, after.min, after.max) == (traded.close, traded.low, traded.high)
-    assert corrections == [5, 0, 0, 0]
+    assert corrections == [6, 0, 0, 0]
 
 
 @pytest.mark.parametrize("away", [(), ("kraken",), ("kraken", "gemini")])

@@ -209,6 +209,7 @@ class Killer:
     key_id = ""
     reach_ms = 0
     page_minutes = 0
+    bulky = False
 
     def __init__(self, server: Server, clock: FakeClock) -> None:
         self._server = server

@@ -9,7 +9,7 @@ from btcts.domain.model import Candles, Span
 from btcts.errors import ProviderError
 from btcts.providers.base import Provider
 from btcts.providers.poller import PRICES_S, Poller, Prices
-from btcts.providers.rounds import Question, Round
+from btcts.providers.rounds import Question, Round, RoundAnswers, Sparing
 from simulation.lies.venues import Teller
 from support.clocks import FakeClock
 
@@ -64,9 +64,10 @@ class SteppedRound(Round):
     replies: Replies
 
     def wait(self, seconds: float) -> None:
-        """Let time pass until the round is complete, at most so long."""
-        if not self.listen().complete:
-            self.replies.wait(seconds)
+        """Let time pass until the round is complete, at most so long for those asked first and those asked last."""
+        for _ in range(2):
+            if not self.listen().complete:
+                self.replies.wait(seconds)
 
 
 class SteppedPoller(Poller):
@@ -88,10 +89,22 @@ class SteppedPoller(Poller):
                 errors.append(exc)
         return Prices(readings, errors)
 
-    def ask_candles(self, providers: Sequence[Provider], question: Question, spans: Sequence[Span]) -> Round:
+    def ask_candles(
+        self,
+        providers: Sequence[Provider],
+        question: Question,
+        spans: Sequence[Span],
+        sparing: Sparing | None = None,
+    ) -> Round:
         """Ask the providers for the candles of the spans, which hold the minutes of the question."""
-        jobs = {provider.name: self._ask(provider, spans) for provider in providers}
-        begun = SteppedRound(question, jobs)
+
+        def ask(some: Sequence[Provider]) -> dict[str, Future[list[Candles]]]:
+            return {provider.name: self._ask(provider, spans) for provider in some}
+
+        def ask_spared(heard: RoundAnswers) -> dict[str, Future[list[Candles]]]:
+            return ask(sparing.providers) if sparing and not sparing.enough(heard) else {}
+
+        begun = SteppedRound(question, ask(providers), recent=sparing.recent if sparing else (), ask_more=ask_spared)
         begun.replies = self.replies
         return begun
 

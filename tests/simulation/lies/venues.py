@@ -26,6 +26,7 @@ class Traits:
     page_minutes: int = 1000
     quiet: float = 0.0
     states: bool = False
+    bulky: bool = False
 
 
 TRAITS = {
@@ -33,7 +34,7 @@ TRAITS = {
     "kraken": Traits(reach_ms=719 * MINUTE, page_minutes=720, quiet=0.01, states=True),
     "bitstamp": Traits(quiet=0.03),
     "bitfinex": Traits(page_minutes=9500, quiet=0.1, states=True),
-    "gemini": Traits(reach_ms=24 * HOUR, page_minutes=1440, quiet=0.3, states=True),
+    "gemini": Traits(reach_ms=24 * HOUR, page_minutes=1440, quiet=0.3, states=True, bulky=True),
     "sixth": Traits(quiet=0.2),
 }
 NAMES = tuple(TRAITS)
@@ -123,11 +124,13 @@ class Teller:
     name: str = field(init=False)
     reach_ms: int = field(init=False)
     page_minutes: int = field(init=False)
+    bulky: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.name = self.venue.name
         self.reach_ms = self.venue.traits.reach_ms
         self.page_minutes = self.venue.traits.page_minutes
+        self.bulky = self.venue.traits.bulky
 
     def latest(self) -> Reading:
         """The price now, fresh by all that the API says."""

@@ -7,7 +7,8 @@ that rest on few providers, or that a returning provider missed.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from btcts.domain import healing
@@ -18,7 +19,17 @@ from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
 from btcts.domain.revision import Reviser, Revision
 from btcts.errors import ProviderError
 from btcts.providers.poller import Poller
-from btcts.providers.rounds import Ground, Question, ReadTicks, Round, RoundAnswers, find_unproven, judge
+from btcts.providers.rounds import (
+    Ground,
+    Question,
+    ReadTicks,
+    Round,
+    RoundAnswers,
+    Sparing,
+    find_unproven,
+    is_proven,
+    judge,
+)
 from btcts.services.collect.survey import Survey
 
 if TYPE_CHECKING:
@@ -64,6 +75,7 @@ class Settling:
         self._failures: list[ProviderError] = []
         self._failing: dict[str, int] = {}
         self._returned: set[str] = set()
+        self._routine: RoundAnswers | None = None
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
         """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
@@ -85,10 +97,12 @@ class Settling:
         back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
         missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
         if minutes or missed:
-            looks = healing.find_rereads(survey.state.reread_ms, survey.now_ms)
-            looks += healing.find_looks(survey.gaps, survey.now_ms, able=able)
-            reread_ms = healing.find_reread_end(survey.now_ms)
-            self._ask(survey, ready, minutes, {*looks, *missed}, reread_ms=reread_ms, back=back)
+            looks = {*missed, *healing.find_looks(survey.gaps, survey.now_ms, able=able)}
+            sparing = None if looks else self._find_sparing(survey, ready, minutes)
+            looks.update(healing.find_rereads(survey.state.reread_ms, survey.now_ms))
+            reread_ms = None if sparing else healing.find_reread_end(survey.now_ms)
+            question = Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back))
+            self._ask(survey, ready, question, sparing)
         self._returned = set()
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
@@ -99,7 +113,7 @@ class Settling:
         since = {name: self._find_away_ms(survey, name) for name in back}
         looks = healing.find_missed(survey.gaps, survey.now_ms, back=since, able=able)
         if minutes or (looks and not survey.guest and not survey.away):
-            self._ask(survey, ready, minutes, looks, back=back)
+            self._ask(survey, ready, Question(frozenset(minutes), frozenset(looks), back=frozenset(back)))
 
     def recheck(self, survey: Survey, ready: Sequence["Provider"], agreeing: Iterable[str]) -> None:
         """Ask for sparse minutes when providers answered before, but agree on the price only now: one may have lied."""
@@ -108,7 +122,7 @@ class Settling:
         changed = [name for name in agreeing if name in able and able[name].answers and name not in known]
         looks = healing.find_sparse(survey.gaps) if changed else []
         if looks and not survey.guest and not survey.away:
-            self._ask(survey, ready, [], looks)
+            self._ask(survey, ready, Question(frozenset(), frozenset(looks)))
 
     def wait(self, seconds: float) -> None:
         """Wait until all rounds are complete, for `seconds` at most."""
@@ -172,6 +186,7 @@ class Settling:
             revision.absorb(looked)
             if heard.answers and heard.question.reread_ms is not None:
                 reread_ms = min({heard.question.reread_ms} | looked.inconclusive)
+                self._routine = heard
         return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
 
     def take_failures(self) -> list[ProviderError]:
@@ -203,20 +218,28 @@ class Settling:
         return asked
 
     def _ask(
-        self,
-        survey: Survey,
-        ready: Sequence["Provider"],
-        minutes: Iterable[int],
-        looks: Iterable[int],
-        *,
-        reread_ms: int | None = None,
-        back: Iterable[str] = (),
+        self, survey: Survey, ready: Sequence["Provider"], question: Question, sparing: Sparing | None = None
     ) -> None:
-        settled = frozenset() if survey.guest else frozenset(looks) - survey.unsettled
-        question = Question(frozenset(minutes), settled, reread_ms, frozenset(back), survey.now_ms)
+        settled = frozenset() if survey.guest else question.looks - survey.unsettled
+        question = replace(question, looks=settled, asked_ms=survey.now_ms)
         spans = healing.group_into_spans(sorted(question.minutes | settled))
-        able = [provider for provider in ready if provider.reach_ms]
-        self._rounds.append(self._poller.ask_candles(able, question, spans))
+        spared = sparing.providers if sparing else ()
+        able = [provider for provider in ready if provider.reach_ms and provider not in spared]
+        self._rounds.append(self._poller.ask_candles(able, question, spans, sparing))
+
+    def _find_sparing(self, survey: Survey, ready: Sequence["Provider"], minutes: Iterable[int]) -> Sparing | None:
+        """Return a way to ask nobody with bulky answers for new minutes; None when all have to be asked."""
+        last = self._routine
+        if last is None or survey.guest:
+            return None
+        if not healing.can_spare(minutes, survey.gaps, last.question.asked_ms, survey.now_ms):
+            return None
+        heard = last.find_covering()
+        spared = [provider for provider in ready if provider.bulky and provider.name in heard]
+        if not spared or not all(survey.is_answering(provider.name) for provider in spared):
+            return None
+        recent = [answer for answer in last.answers if answer.provider in {provider.name for provider in spared}]
+        return Sparing(spared, recent, partial(is_proven, reach=survey.reach, quorum=self._quorum))
 
     def _is_needed(self, heard: RoundAnswers) -> bool:
         """Tell whether a round is pending, or has candles that wait to be written."""
