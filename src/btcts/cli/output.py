@@ -148,7 +148,11 @@ class Printer(NamedTuple):
 
         console = open_console(no_color=self.no_color)
         if not sys.stdout.isatty():
-            console.size = ConsoleDimensions(*self._measure_pipe())
+            console.size = ConsoleDimensions(UNBOUNDED, UNBOUNDED)
+            if self.form is Form.chart:
+                from btcts.render.chart.terminal import PIPE_HEIGHT, PIPE_WIDTH
+
+                console.size = ConsoleDimensions(PIPE_WIDTH, PIPE_HEIGHT + 1)  # a terminal keeps one for the prompt
         return console
 
     def page(self, view: "View", console: "Console", height: int | None = None) -> "Group":
@@ -179,14 +183,6 @@ class Printer(NamedTuple):
 
             return draw_chart_svg(view, utc=self.utc)
         return (documents.show_csv if self.form is Form.csv else documents.show_json)(view)
-
-    def _measure_pipe(self) -> tuple[int, int]:
-        """Return the columns and rows to use for a pipe or file."""
-        if self.form is not Form.chart:
-            return UNBOUNDED, UNBOUNDED
-        from btcts.render.chart.terminal import PIPE_HEIGHT, PIPE_WIDTH
-
-        return PIPE_WIDTH, PIPE_HEIGHT + 1  # a terminal keeps one for the prompt
 
 
 def put(path: str, text: str) -> None:

@@ -9,8 +9,6 @@ from types import FrameType
 
 from btcts.errors import ExitCode
 
-Handler = Callable[[int, FrameType | None], None]
-
 
 @contextmanager
 def stop_on_signals(stop: threading.Event) -> Iterator[None]:
@@ -50,7 +48,9 @@ def pass_signals_on(take: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _answer_signals(numbers: Iterable[signal.Signals], answer: Handler) -> Iterator[None]:
+def _answer_signals(
+    numbers: Iterable[signal.Signals], answer: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
     before = {number: signal.signal(number, answer) for number in numbers}
     try:
         yield

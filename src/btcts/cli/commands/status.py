@@ -2,17 +2,12 @@
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
 
 import typer
 
 from btcts.cli.options import Common, FormatOption, MaxAgeOption, UtcOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell_lines
 from btcts.errors import ExitCode, SpoolError
-
-if TYPE_CHECKING:
-    from btcts.domain.market import Market
-    from btcts.services.status import Status
 
 
 @with_common_options
@@ -42,16 +37,14 @@ def status(
         spooled = None
     with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
-    if format is LineFormat.json or not (common.quiet and found.healthy):
-        _print(found, settings.market, format, utc=utc, verbose=common.verbose)
-    raise typer.Exit(ExitCode.DONE if found.healthy else ExitCode.FAILURE)
-
-
-def _print(found: "Status", market: "Market", format: LineFormat, *, utc: bool, verbose: bool) -> None:
-    from btcts.render.status import status_json, status_lines
+    code = ExitCode.DONE if found.healthy else ExitCode.FAILURE
+    if common.quiet and found.healthy and format is LineFormat.text:
+        raise typer.Exit(code)
+    from btcts.render.status import status_json, status_lines  # of no use to a health check
 
     if format is LineFormat.json:
-        emit(status_json(found, market))
-        return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    tell_lines(status_lines(found, market, utc=utc, width=width, verbose=verbose))
+        emit(status_json(found, settings.market))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        tell_lines(status_lines(found, settings.market, utc=utc, width=width, verbose=common.verbose))
+    raise typer.Exit(code)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from btcts.domain.market import Market
     from btcts.services.watch.outbox import Deliver, Told
     from btcts.services.watch.rules import Rule
-    from btcts.services.watch.trigger import Alert
     from btcts.services.watch.watcher import Watch
 
 INTERVAL_S = 5.0
@@ -128,21 +127,16 @@ class Teller(NamedTuple):
 
     def tell(self, told: Iterable["Told"], market: "Market") -> None:
         """Print alerts on stdout, and notices about the watch itself on stderr."""
-        from btcts.render.watch import notice_line
+        from btcts.render.watch import alert_json, alert_line, notice_line
         from btcts.services.watch.outbox import Notice
 
         for message in told:
-            if not isinstance(message, Notice):
-                (tell if self.alone else tell_on)(self._format_alert(message, market))
-            else:
+            if isinstance(message, Notice):
                 (complain if message.failed else self.common.say)(notice_line(message))
-
-    def _format_alert(self, alert: "Alert", market: "Market") -> str:
-        from btcts.render.watch import alert_json, alert_line
-
-        if self.format is LineFormat.json:
-            return alert_json(alert, market)
-        return alert_line(alert, market, utc=self.utc)
+            else:
+                as_json = self.format is LineFormat.json
+                text = alert_json(message, market) if as_json else alert_line(message, market, utc=self.utc)
+                (tell if self.alone else tell_on)(text)
 
 
 def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
