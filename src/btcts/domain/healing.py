@@ -1,6 +1,5 @@
 """Choose the minutes to request candles for and the time of the next try; give the reason of each gap (pure)."""
 
-import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -79,7 +78,7 @@ def find_due(minutes: Iterable[int], gaps: Mapping[int, Gap], now_ms: int, *, sa
             return True
         doublings = 0 if _find_unheard(minute, gap, able, now_ms) else min(gap.tries - 1, 10)
         wait_ms = min(FIRST_RETRY_MS << doublings, LAST_RETRY_MS)
-        chance = random.Random(hash((salt, minute, gap.tries))).uniform(0.5, 1)
+        chance = 0.5 + hash((salt, minute, gap.tries)) % 1024 / 2048
         return not 0 <= now_ms - gap.tried_ms < wait_ms * chance  # a try in the future: the clock was set back
 
     found = {minute for minute in minutes if is_due(minute)}

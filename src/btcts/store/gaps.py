@@ -5,7 +5,7 @@ Anybody may have written it: an entry that breaks the types or bounds of `_make_
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
@@ -31,12 +31,20 @@ REQUIRED = 3
 """The number of items of an entry without a default."""
 
 
-def _make_readers(now_ms: int) -> dict[str, Reader]:
-    """Return the reader of each field of a `Gap`, in the order of an entry."""
+FIELDS = ("reason", "tries", "tried_ms", "heard", "changes")
+"""The items of an entry: a `Gap`."""
+
+MOST_REMEMBERED = 2048
+"""Entries that are kept as parsed; a window has up to 1 500 minutes, and a collector reads all of them each cycle."""
+
+
+@lru_cache(maxsize=2)
+def _make_readers(until_ms: int) -> dict[str, Reader]:
+    """Return the reader of each field, in the order of an entry."""
     return {
         "reason": partial(read_choice, choices=REASONS + LOOKS),
         "tries": partial(read_int, least=1, most=1_000_000),
-        "tried_ms": partial(read_int, most=now_ms + DAY_MS),
+        "tried_ms": partial(read_int, most=until_ms),
         "heard": read_names,
         "changes": partial(read_int, most=1_000_000),
     }
@@ -64,28 +72,35 @@ def examine(fields: Mapping[str, str], now_ms: int) -> tuple[dict[int, Gap], dic
     """Parse the ledger from the fields of the hash; return it and the problem of each unreadable field."""
     gaps: dict[int, Gap] = {}
     unreadable: dict[str, str] = {}
-    readers = _make_readers(now_ms)
+    until_ms = (now_ms // DAY_MS + 2) * DAY_MS  # a clock that was set back is no damage
     for name, text in fields.items():
         try:
-            gaps[_read_minute(name, now_ms)] = Gap(**read_fields(_name_items(parse_json(text), readers), readers))
+            minute, gap = _parse_entry(name, text, until_ms)
+            gaps[minute] = gap
         except Unreadable as exc:
             unreadable[name] = str(exc)
     return gaps, unreadable
 
 
-def _read_minute(text: str, now_ms: int) -> int:
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _parse_entry(name: str, text: str, until_ms: int) -> tuple[int, Gap]:
+    readers = _make_readers(until_ms)
+    return _read_minute(name, until_ms), Gap(**read_fields(_name_items(parse_json(text)), readers))
+
+
+def _read_minute(text: str, until_ms: int) -> int:
     minute = int(text) if text.isdecimal() and len(text) < LONGEST_MINUTE else 0
-    if str(minute) != text or minute % MINUTE_MS or not GENESIS_MS <= minute <= now_ms + DAY_MS:
+    if str(minute) != text or minute % MINUTE_MS or not GENESIS_MS <= minute <= until_ms:
         raise Unreadable(f"{excerpt(text)} is not the start of a minute")
     return minute
 
 
-def _name_items(entry: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
+def _name_items(entry: Any) -> dict[str, Any]:
     """Name the items of an entry; items of later versions are dropped, those missing in older ones left out."""
     if not isinstance(entry, list) or len(entry) < REQUIRED:
         raise Unreadable(f"{excerpt(entry)} is not an entry of a ledger")
-    return dict(zip(readers, entry, strict=False))
+    return dict(zip(FIELDS, entry, strict=False))
 
 
 def _format_entry(gap: Gap) -> str:
-    return json.dumps([getattr(gap, name) for name in _make_readers(now_ms=0)])
+    return json.dumps([getattr(gap, name) for name in FIELDS])
