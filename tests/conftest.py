@@ -1,7 +1,9 @@
 """Fixtures of all tests that need Redis: a real server per test process, emptied for each test."""
 
+import gc
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,6 +25,10 @@ from support.redis_binaries import GUARD, find_obstacle
 from support.samples import CHOSEN, VARIABLE
 from support.series import FIRST_OF_WINDOW, NOW, wave
 from support.servers import Server, StartServer, connect
+
+# Where bytecode is not kept every command that the tests start would compile btcts anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for.
 hypothesis.settings.register_profile("btcts", deadline=None, derandomize="CI" in os.environ)
@@ -70,6 +76,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop before the first test where no redis-server can be had for those that need one."""
+    gc.freeze()  # thousands of tests that stay: looking through them for garbage would take a tenth of the run
+    gc.set_threshold(20_000, 20, 20)
     if any(item.get_closest_marker("server") for item in session.items) and (obstacle := find_obstacle()):
         session.shouldstop = f'{obstacle}; pytest -m "not server" runs the tests that need none'
 
