@@ -19,6 +19,7 @@ from btcts.config import BTC_USD
 from btcts.store import Store
 from btcts.system import foreign
 from support import leaks
+from support.backups import Backups
 from support.clocks import FakeClock
 from support.commands import ForkServer
 from support.redis_binaries import GUARD, find_obstacle
@@ -112,9 +113,15 @@ def _no_leaks(request: pytest.FixtureRequest, _forgotten_secrets: None) -> Itera
 def server() -> Iterator[Server]:
     """The redis-server of this test process."""
     with tempfile.TemporaryDirectory(prefix="btcts-") as folder:
-        running = Server(Path(folder)).start()
+        running = Server(Path(folder), "--enable-debug-command", "local").start()
         yield running
         running.kill()
+
+
+@pytest.fixture(scope="session")
+def backups(server: Server) -> Backups:
+    """What it has held."""
+    return Backups(server)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from functools import cache
 from itertools import islice
 
 import pytest
+import redis
 
 from btcts.domain.model import Candle
 from btcts.providers.poller import Poller
@@ -12,6 +13,7 @@ from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import forever, once
 from btcts.store import Store
+from support.backups import Backups
 from support.clocks import FakeClock
 from support.oracle import KEPT
 from support.series import MINUTE, NOW
@@ -31,16 +33,23 @@ class Market(Simulated):
 
 
 @pytest.fixture
-def collector(store: Store, clock: FakeClock) -> Iterator[Collector]:
-    """A collector of simulated prices that has filled the store; live ticks lie among the candles of the last minutes.
+def collector(client: redis.Redis, store: Store, clock: FakeClock, backups: Backups) -> Iterator[Collector]:
+    """A collector of simulated prices, the second one of a full store: live ticks lie among the last minutes' candles.
 
-    It polls 7 ms behind the beat, so that no live tick takes the place of a candle's.
+    The first one polled 7 ms behind the beat, so that no live tick took the place of a candle's.
     """
     with Poller([Market(clock)]) as poller:
-        made = Collector(store, poller, clock, cadence_s=10.0)
-        once(made)
-        list(islice(forever(made, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
-        yield made
+
+        def make() -> Collector:
+            return Collector(store, poller, clock, cadence_s=10.0)
+
+        def fill() -> None:
+            first = make()
+            once(first)
+            list(islice(forever(first, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
+
+        backups.fill("collected", client, clock, fill)
+        yield make()
 
 
 def closed_buckets(key: str, clock: FakeClock) -> range:
