@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -19,7 +20,7 @@ from btcts.config import BTC_USD
 from btcts.store import Store
 from btcts.system import foreign
 from support import leaks
-from support.backups import Backups
+from support.backups import Backups, FillOnce
 from support.clocks import FakeClock
 from support.commands import ForkServer
 from support.redis_binaries import GUARD, find_obstacle
@@ -130,6 +131,12 @@ def client(server: Server) -> Iterator[redis.Redis]:
     with connect(server.socket) as connected:
         connected.flushall()
         yield connected
+
+
+@pytest.fixture
+def fill_once(backups: Backups, client: redis.Redis, clock: FakeClock) -> FillOnce:
+    """Let the Redis of the test hold what a function stores, under a name, and the clock stand where it leaves it."""
+    return partial(backups.fill, client, clock)
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ import redis
 from support.clocks import FakeClock
 from support.servers import Server
 
+FillOnce = Callable[[str, Callable[[], object]], None]
+"""Fills the Redis of a test: a name for what it then holds, and what stores that in an empty Redis."""
+
 
 class Backups:
     """Snapshots of a server that takes DEBUG, by name."""
@@ -16,7 +19,7 @@ class Backups:
         self._folder = server.folder
         self._filled_ms: dict[str, int] = {}
 
-    def fill(self, name: str, client: redis.Redis, clock: FakeClock, fill: Callable[[], object]) -> None:
+    def fill(self, client: redis.Redis, clock: FakeClock, name: str, fill: Callable[[], object]) -> None:
         """Let Redis hold what `fill` stores in an empty one, and the clock stand where `fill` leaves it."""
         loaded, saved = self._folder / "dump.rdb", self._folder / f"{name}.rdb"
         if name not in self._filled_ms:

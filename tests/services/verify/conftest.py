@@ -5,7 +5,6 @@ from functools import cache
 from itertools import islice
 
 import pytest
-import redis
 
 from btcts.domain.model import Candle
 from btcts.providers.poller import Poller
@@ -13,7 +12,7 @@ from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import forever, once
 from btcts.store import Store
-from support.backups import Backups
+from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.oracle import KEPT
 from support.series import MINUTE, NOW
@@ -33,7 +32,7 @@ class Market(Simulated):
 
 
 @pytest.fixture
-def collector(client: redis.Redis, store: Store, clock: FakeClock, backups: Backups) -> Iterator[Collector]:
+def collector(store: Store, clock: FakeClock, fill_once: FillOnce) -> Iterator[Collector]:
     """A collector of simulated prices, the second one of a full store: live ticks lie among the last minutes' candles.
 
     The first one polled 7 ms behind the beat, so that no live tick took the place of a candle's.
@@ -48,7 +47,7 @@ def collector(client: redis.Redis, store: Store, clock: FakeClock, backups: Back
             once(first)
             list(islice(forever(first, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
 
-        backups.fill("collected", client, clock, fill)
+        fill_once("collected", fill)
         yield make()
 
 

@@ -26,6 +26,7 @@ from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Upstream, Verified, verify
 from btcts.store import State, Store
 from services.conftest import EXCHANGES
+from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault
 from support.series import HOUR, MINUTE, NOW, TICK, compactions, put, samples
@@ -102,6 +103,30 @@ def collect(store: Store, upstream: Upstream) -> Collector:
     return collector
 
 
+@pytest.fixture
+def filled(store: Store, ask: Ask, fill_once: FillOnce) -> Ask:
+    """Make an upstream from which a collector has filled the store."""
+
+    def make(names: Sequence[str] = EXCHANGES) -> Upstream:
+        upstream = ask(names)
+        fill_once("-".join(("markets", *names)), lambda: collect(store, upstream))
+        return upstream
+
+    return make
+
+
+@pytest.fixture
+def filled_by_http(store: Store, ask_by_http: Ask, fill_once: FillOnce) -> Ask:
+    """The same with local exchanges."""
+
+    def make() -> Upstream:
+        upstream = ask_by_http()
+        fill_once("exchanges", lambda: collect(store, upstream))
+        return upstream
+
+    return make
+
+
 def oldest(clock: FakeClock) -> int:
     """The first minute of the window."""
     return clock.now_ms() // HOUR * HOUR - 24 * HOUR
@@ -125,10 +150,9 @@ def everything(client: redis.Redis) -> dict[str, object]:
 
 
 def test_a_sound_store_is_compared_whole_and_nothing_is_written(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, filled: Ask
 ) -> None:
-    upstream = ask()
-    collect(store, upstream)
+    upstream = filled()
     before = everything(client)
 
     found = verify(store, upstream=upstream)
@@ -160,10 +184,9 @@ def no_price(price: float) -> float:
 @pytest.mark.parametrize("change", [upwards, downwards, absurdly, no_price])
 @pytest.mark.parametrize("field", OFFSETS)
 def test_a_changed_tick_is_named_in_the_first_and_the_last_minute_and_between_and_is_restored(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask, field: str, change: Callable[[float], float]
+    client: redis.Redis, store: Store, clock: FakeClock, filled: Ask, field: str, change: Callable[[float], float]
 ) -> None:
-    upstream = ask(FAR_REACHING)
-    collect(store, upstream)
+    upstream = filled(FAR_REACHING)
     before = samples(client, TICK), compactions(client, latest=True)
     first, last = oldest(clock), newest(clock)
     minutes = [first, first + MINUTE, (first + last) // 2 // MINUTE * MINUTE, last - MINUTE, last]
@@ -205,10 +228,9 @@ def test_any_other_price_in_any_minute_is_named_and_restored(
 
 @pytest.mark.parametrize("field", OFFSETS)
 def test_a_candle_that_lost_a_tick_is_restored_at_once(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask, field: str
+    client: redis.Redis, store: Store, clock: FakeClock, filled: Ask, field: str
 ) -> None:
-    upstream = ask()
-    collect(store, upstream)
+    upstream = filled()
     before = samples(client, TICK), compactions(client, latest=True)
     store.rebuild(dropped=[newest(clock) + OFFSETS[field]])
 
@@ -239,9 +261,9 @@ def test_live_ticks_of_a_damaged_minute_stay_as_they_were(
 
 @pytest.mark.parametrize("members", [*ONE, ("kraken", "gemini"), *ALL_BUT_ONE], ids=",".join)
 def test_what_fewer_providers_agreed_on_is_counted_and_no_finding(
-    store: Store, ask: Ask, members: tuple[str, ...]
+    store: Store, ask: Ask, filled: Ask, members: tuple[str, ...]
 ) -> None:
-    collect(store, ask(members))
+    filled(members)
 
     found = verify(store, upstream=ask())
 
@@ -252,9 +274,9 @@ def test_what_fewer_providers_agreed_on_is_counted_and_no_finding(
 
 @pytest.mark.parametrize("members", [EXCHANGES, *ALL_BUT_ONE, ("kraken", "gemini", "coinbase")], ids=",".join)
 def test_what_providers_agreed_on_that_do_not_reach_back_to_it_any_more_is_no_finding(
-    store: Store, clock: FakeClock, ask: Ask, members: tuple[str, ...]
+    store: Store, clock: FakeClock, ask: Ask, filled: Ask, members: tuple[str, ...]
 ) -> None:
-    collect(store, ask(members))
+    filled(members)
     clock.advance(13 * HOUR)
 
     found = verify(store, upstream=ask())
@@ -266,9 +288,9 @@ def test_what_providers_agreed_on_that_do_not_reach_back_to_it_any_more_is_no_fi
 
 
 def test_what_a_provider_agreed_on_that_is_not_set_any_more_is_no_finding(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask, filled: Ask
 ) -> None:
-    collect(store, ask(("coinbase", "bitfinex", "kraken")))
+    filled(("coinbase", "bitfinex", "kraken"))
 
     found = verify(store, upstream=ask(FAR_REACHING))
     client.hdel("btc:price:state", "provider:kraken", "configured")
@@ -279,10 +301,9 @@ def test_what_a_provider_agreed_on_that_is_not_set_any_more_is_no_finding(
 
 
 def test_what_only_silent_providers_can_explain_is_a_doubt_and_not_repaired(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, filled: Ask
 ) -> None:
-    upstream = ask()
-    collect(store, upstream)
+    upstream = filled()
     stamp = oldest(clock) + OFFSETS["close"]
     price = samples(client, TICK)[stamp]
     put(client, TICK, {stamp: price + 5})
@@ -297,10 +318,9 @@ def test_what_only_silent_providers_can_explain_is_a_doubt_and_not_repaired(
 
 
 def test_a_minute_that_collectors_have_yet_to_look_at_again_is_left_out(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, filled: Ask
 ) -> None:
-    upstream = ask()
-    collect(store, upstream)
+    upstream = filled()
     put(client, TICK, {newest(clock) + MINUTE: 60_000.0})
 
     at_once = verify(store, upstream=upstream)
@@ -319,9 +339,9 @@ def test_a_minute_that_collectors_have_yet_to_look_at_again_is_left_out(
 
 
 def test_a_minute_that_nobody_traded_in_is_named_and_loses_its_candle(
-    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, ask: Ask, filled: Ask
 ) -> None:
-    collect(store, ask())
+    filled()
     before = samples(client, TICK)
     quiet = newest(clock) - HOUR
 
@@ -332,10 +352,10 @@ def test_a_minute_that_nobody_traded_in_is_named_and_loses_its_candle(
     assert before.keys() - samples(client, TICK).keys() == {quiet + offset for offset in OFFSETS.values()}
 
 
-def test_a_provider_that_is_too_slow_is_left_behind_and_named(store: Store, clock: FakeClock, ask: Ask) -> None:
+def test_a_provider_that_is_too_slow_is_left_behind_and_named(store: Store, clock: FakeClock, filled: Ask) -> None:
     fast, slow = Market(clock, "coinbase"), Market(clock, "kraken")
     slow.gate.clear()
-    collect(store, ask(["coinbase"]))
+    filled(["coinbase"])
 
     with Poller([fast, slow]) as poller:
         found = verify(store, upstream=Upstream(poller, clock, within_s=0.3))
@@ -359,10 +379,9 @@ def test_simulated_prices_are_not_compared_with_real_ones(store: Store, clock: F
 
 
 def test_each_provider_is_asked_once_in_few_requests_that_are_counted(
-    store: Store, exchanges: Exchanges, ask_by_http: Ask
+    store: Store, exchanges: Exchanges, filled_by_http: Ask
 ) -> None:
-    upstream = ask_by_http()
-    collect(store, upstream)
+    upstream = filled_by_http()
     exchanges.requests.clear()
 
     found = verify(store, upstream=upstream)
@@ -391,10 +410,9 @@ def test_exchanges_that_differ_are_compared_by_what_they_agree_on(
 
 
 def test_without_one_provider_the_others_are_compared_with(
-    store: Store, exchanges: Exchanges, ask_by_http: Ask
+    store: Store, exchanges: Exchanges, filled_by_http: Ask
 ) -> None:
-    upstream = ask_by_http()
-    collect(store, upstream)
+    upstream = filled_by_http()
     exchanges.fault("coinbase", Fault(status=503))
 
     found = verify(store, upstream=upstream)
@@ -407,10 +425,9 @@ def test_without_one_provider_the_others_are_compared_with(
 
 
 def test_when_nobody_answers_the_rest_is_verified_and_repaired_and_each_reason_is_said(
-    client: redis.Redis, store: Store, exchanges: Exchanges, ask_by_http: Ask
+    client: redis.Redis, store: Store, exchanges: Exchanges, filled_by_http: Ask
 ) -> None:
-    upstream = ask_by_http()
-    collect(store, upstream)
+    upstream = filled_by_http()
     for name in EXCHANGES:
         exchanges.fault(name, Fault(status=503))
     client.delete("btc:price:hour")
@@ -434,10 +451,9 @@ def test_providers_without_candles_are_not_asked(store: Store, exchanges: Exchan
 
 
 def test_while_the_clocks_differ_nothing_is_compared_and_nothing_repaired(
-    client: redis.Redis, store: Store, clock: FakeClock, exchanges: Exchanges, ask_by_http: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, exchanges: Exchanges, filled_by_http: Ask
 ) -> None:
-    upstream = ask_by_http()
-    collect(store, upstream)
+    upstream = filled_by_http()
     for name in EXCHANGES:
         exchanges.fault(name, Fault(skew_ms=HOUR))
     put(client, TICK, {newest(clock): 1.0})
@@ -468,10 +484,9 @@ def test_one_provider_is_enough_to_doubt_a_clock_behind_a_tick_from_the_future(
 
 
 def test_a_provider_that_has_to_wait_is_not_asked(
-    store: Store, clock: FakeClock, exchanges: Exchanges, ask_by_http: Ask
+    store: Store, clock: FakeClock, exchanges: Exchanges, filled_by_http: Ask
 ) -> None:
-    upstream = ask_by_http()
-    collect(store, upstream)
+    upstream = filled_by_http()
     waits = ProviderState(clock.now_ms() + 90_000, "HTTP 429", said_ms=clock.now_ms())
     store.remember(State(providers={"kraken": waits}))
     exchanges.requests.clear()
@@ -486,10 +501,9 @@ def test_a_provider_that_has_to_wait_is_not_asked(
 
 
 def test_a_repair_tells_collectors_who_wants_to_be_left_alone_and_a_look_tells_nothing(
-    client: redis.Redis, store: Store, clock: FakeClock, exchanges: Exchanges, ask_by_http: Ask
+    client: redis.Redis, store: Store, clock: FakeClock, exchanges: Exchanges, filled_by_http: Ask
 ) -> None:
-    upstream = ask_by_http()
-    collect(store, upstream)
+    upstream = filled_by_http()
     exchanges.fault("kraken", Fault(status=429, headers={"Retry-After": "90"}, path="OHLC"))
     before = everything(client)
 
