@@ -11,6 +11,7 @@ import pytest
 from support.commands import BTCTS, ForkServer
 from support.exchanges import Exchanges, SimulatedMarket
 from support.leaks import PLANTED_KEY, PLANTED_PASSWORD
+from support.networks import AUTHORITY
 from support.servers import Server
 
 __all__ = ["BTCTS", "Btcts", "Done"]
@@ -55,6 +56,7 @@ def environ(tmp_path: Path, redis_url: str, exchanges: Exchanges) -> dict[str, s
         "API_KEY": PLANTED_KEY,
         "BTCTS_COLLECT_PROVIDERS": ",".join(names),
         "COLUMNS": "100",
+        "SSL_CERT_FILE": str(AUTHORITY),
         **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in (*names, "coinmarketcap")},
     }
 

@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 import redis
 from typer.main import get_command
@@ -75,8 +73,6 @@ LEDGER = [
 READS = ("status --format json", "show --format json", "verify --format json", "watch --once --above 1")
 WRITES = ("init-keys", "prune", "backfill --hours 1 --dry-run", "collect --once --format json")
 
-END_OF_CERTIFICATE = "-----END CERTIFICATE-----\n"
-
 Run = Callable[..., tuple[int, str]]
 
 SHARES = 4
@@ -84,13 +80,8 @@ SHARES = 4
 
 
 @pytest.fixture
-def run(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
+def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command in this process: its exit code, and what it printed."""
-    trust = tmp_path / "one.pem"  # to load all that the system trusts takes half of the time of a command
-    trust.write_text(Path(certifi.where()).read_text("utf-8").partition(END_OF_CERTIFICATE)[0] + END_OF_CERTIFICATE)
-    monkeypatch.setenv("SSL_CERT_FILE", str(trust))
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     command = get_command(app)

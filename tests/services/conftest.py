@@ -12,10 +12,17 @@ from btcts.services.collect.collector import Collector
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, SimulatedMarket
+from support.networks import AUTHORITY
 
 EXCHANGES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
 MakeCollector = Callable[..., Collector]
+
+
+@pytest.fixture(autouse=True)
+def _few_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust a single authority; to load all that there are would take as long as a cycle, for each client."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from btcts.services.status import UNSETTLED, Completeness, Status, status
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
 from services.conftest import MakeCollector
+from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault, SimulatedMarket
 from support.exchanges.faults import HTML
@@ -340,11 +341,13 @@ class Beats:
 
 
 @pytest.fixture
-def beats(request: pytest.FixtureRequest, clock: FakeClock, make_collector: MakeCollector) -> Beats:
-    """A collector that has run for a while and is healthy; a parameter is its cadence in s."""
+def beats(
+    request: pytest.FixtureRequest, clock: FakeClock, make_collector: MakeCollector, fill_once: FillOnce
+) -> Beats:
+    """A collector of a full store that has run for a while and is healthy; a parameter is its cadence in s."""
     found = Beats(make_collector(THREE), clock)
     found.collector.cadence_s = getattr(request, "param", 10.0)
-    found.collector.cycle()
+    fill_once(f"every {found.collector.cadence_s} s", found.collector.cycle)
     assert found().healthy
     return found
 

@@ -17,6 +17,7 @@ from btcts.system.sockets import Address, Dialer
 
 Place = tuple[str, int]
 
+AUTHORITY = Path(__file__).with_name("certificates") / "authority.pem"
 CERTIFICATE = Path(__file__).with_name("certificates") / "test.pem"
 """A key and its certificate for localhost and the names of these tests, which signs itself and is valid until 2126."""
 
