@@ -117,7 +117,7 @@ def test_no_side_key_stops_a_command_or_a_provider(client: redis.Redis, run: Run
     assert run("collect --once")[0] == 0
     newest_ms = client.execute_command("TS.GET", TICK)[0]
 
-    values = take_each(hostile(newest_ms - newest_ms % 60_000 - 600_000), 4)
+    values = take_each(hostile(newest_ms - newest_ms % 60_000 - 600_000), 8)
     for key, name, text in values[share::SHARES]:
         said = (key, name[:40], text[:80])
         for command in (*READS, *WRITES):

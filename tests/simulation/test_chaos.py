@@ -13,8 +13,8 @@ from simulation.chaos.schedule import SCHEDULES, UNBOUNDED, Schedule, draw
 from simulation.chaos.stage import Stage, open_stage
 from support.samples import take_each, take_run
 
-CHUNK = 5
-SEEDS = take_run(range(1, 1 + SCHEDULES), 40)
+CHUNK = 4
+SEEDS = take_run(range(1, 1 + SCHEDULES), 16)
 CHUNKS = [SEEDS[first : first + CHUNK] for first in range(0, len(SEEDS), CHUNK)]
 
 Record = Callable[[str, object], None]
@@ -46,7 +46,7 @@ def comparable() -> Iterator[Schedule]:
             yield schedule
 
 
-@pytest.mark.parametrize("schedule", take_each([*islice(comparable(), 12)], 4), ids=lambda schedule: schedule.seed)
+@pytest.mark.parametrize("schedule", take_each([*islice(comparable(), 12)], 6), ids=lambda schedule: schedule.seed)
 def test_every_bucket_is_that_of_a_run_without_the_faults(schedule: Schedule, stage: Stage) -> None:
     faulty = play(schedule, stage)
     calm = play(schedule.calm(), stage)

@@ -29,7 +29,7 @@ from support.servers import StartServer, connect
 
 TESTS = Path(__file__).parents[2]
 
-STRIDE = 12
+STRIDE = 24
 """Of so many steps the tests take one."""
 
 Kill = Callable[[Story, int], tuple[bool, list[Any]]]
