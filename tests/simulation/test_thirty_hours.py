@@ -22,7 +22,7 @@ RECORDING = Path(__file__).parents[3] / "shared/data/coinbase_btcusd_1s_2016-10-
 
 RECORDINGS = [RECORDING] if RECORDING.exists() else []
 
-INTERVAL_S = 60.0 if ALL else 600.0
+INTERVAL_S = 60.0 if ALL else 1800.0
 """A cycle a minute belongs to `python benchmarks/exhaustive.py`."""
 
 HOURS = 30
