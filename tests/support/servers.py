@@ -1,7 +1,9 @@
 """A real redis-server of the tests' own: on a socket in a folder of its own, ended by its process, seldom on TCP."""
 
+import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +17,10 @@ from redis.retry import Retry
 from support.redis_binaries import binaries
 
 READY_WITHIN_S = 20
+
+WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] if sys.platform == "linux" and shutil.which("setpriv") else []
+"""Runs a server that ends with the thread that has started it: a test process that is killed cannot end it."""
+
 KEPT_LINES = 200
 
 
@@ -83,7 +89,7 @@ class Server:
     def start(self) -> "Server":
         """Start it and wait until it has loaded its data and takes connections."""
         found = binaries()
-        command = [str(found.server), "--port", "0", "--unixsocket", "socket", "--save", "", *self._options]
+        command = [*WITH_US, str(found.server), "--port", "0", "--unixsocket", "socket", "--save", "", *self._options]
         command += ["--loadmodule", str(found.module), *self._module_options] if self._module else []
         self._process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout

@@ -1,6 +1,7 @@
 """The redis-servers that the tests start: whichever is named, and however much it says."""
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from btcts.embedded.programs import Binaries, find_with_module
 from support.redis_binaries import join, pinned
-from support.servers import StartServer, connect
+from support.servers import WITH_US, StartServer, connect
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +26,25 @@ def test_a_server_that_says_a_lot_goes_on(start_server: StartServer) -> None:
             client.ping()
     with connect(server.socket, socket_timeout=5) as client:
         assert client.info("stats")["total_connections_received"] > CONNECTIONS
+
+
+@pytest.mark.server
+@pytest.mark.skipif(not WITH_US, reason="only setpriv of Linux ends a server with the process that has started it")
+def test_a_server_ends_with_a_test_process_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from support.servers import Server;"
+        "print(Server(Path(sys.argv[1])).start().pid, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+
+    with subprocess.Popen(command, cwd=ROOT / "tests", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        server = os.pidfd_open(int(running.stdout.readline()))
+        running.kill()
+        ended = select.select([server], [], [], 30)[0]
+        os.close(server)
+
+    assert ended
 
 
 @pytest.mark.server
