@@ -1,11 +1,12 @@
-"""How fast the store is beside bare commands to the same server; ratios measured in one run.
+"""How fast the store is beside bare commands to the same server, and how little a cycle with nothing to do takes.
 
     python benchmarks/store.py [RUNS]
 
-Every row does the work through the store and in bare commands in turn, and compares medians. The bars are those that
-btcts sets itself.
+Every ratio is that of the medians of both ways, in turn and in one run; the server holds the ticks of 26 hours, one
+every 10 s and a candle a minute. The bars are those that btcts sets itself.
 """
 
+import gc
 import statistics
 import sys
 import tempfile
@@ -13,89 +14,176 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis
 
-from btcts.config import BTC_USD
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from btcts.domain.layout import DUPLICATE_POLICY, Layout
-from btcts.domain.model import Tick
+from report import Row, print_rows
+
+from btcts.config import BTC_USD
+from btcts.domain.candles import settled_stamp
+from btcts.domain.layout import AGGREGATORS, DUPLICATE_POLICY, RESOLUTIONS, Layout, Resolution
+from btcts.domain.model import Candle, Tick
+from btcts.providers.poller import Poller
+from btcts.providers.simulated import Simulated
+from btcts.services.collect.collector import Collector
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.servers import Server, connect
+from support.wires import Wire
 
 NOW_MS = 1_767_270_896_789
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 LAYOUT = Layout(BTC_USD)
 SLICE = 1000
+FIVE = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
 Command = tuple[Any, ...]
 Work = Callable[[], object]
 
 
-class Row(NamedTuple):
-    """What is measured: the store's way, the bare way, what comes before each, and the most that the ratio may be."""
-
-    name: str
-    store: Work
-    bare: Work
-    prepare: Work
-    bar: float
-
-
-def appending(client: redis.Redis, store: Store) -> Row:
+def appending(client: redis.Redis, store: Store, runs: int) -> Row:
     """10 000 ticks in slices of 1000, against one pipeline of TS.MADD with the same rules."""
-    ticks = _ticks(10_000, 8_000)
+    ticks = make_ticks(10_000, 8_000)
     slices = [ticks[start : start + SLICE] for start in range(0, len(ticks), SLICE)]
+    commands = list(_madds(ticks))
 
     def prepare() -> None:
         client.flushall()
         store.rebuild()
 
-    def through_the_store() -> None:
-        for each in slices:
-            store.write(each)
+    def write() -> None:
+        for part in slices:
+            store.write(part)
 
-    return Row(
-        "append 10 000 ticks / bare TS.MADD", through_the_store, lambda: _send(client, _madds(ticks)), prepare, 1.25
-    )
+    figures = [compare(write, lambda: _send(client, commands), 3, prepare) for _ in range(runs)]
+    return Row("append of 10 000 ticks / bare TS.MADD", 1.25, figures)
 
 
-def rebuilding(client: redis.Redis, store: Store) -> Row:
+def rebuilding(client: redis.Redis, store: Store, runs: int) -> Row:
     """26 hours of a tick every 10 seconds, against the MULTI alone with all its arguments at hand."""
-    ticks = _ticks(26 * 360, 10_000)
-    commands = [*_creation(), *_madds(ticks)]
+    commands = [*_creation(), *_madds(make_ticks(26 * 360, 10_000))]
     _send(client, commands)
-    return Row(
-        "rebuild 26 h / bare MULTI", store.rebuild, lambda: _send(client, commands, transaction=True), _nothing, 3
+    figures = [compare(store.rebuild, lambda: _send(client, commands, transaction=True), 5) for _ in range(runs)]
+    return Row("rebuild of 26 h / bare MULTI", 1.5, figures)
+
+
+def reading(client: redis.Redis, store: Store, runs: int) -> Iterator[Row]:
+    """Each read against bare commands for the same ranges; its own time; its slowest one of a hundred."""
+    yield Row(
+        "latest() / TS.GET",
+        1.4,
+        [compare(store.latest, lambda: client.ts().get(LAYOUT.tick), 200) for _ in range(runs)],
     )
+    every = list(RESOLUTIONS.values())
+    works: dict[str, tuple[Work, Sequence[Resolution]]] = {"snapshot()": (store.snapshot, every)}
+    for resolution in every:
+        works[f"slots({resolution.name})"] = (_slots_of(store, resolution.name), [resolution])
+    for name, (work, resolutions) in works.items():
+        ranges = list(_ranges(resolutions))
+        yield Row(f"{name} / bare ranges", 2, [compare(work, lambda: _send(client, ranges), 100) for _ in range(runs)])  # noqa: B023
+        taken = [time_each(work, 500) for _ in range(runs)]
+        yield Row(f"{name}", 1, [statistics.median(times) * 1000 for times in taken], "ms")
+        slowest = [statistics.quantiles(times, n=100)[98] / statistics.median(times) for times in taken]
+        yield Row(f"{name}, p99 / p50", 5, slowest)
 
 
-def reading(client: redis.Redis, store: Store) -> Row:
-    """All four resolutions, against one pipeline of ten TS.RANGE."""
+def idling(server: Server, runs: int) -> Iterator[Row]:
+    """A cycle of a collector whose window is settled, against five providers that answer at once."""
+    wire, clock = Wire(server.socket), FakeClock(NOW_MS - NOW_MS % MINUTE_MS + 20_000)
+    wire.client.flushall()
+    with Poller([Named(name, clock) for name in FIVE]) as poller, connect(server.socket) as watching:
+        collector = Collector(Store(wire.client, BTC_USD, clock=clock, where="here"), poller, clock, cadence_s=10.0)
+        costs = []
+        for _ in range(6 * runs):
+            wire.reset()
+            before, _ = _output(watching), _output(watching)
+            own = _output(watching) - before
+            spent = time.process_time()
+            cycle = collector.cycle()
+            spent = time.process_time() - spent
+            received = _output(watching) - before - 3 * own // 2
+            if not (cycle.settled or cycle.unsettled):
+                kilobytes = (sum(wire.sent) + received) / 1024
+                costs.append((len(wire.sent), wire.commands, kilobytes, spent * 1000))
+            clock.advance(10_000)
+    bars = (("round trips", 2, ""), ("commands", 15, ""), ("both ways", 10, "KB"), ("of Python", 4, "ms"))
+    for (name, bar, unit), figures in zip(bars, zip(*costs, strict=True), strict=True):
+        yield Row(f"idle cycle: {name}", bar, figures, unit)
 
-    def bare() -> None:
-        _send(client, [("TS.RANGE", each.key, "-", "+", "LATEST") for each in LAYOUT.compactions])
 
-    return Row("read all resolutions / bare TS.RANGE", store.buckets, bare, _nothing, 1.5)
+class Named(Simulated):
+    """The simulated market under the name of an exchange."""
+
+    def __init__(self, name: str, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.name = name
 
 
-def _nothing() -> None:
-    """What comes before a work that needs no preparation."""
+def compare(mine: Work, bare: Work, repeats: int, prepare: Work = lambda: None) -> float:
+    """Return the ratio of the medians of both ways, in turn."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for work, taken in zip((mine, bare), times, strict=True):
+            prepare()
+            taken += time_each(work, 1)
+    return statistics.median(times[0]) / statistics.median(times[1])
 
 
-def _ticks(count: int, step_ms: int) -> list[Tick]:
-    return [Tick(NOW_MS - step_ms * (count - number), 60_000 + number % 997 / 7) for number in range(count)]
+def time_each(work: Work, repeats: int) -> list[float]:
+    """Return the seconds of each repetition."""
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def make_ticks(count: int, step_ms: int) -> list[Tick]:
+    """Return ticks until now."""
+    return [Tick(NOW_MS - step_ms * (count - number), round(60_000 + number % 997 / 7, 2)) for number in range(count)]
+
+
+def _slots_of(store: Store, name: str) -> Work:
+    return lambda: store.slots(name)
+
+
+def _output(client: redis.Redis) -> int:
+    sent: int = client.info("stats")["total_net_output_bytes"]
+    return sent
+
+
+def _ranges(resolutions: Sequence[Resolution]) -> Iterator[Command]:
+    """The same ranges without what the store makes of them: compactions or buckets of ticks, minutes, marks, hashes."""
+    oldest = min(resolution.closed(NOW_MS).start_ms for resolution in resolutions)
+    yield from (("TIME",), ("TS.GET", LAYOUT.tick), ("HGETALL", LAYOUT.state), ("HGETALL", LAYOUT.gaps))
+    for resolution in resolutions:
+        yield from (
+            ("TS.RANGE", compaction.key, "-", "+", "LATEST") for compaction in LAYOUT.list_compactions(resolution)
+        )
+        start, buckets = resolution.closed(NOW_MS).start_ms, resolution.bucket_ms
+        for field in AGGREGATORS.keys() - set(resolution.fields):
+            yield ("TS.RANGE", LAYOUT.tick, start, "+", "AGGREGATION", AGGREGATORS[field], buckets)
+    recent = max(oldest, NOW_MS - NOW_MS % HOUR_MS - HOUR_MS)
+    yield ("TS.RANGE", LAYOUT.tick, recent, "+", "AGGREGATION", "count", MINUTE_MS)
+    marks = [settled_stamp(minute) for minute in range(recent - recent % MINUTE_MS, NOW_MS, MINUTE_MS)]
+    yield ("TS.RANGE", LAYOUT.tick, marks[0], marks[-1], "FILTER_BY_TS", *marks)
+    if oldest < recent:
+        yield ("TS.RANGE", LAYOUT.tick, oldest, recent, "AGGREGATION", "count", HOUR_MS)
 
 
 def _creation() -> Iterator[Command]:
     yield ("DEL", *LAYOUT.series)
-    for each in LAYOUT.definitions:
-        options = ("RETENTION", each.retention_ms, "ENCODING", each.encoding, "CHUNK_SIZE", each.chunk_size)
-        labels = (part for label in each.labels.items() for part in label)
-        yield ("TS.CREATE", each.key, *options, "DUPLICATE_POLICY", DUPLICATE_POLICY, "LABELS", *labels)
+    for definition in LAYOUT.definitions:
+        options = ("RETENTION", definition.retention_ms, "ENCODING", definition.encoding)
+        labels = (part for label in definition.labels.items() for part in label)
+        yield (
+            *("TS.CREATE", definition.key, *options, "CHUNK_SIZE", definition.chunk_size),
+            *("DUPLICATE_POLICY", DUPLICATE_POLICY, "LABELS", *labels),
+        )
     for item in LAYOUT.compactions:
         yield ("TS.CREATERULE", LAYOUT.tick, item.key, "AGGREGATION", item.aggregator, item.resolution.bucket_ms)
 
@@ -105,48 +193,48 @@ def _madds(ticks: Sequence[Tick]) -> Iterator[Command]:
         yield ("TS.MADD", *(part for tick in ticks[start : start + SLICE] for part in (LAYOUT.tick, *tick)))
 
 
-def _send(client: redis.Redis, commands: Iterator[Command] | Sequence[Command], *, transaction: bool = False) -> None:
+def _send(client: redis.Redis, commands: Sequence[Command], *, transaction: bool = False) -> None:
     pipe = client.pipeline(transaction=transaction)
     for command in commands:
         pipe.execute_command(*command)
     pipe.execute()
 
 
-def measure(row: Row, runs: int) -> tuple[float, float]:
-    """Median seconds of the store's way and of the bare way."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(runs):
-        for work, taken in zip((row.store, row.bare), times, strict=True):
-            row.prepare()
-            began = time.perf_counter()
-            work()
-            taken.append(time.perf_counter() - began)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
 @contextmanager
-def _server() -> Iterator[redis.Redis]:
+def _run_server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder)).start()
         try:
-            with connect(server.socket) as client:
-                yield client
+            yield server
         finally:
             server.kill()
 
 
-def main() -> None:
-    """Print the table."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 21
-    with _server() as client:
-        store = Store(client, BTC_USD, clock=FakeClock(NOW_MS), where="the benchmark")
-        for make, repeat in ((appending, 1), (rebuilding, 1), (reading, 50)):
-            row = make(client, store)
-            mine, bare = measure(row, runs * repeat)
-            verdict = "holds" if mine / bare <= row.bar else "MISSED"
-            both = f"{mine * 1000:7.2f} ms {bare * 1000:7.2f} ms"
-            print(f"{row.name:<40} {both}  {mine / bare:5.2f}  bar {row.bar:.2f} {verdict}")
+def _measure_all(server: Server, runs: int) -> Iterator[Row]:
+    with connect(server.socket) as client:
+        store = Store(client, BTC_USD, clock=FakeClock(NOW_MS), where="here")
+        yield appending(client, store, runs)
+        yield rebuilding(client, store, runs)
+        client.flushall()
+        this_minute = NOW_MS - NOW_MS % MINUTE_MS
+        candles = [
+            Candle(minute, 60_000, 60_100, 59_900, 60_050)
+            for minute in range(this_minute - 25 * HOUR_MS, this_minute, MINUTE_MS)
+        ]
+        store.rebuild(live=make_ticks(26 * 360, 10_000), candles=candles)
+        used = sum(client.memory_usage(key, samples=0) or 0 for key in (*LAYOUT.series, LAYOUT.state, LAYOUT.gaps))
+        yield Row("Redis memory of a market at 10 s", 100, [used / 1024], "KiB")
+        yield from reading(client, store, runs)
+    yield from idling(server, runs)
+
+
+def main() -> int:
+    """Print the table; 1 where a bar is missed."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    gc.freeze()
+    with _run_server() as server:
+        return print_rows(_measure_all(server, runs))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
