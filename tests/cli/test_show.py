@@ -118,7 +118,10 @@ def test_a_time_of_which_no_slot_is_closed_yet_is_said_to_be_so(btcts: Btcts, fo
 
 @pytest.mark.usefixtures("day")
 def test_an_overview_leaves_out_what_has_no_slot(btcts: Btcts) -> None:
-    page = btcts("show", "--closed", "--since", "3min").out
+    at = datetime.now(UTC).replace(minute=30, second=0, microsecond=0) - timedelta(hours=2)
+    since = at - timedelta(minutes=3)
+
+    page = btcts("show", "--closed", "--at", at.isoformat(), "--since", since.isoformat()).out
 
     assert "\nminute " in page
     assert "\nhour " not in page
