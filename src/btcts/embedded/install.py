@@ -181,7 +181,7 @@ def _read_release() -> str:
         return platform.mac_ver()[0]
     try:
         return (os.confstr("CS_GNU_LIBC_VERSION") or "").removeprefix("glibc ")
-    except (AttributeError, OSError, ValueError):  # Windows has no confstr, musl refuses the name
+    except (OSError, ValueError):  # musl refuses the name
         return ""
 
 

@@ -65,8 +65,6 @@ class Places:
         Raises:
             EmbeddedError: that folder is somebody else's, or open to others.
         """
-        if not hasattr(os, "getuid"):
-            raise EmbeddedError("the embedded Redis does not run on Windows; use Docker or set REDIS_URL")
         socket = self.data_dir / "redis.sock"
         if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
             return socket

@@ -1,6 +1,7 @@
 """Files that survive a crash of the process or the machine, and locks that end with the process."""
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -106,8 +107,6 @@ def lock(path: Path, *, waits: bool = False) -> int | None:
     Raises:
         OSError: it cannot be created, is not a regular file, or others can change its folder.
     """
-    import fcntl  # absent on Windows
-
     require_private(path.parent)
     descriptor = _move_above_streams(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600))
     try:
@@ -147,8 +146,6 @@ def _require_file(descriptor: int, path: Path) -> None:
 
 def _move_above_streams(descriptor: int) -> int:
     """Return a descriptor of the file above 2: lower ones may be free, but a child process replaces them."""
-    import fcntl  # absent on Windows
-
     if descriptor > 2:
         return descriptor
     try:

@@ -41,15 +41,13 @@ def find_exposed(path: Path) -> Exposed | None:
 
     Links are followed, and must belong to a trusted owner too. Missing parts cannot be changed and are skipped.
     """
-    if not hasattr(os, "geteuid"):  # Windows
-        return None
     way = (_judge(step, passed_through=True) for step in _walk_path(path.absolute(), DEEPEST_LINKS))
     return next(filter(None, way), None) or _judge(_resolve(path), passed_through=False)
 
 
 def find_exposed_itself(path: Path) -> Exposed | None:
     """Return the path if its own owner or mode lets others change it, or None."""
-    return _judge(path, passed_through=False) if hasattr(os, "geteuid") else None
+    return _judge(path, passed_through=False)
 
 
 def find_exposed_file(file: Path) -> Exposed | None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -70,28 +70,26 @@ def backfill(
         raise ConfigError("--minutes describes the rows of a file; name one with --file")
     if overwrite and (hours, since, file) == (None, None, None):
         raise ConfigError("--overwrite replaces what is stored: say for which time, with --hours, --since or --file")
-    asked = _MinuteOptions(
+    asked = _Asked(
         since=parse_moment("--since", since) if hours is None else hours_ago(hours),
         until=parse_moment("--until", until),
         overwrite=overwrite,
         minutes=minutes,
-        dry_run=dry_run,
+        file=file,
+        providers=provider or None,
     )
-    if file is None:
-        code = _settle_from_providers(asked, provider or None, format, common)
-    else:
-        code = _settle_from_file(asked, file, format, common)
-    raise typer.Exit(code)
+    raise typer.Exit(_settle(asked, format, common, dry_run=dry_run))
 
 
-class _MinuteOptions(NamedTuple):
-    """The options that choose minutes and say how to treat them."""
+class _Asked(NamedTuple):
+    """The options that choose minutes, and the candles to settle them from."""
 
     since: Moment | None
     until: Moment | None
     overwrite: bool
     minutes: bool
-    dry_run: bool
+    file: str | None
+    providers: list[str] | None
 
     def resolve(self, store: "Store") -> "Wish":
         """Return the options with each time as ms, by the clock of the store."""
@@ -105,44 +103,26 @@ class _MinuteOptions(NamedTuple):
         )
 
 
-def _settle_from_providers(
-    asked: _MinuteOptions, names: list[str] | None, format: LineFormat, common: Common
-) -> ExitCode:
+def _settle(asked: _Asked, format: LineFormat, common: Common, *, dry_run: bool) -> ExitCode:
+    """Settle from the file or, without one, from the providers."""
     from btcts.connect import connect, open_poller
     from btcts.domain.clock import ServerClock
-    from btcts.services.backfill.plan import plan_of_providers
-    from btcts.services.backfill.run import settle_from_providers
-
-    settings = common.load_settings(collect__providers=names)
-    clock = ServerClock()
-    with (
-        connect(settings, clock=clock, starts_embedded=not asked.dry_run, say=common.say) as store,
-        open_poller(settings, clock=clock) as poller,
-    ):
-        plan = plan_of_providers(store, poller, asked.resolve(store))
-        if asked.dry_run:
-            return _print_plan(plan, format)
-        chunks = settle_from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
-        return _carry_out(plan, chunks, format, common)
-
-
-def _settle_from_file(asked: _MinuteOptions, path: str, format: LineFormat, common: Common) -> ExitCode:
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.services.backfill.candle_csv import open_source
-    from btcts.services.backfill.plan import plan_of_file
-    from btcts.services.backfill.run import settle_from_file
+    from btcts.services.backfill.plan import plan_of_file, plan_of_providers
+    from btcts.services.backfill.run import settle_from_file, settle_from_providers
 
-    with (
-        open_source(path, sys.stdin.buffer) as source,
-        connect(
-            common.load_settings(), clock=ServerClock(), starts_embedded=not asked.dry_run, say=common.say
-        ) as store,
-    ):
-        plan = plan_of_file(store, source, asked.resolve(store))
-        if asked.dry_run:
-            return _print_plan(plan, format)
-        return _carry_out(plan, settle_from_file(plan, store), format, common)
+    with ExitStack() as stack:
+        source = None if asked.file is None else stack.enter_context(open_source(asked.file, sys.stdin.buffer))
+        settings, clock = common.load_settings(collect__providers=asked.providers), ServerClock()
+        store = stack.enter_context(connect(settings, clock=clock, starts_embedded=not dry_run, say=common.say))
+        if source is None:
+            poller = stack.enter_context(open_poller(settings, clock=clock))
+            plan = plan_of_providers(store, poller, asked.resolve(store))
+            chunks = settle_from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
+        else:
+            plan = plan_of_file(store, source, asked.resolve(store))
+            chunks = settle_from_file(plan, store)
+        return _print_plan(plan, format) if dry_run else _carry_out(plan, chunks, format, common)
 
 
 def _print_plan(plan: "Plan", format: LineFormat) -> ExitCode:

@@ -1,8 +1,9 @@
 """`btcts demo`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ from btcts.cli.signals import end_on_signals
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
-
     from btcts.domain.clock import Clock
     from btcts.services.show import View
     from btcts.store import Store
@@ -103,10 +102,10 @@ def _draw_picture(views: list["View"], common: Common) -> str:
     """Draw the terminal with all of them as SVG."""
     from btcts.render.demo import draw_terminal
 
-    def page(form: Form, view: "View") -> Callable[["Console"], "Group"]:
-        return lambda console: Printer(form, True, common.no_color).page(view, console, CHART_HEIGHT)
-
-    pages = [(command, page(form, view)) for (command, form, _), view in zip(SCREENS, views, strict=True)]
+    pages = [
+        (command, partial(Printer(form, True, common.no_color).page, view, height=CHART_HEIGHT))
+        for (command, form, _), view in zip(SCREENS, views, strict=True)
+    ]
     return draw_terminal(pages, title="btcts demo")
 
 

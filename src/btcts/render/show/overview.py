@@ -6,8 +6,7 @@ from dataclasses import replace
 from rich.console import Console, Group
 from rich.text import Text
 
-from btcts.domain.model import Slot
-from btcts.domain.moves import compute_move, find_day_range
+from btcts.domain.moves import PriceMove, compute_move, find_day_range
 from btcts.domain.volatility import volatility
 from btcts.render.columns import GAP, Cell, Column, choose_grid
 from btcts.render.figures import percent, price, share, signed, stamp
@@ -82,9 +81,13 @@ def build_moves_columns(view: Overview, *, places: int, ascii_only: bool) -> dic
     for the others up to a minute. Low and high are those of the hours shown, the open one included, and the bar
     between them shows where the newest price stands. A dash stands for an unknown value.
     """
+    slots = {shown.resolution.name: shown.slots for shown in view.resolutions}
+    newest = view.newest.price if view.newest else None
+    moves = {span: compute_move(span, slots, newest, view.now_ms) for span in HEADINGS}
+    day = find_day_range(slots, view.now_ms)
     return {
-        **{span: _build_move_column(heading, span, view) for span, heading in HEADINGS.items()},
-        **_build_day_columns(view, places=places, ascii_only=ascii_only),
+        **{span: _build_move_column(HEADINGS[span], move) for span, move in moves.items()},
+        **_build_day_columns(day, newest, places=places, ascii_only=ascii_only),
     }
 
 
@@ -127,14 +130,16 @@ def _draw_sparks(view: Overview, console: Console) -> Iterator[Text]:
         )
 
 
-def _build_day_columns(view: Overview, *, places: int, ascii_only: bool) -> dict[str, Column]:
+def _build_day_columns(
+    day: tuple[float, float] | None, newest: float | None, *, places: int, ascii_only: bool
+) -> dict[str, Column]:
     """Return `low` and `high` of the day, `place` between them and `range%`."""
     texts = dict.fromkeys(("low", "high", "range%"), "-") | {"place": ""}
-    low, high = find_day_range(_group_slots(view), view.now_ms) or (0.0, 0.0)
+    low, high = day or (0.0, 0.0)
     if low > 0:
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
-        if view.newest is not None:
-            texts["place"] = draw_place(view.newest.price, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
+        if newest is not None:
+            texts["place"] = draw_place(newest, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
     headings = {"low": "24 h low", "place": "", "high": "24 h high", "range%": "24 h range"}
     return {name: Column.plain(heading, [texts[name]]) for name, heading in headings.items()}
 
@@ -149,11 +154,6 @@ def _format_share(flags: Sequence[bool]) -> str:
     return f"{sum(flags)}/{len(flags)}"
 
 
-def _build_move_column(heading: str, span: str, view: Overview) -> Column:
-    found = compute_move(span, _group_slots(view), view.newest.price if view.newest else None, view.now_ms)
-    text = percent(found.ratio) if found else "-"
-    return Column(heading, (Cell(text, style_change(text) if found else ""),))
-
-
-def _group_slots(view: Overview) -> dict[str, tuple[Slot, ...]]:
-    return {shown.resolution.name: shown.slots for shown in view.resolutions}
+def _build_move_column(heading: str, move: PriceMove | None) -> Column:
+    text = percent(move.ratio) if move else "-"
+    return Column(heading, (Cell(text, style_change(text) if move else ""),))
