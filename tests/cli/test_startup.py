@@ -18,7 +18,7 @@ VALUES = {param.opts[-1]: param for path, param in list_options(get_command(app)
 """All options with a value; those of one name mean the same."""
 
 TYPED = (
-    st.text(st.characters(exclude_characters="\0"))
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"))
     | st.from_regex(r"[-+ ]{0,2}[0-9_.eE]{0,20}", fullmatch=True)
     | st.integers().map(str)
     | st.floats().map(str)
