@@ -31,12 +31,14 @@ from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.store import Store
 from support.clocks import FakeClock
+from support.exchanges import SimulatedMarket
 from support.servers import Server, connect
 from support.wires import Wire
 
 NOW_MS = 1_767_270_896_789
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 LAYOUT = Layout(BTC_USD)
+MARKET = SimulatedMarket()
 SLICE = 1000
 FIVE = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
@@ -143,8 +145,16 @@ def time_each(work: Work, repeats: int) -> list[float]:
 
 
 def make_ticks(count: int, step_ms: int) -> list[Tick]:
-    """Return ticks until now."""
-    return [Tick(NOW_MS - step_ms * (count - number), round(60_000 + number % 997 / 7, 2)) for number in range(count)]
+    """Return ticks of the simulated market until now."""
+    stamps = (NOW_MS - step_ms * (count - number) for number in range(count))
+    return [Tick(stamp, MARKET.price(stamp)) for stamp in stamps]
+
+
+def make_candles() -> Iterator[Candle]:
+    """Return the candles of the window."""
+    this_minute = NOW_MS - NOW_MS % MINUTE_MS
+    market = Simulated(FakeClock(NOW_MS))
+    return map(market.candle, range(this_minute - 25 * HOUR_MS, this_minute, MINUTE_MS))
 
 
 def _slots_of(store: Store, name: str) -> Work:
@@ -216,12 +226,7 @@ def _measure_all(server: Server, runs: int) -> Iterator[Row]:
         yield appending(client, store, runs)
         yield rebuilding(client, store, runs)
         client.flushall()
-        this_minute = NOW_MS - NOW_MS % MINUTE_MS
-        candles = [
-            Candle(minute, 60_000, 60_100, 59_900, 60_050)
-            for minute in range(this_minute - 25 * HOUR_MS, this_minute, MINUTE_MS)
-        ]
-        store.rebuild(live=make_ticks(26 * 360, 10_000), candles=candles)
+        store.rebuild(live=make_ticks(26 * 360, 10_000), candles=make_candles())
         used = sum(client.memory_usage(key, samples=0) or 0 for key in (*LAYOUT.series, LAYOUT.state, LAYOUT.gaps))
         yield Row("Redis memory of a market at 10 s", 100, [used / 1024], "KiB")
         yield from reading(client, store, runs)
