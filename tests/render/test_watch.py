@@ -14,7 +14,7 @@ from btcts.config import BTC_USD
 from btcts.domain.model import HOUR_MS, PRICE_CEILING
 from btcts.render.watch import NOTICES, alert_json, alert_line, alert_message, list_alert_variables, notice_line
 from btcts.services.watch.outbox import Notice
-from btcts.services.watch.trigger import KINDS, Alert
+from btcts.services.watch.rules import KINDS, Alert
 from render.snapshot import assert_as_stored
 from render.views import NOW_MS
 from support.schemas import read_schema

@@ -11,7 +11,7 @@ from btcts.domain.model import MINUTE_MS
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import decimals, duration, iso, percent, price, stamp
 from btcts.services.watch.outbox import Notice
-from btcts.services.watch.trigger import STALE, Alert
+from btcts.services.watch.rules import STALE, Alert
 
 VARIABLE_PREFIX = "BTCTS_ALERT_"
 

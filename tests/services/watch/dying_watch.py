@@ -8,8 +8,7 @@ from btcts.config import BTC_USD
 from btcts.domain.model import Tick
 from btcts.services.watch.journal import Journal
 from btcts.services.watch.outbox import Outbox
-from btcts.services.watch.rules import Level
-from btcts.services.watch.trigger import Alert
+from btcts.services.watch.rules import Alert, Level
 from btcts.services.watch.watcher import Watch, once
 from btcts.store import Store
 from support.clocks import FakeClock

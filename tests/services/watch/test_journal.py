@@ -24,7 +24,7 @@ from btcts.errors import ConfigError, SpoolError
 from btcts.render.watch import alert_json, alert_line, list_alert_variables
 from btcts.services.watch.journal import LARGEST, Journal, Kept, Unsent
 from btcts.services.watch.outbox import LONGEST_WAIT_MS, PRINTED, Outbox
-from btcts.services.watch.trigger import KINDS, Alert, Standing
+from btcts.services.watch.rules import KINDS, Alert, Standing
 from services.watch.journals import read_state, record_state
 from support.clocks import FakeClock
 from support.series import HOUR, NOW
@@ -274,7 +274,7 @@ def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_refused_write_leaves_what_was_there(folder: Path) -> None:
     keep = (
-        "import pathlib, sys\nfrom btcts.services.watch.trigger import Standing\nfrom btcts.errors import SpoolError\n"
+        "import pathlib, sys\nfrom btcts.services.watch.rules import Standing\nfrom btcts.errors import SpoolError\n"
         "from btcts.services.watch.journal import Journal\n"
         f"journal = Journal(pathlib.Path(sys.argv[1]), 'test', [{RULE!r}])\njournal.recall(())\n"
         f"journal.add({RULE!r}, Standing(since_ms=1))\n"

@@ -16,8 +16,7 @@ from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
 from btcts.services.watch.journal import Journal, Kept, Unsent
 from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, DeliveryRefusal, Notice, Outbox, Told
-from btcts.services.watch.rules import Level, MoveRule, Rule
-from btcts.services.watch.trigger import Alert, Standing
+from btcts.services.watch.rules import Alert, Level, MoveRule, Rule, Standing
 from btcts.services.watch.watcher import Watch, forever, once
 from btcts.store import State, Store
 from services.watch.journals import read_state, record_state

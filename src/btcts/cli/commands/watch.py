@@ -112,7 +112,7 @@ class Wanted(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The names of the rules, the one about stale prices included."""
-        from btcts.services.watch.trigger import STALE
+        from btcts.services.watch.rules import STALE
 
         return [*(rule.name for rule in self.rules), *([STALE] if self.stale else [])]
 
@@ -211,8 +211,8 @@ def _parse_rules(above: Sequence[str], below: Sequence[str], move: Sequence[str]
     from btcts.services.watch import rules
 
     named: list[Rule] = [
-        *(rules.parse_above(text, hysteresis) for text in above),
-        *(rules.parse_below(text, hysteresis) for text in below),
+        *(rules.parse_level("above", text, hysteresis) for text in above),
+        *(rules.parse_level("below", text, hysteresis) for text in below),
         *chain.from_iterable(map(rules.parse_moves, move)),
     ]
     return list({rule.name: rule for rule in named}.values())

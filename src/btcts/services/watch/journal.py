@@ -34,7 +34,7 @@ from btcts.domain.untrusted import (
     read_text,
 )
 from btcts.errors import ConfigError, SpoolError
-from btcts.services.watch.trigger import KINDS, Alert, Standing
+from btcts.services.watch.rules import KINDS, Alert, Standing
 from btcts.system import durable
 from btcts.system.causes import describe
 

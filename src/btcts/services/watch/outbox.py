@@ -10,7 +10,7 @@ from btcts.domain.clock import Clock
 from btcts.domain.model import HOUR_MS, MINUTE_MS
 from btcts.errors import SpoolError
 from btcts.services.watch.journal import RECORDED_MS, Journal, Unsent
-from btcts.services.watch.trigger import Alert, Standing
+from btcts.services.watch.rules import Alert, Standing
 
 PRINTED = "stdout"
 """The way of every alert: it is yielded, and counts as delivered when the next one is asked for."""

@@ -1,18 +1,28 @@
-"""Rules about the price: their measure of a tick, their thresholds, and their syntax (pure).
+"""Rules about the price: their syntax, their measure of a tick, and the alerts that follow (pure).
 
 A rule is a trigger with hysteresis: when armed, it fires on the first tick whose measure is at least `fires_at`; it is
-armed again by a tick whose measure is less than `rearms_below`.
+armed again by a tick whose measure is less than `rearms_below`. The measure of a tick depends on those of the
+preceding `span_ms`. The alerts are the same, however ticks are divided between calls.
 """
 
+import math
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, NamedTuple, Protocol
+from functools import partial
+from hashlib import sha256
+from typing import ClassVar, NamedTuple
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick, is_price
 from btcts.errors import ConfigError
+
+KINDS = ("above", "below", "rise", "fall", "stale", "fresh")
+"""The kinds of alerts."""
+
+STALE = "stale"
+"""The name of the rule about the feed itself."""
 
 HYSTERESIS_PERCENT = 0.1
 
@@ -36,39 +46,6 @@ class Measure(NamedTuple):
     value: float
     reference: float
     reference_ms: int | None
-
-
-class Rule(Protocol):
-    """A trigger on the measure of ticks, which may depend on the ticks of the preceding `span_ms`."""
-
-    @property
-    def name(self) -> str:
-        """Canonical name: the same for the same rule, however it was written."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """Kind of its alerts."""
-        ...
-
-    @property
-    def span_ms(self) -> int:
-        """Time for which a tick influences later ones."""
-        ...
-
-    @property
-    def fires_at(self) -> float:
-        """Smallest measure that fires the rule."""
-        ...
-
-    @property
-    def rearms_below(self) -> float:
-        """Measure below which the rule is armed again; never above `fires_at`."""
-        ...
-
-    def measure(self, ticks: Sequence[Tick]) -> Iterator[Measure]:
-        """Measure the ticks, which ascend."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +130,123 @@ class MoveRule:
             yield Measure(tick, 100 * self.sign * (tick.price - price) / price, price, time_ms)
 
 
-def parse_above(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
-    """Parse the rule of `--above`.
+Rule = Level | MoveRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An alert of a rule about the price at `time_ms`, found at `found_ms`.
+
+    The price is measured against `reference`: the level of above and below, the extreme of a move, which was the price
+    at `reference_ms`, or the last price of a stale feed. `span_ms` is that of a move. `already` is set when the
+    condition already held when the rule was first checked. A stale feed has no price.
+    """
+
+    rule: str
+    kind: str
+    time_ms: int
+    found_ms: int
+    price: float | None = None
+    reference: float | None = None
+    reference_ms: int | None = None
+    span_ms: int | None = None
+    already: bool = False
+    simulated: bool = False
+
+    @property
+    def id(self) -> str:
+        """Identifier: the same for the same alert, however often it is found or delivered."""
+        return sha256(f"{self.rule} {self.kind} {self.time_ms}".encode()).hexdigest()[:16]
+
+    @property
+    def change(self) -> float | None:
+        """Size of a move, as a share of its extreme; None for other alerts, or when it is not finite."""
+        if self.kind not in ("rise", "fall") or self.price is None or not self.reference:
+            return None
+        change = (self.price - self.reference) / self.reference
+        return change if math.isfinite(change) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The standing of a rule: whether it is armed, and the time of the last tick it has judged (None: none yet)."""
+
+    armed: bool = True
+    since_ms: int | None = None
+
+
+def judge(
+    rule: Rule, standing: Standing, ticks: Sequence[Tick], *, now_ms: int, simulated: bool = False
+) -> tuple[Standing, list[Alert]]:
+    """Return the standing of the rule after the ticks, and its alerts, ascending.
+
+    The ticks ascend and reach back to `span_ms` before the first new one; those up to `since_ms` are already judged.
+    A new rule judges only the last tick, and fires at once if its condition already holds.
+    """
+    if not ticks:
+        return standing, []
+    first = standing.since_ms is None
+    since_ms = ticks[-1].time_ms - 1 if standing.since_ms is None else standing.since_ms
+    armed = standing.armed
+    alerts = []
+    for measure in rule.measure(ticks):
+        if measure.tick.time_ms <= since_ms:
+            continue
+        if armed and measure.value >= rule.fires_at:
+            armed = False
+            alerts.append(_build_alert(rule, measure, now_ms=now_ms, already=first, simulated=simulated))
+        elif not armed and measure.value < rule.rearms_below:
+            armed = True
+    return Standing(armed, max(since_ms, ticks[-1].time_ms)), alerts
+
+
+def judge_feed(
+    standing: Standing, newest: Tick | None, *, now_ms: int, max_age_ms: int, simulated: bool = False
+) -> tuple[Standing, Alert | None]:
+    """Return the standing of the rule about the feed, armed while it is fresh, and its alert when that has changed.
+
+    A feed whose `newest` price is older than `max_age_ms`, or that has none, is stale; the alert has the time when it
+    became so.
+    """
+    stale_ms = now_ms if newest is None else newest.time_ms + max_age_ms
+    fresh = newest is not None and now_ms <= stale_ms
+    after = Standing(fresh, now_ms)
+    if fresh == standing.armed:
+        return after, None
+    already = standing.since_ms is None
+    alert = partial(Alert, rule=STALE, found_ms=now_ms, simulated=simulated)
+    if newest is None:
+        return after, alert(kind=STALE, time_ms=now_ms, already=already)
+    time_ms, price = newest
+    if fresh:
+        return after, alert(kind="fresh", time_ms=time_ms, price=price)
+    return after, alert(kind=STALE, time_ms=stale_ms, reference=price, reference_ms=time_ms, already=already)
+
+
+def _build_alert(rule: Rule, measure: Measure, *, now_ms: int, already: bool, simulated: bool) -> Alert:
+    return Alert(
+        rule=rule.name,
+        kind=rule.kind,
+        time_ms=measure.tick.time_ms,
+        found_ms=now_ms,
+        price=measure.tick.price,
+        reference=measure.reference,
+        reference_ms=measure.reference_ms,
+        span_ms=rule.span_ms or None,
+        already=already,
+        simulated=simulated,
+    )
+
+
+def parse_level(kind: str, text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
+    """Parse the rule of `--above` or `--below`.
 
     Raises:
         ConfigError: the text is not a price.
     """
-    return Level(1, _parse_price("--above", text), hysteresis_percent / 100)
-
-
-def parse_below(text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
-    """Parse the rule of `--below`.
-
-    Raises:
-        ConfigError: the text is not a price.
-    """
-    return Level(-1, _parse_price("--below", text), hysteresis_percent / 100)
+    if not _PRICE.fullmatch(text) or not is_price(float(text)):
+        raise ConfigError(f"--{kind} {text!r} is no price; write it like --{kind} 100000")
+    return Level(1 if kind == "above" else -1, float(text), hysteresis_percent / 100)
 
 
 def parse_moves(text: str) -> tuple[MoveRule, ...]:
@@ -191,12 +269,6 @@ def parse_moves(text: str) -> tuple[MoveRule, ...]:
         raise ConfigError(f"--move {text!r} can never happen; use more than 0 and less than {limit:g} %, as in 5/1h")
     signs = {"+": (1,), "-": (-1,), "": (1, -1)}[sign]
     return tuple(MoveRule(direction, percent, span_ms) for direction in signs)
-
-
-def _parse_price(option: str, text: str) -> float:
-    if not _PRICE.fullmatch(text) or not is_price(float(text)):
-        raise ConfigError(f"{option} {text!r} is no price; write it like {option} 100000")
-    return float(text)
 
 
 def _format_number(value: float) -> str:

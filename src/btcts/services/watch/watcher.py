@@ -15,8 +15,7 @@ from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
 from btcts.services.watch.outbox import Notice, Outbox, Told
-from btcts.services.watch.rules import Rule
-from btcts.services.watch.trigger import STALE, Alert, Standing, judge, judge_feed
+from btcts.services.watch.rules import STALE, Alert, Rule, Standing, judge, judge_feed
 from btcts.store import State
 
 if TYPE_CHECKING:
