@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
+from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS, Candles, ProviderState, Reading, Span
 from btcts.errors import ProviderError, ProviderLimited
 from btcts.providers import Endpoint
-from btcts.providers.base import LONGEST_WAIT_MS, parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
+from btcts.providers.base import parse_amount, parse_credits, parse_ms, parse_price, quoted, read_float
 from btcts.providers.http import MAX_BODY, Client
-from btcts.providers.pacing import note_failure, split
+from btcts.providers.poller import note_failure, split
 from providers.opening import ASKED, CALLS, NOW_MS, ON_HTTP, Answers, Opened, provider_at, reply
 from providers.test_coinmarketcap import KEY_INFO, QUOTES, key_info, quotes, status, with_key
 from support.clocks import FakeClock

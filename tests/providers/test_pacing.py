@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.model import HOUR_MS, Candles, ProviderState, Reading, Span
+from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS, Candles, ProviderState, Reading, Span
 from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped
-from btcts.providers.pacing import LONGEST_WAIT_MS, learn_states, note_answer, note_failure, split
+from btcts.providers.poller import learn_states, note_answer, note_failure, split
 
 NOON = 1_700_006_400_000
 DAY_MS = 24 * HOUR_MS

@@ -18,11 +18,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from btcts.domain.model import Candles, Reading, is_price
+from btcts.domain.model import LONGEST_WAIT_MS, Candles, Reading, is_price
 from btcts.errors import ProviderError
 from btcts.providers import Endpoint
 from btcts.providers.addresses import parse_url
-from btcts.providers.base import LONGEST_WAIT_MS
 from btcts.providers.http import Client
 from btcts.providers.poller import Poller
 from btcts.services.watch.webhook import Webhook

@@ -146,6 +146,13 @@ class Slot:
         return self.close is None
 
 
+BUDGET = "budget"
+"""Reason for a wait: the provider answered, and the next call is delayed to save credits."""
+
+LONGEST_WAIT_MS = 32 * 24 * HOUR_MS
+"""Longest wait before a provider is asked again, whatever it says: a month, the period of credits, plus a day."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderState:
     """State of a provider that collectors share, so that none asks it too early.

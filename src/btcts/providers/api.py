@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from btcts.domain.clock import Clock
-from btcts.domain.model import HOUR_MS
+from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS
 from btcts.errors import Problem, ProviderError, ProviderLimited
 from btcts.providers import Endpoint
 from btcts.providers.addresses import parse_url
-from btcts.providers.base import LONGEST_WAIT_MS
 from btcts.providers.http import SLOW, Client, Reply, Unanswered
 from btcts.system.foreign import conceal
 

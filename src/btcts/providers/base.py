@@ -23,9 +23,6 @@ END_MS = 4_102_444_800_000
 UNBOUNDED_MS = 3650 * 86_400_000
 """The reach of a provider that keeps candles for years."""
 
-LONGEST_WAIT_MS = 32 * 86_400_000
-"""Longest wait before a provider is asked again, whatever it says: a month, the period of credits, plus a day."""
-
 MOST_DIGITS = 100
 """Most characters a number may have, to keep parsing cheap."""
 

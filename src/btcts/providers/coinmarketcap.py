@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Candles, Reading, Span
+from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.api import Answer, Api
 from btcts.providers.base import (
-    LONGEST_WAIT_MS,
     expect_shape,
     iso,
     parse_credits,

@@ -1,18 +1,17 @@
-"""Ask several providers at once without waiting for slow ones."""
+"""Ask those providers that may be asked now, all at once, without waiting for slow ones, and learn from the answers."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from btcts.domain.candle_agreement import Reach
-from btcts.domain.layout import HOUR
-from btcts.domain.model import Candles, ProviderState, Reading, Span, Waiting
+from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
+from btcts.domain.model import BUDGET, HOUR_MS, LONGEST_WAIT_MS, Candles, ProviderState, Reading, Span, Waiting
 from btcts.domain.skew import find_skew, measure_skew
-from btcts.errors import Problem, ProviderError, describe_unforeseen
-from btcts.providers import pacing
+from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped, describe_unforeseen
 from btcts.providers.rounds import Jobs, Question, Round, RoundAnswers, Sparing
 from btcts.system.calls import StartThread, start_call, start_thread
 
@@ -23,6 +22,13 @@ T = TypeVar("T")
 
 PRICES_S = 5.0
 """Time limit for prices that are only requested for the dates of their answers."""
+
+STOPPED_FOR_MS = 24 * HOUR_MS
+"""The wait after an error that only the user can fix; a new API key ends it at once."""
+
+ASKED_AGAIN_MS = 24 * HOUR_MS
+"""A waiting provider is asked again after this long: the reason may be gone, and CoinMarketCap reports the credits left
+for free."""
 
 log = logging.getLogger(__name__)
 
@@ -92,12 +98,12 @@ class Poller:
         self, states: Mapping[str, ProviderState], now_ms: int, *, able: bool = False
     ) -> tuple[list["Provider"], Waiting]:
         """Return the providers that may be asked, and those that must wait; with `able` only those with candles."""
-        return pacing.split(self.able if able else self.providers, states, now_ms)
+        return split(self.able if able else self.providers, states, now_ms)
 
     def learn(self, states: Mapping[str, ProviderState], heard: Prices, now_ms: int) -> dict[str, ProviderState]:
         """Return the new states of the providers that answered or failed, to be told to other processes."""
         keys = {provider.name: provider.key_id for provider in self.providers}
-        return pacing.learn_states(states, heard.readings, heard.errors, keys, now_ms)
+        return learn_states(states, heard.readings, heard.errors, keys, now_ms)
 
     def ask_prices(self, providers: Sequence["Provider"], *, within_s: float = PRICES_S) -> Prices:
         """Return the prices that arrive in time, and the errors of the other providers."""
@@ -172,3 +178,74 @@ class Poller:
 def _wrap_failure(provider: "Provider", exc: Exception) -> ProviderError:
     log.debug("%s failed", provider.name, exc_info=exc)
     return ProviderError(provider.name, describe_unforeseen(exc))
+
+
+def split(
+    providers: Sequence["Provider"], states: Mapping[str, ProviderState], now_ms: int
+) -> tuple[list["Provider"], tuple[tuple[str, int, str], ...]]:
+    """Return the providers that may be asked, and name, end of the wait (ms) and reason for the others."""
+    ready = []
+    waiting = []
+    for provider in providers:
+        state = states.get(provider.name, ProviderState())
+        if _is_waiting(state, now_ms) and state.key == provider.key_id:
+            waiting.append((provider.name, state.not_before_ms, state.why))
+        else:
+            ready.append(provider)
+    return ready, tuple(waiting)
+
+
+def _is_waiting(state: ProviderState, now_ms: int) -> bool:
+    """Tell whether the provider must not be asked yet."""
+    if state.said_ms > now_ms + FUTURE_SLACK_MS:  # the clock was set back since
+        return False
+    recent = not state.said_ms or now_ms < state.said_ms + ASKED_AGAIN_MS
+    return recent and now_ms < state.not_before_ms <= now_ms + LONGEST_WAIT_MS
+
+
+def note_answer(reading: Reading, key_id: str, now_ms: int) -> ProviderState:
+    """Return the state of a provider that has answered."""
+    budget = reading.not_before_ms is not None
+    return ProviderState(
+        not_before_ms=min(reading.not_before_ms or 0, now_ms + LONGEST_WAIT_MS),
+        why=BUDGET if budget else "",
+        answered_ms=now_ms,
+        credits_left=reading.credits_left,
+        key=key_id,
+        said_ms=now_ms,
+    )
+
+
+def note_failure(error: ProviderError, before: ProviderState, key_id: str, now_ms: int) -> ProviderState:
+    """Return the state of a provider that has failed; a plain failure is retried in the next cycle."""
+    until_ms = 0
+    if isinstance(error, ProviderLimited):
+        until_ms = min(error.until_ms, now_ms + LONGEST_WAIT_MS)
+    elif isinstance(error, ProviderStopped):
+        until_ms = now_ms + STOPPED_FOR_MS
+    return ProviderState(
+        not_before_ms=until_ms,
+        why=error.problem if until_ms else "",
+        answered_ms=before.answered_ms,
+        error=error.problem,
+        credits_left=before.credits_left,
+        key=key_id,
+        said_ms=now_ms,
+        cause=getattr(error.problem, "cause", ""),
+        reason=getattr(error.problem, "why", ""),
+    )
+
+
+def learn_states(
+    known: Mapping[str, ProviderState],
+    readings: Iterable[Reading],
+    errors: Iterable[ProviderError],
+    keys: Mapping[str, str],
+    now_ms: int,
+) -> dict[str, ProviderState]:
+    """Return the states of the providers that answered or failed, by name; `keys` has the ids of their API keys."""
+    heard = {reading.provider: note_answer(reading, keys[reading.provider], now_ms) for reading in readings}
+    for error in errors:
+        before = heard.get(error.provider) or known.get(error.provider, ProviderState())
+        heard[error.provider] = note_failure(error, before, keys[error.provider], now_ms)
+    return heard

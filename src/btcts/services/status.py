@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.codes import ReasonCode, Remark, WarningCode
 from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
-from btcts.domain.model import LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
 from btcts.domain.skew import MAX_SKEW_MS
-from btcts.providers import pacing
 
 if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, Snapshot, State, Store
@@ -272,7 +271,7 @@ def _check_agreement(state: "State", now_ms: int) -> Iterator[Remark]:
     for provider, ratio in sorted(state.deviating.items()):
         yield Remark(WarningCode.DEVIATING, {"provider": provider, "ratio": ratio})
     providers = state.providers.items()
-    unpaid = {name for name, known in providers if known.not_before_ms > now_ms and known.why == pacing.BUDGET}
+    unpaid = {name for name, known in providers if known.not_before_ms > now_ms and known.why == BUDGET}
     members = state.members
     asked = set(state.configured or {}) - (unpaid - set(members))
     if state.flag == "disputed":

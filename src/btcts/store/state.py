@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.domain.model import PRICE_CEILING, Lean, Pending, ProviderState, Tick
+from btcts.domain.model import LONGEST_WAIT_MS, PRICE_CEILING, Lean, Pending, ProviderState, Tick
 from btcts.domain.untrusted import (
     DAY_MS,
     END_MS,
@@ -46,9 +46,6 @@ FLAGS = ("single", "disputed")
 
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
-
-LONGEST_WAIT_MS = 32 * DAY_MS
-"""No provider is left alone for longer; the longest wait that one asks for is a month, for new credits."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from btcts.domain.model import Pending, ProviderState, Tick
+from btcts.domain.model import LONGEST_WAIT_MS, Pending, ProviderState, Tick
 from btcts.domain.untrusted import LONGEST_JSON
 from btcts.errors import SpoolError
 from btcts.services.collect.memory import Memory
 from btcts.store import State, Store
-from btcts.store.state import LONGEST_WAIT_MS
 from support.series import NOW
 
 ANSWERED = {"gemini": ProviderState(answered_ms=NOW, said_ms=NOW)}

@@ -17,8 +17,7 @@ from btcts.domain.layout import window
 from btcts.domain.model import MINUTE_MS, PRICE_CEILING, Candle, Span, is_price
 from btcts.errors import ConfigError
 from btcts.providers.base import END_MS, quoted
-from btcts.services.backfill.rowtimes import MS_NS, describe_misfit, parse_time
-from btcts.services.backfill.spacing import Spacing
+from btcts.services.backfill.rows import MS_NS, Spacing, describe_misfit, parse_time
 from btcts.system.causes import describe
 
 TIMES = ("timestamp", "time", "date")

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candles import CANDLE_OFFSETS_MS
 from btcts.domain.clock import Clock
-from btcts.domain.model import THIN, Reading, Tick
+from btcts.domain.model import BUDGET, THIN, Reading, Tick
 from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError
-from btcts.providers import pacing
 from btcts.providers.poller import Poller
 from btcts.services.collect.cycle import Asked, Cycle, Limits, Progress, build_cycle, find_outdated
 from btcts.services.collect.memory import Memory
@@ -127,7 +126,7 @@ class Collector:
         past = _build_past(survey)
         if asked.doubt:
             return Verdict(problem=asked.doubt, past=past)
-        unpaid = sum(why == pacing.BUDGET for _, _, why in asked.waiting)
+        unpaid = sum(why == BUDGET for _, _, why in asked.waiting)
         return agree(
             asked.prices.readings,
             now_ms=self.clock.now_ms(),
