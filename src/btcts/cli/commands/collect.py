@@ -89,10 +89,10 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> Ex
     from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
     from btcts.services.collect.loop import forever
 
-    collect_garbage_again()
     stop = threading.Event()
     interval_s = settings.collect.interval_s
     with _open_collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stop_on_signals(stop):
+        collect_garbage_again()
         phase_s = _draw_number(interval_s)
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:

@@ -173,9 +173,9 @@ def _follow(asked: _SlotOptions, printer: Printer, common: Common, interval_s: f
     from btcts.domain.clock import ServerClock
     from btcts.services.show import follow
 
-    collect_garbage_again()
     clock = ServerClock()
     with connect(common.load_settings(), clock=clock, starts_embedded=False, say=common.say) as store:
+        collect_garbage_again()
         views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
         if printer.form is Form.json:
             terminal.stream(views, printer.render_text, store.where)

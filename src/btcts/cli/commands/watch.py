@@ -152,9 +152,9 @@ def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
 def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> ExitCode:
     from btcts.services.watch.watcher import forever
 
-    collect_garbage_again()
     stop = threading.Event()
     with _open_watch(wanted, teller.common, stop) as watch, stop_on_signals(stop):
+        collect_garbage_again()
         teller.common.say(f"watching {', '.join(wanted.names)} at {watch.store.where} every {interval_s:g} s")
         teller.tell(forever(watch, interval_s=interval_s, stopped=stop.is_set), watch.store.market)
     return ExitCode.DONE
