@@ -23,7 +23,7 @@ from btcts.render.chart.picture import draw_chart_svg
 from btcts.render.collect import cycle_json, cycle_line
 from btcts.render.init_keys import keys_json
 from btcts.render.prune import prune_json
-from btcts.render.show.documents import overview_json, show_json
+from btcts.render.show.documents import view_json
 from btcts.render.show.overview import draw_overview_page
 from btcts.render.show.slots import draw_slots_page
 from btcts.render.status import status_json, status_lines
@@ -62,7 +62,7 @@ def draw(store: Store) -> Iterator[str]:
     hours, overview = show_slots(store, "hour"), show_overview(store)
     console.print(draw_slots_page(hours, utc=True, console=console))
     console.print(draw_overview_page(overview, utc=True, console=console))
-    yield from (console.export_text(), draw_chart_svg(hours, utc=True), show_json(hours), overview_json(overview))
+    yield from (console.export_text(), draw_chart_svg(hours, utc=True), view_json(hours), view_json(overview))
     found = status(store)
     yield from (
         *status_lines(found, store.market, utc=True, width=None),

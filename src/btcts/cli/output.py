@@ -173,16 +173,15 @@ class Printer(NamedTuple):
 
     def render_text(self, view: "View") -> str:
         """Render the view as JSON, CSV or SVG."""
-        from btcts.render.show import documents
         from btcts.services.show import Overview
 
-        if isinstance(view, Overview):
-            return (documents.overview_csv if self.form is Form.csv else documents.overview_json)(view)
-        if self.form is Form.picture:
+        if self.form is Form.picture and not isinstance(view, Overview):
             from btcts.render.chart.picture import draw_chart_svg
 
             return draw_chart_svg(view, utc=self.utc)
-        return (documents.show_csv if self.form is Form.csv else documents.show_json)(view)
+        from btcts.render.show.documents import view_csv, view_json
+
+        return view_csv(view) if self.form is Form.csv else view_json(view)
 
 
 def put(path: str, text: str) -> None:

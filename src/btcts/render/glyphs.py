@@ -18,18 +18,8 @@ ASCII_RANGE = tuple("[-]*")
 
 NOTHING, WICK, BODY = range(3)
 
-LINES = {
-    (NOTHING, NOTHING): " ",
-    (NOTHING, WICK): "╷",
-    (NOTHING, BODY): "╻",
-    (WICK, NOTHING): "╵",
-    (WICK, WICK): "│",
-    (WICK, BODY): "╽",
-    (BODY, NOTHING): "╹",
-    (BODY, WICK): "╿",
-    (BODY, BODY): "┃",
-}
-"""A line, by what its upper and its lower half are."""
+LINES = (" ╷╻", "╵│╽", "╹╿┃")
+"""Lines by their upper half (the text) and their lower half (the character in it): nothing, wick or body."""
 
 CLOSES = {(False, False): "─", (False, True): "┬", (True, False): "┴", (True, True): "┼"}
 """A close, by whether the wick goes on above and below it."""
@@ -88,11 +78,11 @@ class Shape(NamedTuple):
 
     def draw_cells(self, row: int, width: int) -> str:
         """Draw the part of the candlestick in that row, in an odd `width` of characters."""
-        halves = self._choose_half(2 * row + 1), self._choose_half(2 * row)
-        if not self.trend and BODY in halves:
+        upper, lower = self._choose_half(2 * row + 1), self._choose_half(2 * row)
+        if not self.trend and BODY in (upper, lower):
             return _fill_width("╶", "─", CLOSES[self.high > self.top, self.low < self.bottom], "╴", width)
-        if BODY not in halves or (width == 1 and self.trend > 0):
-            return LINES[halves].center(width)
+        if BODY not in (upper, lower) or (width == 1 and self.trend > 0):
+            return LINES[upper][lower].center(width)
         return self._join_wick()._draw_body(row, width)
 
     def draw_ascii_cells(self, row: int, width: int) -> str:

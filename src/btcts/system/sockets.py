@@ -28,6 +28,8 @@ Resolve = Callable[[str, int], Iterable[Address]]
 Option = tuple[int, int, int]
 """The arguments of `setsockopt`."""
 
+Attempts = selectors.BaseSelector
+
 PACE_S = 0.25
 """From one attempt to the next: the Connection Attempt Delay that RFC 8305 recommends."""
 
@@ -127,9 +129,7 @@ def race(addresses: Sequence[Address], deadline: float, options: Sequence[Option
     raise min(failures, key=lambda failure: failure.errno in _NOT_REACHED, default=OSError("the host has no address"))
 
 
-def _start(
-    address: Address, options: Sequence[Option], attempts: selectors.BaseSelector, failures: list[OSError]
-) -> None:
+def _start(address: Address, options: Sequence[Option], attempts: Attempts, failures: list[OSError]) -> None:
     family, place = address
     try:
         attempt = socket.socket(family, socket.SOCK_STREAM)
@@ -144,7 +144,7 @@ def _start(
         _drop(attempt, code, attempts, failures)
 
 
-def _await_attempt(attempts: selectors.BaseSelector, until: float, failures: list[OSError]) -> socket.socket | None:
+def _await_attempt(attempts: Attempts, until: float, failures: list[OSError]) -> socket.socket | None:
     """Return the first connection, or None after a failure or when time is up."""
     if not attempts.get_map():
         return None
@@ -159,7 +159,7 @@ def _await_attempt(attempts: selectors.BaseSelector, until: float, failures: lis
     return None
 
 
-def _drop(attempt: socket.socket, code: int, attempts: selectors.BaseSelector, failures: list[OSError]) -> None:
+def _drop(attempt: socket.socket, code: int, attempts: Attempts, failures: list[OSError]) -> None:
     attempts.unregister(attempt)
     attempt.close()
     failures.append(OSError(code, os.strerror(code)))

@@ -15,7 +15,7 @@ from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.domain.model import REASONS, Slot, Tick
 from btcts.domain.volatility import volatility
 from btcts.render.figures import percent, price
-from btcts.render.show.documents import SLOT_FIELDS, overview_csv, overview_json, show_csv, show_json
+from btcts.render.show.documents import SLOT_FIELDS, view_csv, view_json
 from btcts.render.show.overview import build_moves_columns
 from btcts.services.show import Shown, View
 from render.views import NOW_MS, polled, view_of, walk, with_slots, without
@@ -70,14 +70,14 @@ def test_the_schemas_know_the_reasons() -> None:
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("kind", VIEWS)
 def test_what_show_says_follows_its_schema(kind: str, resolution: str) -> None:
-    document = json.loads(show_json(VIEWS[kind](resolution)))
+    document = json.loads(view_json(VIEWS[kind](resolution)))
 
     Draft202012Validator(schema("show")).validate(document)
 
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_what_the_overview_says_follows_its_schema(kind: str) -> None:
-    document = json.loads(overview_json(VIEWS[kind](*RESOLUTIONS)))
+    document = json.loads(view_json(VIEWS[kind](*RESOLUTIONS)))
 
     Draft202012Validator(schema("overview")).validate(document)
 
@@ -85,7 +85,7 @@ def test_what_the_overview_says_follows_its_schema(kind: str) -> None:
 def test_a_slot_says_when_it_starts_what_it_holds_and_how_far_it_counts() -> None:
     view = view_of(without(walk(), range(7, 8)), "5min")
 
-    slot = json.loads(show_json(view))["slots"][-2]
+    slot = json.loads(view_json(view))["slots"][-2]
 
     assert slot == {
         "start_ms": 1_768_407_300_000,
@@ -104,7 +104,7 @@ def test_a_slot_says_when_it_starts_what_it_holds_and_how_far_it_counts() -> Non
 def test_closed_slots_that_lack_minutes_are_counted_by_their_reason() -> None:
     view = view_of(without(walk(), range(13, 27), range(40, 41)), "5min")
 
-    gaps = json.loads(show_json(view))["gaps"]
+    gaps = json.loads(view_json(view))["gaps"]
 
     assert gaps == {"empty": 2, "incomplete": 2, "minutes": 15, "reasons": {"not_reached": 4}}
 
@@ -113,7 +113,7 @@ def test_what_nobody_looked_into_is_a_gap_for_an_unknown_reason() -> None:
     view = one_slot(64_000.0)
     view = with_slots(view, lambda slots: (replace(slots[0], closed=True),))
 
-    assert json.loads(show_json(view))["gaps"]["reasons"] == {"unknown": 1}
+    assert json.loads(view_json(view))["gaps"]["reasons"] == {"unknown": 1}
 
 
 def test_the_volatility_is_that_of_the_slots_in_the_document() -> None:
@@ -122,7 +122,7 @@ def test_the_volatility_is_that_of_the_slots_in_the_document() -> None:
     assert measured.range
     assert measured.widest
 
-    said = json.loads(show_json(view))["volatility"]
+    said = json.loads(view_json(view))["volatility"]
 
     assert said == {
         "low": measured.range.low,
@@ -147,7 +147,7 @@ def test_the_volatility_is_that_of_the_slots_in_the_document() -> None:
 
 
 def test_what_is_not_known_of_the_volatility_and_the_moves_is_null() -> None:
-    empty = json.loads(overview_json(view_of({}, *RESOLUTIONS)))
+    empty = json.loads(view_json(view_of({}, *RESOLUTIONS)))
     measured = empty["resolutions"]["hour"]["volatility"]
 
     assert (measured["low"], measured["range"], measured["widest"], measured["realised"]) == (None, None, None, None)
@@ -160,7 +160,7 @@ def test_the_moves_are_those_of_the_table() -> None:
     view = view_of(walk(), *RESOLUTIONS)
     table = build_moves_columns(view, places=2, ascii_only=False)
 
-    document = json.loads(overview_json(view))
+    document = json.loads(view_json(view))
 
     assert {span: percent(each["ratio"]) for span, each in document["change"].items()} == {
         span: table[span].cells[0].text for span in document["change"]
@@ -172,47 +172,47 @@ def test_the_moves_are_those_of_the_table() -> None:
 def test_the_providers_that_agreed_are_named() -> None:
     view = replace(view_of(walk(), "5min"), members=("coinbase", "kraken"))
 
-    assert json.loads(show_json(view))["members"] == ["coinbase", "kraken"]
+    assert json.loads(view_json(view))["members"] == ["coinbase", "kraken"]
 
 
 def test_an_empty_store_has_no_price_no_age_and_is_stale() -> None:
-    document = json.loads(show_json(view_of({}, "15min")))
+    document = json.loads(view_json(view_of({}, "15min")))
 
     assert (document["newest_ms"], document["price"], document["age_s"], document["stale"]) == (None, None, None, True)
     assert [each["missing"] for each in document["slots"]] == [True] * 5
 
 
 def test_the_age_is_counted_from_the_newest_price() -> None:
-    document = json.loads(show_json(view_of(walk(), "15min", age_s=3.25)))
+    document = json.loads(view_json(view_of(walk(), "15min", age_s=3.25)))
 
     assert (document["generated_ms"], document["newest_ms"], document["age_s"]) == (NOW_MS, NOW_MS - 3_250, 3.25)
 
 
 def test_a_price_stamped_slightly_ahead_is_new_not_negative() -> None:
-    assert json.loads(show_json(view_of(walk(), "15min", age_s=-4)))["age_s"] == 0
+    assert json.loads(view_json(view_of(walk(), "15min", age_s=-4)))["age_s"] == 0
 
 
 def test_each_resolution_of_the_overview_has_what_show_says_of_it() -> None:
-    overview = json.loads(overview_json(view_of(walk(), *RESOLUTIONS)))["resolutions"]
+    overview = json.loads(view_json(view_of(walk(), *RESOLUTIONS)))["resolutions"]
 
-    alone = {name: json.loads(show_json(view_of(walk(), name))) for name in RESOLUTIONS}
+    alone = {name: json.loads(view_json(view_of(walk(), name))) for name in RESOLUTIONS}
 
     assert overview == {name: {part: alone[name][part] for part in each} for name, each in overview.items()}
     assert list(overview["hour"]) == ["bucket_ms", "slots", "gaps", "volatility"]
 
 
 def test_a_document_stands_on_one_line() -> None:
-    assert "\n" not in overview_json(view_of(walk(), *RESOLUTIONS))
+    assert "\n" not in view_json(view_of(walk(), *RESOLUTIONS))
 
 
 @given(st.floats(min_value=1e-8, max_value=1e8))
 def test_json_keeps_a_price_to_the_last_bit(close: float) -> None:
-    assert json.loads(show_json(one_slot(close)))["slots"][0]["close"] == close
+    assert json.loads(view_json(one_slot(close)))["slots"][0]["close"] == close
 
 
 @given(st.floats(min_value=1e-8, max_value=1e8))
 def test_csv_keeps_a_price_to_the_last_bit(close: float) -> None:
-    _, row = show_csv(one_slot(close)).splitlines()
+    _, row = view_csv(one_slot(close)).splitlines()
 
     assert float(row.split(",")[SLOT_FIELDS.index("close")]) == close
 
@@ -220,9 +220,9 @@ def test_csv_keeps_a_price_to_the_last_bit(close: float) -> None:
 def test_json_has_the_slot_fields_that_csv_has() -> None:
     view = view_of(walk(), "5min")
 
-    header = show_csv(view).splitlines()[0]
+    header = view_csv(view).splitlines()[0]
 
-    assert header.split(",") == list(json.loads(show_json(view))["slots"][0])
+    assert header.split(",") == list(json.loads(view_json(view))["slots"][0])
 
 
 @pytest.mark.parametrize("kind", VIEWS)
@@ -230,9 +230,9 @@ def test_csv_says_what_json_says(kind: str) -> None:
     view = VIEWS[kind]("hour")
     words = {None: "", True: "true", False: "false"}
 
-    rows = list(csv.DictReader(io.StringIO(show_csv(view))))
+    rows = list(csv.DictReader(io.StringIO(view_csv(view))))
 
-    slots = json.loads(show_json(view))["slots"]
+    slots = json.loads(view_json(view))["slots"]
     assert rows == [
         {name: words[value] if value is None or isinstance(value, bool) else str(value) for name, value in slot.items()}
         for slot in slots
@@ -240,11 +240,11 @@ def test_csv_says_what_json_says(kind: str) -> None:
 
 
 def test_csv_of_the_overview_names_the_resolution_first() -> None:
-    rows = overview_csv(view_of(walk(), *RESOLUTIONS)).splitlines()
+    rows = view_csv(view_of(walk(), *RESOLUTIONS)).splitlines()
 
     assert rows[0] == "resolution," + ",".join(SLOT_FIELDS)
     assert [each.split(",")[0] for each in rows[1:]] == ["minute"] * 61 + ["5min"] * 13 + ["15min"] * 5 + ["hour"] * 25
 
 
 def test_csv_ends_its_lines_as_unix_does() -> None:
-    assert "\r" not in show_csv(view_of(walk(), "hour"))
+    assert "\r" not in view_csv(view_of(walk(), "hour"))

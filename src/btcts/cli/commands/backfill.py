@@ -168,16 +168,12 @@ def _open_display(plan: "Plan", format: LineFormat, common: Common) -> Iterator[
     else:
         for line in render.head_lines(plan):
             tell(line)
-        if common.verbose or not _is_on_terminal():
+        can_redraw = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        if common.verbose or not can_redraw:
             yield lambda chunk: tell(render.chunk_line(chunk))
         else:
             with render.show_progress(plan, open_console(stderr=True, no_color=common.no_color)) as move:
                 yield move
-
-
-def _is_on_terminal() -> bool:
-    """Tell whether somebody sees a bar that moves."""
-    return sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _print_summary(plan: "Plan", summary: "Summary", format: LineFormat, common: Common, *, interrupted: bool) -> None:

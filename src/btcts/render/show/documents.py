@@ -14,7 +14,7 @@ from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
 from btcts.domain.volatility import Range, Volatility, volatility
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import iso
-from btcts.services.show import Overview, Shown, SlotsView, View
+from btcts.services.show import Overview, Shown, View
 
 SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason")
 """Fields of a slot, in the order of the columns of the CSV; `start` is `start_ms` as ISO 8601."""
@@ -22,28 +22,23 @@ SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", 
 VOLATILITY_FIELDS = ("returns", "realised", "realised_per_year", "ranges", "parkinson", "parkinson_per_year")
 
 
-def show_json(view: SlotsView) -> str:
-    """Encode the slots of one resolution, as `docs/schemas/show.json` says."""
-    shown = view.shown
-    return dump_document(_encode_head(view) | {"resolution": shown.resolution.name} | _encode_resolution(shown))
+def view_json(view: View) -> str:
+    """Encode one resolution as `docs/schemas/show.json` says, or an overview as `docs/schemas/overview.json` says."""
+    document = _encode_head(view)
+    if isinstance(view, Overview):
+        resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.resolutions}
+        document |= _encode_moves(view) | {"resolutions": resolutions}
+    else:
+        document |= {"resolution": view.shown.resolution.name} | _encode_resolution(view.shown)
+    return dump_document(document)
 
 
-def overview_json(view: Overview) -> str:
-    """Encode the slots of every resolution, as `docs/schemas/overview.json` says."""
-    resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.resolutions}
-    return dump_document(_encode_head(view) | _encode_moves(view) | {"resolutions": resolutions})
-
-
-def show_csv(view: SlotsView) -> str:
-    """List the slots of one resolution under a header line; null is empty."""
-    shown = view.shown
-    return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in shown.slots))
-
-
-def overview_csv(view: Overview) -> str:
-    """List the slots of every resolution under a header line, the name of the resolution in the first column."""
-    rows = ((shown.resolution.name, *_encode_slot(slot).values()) for shown in view.resolutions for slot in shown.slots)
-    return _dump_csv(("resolution", *SLOT_FIELDS), rows)
+def view_csv(view: View) -> str:
+    """List the slots under a header line, in an overview behind the name of their resolution; null is empty."""
+    if isinstance(view, Overview):
+        slots = ((shown.resolution.name, slot) for shown in view.resolutions for slot in shown.slots)
+        return _dump_csv(("resolution", *SLOT_FIELDS), ((name, *_encode_slot(slot).values()) for name, slot in slots))
+    return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in view.shown.slots))
 
 
 def _encode_head(view: View) -> dict[str, Any]:
