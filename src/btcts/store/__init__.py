@@ -6,11 +6,10 @@ from typing import Self
 
 from redis import Redis
 
-from btcts.domain.candles import move_off_the_mark
 from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, Layout, find_resolutions
 from btcts.domain.market import Market
-from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick, is_price
+from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, settled, state
 from btcts.store.audit import Audit
@@ -158,7 +157,7 @@ class Store:
                 nothing was written.
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
-        live = _prepare_live(live)
+        live = append.prepare_live(live)
         told = state.format_fields(remembered) if remembered else {}
         now_ms, appended = append.append(self._link, live, candles, told)
         if not appended:
@@ -185,7 +184,7 @@ class Store:
             ForeignKey: one of our names belongs to somebody else.
         """
         self.refuse_foreign(inspection or check.inspect(self._link))
-        return rebuild.rebuild(self._link, _prepare_live(live), tuple(candles), dropped)
+        return rebuild.rebuild(self._link, append.prepare_live(live), tuple(candles), dropped)
 
     def audit(self, inspection: Inspection) -> Audit:
         """Return all ticks and all compactions as of one moment."""
@@ -289,16 +288,3 @@ class Store:
         raise StoreError(
             f"{self.where} holds {kind} prices and {other} ones must not be mixed in; use {self.elsewhere}"
         )
-
-
-def _prepare_live(live: Iterable[Tick]) -> list[Tick]:
-    """Move live ticks off the stamps that mark a minute as settled.
-
-    Raises:
-        StoreError: one of them has no price.
-    """
-    ticks = [move_off_the_mark(tick) for tick in live]
-    for tick in ticks:
-        if not is_price(tick.price):
-            raise StoreError(f"{tick.price!r} at {tick.time_ms} is no price; nothing was written")
-    return ticks

@@ -5,14 +5,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from btcts.domain.candles import combine
+from btcts.domain.candles import combine, move_off_the_mark
 from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
-from btcts.domain.model import Candle, Tick
+from btcts.domain.model import Candle, Tick, is_price
 from btcts.errors import StoreError
 from btcts.store import lease
 from btcts.store.link import Link
 from btcts.store.plan import UNFINISHED
 from btcts.store.scripts import call_script
+
+
+def prepare_live(live: Iterable[Tick]) -> list[Tick]:
+    """Move live ticks off the stamps that mark a minute as settled.
+
+    Raises:
+        StoreError: one of them has no price.
+    """
+    ticks = [move_off_the_mark(tick) for tick in live]
+    for tick in ticks:
+        if not is_price(tick.price):
+            raise StoreError(f"{tick.price!r} at {tick.time_ms} is no price; nothing was written")
+    return ticks
 
 
 def append(
