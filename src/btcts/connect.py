@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from hashlib import sha256
 from os.path import realpath
 from pathlib import Path
@@ -151,9 +150,9 @@ def _list_spellings(named: RedisSettings) -> Iterator[RedisSettings]:
     """Yield the configured address, then other spellings of it."""
     yield named
     if named.scheme == "unix":
-        yield replace(named, path=realpath(named.path))
+        yield named._replace(path=realpath(named.path))
     for host in (named.host.lower(), *(LOOPBACK if named.host.lower() in LOOPBACK else ())):
-        yield replace(named, host=host)
+        yield named._replace(host=host)
 
 
 def locate_memory_file(settings: Settings) -> Path:

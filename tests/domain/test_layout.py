@@ -1,6 +1,5 @@
 """The table of what is kept, held against the numbers of the contract."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -75,7 +74,7 @@ def test_labels_name_the_resolution_and_the_field() -> None:
 
 
 def test_a_prefix_changes_every_key() -> None:
-    layout = Layout(replace(BTC_USD, prefix="{btc:price}"))
+    layout = Layout(BTC_USD._replace(prefix="{btc:price}"))
 
     assert len({*layout.series, layout.gaps, layout.state}) == 13
     assert all(key.startswith("{btc:price}:") for key in (*layout.series, layout.gaps, layout.state))

@@ -1,6 +1,5 @@
 """The values that pass between the modules."""
 
-import dataclasses
 import math
 
 import pytest
@@ -78,4 +77,4 @@ def test_a_slot_without_a_close_is_missing() -> None:
     missing = Slot(MINUTE, None, None, None, closed=True, settled=False, minutes=0)
 
     assert missing.missing
-    assert not dataclasses.replace(missing, close=10.0).missing
+    assert not missing._replace(close=10.0).missing

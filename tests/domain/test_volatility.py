@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,7 +47,7 @@ def flat(price: float) -> Prices:
 def scaled(each: Slot, factor: float) -> Slot:
     """The slot with its prices multiplied."""
     prices = {name: value and value * factor for name in ("close", "min", "max") for value in [getattr(each, name)]}
-    return replace(each, **prices)
+    return each._replace(**prices)
 
 
 price = st.floats(min_value=1e-4, max_value=1e7)
@@ -139,7 +138,7 @@ def test_a_known_case_by_hand() -> None:
 
 def test_a_year_of_minutes_has_525_600_of_them() -> None:
     still = [
-        replace(slot(0, (1.0, close, 2.0)), start_ms=start) for start, close in ((0, 1), (MINUTE_MS, 2), (120_000, 1))
+        slot(0, (1.0, close, 2.0))._replace(start_ms=start) for start, close in ((0, 1), (MINUTE_MS, 2), (120_000, 1))
     ]
 
     measured = volatility(still, MINUTE_MS)
@@ -205,7 +204,7 @@ def test_of_equally_wide_slots_the_oldest_is_named() -> None:
 
 
 def test_a_slot_without_min_and_max_still_makes_returns() -> None:
-    closed = [replace(each, min=None, max=None) for each in slots([flat(1.0), flat(2.0), flat(1.0)])]
+    closed = [each._replace(min=None, max=None) for each in slots([flat(1.0), flat(2.0), flat(1.0)])]
 
     measured = volatility(closed, HOUR_MS)
 

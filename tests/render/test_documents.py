@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,7 @@ from btcts.render.documents import SCHEMA, begin_document, dump_document
 
 
 def test_a_document_begins_with_the_version_of_its_schema_and_the_market() -> None:
-    ether = replace(BTC_USD, asset="ETH", currency="EUR")
+    ether = BTC_USD._replace(asset="ETH", currency="EUR")
 
     assert begin_document(ether) == {"schema": SCHEMA, "market": "ETH-EUR"}
 

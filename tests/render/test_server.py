@@ -1,7 +1,6 @@
 """The state of the embedded Redis."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from render.snapshot import assert_lines_as_stored
 from support.schemas import read_schema
 
 RUNNING = ServerStatus(True, False, Path("/data/redis.sock"), Path("/data"), 42, "8.2.1", "8.2.1")
-SILENT = replace(RUNNING, running=False, version=None, module_version=None)
-AWAY = replace(SILENT, pid=None)
+SILENT = RUNNING._replace(running=False, version=None, module_version=None)
+AWAY = SILENT._replace(pid=None)
 
-STATES = {"running": RUNNING, "not answering": SILENT, "not running": AWAY, "stopped": replace(AWAY, stopped=True)}
+STATES = {"running": RUNNING, "not answering": SILENT, "not running": AWAY, "stopped": AWAY._replace(stopped=True)}
 
 
 def test_the_state_stands_above_the_socket_and_the_folder() -> None:

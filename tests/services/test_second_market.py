@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -103,7 +102,7 @@ def test_two_markets_in_one_redis_do_not_see_each_other(full: Store, ether: Stor
 def test_settings_take_a_market_to_its_store_and_to_its_own_files(server: Server, tmp_path: Path) -> None:
     environ = {"REDIS_URL": f"unix://{server.socket}", "BTCTS_DATA_DIR": str(tmp_path)}
     bitcoin = load(endpoints=default_endpoints(), environ=environ, cwd=tmp_path)
-    ether = replace(bitcoin, market=ETH_EUR)
+    ether = bitcoin._replace(market=ETH_EUR)
 
     with connect(ether, clock=FakeClock(NOW), starts_embedded=False, say=print) as store:
         assert store.market == ETH_EUR

@@ -1,7 +1,6 @@
 """Writing ticks: what is taken, what is refused, and how it is stored."""
 
 import math
-from dataclasses import replace
 
 import pytest
 import redis
@@ -258,7 +257,7 @@ def test_with_a_hash_tag_all_keys_lie_in_one_slot_of_a_cluster(start_server: Sta
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
         while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
             pass
-        store = Store(client, replace(BTC_USD, prefix="{btc:price}"), clock=FakeClock(NOW), where="test")
+        store = Store(client, BTC_USD._replace(prefix="{btc:price}"), clock=FakeClock(NOW), where="test")
 
         store.write(wave(NOW - HOUR, NOW, 10_000))
         store.write([Tick(NOW, 7)], [Candle(THIS_MINUTE - MINUTE, 10, 12, 9, 11)])

@@ -1,8 +1,8 @@
 """The one table of settings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from btcts.config import kinds
 from btcts.config.kinds import Kind
@@ -13,8 +13,7 @@ SIMULATED = "simulated"
 """The provider of invented prices; it is never mixed with real ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One row: what a setting is called, what it may be and where it can be set.
 
     `example` stands in the file of `config init` where there is no default. A `secret` may also be in a file of

@@ -1,8 +1,8 @@
 """The settings as the rest of the program gets them: frozen, checked, secrets wrapped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from btcts.domain.market import Market
 from btcts.system.foreign import conceal
@@ -37,8 +37,7 @@ class Secret:
         return bool(self._text)
 
 
-@dataclass(frozen=True, slots=True)
-class RedisSettings:
+class RedisSettings(NamedTuple):
     """The Redis to use.
 
     `scheme` is redis, rediss, unix or embedded; `path` is the socket of unix alone, and `host` and `port` count for
@@ -70,8 +69,7 @@ class RedisSettings:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class CollectSettings:
+class CollectSettings(NamedTuple):
     """The interval between prices, the providers asked, and how many of them must give a usable price."""
 
     interval_s: float
@@ -79,16 +77,14 @@ class CollectSettings:
     quorum: int
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointSettings:
+class EndpointSettings(NamedTuple):
     """A provider's address (no trailing slash) and the longest it may take."""
 
     url: str
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedSettings:
+class EmbeddedSettings(NamedTuple):
     """The permission to use the embedded Redis, its data directory and its redis-server."""
 
     enabled: bool
@@ -96,8 +92,7 @@ class EmbeddedSettings:
     redis_server: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings in force; `origins` says for each dotted name where its value came from."""
 
     market: Market

@@ -8,6 +8,7 @@ longest bucket.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from btcts.domain.market import Market
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
@@ -26,8 +27,7 @@ TICK_CHUNK_SIZE = 4096
 COMPACTION_CHUNK_SIZE = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """One row of the table: buckets of `bucket_ms`, of which `entries` closed ones are kept."""
 
     name: str
@@ -65,8 +65,7 @@ AGGREGATORS = {"close": "last", "min": "min", "max": "max"}
 """The aggregator, as Redis spells it, that makes each field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """The options with which one series is created."""
 
     key: str
@@ -76,8 +75,7 @@ class Definition:
     labels: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Compaction:
+class Compaction(NamedTuple):
     """A series that Redis keeps as the aggregation of the ticks."""
 
     key: str

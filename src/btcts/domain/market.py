@@ -1,10 +1,9 @@
 """The market whose prices are kept (pure)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(NamedTuple):
     """An asset, and the currency that it is paid in.
 
     `prefix` begins the names of its keys in Redis, `file_suffix` ends those of its own files and folders. Its prices

@@ -91,8 +91,7 @@ class Candle:
             raise ValueError(f"a candle leaves its own range: {self}")
 
 
-@dataclass(frozen=True, slots=True)
-class Candles:
+class Candles(NamedTuple):
     """A provider's answer for a span.
 
     `covered` is the part of the span that the answer covers (None: nothing): a closed minute inside it without a
@@ -104,8 +103,7 @@ class Candles:
     candles: tuple[Candle, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One provider's answer to "what is the price now".
 
     `observed_ms` is the time of the price (for an exchange that of the answer, for an aggregator the time it states);
@@ -123,8 +121,7 @@ class Reading:
     credits_left: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A bucket of a resolution as shown, present or missing.
 
     `minutes` counts its minutes with a price; `settled` is true if all of those have the agreed candle of the

@@ -5,7 +5,6 @@ No return spans a missing slot, and no estimate is made from fewer than `ENOUGH`
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -36,8 +35,7 @@ class Range(NamedTuple):
         return self.high / self.low - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Volatility:
+class Volatility(NamedTuple):
     """Measures of the closed slots with a price; a measure with too few slots is None.
 
     `range` covers all slots; `widest` is the largest range of one slot, the oldest of equals. `realised` and

@@ -7,11 +7,10 @@ is an interpreter load other code, and no child needs our secrets.
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
-from dataclasses import dataclass
 
 from btcts.system import durable
 from btcts.system.ownership import find_exposed
@@ -75,8 +74,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Binaries:
+class Binaries(NamedTuple):
     """A redis-server and the TimeSeries module it loads."""
 
     server: Path

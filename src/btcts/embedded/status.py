@@ -3,8 +3,8 @@
 import errno
 import re
 import socket
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from btcts.embedded.places import Places, is_in_use
 
@@ -44,8 +44,7 @@ def answers(path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
+class ServerStatus(NamedTuple):
     """The state of one server.
 
     `running` means that it answers; a `pid` without that is a process that has the lock and does not answer.

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from btcts.domain.clock import Clock
 from btcts.domain.market import Market
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A provider's base URL, and its time limit per answer, from the name look-up to the last byte."""
 
     url: str

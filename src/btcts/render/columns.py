@@ -44,8 +44,7 @@ def join_columns(heading: str, left: Column, right: Column) -> Column:
     return Column(heading, tuple(Cell(left.align(a.text) + GAP + right.align(b.text), a.style) for a, b in cells))
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """Columns side by side, `GAP` between two of them."""
 
     columns: tuple[Column, ...]

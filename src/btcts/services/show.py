@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
@@ -100,8 +100,7 @@ class SlotsView(PriceView):
 View = Overview | SlotsView
 
 
-@dataclass(frozen=True, slots=True)
-class Which:
+class Which(NamedTuple):
     """Selection of slots: those from the one that contains `since_ms`, and of these the newest `limit`.
 
     The open slot counts as well, unless only closed ones are wanted.
@@ -191,9 +190,9 @@ def _clean_slot(slot: Slot) -> Slot:
     if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max)):
         return slot
     if slot.close is None or not is_price(slot.close):
-        return replace(slot, close=None, min=None, max=None, settled=False, minutes=0)
+        return slot._replace(close=None, min=None, max=None, settled=False, minutes=0)
     low, high = (value if value is not None and is_price(value) else None for value in (slot.min, slot.max))
-    return replace(slot, min=low, max=high)
+    return slot._replace(min=low, max=high)
 
 
 def _find_oldest_ms(store: "Store", newest: Tick) -> int:

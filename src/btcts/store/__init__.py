@@ -1,8 +1,7 @@
 """The only module that speaks RedisTimeSeries: our keys, two ways to write them, and reads."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from redis import Redis
 
@@ -32,8 +31,7 @@ EMBEDDED = "the embedded Redis"
 """The `where` of a store in a server of our own."""
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """The result of a write: `rebuilt` when it took a merge, and how many ticks were too old or too far ahead."""
 
     now_ms: int

@@ -1,10 +1,9 @@
 """Compare the keys in Redis with the layout. Finding faults is separate from repairing them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from btcts.domain.codes import FaultCode, Values
+from btcts.domain.codes import FaultCode
 from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Compaction, Definition, Layout
 from btcts.domain.model import Gap, Tick
 from btcts.domain.untrusted import Unreadable, excerpt, parse_json, read_int
@@ -28,8 +27,7 @@ MOST_NAMED = 20
 """The most unreadable fields of one hash that are reported one by one."""
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One difference from the layout, and whether it takes a rebuild to put right.
 
     `fields` are those of a side key that cannot be read, and go.
@@ -37,13 +35,12 @@ class Fault:
 
     key: str
     code: FaultCode
-    values: Values = field(default_factory=dict)
+    values: Mapping[str, object] = {}
     rebuild: bool = True
     fields: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """A series of ours as TS.INFO describes it."""
 
     retention_ms: int
@@ -60,8 +57,7 @@ class Series:
         return {key: rule for key, rule in self.rules.items() if key not in layout.series}
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(NamedTuple):
     """The state of our keys at `now_ms`.
 
     `series` has None for a missing key; `foreign` names keys that are not ours although they have our names;
@@ -74,8 +70,8 @@ class Inspection:
     series: Mapping[str, Series | None]
     foreign: tuple[str, ...]
     faults: tuple[Fault, ...]
-    state: State = field(default_factory=State)
-    gaps: Mapping[int, Gap] = field(default_factory=dict)
+    state: State = State()
+    gaps: Mapping[int, Gap] = {}
     rebuilding: bool = False
     settled: frozenset[int] = frozenset()
 

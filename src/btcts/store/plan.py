@@ -6,7 +6,7 @@ looks no different.
 """
 
 from collections.abc import Collection, Container, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from btcts.domain.candles import combine, settled_stamp
 from btcts.domain.layout import FUTURE_SLACK_MS, HOUR, TICK_RETENTION_MS, Compaction, Layout, window
@@ -19,8 +19,7 @@ UNFINISHED = "the candle of a minute that is not over was refused; check the clo
 Samples = Mapping[int, float]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """The current content of Redis: the ticks, the closed buckets by key, and the starts of carried buckets.
 
     `quiet` are the minutes that had no trades.
@@ -33,8 +32,7 @@ class Found:
     quiet: Container[int] = ()
 
 
-@dataclass(frozen=True)
-class RebuildPlan:
+class RebuildPlan(NamedTuple):
     """The new content of Redis: the ticks, and the carried buckets by key.
 
     Only a rebuild may write a tick before `carried_until_ms`; it is 0 when nothing is carried over.

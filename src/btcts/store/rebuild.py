@@ -8,7 +8,7 @@ retention lifted, which the next check puts back.
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
@@ -39,8 +39,7 @@ SLICE = 1000
 """Ticks in one TS.MADD."""
 
 
-@dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(NamedTuple):
     """The result of a rebuild: `ticks` in the series now, and `stored` before."""
 
     now_ms: int

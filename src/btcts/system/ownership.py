@@ -8,16 +8,15 @@ groups).
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from errno import EPERM
 from pathlib import Path
+from typing import NamedTuple
 
 DEEPEST_LINKS = 40
 """Maximum number of symbolic links that Linux follows in one path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exposed:
+class Exposed(NamedTuple):
     """A file or a folder that others can change."""
 
     path: Path

@@ -111,7 +111,7 @@ def test_closed_slots_that_lack_minutes_are_counted_by_their_reason() -> None:
 
 def test_what_nobody_looked_into_is_a_gap_for_an_unknown_reason() -> None:
     view = one_slot(64_000.0)
-    view = with_slots(view, lambda slots: (replace(slots[0], closed=True),))
+    view = with_slots(view, lambda slots: (slots[0]._replace(closed=True),))
 
     assert json.loads(view_json(view))["gaps"]["reasons"] == {"unknown": 1}
 

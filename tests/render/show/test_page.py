@@ -143,4 +143,4 @@ def test_gaps_are_counted_by_how_much_is_missing(minutes: Walk, text: str) -> No
 def test_gaps_without_a_known_reason_are_counted_too() -> None:
     slots = view_of({}, "5min").shown
 
-    assert describe_gaps(replace(slots, slots=tuple(replace(each, reason=None) for each in slots.slots))) == "12 empty"
+    assert describe_gaps(replace(slots, slots=tuple(each._replace(reason=None) for each in slots.slots))) == "12 empty"

@@ -245,7 +245,7 @@ def test_slots_that_outlived_the_newest_price_are_shown(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["5min", "overview"])
 def test_a_price_of_zero_that_others_wrote_breaks_no_page(name: str) -> None:
-    view = with_slots(PAGES[name], lambda slots: (replace(slots[0], close=0.0, min=0.0), *slots[1:]))
+    view = with_slots(PAGES[name], lambda slots: (slots[0]._replace(close=0.0, min=0.0), *slots[1:]))
 
     page = drawn(view, terminal(120))
 

@@ -84,7 +84,7 @@ def test_a_missing_slot_has_neither_prices_nor_a_bar() -> None:
 def test_the_bar_marks_the_close_between_min_and_max() -> None:
     (slot,) = shown(walk()).slots[-1:]
     low_to_high = (100.0, 101.0, 150.0, 199.0, 200.0)
-    slots = tuple(replace(slot, min=100.0, max=200.0, close=each) for each in low_to_high)
+    slots = tuple(slot._replace(min=100.0, max=200.0, close=each) for each in low_to_high)
 
     bars = texts(Shown(FIVE_MINUTES, slots), "place")
 

@@ -59,7 +59,7 @@ class Hasty(Market):
     def candles(self, span: Span) -> Candles:
         found = super().candles(span)
         *others, newest = found.candles
-        return replace(found, candles=(*others, replace(newest, high=newest.high + 1)))
+        return found._replace(candles=(*others, replace(newest, high=newest.high + 1)))
 
 
 class StillClock(FakeClock):

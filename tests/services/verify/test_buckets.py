@@ -337,7 +337,7 @@ def test_a_minute_that_lost_a_tick_of_its_candle_is_named_whoever_is_silent() ->
 
 
 def test_a_settled_minute_in_which_nobody_traded_is_named_unless_somebody_is_silent() -> None:
-    none = tuple(replace(each, candles=()) for each in answers_of(FLAT).candles)
+    none = tuple(each._replace(candles=()) for each in answers_of(FLAT).candles)
 
     (found,) = compare(settled(spelt(FLAT["kraken"])), answers_of(FLAT, candles=none)).findings
     unsure = compare(settled(spelt(FLAT["kraken"])), answers_of(FLAT, candles=none[1:]))
