@@ -13,7 +13,7 @@ from btcts.domain.model import BUDGET, HOUR_MS, LONGEST_WAIT_MS, Candles, Provid
 from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped, describe_unforeseen
 from btcts.providers.rounds import Jobs, Question, Round, RoundAnswers, Sparing
-from btcts.system.calls import StartThread, start_call, start_thread
+from btcts.system.calls import KeptThreads, StartThread, start_call
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -58,13 +58,14 @@ class Prices(NamedTuple):
 class Poller:
     """The providers of one run: who may be asked now, what they answer, and what follows for the next call.
 
-    Each call runs in its own daemon thread. Calls still running when the `with` block ends are abandoned, and ask for
-    no further span.
+    Each call runs in a daemon thread of its own, which may have served earlier ones. Calls still running when the
+    `with` block ends are abandoned, and ask for no further span.
     """
 
-    def __init__(self, providers: Sequence["Provider"], *, start: StartThread = start_thread) -> None:
+    def __init__(self, providers: Sequence["Provider"], *, start: StartThread | None = None) -> None:
         self.providers = providers
-        self._start = start
+        self._threads = KeptThreads()
+        self._start = start or self._threads.start
         self._asked: dict[str, Future[Reading]] = {}
         self._ended = threading.Event()
 
@@ -73,6 +74,7 @@ class Poller:
 
     def __exit__(self, *exc: object) -> None:
         self._ended.set()
+        self._threads.end()
 
     @property
     def simulated(self) -> bool:

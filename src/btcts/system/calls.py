@@ -3,6 +3,8 @@
 import _thread
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 from weakref import ref
 
@@ -20,6 +22,42 @@ def start_thread(run: Callable[[], None]) -> None:
         RuntimeError: no thread can be started.
     """
     _thread.start_new_thread(run, ())
+
+
+class KeptThreads:
+    """Threads that serve one call after the other, and end with `end`; a call that is under way then is finished."""
+
+    def __init__(self) -> None:
+        self._idle: SimpleQueue[SimpleQueue[Callable[[], None] | None]] = SimpleQueue()
+        self._ended = False
+
+    def start(self, run: Callable[[], None]) -> None:
+        """Run a call in an idle thread, or in a new one.
+
+        Raises:
+            RuntimeError, MemoryError: no thread can be started.
+        """
+        try:
+            calls = self._idle.get_nowait()
+        except Empty:
+            calls = SimpleQueue()
+            start_thread(lambda: self._serve(calls))
+        calls.put(run)
+
+    def end(self) -> None:
+        """End the idle threads now, and the others once they are idle."""
+        self._ended = True
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().put(None)
+
+    def _serve(self, calls: "SimpleQueue[Callable[[], None] | None]") -> None:
+        while run := calls.get():
+            run()
+            del run  # its future may be all that knows of it
+            self._idle.put(calls)
+            if self._ended:
+                self.end()
 
 
 def start_call(work: Callable[[], T], *, start: StartThread = start_thread, lost: Exception | None = None) -> Future[T]:
