@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from btcts.embedded import Binaries, Embedded
+from btcts.embedded import Embedded
+from btcts.embedded.programs import Binaries
 from btcts.errors import EmbeddedError
 from embedded.endings import kill
 from support.redis_binaries import binaries, pinned

@@ -60,7 +60,7 @@ def tell_lines(lines: Iterable[str]) -> None:
     typer.echo("\n".join(plain(mask_logins(line)) for line in lines))
 
 
-def tell_on(line: str) -> None:
+def tell_if_possible(line: str) -> None:
     """Print a line of a long-running command: neither a full log disk nor a lack of memory ends it."""
     try:
         tell(line)
@@ -84,7 +84,7 @@ def emit(document: str) -> None:
 
 def report_traceback() -> None:
     """Print the traceback of the current exception on stderr."""
-    import traceback  # costly, and needed on the worst day only
+    import traceback  # costly, and rarely needed
 
     typer.echo(_guard(traceback.format_exc()), err=True, nl=False)
 
@@ -140,7 +140,7 @@ class Printer(NamedTuple):
         elif self.file in (None, "-"):
             emit(self.render_text(view))
         else:
-            put(self.file, f"{self.render_text(view)}\n")
+            write_picture(self.file, f"{self.render_text(view)}\n")
 
     def open_console(self) -> "Console":
         """Open the console; a pipe or file is as wide as the text needs, whatever COLUMNS says."""
@@ -184,8 +184,8 @@ class Printer(NamedTuple):
         return view_csv(view) if self.form is Form.csv else view_json(view)
 
 
-def put(path: str, text: str) -> None:
-    """Replace the file by the text atomically; write to what is not a regular file, such as a pipe."""
+def write_picture(path: str, text: str) -> None:
+    """Replace the file by the picture atomically; write to what is not a regular file, such as a pipe."""
     if not path:
         raise ConfigError("--svg names no file; give one, or - for stdout")
     named = Path(path)

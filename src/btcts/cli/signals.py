@@ -19,7 +19,7 @@ def stop_on_signals(stop: threading.Event) -> Iterator[None]:
             raise KeyboardInterrupt
         stop.set()
         if number == signal.SIGINT and os.isatty(2):
-            os.write(2, b"btcts: ending with what is in hand; Ctrl-C again ends it now\n")
+            os.write(2, b"btcts: finishing the current work; Ctrl-C again stops at once\n")
 
     with _answer_signals((signal.SIGINT, signal.SIGTERM), note):
         yield

@@ -1,7 +1,6 @@
 """The embedded Redis: a redis-server of our own, so that nothing has to be installed or configured."""
 
-from btcts.embedded.programs import Binaries
 from btcts.embedded.server import Embedded
 from btcts.embedded.status import ServerStatus
 
-__all__ = ["Binaries", "Embedded", "ServerStatus"]
+__all__ = ["Embedded", "ServerStatus"]

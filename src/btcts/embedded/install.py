@@ -59,13 +59,13 @@ UV_KEPT = re.compile(
     "UV_(?:DEFAULT_INDEX|INDEX.*|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|INSECURE_HOST|NATIVE_TLS|SYSTEM_CERTS"
     "|HTTP_TIMEOUT|HTTP_RETRIES|KEYRING_PROVIDER|CACHE_DIR|NO_CACHE|OFFLINE|CONFIG_FILE|NO_CONFIG)"
 )
-"""The variables of uv that are kept; its files are, for what is told on its command line beats them."""
+"""The variables of uv that are kept; so are its files, since its command line overrides them."""
 
 NO_FILE = os.devnull
 """As PIP_CONFIG_FILE it keeps pip from reading any of its files."""
 
 LISTING = {f"PIP_{name}": "0" for name in ("QUIET", "VERBOSE", "GLOBAL", "SITE", "USER")}
-"""Against settings in the files that change what is listed of them: `user = true` means the file of the user alone."""
+"""Cancels settings in pip's files that change what it lists: `user = true` lists the file of the user alone."""
 
 LISTED = re.compile(r"(?P<section>global|install)\.(?P<name>[\w-]+)=(?P<value>['\"].*)")
 

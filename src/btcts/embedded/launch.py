@@ -125,7 +125,7 @@ def _build_command(binaries: Binaries, places: Places) -> list[str]:
     """Return the server's command line. Only the append-only file keeps the data.
 
     It is rewritten at 8 MB instead of Redis' 64: a merge adds almost 1 MB of commands to it, which a start replays,
-    and what they come to is 100 KB.
+    while the data themselves are 100 KB.
     """
     settings = {
         "loadmodule": binaries.module,

@@ -1,7 +1,7 @@
 """The files of one embedded Redis, the machine that uses them, and the lock that tells whether its server is alive.
 
-All of it follows from the uid and the data directory alone: XDG_RUNTIME_DIR, TMPDIR and PATH differ between a shell
-and cron, and two servers on one socket and one append-only file would both live.
+All paths follow from the uid and the data directory alone: XDG_RUNTIME_DIR, TMPDIR and PATH differ between a shell and
+cron, and two servers with the same socket and the same append-only file would not notice each other.
 
 The name of a host changes with DHCP, and with each new container. Where only one machine can have the files, or the
 machine is known to be the same by the ids of its system or of its last start, the lock tells all there is to know.
@@ -51,7 +51,7 @@ class Places:
         self.mounts = mounts
         self.lock = data_dir / "lock"  # locked as long as the server lives; its text is the host that started it
         self.stopped = data_dir / "stopped"  # there from a `server stop` to the next `server start`
-        self.pid_file = data_dir / "redis.pid"  # written by the server; removed by it when it ends in good order
+        self.pid_file = data_dir / "redis.pid"  # written by the server; removed by it when it shuts down cleanly
         self.log = data_dir / "redis.log"  # of the server when it is not in the foreground
         self.db = data_dir / "db"  # the folder of the append-only files
         self.installation = data_dir / "redis"  # the folder that `server install` fills
@@ -101,10 +101,10 @@ class Places:
         return int(text) if text.isdecimal() and len(text) <= LONGEST_PID else None
 
     def refuse_other_host(self) -> None:
-        """Refuse a directory whose server was started on another host and has not ended in good order there.
+        """Refuse a directory whose server was started on another host and has not shut down cleanly there.
 
-        The lock alone does not tell on a network file system, where it may reach no further than its own host. A
-        machine that is known to be the same has another name now.
+        On a network file system the lock proves nothing: it may reach no further than its own host. A machine that is
+        known to be the same merely has a new name.
 
         Raises:
             EmbeddedError: the other host may still run it; the message names both hosts.
@@ -120,7 +120,7 @@ class Places:
             )
 
     def name_host(self) -> None:
-        """Say in the lock, which the caller holds, that its server runs on this host; no server has written yet."""
+        """Write the name of this host into the lock, which the caller holds; its server has written nothing yet."""
         ours = os.uname().nodename
         machine = f"{ours} {identify_machine()}".rstrip()
         if _read_line(self.lock) != ours:  # a full disk may take nothing

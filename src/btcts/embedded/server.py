@@ -33,7 +33,7 @@ BRIEFLY_S = 0.2
 
 
 class Embedded:
-    """The redis-server of one data directory: at most one lives, whoever starts it, and it outlives its starter.
+    """The redis-server of one data directory: at most one runs, whoever starts it, and it outlives its starter.
 
     A start and a stop take `patience_s` at most; `mounts` is the table of file systems. Every failure is an
     EmbeddedError.
@@ -82,9 +82,8 @@ class Embedded:
         A failure here is permanent: retrying does not help.
         """
         with self._explain_errors():
-            needless = self._places.stopped.exists() or is_in_use(self._places.lock)
-        if not needless:
-            self._prepare_start(say)
+            if not (self._places.stopped.exists() or is_in_use(self._places.lock)):
+                self._prepare_start(say)
 
     def ensure(self, say: Say, *, within_s: float = inf) -> Path:
         """Return the server's socket, installing and starting it if need be, but not after a `stop`."""
@@ -100,7 +99,7 @@ class Embedded:
         return self.status()
 
     def stop(self) -> ServerStatus:
-        """End the server, its data saved, and forbid on-demand starts; its process is gone on return."""
+        """Save the data, end the server, and forbid on-demand starts; its process is gone on return."""
         places = self._places
         with self._explain_errors():
             places.refuse_other_host()
@@ -129,7 +128,7 @@ class Embedded:
             return read_status(self._places)
 
     def run(self, say: Say) -> NoReturn:
-        """Become the server, in the foreground, for systemd and containers; SIGTERM ends it in good order.
+        """Become the server, in the foreground, for systemd and containers; SIGTERM shuts it down cleanly.
 
         Data that it would refuse are put aside first, since we cannot do so afterwards.
         """
@@ -184,7 +183,7 @@ class Embedded:
         )
 
     def _note(self, binaries: Binaries) -> None:
-        """Remember what was started; a disk that takes no record is no reason to do without the server."""
+        """Remember what was started; a record that cannot be written is no reason to go without the server."""
         with suppress(OSError):
             remember(self._places.record, binaries)
 

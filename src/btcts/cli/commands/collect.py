@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell, tell_on
+from btcts.cli.output import LineFormat, emit, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
 from btcts.errors import ConfigError, ExitCode
@@ -97,7 +97,7 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> Ex
         for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
-                    tell_on(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
+                    tell_if_possible(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
     return ExitCode.DONE
 
 

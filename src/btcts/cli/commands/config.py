@@ -114,4 +114,4 @@ def _describe_presence(file: Path) -> str:
     except OSError as exc:
         from btcts.system.causes import describe
 
-        return f"not to be read ({describe(exc)})"
+        return f"cannot be read ({describe(exc)})"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from btcts.cli.options import Common, SvgOption, with_common_options
-from btcts.cli.output import Form, Printer, emit, put, tell, tell_lines
+from btcts.cli.output import Form, Printer, emit, tell, tell_lines, write_picture
 from btcts.cli.signals import end_on_signals
 from btcts.errors import ConfigError
 
@@ -29,7 +29,7 @@ CHART_HEIGHT = 20
 
 NEXT = (
     "",
-    "These prices were simulated. For true ones:",
+    "These prices were simulated. For real ones:",
     "  btcts collect --once        fetch the price and the candles of the last 24 hours",
     "  btcts collect --forever     keep them fresh",
     "  btcts show --watch          follow them",
@@ -71,7 +71,7 @@ def demo(
         return
     _print(views, common)
     if svg is not None:
-        put(svg, _draw_picture(views, common))
+        write_picture(svg, _draw_picture(views, common))
         common.say(f"the picture is in {svg}")
     tell_lines(NEXT)
 

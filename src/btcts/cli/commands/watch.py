@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from btcts.cli.options import Common, FormatOption, IntervalOption, MaxAgeOption, UtcOption, with_common_options
-from btcts.cli.output import LineFormat, complain, tell, tell_on
+from btcts.cli.output import LineFormat, complain, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
 from btcts.errors import ConfigError, ExitCode
@@ -136,7 +136,7 @@ class Teller(NamedTuple):
             else:
                 as_json = self.format is LineFormat.json
                 text = alert_json(message, market) if as_json else alert_line(message, market, utc=self.utc)
-                (tell if self.alone else tell_on)(text)
+                (tell if self.alone else tell_if_possible)(text)
 
 
 def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
