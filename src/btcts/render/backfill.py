@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS, Span, Waiting
-from btcts.render.documents import begin_document, dump_document
+from btcts.render.documents import begin_document, dump_document, encode_waiting
 from btcts.render.figures import counted, iso, moment
 from btcts.render.sentences import find_code, list_reasons
 from btcts.services.backfill.plan import Plan
@@ -113,7 +113,7 @@ def plan_json(plan: Plan) -> str:
         {"first_ms": run.start_ms, "last_ms": run.end_ms - MINUTE_MS, "minutes": len(run.minutes())}
         for run in _group_runs(plan.minutes)
     ]
-    asked = {"runs": runs, "requests": plan.requests, "waiting": _encode_waiting(plan.waiting), "ticks": plan.ticks}
+    asked = {"runs": runs, "requests": plan.requests, "waiting": encode_waiting(plan.waiting), "ticks": plan.ticks}
     return dump_document(begin_document(plan.market) | {"kind": "plan"} | _encode_plan(plan) | asked)
 
 
@@ -133,7 +133,7 @@ def summary_json(plan: Plan, summary: Summary, *, interrupted: bool = False) -> 
         "sources": summary.sources,
         "gaps": summary.gaps,
         **_encode_failed(summary.failed),
-        "waiting": _encode_waiting(plan.waiting),
+        "waiting": encode_waiting(plan.waiting),
         "interrupted": interrupted,
     }
     return dump_document(begin_document(plan.market) | {"kind": "summary"} | _encode_plan(plan) | done)
@@ -202,7 +202,3 @@ def _encode_span(span: Span) -> dict[str, Any]:
 
 def _encode_failed(failed: Mapping[str, str]) -> dict[str, Any]:
     return {"failed": failed, "failed_codes": {provider: find_code(why) for provider, why in failed.items()}}
-
-
-def _encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:
-    return [{"provider": name, "not_before_ms": until_ms, "reason": why} for name, until_ms, why in waiting]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from btcts.domain.codes import RepairCode
 from btcts.domain.market import Market
-from btcts.render.documents import begin_document, dump_document
+from btcts.render.documents import begin_document, dump_document, encode_waiting
 from btcts.render.figures import decimals, iso, moment, percent, price
 from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons
 from btcts.services.collect.cycle import Cycle
@@ -92,10 +92,7 @@ def cycle_json(cycle: Cycle, market: Market) -> str:
             "refused": [
                 {"provider": provider, "code": find_code(why), "reason": why} for provider, why in cycle.refused
             ],
-            "waiting": [
-                {"provider": provider, "not_before_ms": until_ms, "reason": why}
-                for provider, until_ms, why in cycle.waiting
-            ],
+            "waiting": encode_waiting(cycle.waiting),
             "settled": cycle.settled,
             "corrected": cycle.corrected,
             "reopened": cycle.reopened,

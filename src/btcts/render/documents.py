@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from btcts.domain.market import Market
+from btcts.domain.model import Waiting
 
 SCHEMA = 1
 """The version of the JSON documents; raised when a field goes away or changes its meaning."""
@@ -17,6 +18,11 @@ SCHEMA = 1
 def begin_document(market: Market) -> dict[str, Any]:
     """Return the fields with which a document about a market begins."""
     return {"schema": SCHEMA, "market": market.name}
+
+
+def encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:
+    """Encode the providers that have to wait, each with the time until which it does and the reason."""
+    return [{"provider": name, "not_before_ms": until_ms, "reason": why} for name, until_ms, why in waiting]
 
 
 def dump_document(document: Mapping[str, Any]) -> str:

@@ -42,11 +42,7 @@ def config() -> None:
 
 @app.command(cls=PlainCommand)
 @with_common_options
-def show(
-    *,
-    format: Annotated[SettingsFormat, FORMAT] = SettingsFormat.table,
-    common: Common,
-) -> None:
+def show(*, format: Annotated[SettingsFormat, FORMAT] = SettingsFormat.table, common: Common) -> None:
     """Print every setting in force and where it came from.
 
     Examples:

@@ -37,11 +37,7 @@ NEXT = (
 
 
 @with_common_options
-def demo(
-    *,
-    svg: SvgOption = None,
-    common: Common,
-) -> None:
+def demo(*, svg: SvgOption = None, common: Common) -> None:
     """Try everything on simulated prices; nothing is left behind.
 
     Examples:

@@ -67,11 +67,7 @@ def stop(*, common: Common) -> None:
 
 @app.command(cls=PlainCommand)
 @with_common_options
-def status(
-    *,
-    format: FormatOption = LineFormat.text,
-    common: Common,
-) -> None:
+def status(*, format: FormatOption = LineFormat.text, common: Common) -> None:
     """Tell whether it runs, and where its socket and data are.
 
     Examples:

@@ -49,9 +49,7 @@ INTERVAL_S = 1.0
 def show(
     resolution: Annotated[
         ResolutionName | None,
-        typer.Argument(
-            help="Which slots to show (default: an overview of all four, with --chart the hours).",
-        ),
+        typer.Argument(help="Which slots to show (default: an overview of all four, with --chart the hours)."),
     ] = None,
     *,
     since: SinceOption = None,

@@ -153,12 +153,8 @@ class Drawing:
 
     @cached_property
     def _times(self) -> list[Label]:
-        labels = label_times(
-            self.plot.starts_ms,
-            bucket_ms=self.plot.shown.resolution.bucket_ms,
-            apart=8 * LETTER / self._pitch,
-            utc=self.utc,
-        )
+        bucket_ms, apart = self.plot.shown.resolution.bucket_ms, 8 * LETTER / self._pitch
+        labels = label_times(self.plot.starts_ms, bucket_ms=bucket_ms, apart=apart, utc=self.utc)
         half = TIME_WIDTH * LETTER / 2
         return _place_labels(label._replace(start=self._locate_slot(label.at) - half) for label in labels)
 
@@ -263,13 +259,7 @@ def _draw_running(left: float, y: float, *, width: float) -> str:
 def _define_hatch() -> str:
     strokes = draw_line((0, 0), (0, 8), stroke=EDGE, stroke_width=2)
     return element(
-        "pattern",
-        strokes,
-        id=HATCH,
-        width=8,
-        height=8,
-        patternUnits="userSpaceOnUse",
-        patternTransform="rotate(45)",
+        "pattern", strokes, id=HATCH, width=8, height=8, patternUnits="userSpaceOnUse", patternTransform="rotate(45)"
     )
 
 
