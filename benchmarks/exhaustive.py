@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLED = (
     "tests/simulation",
     "tests/services/collect/test_killed.py",
+    "tests/render/show/test_pages.py",
     "tests/store/test_simulated_days.py",
     "tests/cli/test_side_keys.py",
 )

@@ -19,6 +19,7 @@ from btcts.domain import clock as clocks
 from btcts.errors import BtctsError
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault, SimulatedMarket
+from support.networks import AUTHORITY
 from support.series import DAY, HOUR, MINUTE, NOW, put
 from support.servers import Server
 
@@ -79,6 +80,7 @@ def run(
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "BTCTS_DATA_DIR": str(tmp_path / "data"),
         "REDIS_URL": f"unix://{server.socket}",
+        "SSL_CERT_FILE": str(AUTHORITY),
         "BTCTS_COLLECT_PROVIDERS": ",".join(PROVIDERS),
         **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in PROVIDERS},
         **{f"BTCTS_PROVIDERS_{name.upper()}_TIMEOUT_S": "60" for name in PROVIDERS},  # machines may be slow

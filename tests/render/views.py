@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS, Resolution, window
@@ -29,7 +30,8 @@ class Minute:
 Walk = Mapping[int, Minute]
 
 
-def walk(base: float = 64_000.0, *, swing: float = 0.002, now_ms: int = NOW_MS) -> dict[int, Minute]:
+@cache
+def walk(base: float = 64_000.0, *, swing: float = 0.002, now_ms: int = NOW_MS) -> Walk:
     """Every minute of the window up to the one that runs; that one and the one before it are not settled yet."""
     chance = random.Random(20)
     price, minutes = base, {}
