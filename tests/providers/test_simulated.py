@@ -48,7 +48,7 @@ def test_the_price_stays_near_its_level_for_every_seed(time_ms: int, seed: int) 
 def test_the_prices_are_the_same_in_every_version() -> None:
     prices = Simulated(FakeClock(NOW_MS), seed=1).prices(NOW_MS)
 
-    assert prices[:3] == [60458.74, 60457.14, 60460.35]
+    assert prices[:3] == (60458.74, 60457.14, 60460.35)
 
 
 def test_another_seed_is_another_market() -> None:

@@ -1,6 +1,7 @@
 """Simulated prices for demonstrations and tests: deterministic for a seed, at any time and in any order."""
 
 import math
+from functools import lru_cache
 
 from btcts.domain.clock import Clock
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Reading, Span
@@ -56,25 +57,32 @@ class Simulated:
         prices = self.prices(start_ms)
         return Candle(start_ms, prices[0], max(prices), min(prices), prices[-1])
 
-    def prices(self, time_ms: int) -> list[float]:
+    def prices(self, time_ms: int) -> tuple[float, ...]:
         """Return the 60 prices of the minute that contains `time_ms`."""
-        start_s = time_ms // MINUTE_MS * 60
-        octaves = (self._compute_heights(period_s, start_s) for period_s in PERIODS_S)
-        return [round(LEVEL * math.exp(HEIGHT * sum(heights)), 2) for heights in zip(*octaves, strict=True)]
+        return _compute_prices(self._seed, time_ms // MINUTE_MS * 60)
 
-    def _compute_heights(self, period_s: int, start_s: int) -> list[float]:
-        """Return the heights of one octave in the minute that starts at `start_s`."""
-        first = start_s // period_s
-        knots = [self._compute_noise(period_s, i) for i in range(first, (start_s + 59) // period_s + 2)]
-        heights = []
-        for second in range(start_s, start_s + 60):
-            index, part = divmod(second - first * period_s, period_s)
-            heights.append(knots[index] + (knots[index + 1] - knots[index]) * part / period_s)
-        return heights
 
-    def _compute_noise(self, period_s: int, index: int) -> float:
-        """Return a pseudo-random height of the octave: the splitmix64 hash of its index."""
-        z = (index * 0x9E3779B97F4A7C15 + period_s * 0xD1342543DE82EF95 + self._seed * 0x2545F4914F6CDD1D) & _MASK
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _MASK
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK
-        return ((z ^ z >> 31) / (1 << 63) - 1) * math.sqrt(period_s)
+@lru_cache(maxsize=2048)
+def _compute_prices(seed: int, start_s: int) -> tuple[float, ...]:
+    """Return the prices of the minute that starts at `start_s`; the window is asked for again and again."""
+    octaves = (_compute_heights(seed, period_s, start_s) for period_s in PERIODS_S)
+    return tuple(round(LEVEL * math.exp(HEIGHT * sum(heights)), 2) for heights in zip(*octaves, strict=True))
+
+
+def _compute_heights(seed: int, period_s: int, start_s: int) -> list[float]:
+    """Return the heights of one octave in the minute that starts at `start_s`."""
+    first = start_s // period_s
+    knots = [_compute_noise(seed, period_s, i) for i in range(first, (start_s + 59) // period_s + 2)]
+    heights = []
+    for second in range(start_s, start_s + 60):
+        index, part = divmod(second - first * period_s, period_s)
+        heights.append(knots[index] + (knots[index + 1] - knots[index]) * part / period_s)
+    return heights
+
+
+def _compute_noise(seed: int, period_s: int, index: int) -> float:
+    """Return a pseudo-random height of the octave: the splitmix64 hash of its index."""
+    z = (index * 0x9E3779B97F4A7C15 + period_s * 0xD1342543DE82EF95 + seed * 0x2545F4914F6CDD1D) & _MASK
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK
+    return ((z ^ z >> 31) / (1 << 63) - 1) * math.sqrt(period_s)

@@ -94,7 +94,7 @@ class SimulatedMarket:
         prices = self._minute(minute_ms)[: (last_ms - minute_ms) // 1000 + 1]
         return Traded(prices[0], max(prices), min(prices), prices[-1], len(prices) / 16) if prices else None
 
-    def _minute(self, time_ms: int) -> list[float]:
+    def _minute(self, time_ms: int) -> tuple[float, ...]:
         return self._prices(time_ms // MINUTE_MS * MINUTE_MS)
 
 
@@ -124,7 +124,7 @@ class ThinMarket(SimulatedMarket):
 
 
 @cache
-def _path(seed: int) -> Callable[[int], list[float]]:
+def _path(seed: int) -> Callable[[int], tuple[float, ...]]:
     """The prices of a minute by its start, kept for all markets of the seed: they take long to work out."""
     return lru_cache(maxsize=20_000)(Simulated(FakeClock(0), seed).prices)
 
