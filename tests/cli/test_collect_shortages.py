@@ -15,6 +15,9 @@ NO_SPARE_STACKS = {"GLIBC_TUNABLES": "glibc.pthread.stack_cache_size=0"}
 """Without it a thread takes the stack of one that has ended, and needs no memory."""
 
 LIMITS = {"memory": resource.RLIMIT_AS, "descriptors": resource.RLIMIT_NOFILE}
+FAULTS = {"memory": Fault(body=b"0" * 900_000), "descriptors": Fault(reset=True)}
+"""Answers that need more memory than there is; or connections that cannot be used any more."""
+
 SAID = {
     "memory": {"there is no memory left", "no thread can be started"},
     "descriptors": {"too many open files"},
@@ -24,6 +27,7 @@ SAID = {
 def refusals(cycles: list[Any]) -> set[str]:
     """What cycles say that went wrong, without where and what to do."""
     reasons = {refusal["reason"] for cycle in cycles for refusal in cycle["refused"]}
+    reasons |= {cycle["problem"] for cycle in cycles if cycle["problem"]}
     return {re.sub(r"no answer from \S+ \((.*)\)", r"\1", reason).partition(";")[0] for reason in reasons}
 
 
@@ -37,7 +41,7 @@ def test_a_shortage_costs_prices_and_does_not_end_the_loop(
         before = resource.prlimit(running.pid, limit)
         resource.prlimit(running.pid, limit, (1, before[1]))
         for name in PROVIDERS:
-            exchanges.fault(name, Fault(reset=True))  # the connections that there are cannot be used any more
+            exchanges.fault(name, FAULTS[what])
         short = [following() for _ in range(2)]
         exchanges.reset()
         short += [following() for _ in range(3)]
