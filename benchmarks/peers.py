@@ -1,9 +1,13 @@
-"""How fast ticks are appended beside rrdtool and whisper, the round-robin databases of the field, in one run.
+"""What it takes to append ticks, beside rrdtool and whisper, the round-robin databases of the field.
 
     python benchmarks/peers.py [RUNS]
 
-Needs the command rrdtool and the Python package whisper; what is not there is left out and said. All keep the same
-resolutions, 60 x 1 min, 12 x 5 min, 4 x 15 min and 24 x 1 h, with the last value, the minimum and the maximum.
+Needs the command rrdtool and the Python package whisper; what is not there is left out and said. All keep 60 x 1 min,
+12 x 5 min, 4 x 15 min and 24 x 1 h with the last value, the minimum and the maximum, and all leave their writes to the
+kernel: they outlive the process, not a power cut. Each writes 1 000 ticks at a time and one at a time, in turn.
+
+They do not do the same: btcts also keeps the ticks of 26 hours, takes late ones and changes every bucket that they are
+in, and answers over a socket; rrdtool takes ascending ticks alone, whisper keeps one aggregation a file.
 """
 
 import shutil
@@ -12,98 +16,128 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from btcts.config import BTC_USD
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Tick
-from store import SLICE, FakeClock, Server, Store, connect
+from btcts.store import Store
+from support.clocks import FakeClock
+from support.servers import Server, connect
 
-COUNT = 10_000
-STEP_S = 8
+BATCHED, ALONE = 10_000, 1_000
+"""Ticks that are written 1 000 at a time, and one at a time."""
+
+SLICE = 1000
+STEP_S = 10
+
+Write = Callable[[Sequence[Tick]], object]
+"""Appends ticks, ascending."""
 
 
-def ticks() -> list[Tick]:
-    """Ticks of the last day, one every 8 seconds: whisper refuses what its archives no longer hold."""
-    first = int(time.time()) - COUNT * STEP_S
-    return [Tick((first + number * STEP_S) * 1000, 60_000 + number % 997 / 7) for number in range(1, COUNT + 1)]
-
-
-def with_btcts(given: list[Tick], folder: Path) -> float:
-    """Seconds for all ticks, in slices of 1000, with the ten rules."""
-    server = Server(folder).start()
+@contextmanager
+def open_btcts(folder: Path, first: Tick, last: Tick) -> Iterator[Write]:
+    """Open a store whose server logs what it writes."""
+    server = Server(folder, "--appendonly", "yes", "--appendfsync", "no").start()
     try:
         with connect(server.socket) as client:
-            store = Store(client, BTC_USD, clock=FakeClock(given[-1].time_ms), where="the benchmark")
+            store = Store(client, BTC_USD, clock=FakeClock(last.time_ms), where="the benchmark")
             store.rebuild()
-            began = time.perf_counter()
-            for start in range(0, COUNT, SLICE):
-                store.write(given[start : start + SLICE])
-            return time.perf_counter() - began
+            yield store.write
     finally:
         server.kill()
 
 
-def with_rrdtool(given: list[Tick], folder: Path) -> float:
-    """Seconds for all ticks through one rrdtool that reads commands from a pipe."""
+@contextmanager
+def open_rrdtool(folder: Path, first: Tick, last: Tick) -> Iterator[Write]:
+    """Open a file with twelve archives, of steps of 10 s, and one rrdtool that is told by a pipe."""
     path = folder / "prices.rrd"
-    start_s = given[0].time_ms // 1000 - 1
-    command = ["rrdtool", "create", str(path), "--start", str(start_s), "--step", "8", "DS:price:GAUGE:120:0:U"]
-    subprocess.run([*command, *_archives()], check=True)
-    updates = "".join(f"update {path} {time_ms // 1000}:{price!r}\n" for time_ms, price in given)
-    began = time.perf_counter()
-    done = subprocess.run(["rrdtool", "-"], input=updates, capture_output=True, text=True, check=True)
-    taken = time.perf_counter() - began
-    if done.stdout.count("OK") != COUNT:
-        raise SystemExit(f"rrdtool refused updates: {done.stdout[:200]}")
-    return taken
+    start_s = first.time_ms // 1000 - 1
+    source = f"DS:price:GAUGE:{2 * STEP_S}:0:U"
+    archives = [
+        f"RRA:{kind}:0:{resolution.bucket_ms // 1000 // STEP_S}:{resolution.entries}"
+        for resolution in RESOLUTIONS.values()
+        for kind in ("LAST", "MIN", "MAX")
+    ]
+    create = ["rrdtool", "create", str(path), "--start", str(start_s), "--step", str(STEP_S), source, *archives]
+    subprocess.run(create, check=True)
+    with subprocess.Popen(["rrdtool", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tool:
+        assert tool.stdin
+        assert tool.stdout
+        told, answers = tool.stdin, tool.stdout
+
+        def write(ticks: Sequence[Tick]) -> None:
+            values = " ".join(f"{time_ms // 1000}:{price!r}" for time_ms, price in ticks)
+            told.write(f"update {path} {values}\n")
+            told.flush()
+            if not (answer := answers.readline()).startswith("OK"):
+                raise SystemExit(f"rrdtool refused an update: {answer}")
+
+        yield write
+        told.close()
 
 
-def with_whisper(given: list[Tick], folder: Path) -> float:
-    """Seconds for all ticks, each an update of three files: one file has one aggregation."""
+@contextmanager
+def open_whisper(folder: Path, first: Tick, last: Tick) -> Iterator[Write]:
+    """Open three files, one for each aggregation, whose first archive keeps what a minute is made of."""
     import whisper
 
-    archives = [(60, 60), (300, 13), (900, 5), (3600, 24)]  # each must cover more than the one before
+    archives = [(STEP_S, 36)] + [
+        (resolution.bucket_ms // 1000, resolution.entries + (resolution.name in ("5min", "15min")))
+        for resolution in RESOLUTIONS.values()  # each archive must reach back farther than the one before
+    ]
     paths = [str(folder / f"{kind}.wsp") for kind in ("last", "min", "max")]
     for path in paths:
         whisper.create(path, archives, xFilesFactor=0, aggregationMethod=Path(path).stem)
-    began = time.perf_counter()
-    for time_ms, price in given:
+
+    def write(ticks: Sequence[Tick]) -> None:
+        points = [(time_ms // 1000, price) for time_ms, price in ticks]
         for path in paths:
-            whisper.update(path, price, time_ms // 1000)
-    return time.perf_counter() - began
+            if len(points) == 1:
+                whisper.update(path, points[0][1], points[0][0])
+            else:
+                whisper.update_many(path, points)
+
+    yield write
 
 
-def _archives() -> Iterator[str]:
-    for each in RESOLUTIONS.values():
-        for kind in ("LAST", "MIN", "MAX"):
-            yield f"RRA:{kind}:0.5:{max(1, each.bucket_ms // 1000 // STEP_S)}:{each.entries}"
-
-
-def measure(way: Callable[[list[Tick], Path], float], runs: int) -> float:
-    """Median seconds."""
-    taken = []
-    for _ in range(runs):
-        with tempfile.TemporaryDirectory() as folder:
-            taken.append(way(ticks(), Path(folder)))
-    return statistics.median(taken)
+def measure(opened: Callable[..., object], count: int, size: int) -> float:
+    """Return the microseconds for one of `count` ticks that are written `size` at a time."""
+    now_s = int(time.time()) // STEP_S * STEP_S
+    ticks = [Tick((now_s - STEP_S * (count - number)) * 1000, 60_000 + number % 997 / 8) for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder), ticks[0], ticks[-1]) as write:  # type: ignore[attr-defined]
+        began = time.perf_counter()
+        for start in range(0, count, size):
+            write(ticks[start : start + size])
+        return (time.perf_counter() - began) / count * 1e6
 
 
 def main() -> None:
     """Print the table."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    mine = measure(with_btcts, runs)
-    print(f"{'btcts':<10} {mine * 1000:8.1f} ms for {COUNT} ticks")
-    peers = [("rrdtool", with_rrdtool, shutil.which("rrdtool"), 5), ("whisper", with_whisper, find_spec("whisper"), 40)]
-    for name, way, there, bar in peers:
-        if not there:
-            print(f"{name:<10} is not installed")
-            continue
-        taken = measure(way, runs)
-        verdict = "holds" if taken / mine >= bar else "MISSED"
-        print(f"{name:<10} {taken * 1000:8.1f} ms, {taken / mine:5.1f} times as long  bar {bar} {verdict}")
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    peers = {
+        "btcts": (open_btcts, True),
+        "rrdtool": (open_rrdtool, shutil.which("rrdtool")),
+        "whisper": (open_whisper, find_spec("whisper")),
+    }
+    print("microseconds a tick, median (least to most)")
+    for count, size in ((BATCHED, SLICE), (ALONE, 1)):
+        there = {name: opened for name, (opened, installed) in peers.items() if installed}
+        taken = {name: [] for name in there}  # type: dict[str, list[float]]
+        for _ in range(runs):
+            for name, opened in there.items():
+                taken[name].append(measure(opened, count, size))
+        for name in peers:
+            if name not in there:
+                print(f"{size:>5} at a time  {name:<8} is not installed")
+                continue
+            spread = f"({min(taken[name]):.1f} to {max(taken[name]):.1f})"
+            print(f"{size:>5} at a time  {name:<8} {statistics.median(taken[name]):8.1f} {spread}")
 
 
 if __name__ == "__main__":
