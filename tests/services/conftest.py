@@ -10,6 +10,7 @@ from btcts.providers import open_providers
 from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
 from btcts.store import Store
+from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, SimulatedMarket
 from support.networks import AUTHORITY
@@ -48,3 +49,12 @@ def make_collector(store: Store, clock: FakeClock, exchanges: Exchanges) -> Iter
             return Collector(store, poller, clock, cadence_s=10.0, quorum=quorum)
 
         yield make
+
+
+@pytest.fixture
+def settled(make_collector: MakeCollector, fill_once: FillOnce) -> Collector:
+    """A collector that has had a first cycle on a window that all five exchanges have settled."""
+    collector = make_collector()
+    fill_once("five exchanges", collector.cycle)
+    collector.cycle()
+    return collector

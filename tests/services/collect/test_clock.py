@@ -17,6 +17,7 @@ from btcts.services.collect.loop import forever
 from btcts.services.prune import prune
 from btcts.services.verify.run import verify
 from btcts.store import Store
+from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, SimulatedMarket
 from support.series import DAY, HOUR, NOW, TICK, compactions, put, samples
@@ -32,13 +33,14 @@ def truth() -> FakeClock:
 
 
 @pytest.fixture
-def collector(store: Store, clock: FakeClock, truth: FakeClock) -> Iterator[Collector]:
+def collector(store: Store, clock: FakeClock, truth: FakeClock, fill_once: FillOnce) -> Iterator[Collector]:
     """A collector whose clock is that of Redis, after a cycle that filled the window."""
     with ExitStack() as stack:
         exchanges = stack.enter_context(Exchanges(SimulatedMarket(), now_ms=truth.now_ms))
         providers = stack.enter_context(open_providers(NAMES, exchanges.endpoints(), market=BTC_USD, clock=clock))
         poller = stack.enter_context(Poller(providers))
         made = Collector(store, poller, clock, cadence_s=10.0)
+        fill_once("three exchanges", made.cycle)
         made.cycle()
         yield made
 

@@ -7,6 +7,7 @@ import redis
 
 from btcts.domain.codes import FaultCode, RepairCode
 from btcts.domain.model import HOUR_MS, MINUTE_MS, ProviderState, Slot
+from btcts.services.collect.collector import Collector
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
 from services.conftest import EXCHANGES, MakeCollector
@@ -27,19 +28,17 @@ def minute(store: Store, start_ms: int) -> Slot:
 
 
 def test_after_an_outage_of_hours_the_first_cycle_with_an_answer_heals_all(
-    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+    store: Store, clock: FakeClock, exchanges: Exchanges, settled: Collector
 ) -> None:
-    collector = make_collector()
-    collector.cycle()
     fault_all(exchanges, Fault(status=503))
     for _ in range(30):
         clock.advance(4 * MINUTE_MS)
-        collector.cycle()
+        settled.cycle()
     assert len(store.gaps()) == 120
     fault_all(exchanges, None)
     clock.advance(10_000)
 
-    healed = collector.cycle()
+    healed = settled.cycle()
 
     assert (healed.settled, healed.unsettled) == (121, 0)
     assert store.gaps() == {}
@@ -165,16 +164,14 @@ def test_a_candle_that_the_providers_correct_within_minutes_is_corrected_here(
 
 @pytest.mark.parametrize("away", [(), ("kraken",), ("kraken", "gemini")])
 def test_a_majority_corrects_a_candle_whoever_fails_meanwhile(
-    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector, away: tuple[str, ...]
+    store: Store, clock: FakeClock, exchanges: Exchanges, settled: Collector, away: tuple[str, ...]
 ) -> None:
-    collector = make_collector()
-    collector.cycle()
     closed = clock.now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS
     for name, path in CANDLES.items():
         exchanges.fault(name, Fault(path=path, status=503) if name in away else Fault(path=path, factor=1.001))
     clock.advance(MINUTE_MS)
 
-    corrected = collector.cycle().corrected
+    corrected = settled.cycle().corrected
 
     traded = exchanges.market.candle(closed)
     assert traded
@@ -182,10 +179,8 @@ def test_a_majority_corrects_a_candle_whoever_fails_meanwhile(
 
 
 def test_a_minority_corrects_nothing_that_a_majority_agreed_on(
-    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+    store: Store, clock: FakeClock, exchanges: Exchanges, settled: Collector
 ) -> None:
-    collector = make_collector()
-    collector.cycle()
     for name, path in CANDLES.items():
         fault = Fault(path=path, factor=1.001) if name in ("coinbase", "bitstamp") else Fault(path=path, status=503)
         exchanges.fault(name, fault)
@@ -193,29 +188,27 @@ def test_a_minority_corrects_nothing_that_a_majority_agreed_on(
     corrections = []
     for _ in range(5):
         clock.advance(MINUTE_MS)
-        corrections.append(collector.cycle().corrected)
+        corrections.append(settled.cycle().corrected)
 
     assert corrections == [0] * 5
 
 
 @pytest.mark.parametrize("after_s", [70, 130, 190])
 def test_a_candle_that_is_final_only_minutes_later_is_corrected(
-    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector, after_s: int
+    store: Store, clock: FakeClock, exchanges: Exchanges, settled: Collector, after_s: int
 ) -> None:
-    collector = make_collector()
-    collector.cycle()
     clock.advance(MINUTE_MS)
     for name, path in CANDLES.items():
         exchanges.fault(name, Fault(path=path, factor=1.001))
-    collector.cycle()
+    settled.cycle()
     closed = clock.now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS
     for _ in range(after_s // 10):
         clock.advance(10_000)
-        collector.cycle()
+        settled.cycle()
     fault_all(exchanges, None)
     for _ in range(7):
         clock.advance(10_000)
-        collector.cycle()
+        settled.cycle()
 
     traded = exchanges.market.candle(closed)
     assert traded
@@ -240,10 +233,8 @@ def test_the_last_minutes_before_a_pause_are_corrected_after_it(
 
 
 def test_a_corrected_candle_counts_only_when_every_provider_may_be_asked(
-    clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+    clock: FakeClock, exchanges: Exchanges, settled: Collector
 ) -> None:
-    collector = make_collector()
-    collector.cycle()
     exchanges.fault("kraken", Fault(path="OHLC", factor=1.006))
     for name in ("coinbase", "bitstamp", "bitfinex", "gemini"):
         exchanges.fault(name, Fault(status=429, headers={"Retry-After": "600"}))
@@ -251,7 +242,7 @@ def test_a_corrected_candle_counts_only_when_every_provider_may_be_asked(
     corrections = []
     for _ in range(5):
         clock.advance(MINUTE_MS)
-        corrections.append(collector.cycle().corrected)
+        corrections.append(settled.cycle().corrected)
 
     assert corrections == [0] * 5
 
