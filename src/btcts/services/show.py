@@ -174,15 +174,10 @@ def _describe_price(store: "Store", snapshot: "Snapshot", at_ms: int | None, max
 
 def _build_parts(snapshot: "Snapshot", which: Which) -> Iterator[Shown]:
     for name, slots in snapshot.slots.items():
-        resolution = RESOLUTIONS[name]
-        yield _build_shown(resolution, which.pick(slots, resolution))
-
-
-def _build_shown(resolution: Resolution, slots: tuple[Slot, ...]) -> Shown:
-    sound = tuple(map(_clean_slot, slots))
-    return Shown(
-        resolution, sound, spoiled=sum(after is not before for after, before in zip(sound, slots, strict=True))
-    )
+        wanted = which.pick(slots, RESOLUTIONS[name])
+        sound = tuple(map(_clean_slot, wanted))
+        spoiled = sum(after is not before for after, before in zip(sound, wanted, strict=True))
+        yield Shown(RESOLUTIONS[name], sound, spoiled)
 
 
 def _clean_slot(slot: Slot) -> Slot:

@@ -18,7 +18,7 @@ from btcts.providers.base import GENESIS_MS, iso
 from btcts.providers.pages import find_closed_part
 from btcts.providers.poller import Poller
 from btcts.services.backfill.candle_csv import CandleFile, CandleSource, read_candles
-from btcts.store import State, Store
+from btcts.store import Inspection, State, Store
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -97,14 +97,16 @@ def plan_of_providers(store: Store, poller: Poller, wish: Wish) -> Plan:
         ConfigError: none of them has candles, or the store keeps nothing of the requested time.
         StoreError: the store cannot take their candles.
     """
-    _refuse_without_candles(poller)
-    ground = _survey(store, simulated=poller.simulated)
+    if not poller.able:
+        names = " and ".join(provider.name for provider in poller.providers)
+        raise ConfigError(f"no candles of minutes can be had from {names}; name another, such as --provider kraken")
+    ground, state = _survey(store, simulated=poller.simulated)
     span = wish.resolve_span(ground.now_ms)
-    kept = ground.find_kept(span.end_ms, f"--until {iso(span.end_ms)}")
+    kept = _find_kept(store, ground, span.end_ms, f"--until {iso(span.end_ms)}")
     minutes = _find_closed(span, kept, ground.now_ms)
     settled = store.settled(minutes)
     wanted = minutes if wish.overwrite else [minute for minute in minutes if minute not in settled]
-    ready, waiting = poller.split(ground.state.providers, ground.now_ms, able=True)
+    ready, waiting = poller.split(state.providers, ground.now_ms, able=True)
     chunks = _split_chunks(wanted, min((provider.page_minutes for provider in ready), default=LONGEST))
     return Plan(
         market=store.market,
@@ -112,7 +114,7 @@ def plan_of_providers(store: Store, poller: Poller, wish: Wish) -> Plan:
         kept=kept,
         chunks=chunks,
         settled=len(settled),
-        left_out=0 if wish.since_ms is None else _count_minutes(span.start_ms, kept.start_ms),
+        left_out=0 if wish.since_ms is None else max(0, kept.start_ms - span.start_ms) // MINUTE_MS,
         overwrite=wish.overwrite,
         ticks=len(load_ticks(store, wanted)) if wish.overwrite else 0,
         requests={provider.name: _count_requests(provider, chunks, ground.now_ms) for provider in ready if chunks},
@@ -127,13 +129,13 @@ def plan_of_file(store: Store, source: CandleSource, wish: Wish) -> Plan:
         ConfigError: the file is wrong, or the store keeps nothing of its time.
         StoreError: the store cannot take candles of real prices.
     """
-    ground = _survey(store, simulated=False)
+    ground, _ = _survey(store, simulated=False)
     span, closed_ms = wish.resolve_span(ground.now_ms), ground.now_ms - CLOSED_FOR_MS
     file = read_candles(source, span, closed_ms=closed_ms, minutes=wish.minutes)
     if not file.candles:
         raise ConfigError(_describe_useless(file))
     end_ms = file.candles[-1].start_ms + MINUTE_MS
-    kept = ground.find_kept(end_ms, f"{file.name}, which ends at {iso(end_ms)}")
+    kept = _find_kept(store, ground, end_ms, f"{file.name}, which ends at {iso(end_ms)}")
     inside = [candle for candle in file.candles if candle.start_ms in kept]
     settled = store.settled(candle.start_ms for candle in inside)
     candles = tuple(candle for candle in inside if wish.overwrite or candle.start_ms not in settled)
@@ -162,47 +164,30 @@ def load_ticks(store: Store, minutes: Collection[int]) -> list[Tick]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """The state of the store before a backfill."""
-
-    where: str
-    elsewhere: str
-    now_ms: int
-    newest: Tick | None
-    state: State
-
-    def find_kept(self, end_ms: int, what: str) -> Span:
-        """Return the window to fill for a request that ends at `end_ms`.
-
-        Raises:
-            ConfigError: the request, named by `what`, precedes it.
-        """
-        stored_ms = minute_of(self.newest.time_ms) + MINUTE_MS if self.newest else 0
-        latest_ms = max(minute_of(end_ms), stored_ms)
-        present = window(self.now_ms)
-        kept = window(latest_ms) if latest_ms <= present.start_ms else present
-        if self.newest and end_ms <= kept.start_ms:
-            raise ConfigError(
-                f"{self.where} holds prices up to {iso(self.newest.time_ms)} and would keep nothing of {what}; "
-                f"use {self.elsewhere}"
-            )
-        return kept
-
-
-def _refuse_without_candles(poller: Poller) -> None:
-    if not poller.able:
-        names = " and ".join(provider.name for provider in poller.providers)
-        raise ConfigError(f"no candles of minutes can be had from {names}; name another, such as --provider kraken")
-
-
-def _survey(store: Store, *, simulated: bool) -> _Ground:
+def _survey(store: Store, *, simulated: bool) -> tuple[Inspection, State]:
     inspection, state = store.inspect(), store.state()
     store.refuse_foreign(inspection)
     store.refuse_mixture(inspection.newest, state, simulated=simulated)
     if inspection.poisoned:
         raise StoreError(f"a tick from the future hides the others at {store.where}; run btcts collect --once")
-    return _Ground(store.where, store.elsewhere, inspection.now_ms, inspection.newest, state)
+    return inspection, state
+
+
+def _find_kept(store: Store, inspection: Inspection, end_ms: int, what: str) -> Span:
+    """Return the window to fill for a request that ends at `end_ms`.
+
+    Raises:
+        ConfigError: the request, named by `what`, precedes it.
+    """
+    newest, present = inspection.newest, window(inspection.now_ms)
+    latest_ms = max(minute_of(end_ms), minute_of(newest.time_ms) + MINUTE_MS if newest else 0)
+    kept = window(latest_ms) if latest_ms <= present.start_ms else present
+    if newest and end_ms <= kept.start_ms:
+        raise ConfigError(
+            f"{store.where} holds prices up to {iso(newest.time_ms)} and would keep nothing of {what}; "
+            f"use {store.elsewhere}"
+        )
+    return kept
 
 
 def _find_closed(span: Span, kept: Span, now_ms: int) -> list[int]:
@@ -226,10 +211,6 @@ def _count_requests(provider: "Provider", chunks: Iterable[Minutes], now_ms: int
     """Count the chunks within the provider's reach; None without any."""
     spans = (Span(chunk[0], chunk[-1] + MINUTE_MS) for chunk in chunks)
     return sum(find_closed_part(span, now_ms, provider.reach_ms) is not None for span in spans) or None
-
-
-def _count_minutes(start_ms: int, end_ms: int) -> int:
-    return len(Span(start_ms, max(start_ms, end_ms)).minutes())
 
 
 def _describe_useless(file: CandleFile) -> str:
