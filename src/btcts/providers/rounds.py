@@ -28,7 +28,8 @@ class Question:
     """The subject of a round: the `minutes` to settle, and the settled minutes to check again, `looks`.
 
     Once checked, minutes before `reread_ms` (None: none) need no further routine check, and the providers in `back`
-    have caught up on what they missed while they were away. `asked_ms` is the time of the question.
+    have caught up on what they missed while they were away. `asked_ms` is the time of the question, which
+    goes to providers with bulky answers only if need be when it is `sparing`.
     """
 
     minutes: frozenset[int]
@@ -36,6 +37,7 @@ class Question:
     reread_ms: int | None = None
     back: frozenset[str] = frozenset()
     asked_ms: int = 0
+    sparing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

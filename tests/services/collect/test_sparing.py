@@ -100,13 +100,16 @@ def test_within_ten_minutes_each_candle_is_the_median_of_all(
     fault_candles(exchanges, {"coinbase": 1.002, "kraken": 1.002, "gemini": 1.002})
     settle_another(settled, clock)
     first = newest_closed(store)
+    corrected = 0
     for _ in range(9):
-        settle_another(settled, clock)
+        clock.advance(MINUTE_MS)
+        corrected += settled.cycle().corrected
 
     traded = exchanges.market.candle(first.start_ms)
     (last,) = (slot for slot in store.slots("minute") if slot.start_ms == first.start_ms)
     assert traded
     assert (first.close, last.close) == pytest.approx((traded.close * 1.001, traded.close * 1.002))
+    assert corrected == 5  # the minutes about which Gemini has said otherwise before, and none of the new ones
 
 
 def test_what_it_said_lately_counts_when_the_others_correct_themselves(

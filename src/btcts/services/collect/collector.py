@@ -17,9 +17,9 @@ from btcts.domain.model import BUDGET, THIN, Reading, Tick
 from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError
 from btcts.providers.poller import Poller
-from btcts.services.collect.cycle import Asked, Cycle, Limits, Progress, build_cycle, find_outdated
+from btcts.services.collect.cycle import Asked, Cycle, Ended, Limits, Progress, build_cycle, find_outdated
 from btcts.services.collect.memory import Memory
-from btcts.services.collect.settling import Ended, Settling, Snapshot
+from btcts.services.collect.settling import Settling, Snapshot
 from btcts.services.collect.spool import Held, Spool
 from btcts.services.collect.survey import Survey, survey_memory, survey_store
 from btcts.store import State, Store
@@ -215,7 +215,7 @@ class Collector:
             self.store.release_carried(found)
         ledger = {**survey.gaps, **progress.entered, **found}
         thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
-        progress.note_revision(revision, ended.reread_ms, thin=thin)
+        progress.note_ended(ended, thin=thin)
 
     def _learn(
         self, survey: Survey, asked: Asked, verdict: Verdict, errors: Sequence[ProviderError], progress: Progress

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Verdict
@@ -108,6 +108,29 @@ class Asked:
     doubt: Problem | None
 
 
+@dataclass(frozen=True, slots=True)
+class Settleable:
+    """Candles of minutes that can be settled now, and the ledger entries of the thin ones."""
+
+    candles: tuple[Candle, ...] = ()
+    entries: Mapping[int, Gap] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The results of completed rounds.
+
+    `gaps` are the minutes that remain unsettled, `revision` the result of checking settled ones again, of which
+    `completed` counts those that change because all providers were heard only now; minutes before `reread_ms` (None:
+    none) need no further routine check.
+    """
+
+    gaps: Mapping[int, Gap] = field(default_factory=dict)
+    revision: Revision = field(default_factory=Revision)
+    reread_ms: int | None = None
+    completed: int = 0
+
+
 class Progress:
     """The progress of a cycle that `began` at a time of the monotonic clock, in s.
 
@@ -155,11 +178,11 @@ class Progress:
         """Note damaged lines that were dropped from the spool."""
         self.torn += lines
 
-    def note_revision(self, revision: Revision, reread_ms: int | None, *, thin: int) -> None:
+    def note_ended(self, ended: Ended, *, thin: int) -> None:
         """Note the changes of settled minutes, of which `thin` rest on few providers now."""
-        self.corrected += len(revision.candles)
-        self.reopened += len(revision.reopened)
-        self.reread_ms = reread_ms or self.reread_ms
+        self.corrected += len(ended.revision.candles) - ended.completed
+        self.reopened += len(ended.revision.reopened)
+        self.reread_ms = ended.reread_ms or self.reread_ms
         self.thin = thin
 
     @contextmanager

@@ -6,8 +6,8 @@ that rest on few providers, or that a returning provider missed.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from btcts.providers.rounds import (
     is_proven,
     judge,
 )
+from btcts.services.collect.cycle import Ended, Settleable
 from btcts.services.collect.survey import Survey
 
 if TYPE_CHECKING:
@@ -41,27 +42,6 @@ Snapshot = Sequence[tuple[Round, RoundAnswers]]
 
 LOOK_FOR_MS = 2 * MINUTE_MS
 """Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settleable:
-    """Candles of minutes that can be settled now, and the ledger entries of the thin ones."""
-
-    candles: tuple[Candle, ...] = ()
-    entries: Mapping[int, Gap] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The results of completed rounds.
-
-    `gaps` are the minutes that remain unsettled, `revision` the result of checking settled ones again; minutes before
-    `reread_ms` (None: none) need no further routine check.
-    """
-
-    gaps: Mapping[int, Gap] = field(default_factory=dict)
-    revision: Revision = field(default_factory=Revision)
-    reread_ms: int | None = None
 
 
 class Settling:
@@ -76,6 +56,7 @@ class Settling:
         self._failing: dict[str, int] = {}
         self._returned: set[str] = set()
         self._routine: RoundAnswers | None = None
+        self._incomplete: set[int] = set()
 
     def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
         """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
@@ -83,9 +64,7 @@ class Settling:
         A round that only checks settled minutes does not block others. A complete round stays until Redis accepts its
         candles, which are not requested again.
         """
-        known = {provider.name for provider in self._poller.providers}
-        failing = {**survey.state.candleless, **self._failing}
-        self._failing = {name: since_ms for name, since_ms in failing.items() if name in known}
+        self._recall_failing(survey)
         snapshot = self.listen()
         if any(heard.question.minutes and not heard.complete for _, heard in snapshot):
             return
@@ -101,9 +80,16 @@ class Settling:
             sparing = None if looks else self._find_sparing(survey, ready, minutes)
             looks.update(healing.find_rereads(survey.state.reread_ms, survey.now_ms))
             reread_ms = None if sparing else healing.find_reread_end(survey.now_ms)
-            question = Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back))
-            self._ask(survey, ready, question, sparing)
+            self._ask(
+                survey, ready, Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back)), sparing
+            )
         self._returned = set()
+
+    def _recall_failing(self, survey: Survey) -> None:
+        """Take in what other collectors know of the providers whose candles fail."""
+        known = {provider.name for provider in self._poller.providers}
+        failing = {**survey.state.candleless, **self._failing}
+        self._failing = {name: since_ms for name, since_ms in failing.items() if name in known}
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
         """Ask at once for the minutes missed by providers that failed before and have `answered` now."""
@@ -173,6 +159,7 @@ class Settling:
         gaps: dict[int, Gap] = {}
         revision = Revision()
         reread_ms: int | None = None
+        completed = 0
         self._note_candles([heard for _, heard in ended], survey.now_ms)
         for round_, heard in ended:
             self._failures += round_.take_failures()
@@ -186,8 +173,10 @@ class Settling:
             revision.absorb(looked)
             if heard.answers and heard.question.reread_ms is not None:
                 reread_ms = min({heard.question.reread_ms} | looked.inconclusive)
-                self._routine = heard
-        return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms)
+                completed += self._note_routine(heard, looked)
+            elif heard.question.sparing:
+                self._incomplete |= round_.settled
+        return Ended(healing.count_again(gaps, survey.gaps), revision, reread_ms, completed)
 
     def take_failures(self) -> list[ProviderError]:
         """Return the failures of providers in complete rounds, each failure once."""
@@ -221,7 +210,7 @@ class Settling:
         self, survey: Survey, ready: Sequence["Provider"], question: Question, sparing: Sparing | None = None
     ) -> None:
         settled = frozenset() if survey.guest else question.looks - survey.unsettled
-        question = replace(question, looks=settled, asked_ms=survey.now_ms)
+        question = replace(question, looks=settled, asked_ms=survey.now_ms, sparing=sparing is not None)
         spans = healing.group_into_spans(sorted(question.minutes | settled))
         spared = sparing.providers if sparing else ()
         able = [provider for provider in ready if provider.reach_ms and provider not in spared]
@@ -255,6 +244,13 @@ class Settling:
             agreed = judge(heard, ground, quorum=self._quorum)
         contested = healing.find_contested(agreed, survey.gaps, survey.reach, survey.now_ms, complete=heard.complete)
         return agreed.reject(contested)
+
+    def _note_routine(self, heard: RoundAnswers, looked: Revision) -> int:
+        """Note that all providers were asked for the latest minutes; return how many change for that reason alone."""
+        completed = self._incomplete & looked.candles.keys()
+        self._routine = heard
+        self._incomplete -= heard.question.looks
+        return len(completed)
 
     def _find_away_ms(self, survey: Survey, provider: str) -> int | None:
         """Return the time since when a provider has not answered for prices or candles."""
