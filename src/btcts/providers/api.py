@@ -9,7 +9,8 @@ from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS
 from btcts.errors import Problem, ProviderError, ProviderLimited
 from btcts.providers import Endpoint
 from btcts.providers.addresses import parse_url
-from btcts.providers.http import SLOW, Client, Reply, Unanswered
+from btcts.providers.connections import SLOW, Unanswered
+from btcts.providers.http import Client, Reply
 from btcts.system.foreign import conceal
 
 DAY_MS = 24 * HOUR_MS

@@ -4,8 +4,10 @@ Every step of a connection is bound by the deadline of the request, and uses lit
 """
 
 import os
+import re
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,7 +22,8 @@ from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBac
 
 from btcts.errors import ConfigError
 from btcts.providers.addresses import Address, Proxy, choose_proxy
-from btcts.system.causes import describe
+from btcts.system.causes import classify, describe
+from btcts.system.foreign import cite
 from btcts.system.sockets import Dialer
 
 LARGEST_HEAD = 16_384
@@ -29,10 +32,24 @@ LARGEST_HEAD = 16_384
 KEEP_ALIVE_S = 90
 """Candles are asked for once a minute beside the prices, over a connection of their own that waits for its turn."""
 
+SLOW = "slow"
+"""The code of a failure to answer in time."""
+
+_SHOWN = 80
+"""Characters of a bad answer that an error shows."""
+
+_READ = 1024
+"""Bytes of it that are searched for secrets: many times as many, since an escaped key is long."""
+
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 """The variables that `_create_trust` and `ssl.create_default_context` read."""
 
 httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = LARGEST_HEAD
+
+
+Header = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
@@ -44,6 +61,20 @@ class Attempt:
 
 
 _ATTEMPT: ContextVar[Attempt] = ContextVar("attempt")
+
+
+class Unanswered(Exception):
+    """No usable reply has come.
+
+    `code` is one of docs/codes.md where the failure may affect other addresses too, or `SLOW`. The connection was
+    `lost` if it was kept from an earlier request and the server has closed it meanwhile.
+    """
+
+    def __init__(self, why: str, code: str = "", *, lost: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.code = code
+        self.lost = lost
 
 
 class Connections:
@@ -69,24 +100,30 @@ class Connections:
         return known
 
     @contextmanager
-    def send(self, request: httpcore.Request, proxy: Proxy | None, attempt: Attempt) -> Iterator[httpcore.Response]:
-        """Send the request, and yield the response, whose body is read within the block.
+    def send(
+        self, method: str, address: Address, headers: Iterable[Header], content: bytes | None, *, until: float
+    ) -> Iterator[httpcore.Response]:
+        """Send a request, and yield the response, whose body is read within the block; both end at `until`.
 
         Raises:
-            Exception: those of httpcore, and through a SOCKS proxy any.
+            Unanswered: there is no response in time, or its body breaks off.
         """
+        attempt, proxy = Attempt(until), self.choose(address)
         token = _ATTEMPT.set(attempt)
         try:
-            response = self._find_pool(proxy).handle_request(request)
+            response = self._find_pool(proxy).handle_request(_build_request(method, address, headers, content))
             try:
                 yield response
             finally:
                 response.close()
-        except BaseException:
+        except BaseException as exc:
             self._chosen.clear()
             if attempt.opened:  # httpcore leaves it open after a failed handshake with a SOCKS proxy
                 attempt.opened.close()
-            raise
+            failure = _explain(exc, proxy, kept=attempt.opened is None)
+            if failure is None:
+                raise
+            raise failure from exc
         finally:
             _ATTEMPT.reset(token)
 
@@ -112,6 +149,16 @@ class Connections:
         place = httpcore.URL(scheme=proxy.protocol, host=host, port=proxy.address.port, target="/")
         auth = (login[0].encode(), login[1].encode()) if login else None
         return httpcore.Proxy(place, auth=auth, ssl_context=self._trust if proxy.protocol == "https" else None)
+
+
+def _build_request(method: str, address: Address, headers: Iterable[Header], content: bytes | None) -> httpcore.Request:
+    own = [(b"Host", address.place.encode())]
+    if address.login:
+        own.append((b"Authorization", b"Basic " + b64encode(":".join(address.login).encode())))
+    if content is not None:
+        own.append((b"Content-Length", str(len(content)).encode()))
+    url = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
+    return httpcore.Request(method, url, headers=[*own, *headers], content=content)
 
 
 class _Backend(httpcore.SyncBackend):
@@ -183,6 +230,47 @@ def _limit_step(late: type[Exception]) -> float:
     if left_s <= 0:
         raise late("the time is up")
     return left_s
+
+
+def _explain(exc: BaseException, proxy: Proxy | None, *, kept: bool) -> Unanswered | None:
+    """Return the reason for the lack of a reply; None for an exception that is one, or is no failure to connect."""
+    match exc:
+        case httpcore.TimeoutException():
+            return Unanswered("no answer in time", SLOW)
+        case httpcore.ProxyError():
+            return Unanswered(f"{proxy}: {cite(str(exc), _SHOWN).lower()}", "proxy")
+        case httpcore.ConnectError() | UnicodeError():
+            return Unanswered(_describe(exc), "proxy" if proxy else classify(exc) or "")
+        case httpcore.ReadError() | httpcore.WriteError() | httpcore.RemoteProtocolError():
+            return Unanswered(_describe(exc), lost=kept)
+        case httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
+            return Unanswered(_describe(exc))
+        case Exception() if proxy and not isinstance(exc, Unanswered | MemoryError):  # of httpcore and socksio
+            return Unanswered(f"{proxy} does not speak its protocol", "proxy")
+    return None
+
+
+def _describe(exc: BaseException) -> str:
+    """Describe the lack of a reply; some failures get a fixed text because theirs may contain a header."""
+    match exc:
+        case httpcore.RemoteProtocolError():
+            return "the server closed the connection, or its answer is not HTTP"
+        case httpcore.UnsupportedProtocol():
+            return "the address is neither http nor https"
+        case httpcore.LocalProtocolError():
+            return "a header of the request has characters that are not allowed"
+        case UnicodeError():
+            return "that is not a valid host name"
+        case httpcore.ConnectError() if "[SSL" in str(exc):
+            return describe(exc)
+    text = _ERRNO.sub("", str(exc))
+    return quote_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"
+
+
+def quote_line(text: bytes) -> str:
+    """Return the beginning of a text from a server in one line, without markup and secrets."""
+    line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
+    return "an HTML page" if line.startswith("<") else line
 
 
 def _create_trust() -> ssl.SSLContext:

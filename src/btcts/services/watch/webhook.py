@@ -7,7 +7,8 @@ from btcts.config.textfile import read_text
 from btcts.domain.clock import Clock
 from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.addresses import Address, parse_url
-from btcts.providers.http import SLOW, Client, Reply, Unanswered
+from btcts.providers.connections import SLOW, Unanswered
+from btcts.providers.http import Client, Reply
 from btcts.services.watch.outbox import DeliveryRefusal
 from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
