@@ -17,6 +17,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from report import Row, print_rows
+
 from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
@@ -56,8 +58,8 @@ def works(store: Store, ticks: list[Tick]) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(server: Server, ticks: list[Tick]) -> Iterator[tuple[str, float, float]]:
-    """Name each work, how long it took and for how long Redis was held, in ms."""
+def measure(server: Server, ticks: list[Tick]) -> Iterator[Row]:
+    """Measure for how long each work held Redis, in ms."""
     with connect(server.socket) as client:
         store = Store(client, BTC_USD, clock=FakeClock(NOW), where="the benchmark")
         longest_ms = Value("d", 0.0)
@@ -68,26 +70,21 @@ def measure(server: Server, ticks: list[Tick]) -> Iterator[tuple[str, float, flo
             for start in range(0, 0 if "waited" in name else len(ticks), 1_000):
                 put(client, TICK, ticks[start : start + 1_000])
             time.sleep(0.05)
-            longest_ms.value, begun = 0.0, time.perf_counter()
+            longest_ms.value = 0.0
             work()
-            took_ms = (time.perf_counter() - begun) * 1000
             time.sleep(0.05)  # a PING that waited all the time is counted only now
-            yield name, took_ms, longest_ms.value
+            yield Row(name, BAR_MS, [longest_ms.value], "ms")
 
 
 def main() -> int:
-    """Print a line for each work; 1 where Redis was held for longer than the bar."""
+    """Print a row for each work; 1 where Redis was held for longer than the bar."""
     step_ms = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    missed = False
     with tempfile.TemporaryDirectory(prefix="btcts-") as folder:
         server = Server(Path(folder)).start()
         try:
-            for name, took_ms, held_ms in measure(server, wave(NOW - 26 * HOUR, NOW, step_ms)):
-                print(f"{name:36} {took_ms:8.0f} ms, Redis held for {held_ms:6.1f} ms")
-                missed = missed or held_ms > BAR_MS
+            return print_rows(measure(server, wave(NOW - 26 * HOUR, NOW, step_ms)))
         finally:
             server.kill()
-    return int(missed)
 
 
 if __name__ == "__main__":

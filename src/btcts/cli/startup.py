@@ -1,8 +1,8 @@
 """Every trick that makes commands start fast, and their standard streams sound, with its reason and what it saves.
 
-The figures are processor time (user and system, medians) of one command with the trick and without it, run in turn by
-`python benchmarks/startup.py`, which prints them anew. Besides, commands import services and libraries in the functions
-that use them; `tests/cli/test_imports.py` holds that.
+The figures are millions of instructions, as `python benchmarks/startup.py` prints them anew; 100 are about 25 ms.
+Besides, `main.py` builds the called command alone, and commands import services and libraries in the functions that use
+them; `tests/cli/test_imports.py` holds that.
 """
 
 import gc
@@ -31,7 +31,7 @@ def prepare_process() -> None:
 def stop_collecting_garbage() -> None:
     """Collect no garbage: imports make many objects, and hardly any of them is garbage before the command ends.
 
-    Saves 67 of 607 ms of `collect --once`, and 60 of 518 ms of `show 15min`.
+    Saves 31 of 857 of `show 15min`, and 22 of 1258 of `collect --once`.
     """
     gc.disable()
 
@@ -49,7 +49,8 @@ def collect_garbage_again() -> None:
 def convert_plain_values() -> None:
     """Keep typer from loading pydantic for options with a value, even for those that are not given.
 
-    typer has no setting for this; `get_runtime_param` is where it builds what converts a value.
+    typer has no setting for this; `get_runtime_param` is where it builds what converts a value. Saves 346 of 1173 of
+    `show 15min`.
     """
     for kind in (TyperArgument, TyperOption):
         kind.get_runtime_param = lambda param: PlainConverter(param)  # type: ignore[method-assign, assignment, return-value]
@@ -92,7 +93,7 @@ class PlainConverter:
 def complete_without_rich() -> None:
     """Keep typer from loading rich when a shell asks for completions, to strip markup that the help does not have.
 
-    Saves 134 of 245 ms for each TAB.
+    Saves 327 of 621 for each TAB in zsh and fish.
     """
     if "_BTCTS_COMPLETE" in os.environ:
         sys.modules["rich"] = None  # type: ignore[assignment]
@@ -101,7 +102,7 @@ def complete_without_rich() -> None:
 def import_redis_without_asyncio() -> None:
     """Keep `import redis` from loading its clients for asyncio, and what reads the metadata of packages.
 
-    Nothing here uses either; whoever does gets them then.
+    Nothing here uses either; whoever does gets them then. Saves 64 of 887 of `show 15min`.
     """
     import_on_first_use("redis.asyncio")
     import_on_first_use("importlib.metadata")
