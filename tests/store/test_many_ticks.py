@@ -6,6 +6,7 @@ import redis
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
 from btcts.store.condense import MOST_TICKS
+from support.backups import FillOnce
 from support.oracle import Observed, Oracle
 from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, monitored, put, remembered, samples, wave
 from support.servers import Server
@@ -32,11 +33,15 @@ def observed(candles: list[Candle]) -> Oracle:
 
 
 @pytest.fixture
-def polled(client: redis.Redis, store: Store) -> Store:
+def polled(client: redis.Redis, store: Store, fill_once: FillOnce) -> Store:
     """A store with a tick each second, none of which is settled."""
-    store.rebuild()
-    for start in range(0, len(EACH_SECOND), 1_000):
-        put(client, TICK, EACH_SECOND[start : start + 1_000])
+
+    def fill() -> None:
+        store.rebuild()
+        for start in range(0, len(EACH_SECOND), 1_000):
+            put(client, TICK, EACH_SECOND[start : start + 1_000])
+
+    fill_once("a tick each second", fill)
     return store
 
 
