@@ -1,5 +1,6 @@
 """The table of what came of many scenarios."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +22,10 @@ HEAD = (
     "disputed",
     "no price",
 )
+
+
+CHUNK = 20
+"""So many scenarios share a Redis and are told of together."""
 
 
 class Table:
@@ -85,12 +90,12 @@ def play_all(scenarios: Iterable[Scenario]) -> list[Ran]:
 
 
 def play_in_parallel(scenarios: Sequence[Scenario], jobs: int) -> Table:
-    """Play them in so many processes."""
-    table = Table()
-    if jobs == 1:
-        table.add(play_all(scenarios))
-        return table
+    """Play them in so many processes, and tell on stderr how far that is."""
+    table, played = Table(), 0
     with ProcessPoolExecutor(jobs) as pool:
-        for runs in pool.map(play_all, [scenarios[job::jobs] for job in range(jobs)]):
+        for runs in pool.map(play_all, [scenarios[first : first + CHUNK] for first in range(0, len(scenarios), CHUNK)]):
             table.add(runs)
+            played += len(runs)
+            broken = "".join(f"; broken: {_describe(ran)}" for ran in runs if ran.broken)
+            sys.stderr.write(f"{played} of {len(scenarios)}, up to {runs[-1].scenario}{broken}\n")
     return table
