@@ -20,7 +20,11 @@ ROOT = Path(__file__).parent.parent
 PARTS = {
     "chaos": ("tests/simulation/test_chaos.py",),
     "lies": ("tests/simulation/test_lies.py",),
-    "kills": ("tests/services/collect/test_killed.py",),
+    "kills": (
+        "tests/services/collect/test_killed.py",
+        "tests/services/collect/test_spooling.py",
+        "tests/services/watch/test_watcher.py",
+    ),
     "weeks": ("tests/simulation/test_week.py", "tests/simulation/test_thirty_hours.py"),
     "days": ("tests/store/test_simulated_days.py",),
     "side-keys": ("tests/cli/test_side_keys.py",),

@@ -51,7 +51,7 @@ OUT_OF_REACH = ("two of four/start/honest late/x1.5~x1.5/1", "pairs/start/honest
 FOUND = [parse(name) for name in (*SPARSE, *OUT_OF_REACH)]
 
 
-@pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 6), *FOUND], ids=str)
+@pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 8), *FOUND], ids=str)
 def test_fewer_than_half_are_not_believed_and_half_are_not_hidden(scenario: Scenario, stage: Stage) -> None:
     ran = play(scenario, stage)
 

@@ -8,9 +8,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
-from itertools import count
 from pathlib import Path
 from typing import Any
+
+from support.samples import count_steps
 
 CALLS = ("open", "write", "fsync", "close", "ftruncate", "mkdir", "replace", "unlink")
 """The calls by which a folder changes, and those that decide how lasting that is."""
@@ -58,17 +59,20 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def lives(folder: Path, live: Callable[[Path, int, Say], None]) -> Iterator[tuple[int, Path, list[Any]]]:
+def lives(
+    folder: Path, live: Callable[[Path, int, Say], None], *, stride: int = 1
+) -> Iterator[tuple[int, Path, list[Any]]]:
     """Live again and again, each time in a folder of its own and up to the next step, until one comes to its end.
 
-    Gives the number of each life, its folder, and what it said, which is what it had said before it was killed.
+    Gives the number of each life, its folder, and what it said, which is what it had said before it was killed. With a
+    `stride` it lives at a sample of the steps, one of so many.
     """
 
     def up_to_the_step(number: int, home: Path, say: Say) -> None:
         Steps(home, number)
         live(home, number, say)
 
-    for number in count(1):
+    for number in count_steps(stride):
         home = folder / str(number)
         killed, said = life(partial(up_to_the_step, number, home))
         yield number, home, said

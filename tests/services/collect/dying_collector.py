@@ -57,9 +57,9 @@ def main(folder: Path, socket: Path) -> None:
             told = cycle(clock, where, home)
             say(told.stored or told.spooled)
 
-    for number, home, said in lives(folder / "lives", live):
+    for number, home, said in lives(folder / "lives", live, stride=4):
         clean_up(number, home, socket)
-        print(json.dumps([str(home), said]))  # noqa: T201 -- how it reports to the test
+        print(json.dumps([number, str(home), said]))  # noqa: T201 -- how it reports to the test
 
 
 if __name__ == "__main__":
