@@ -4,11 +4,11 @@
 that `config init` writes derive from it. The dotted name of a setting is its path in `Settings`.
 """
 
-from btcts.config.files import config_files
-from btcts.config.market import BTC_USD
 from btcts.config.resolve import load
+from btcts.config.sources import config_files
 from btcts.config.table import DEFAULT_PROVIDERS, SIMULATED, Setting, table
 from btcts.config.values import (
+    BTC_USD,
     CollectSettings,
     EmbeddedSettings,
     EndpointSettings,

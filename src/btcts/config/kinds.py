@@ -4,12 +4,13 @@ A check gets a value as TOML gives it and returns it as `Settings` holds it, or 
 completes "<where>: ". It repeats the value, except where that could give away a secret.
 """
 
+import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
-from btcts.config.urls import check_base_url, parse_redis_address
 from btcts.config.values import Secret
 from btcts.errors import did_you_mean
 
@@ -18,6 +19,9 @@ LONGEST_SHOWN = 200
 
 QUOTES = "'\""
 """The quotes that an env file may leave around a value; no key contains them."""
+
+SCHEMES = ("redis", "rediss", "unix")
+LATER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
 class Kind(NamedTuple):
@@ -33,104 +37,27 @@ class Kind(NamedTuple):
 
 def number(wanted: str, fits: Callable[[float], bool]) -> Kind:
     """A finite number, whole or not."""
-
-    def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-            raise _make_refusal(value, wanted)
-        return float(value)
-
-    return Kind(_pass_junk(float), check)
+    return _define_number(float, int | float, wanted, fits)
 
 
-def whole(wanted: str, fits: Callable[[int], bool]) -> Kind:
+def whole(wanted: str, fits: Callable[[float], bool]) -> Kind:
     """A whole number."""
-
-    def check(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not fits(value):
-            raise _make_refusal(value, wanted)
-        return value
-
-    return Kind(_pass_junk(int), check)
+    return _define_number(int, int, wanted, fits)
 
 
-def switch() -> Kind:
-    """True or false."""
-    words = {"0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True, "on": True}
-
-    def check(value: object) -> bool:
-        if not isinstance(value, bool):
-            raise _make_refusal(value, "true or false")
-        return value
-
-    return Kind(lambda text: words.get(text.strip().lower(), text), check)
-
-
-def path() -> Kind:
-    """A path; the reader makes it absolute."""
-
-    def check(value: object) -> Path:
+def _define_number(convert: type[float], accepted: Any, wanted: str, fits: Callable[[float], bool]) -> Kind:
+    def read(text: str) -> object:
         try:
-            return Path(_check_path_text(value)).expanduser()
-        except RuntimeError as exc:
-            raise ValueError(f"{value!r} names an unknown home directory") from exc
+            return convert(text)
+        except ValueError:
+            return text  # the check refuses it
 
-    return Kind(str, check)
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, accepted) or not fits(value):
+            raise _make_refusal(value, wanted)
+        return convert(value)
 
-
-def text() -> Kind:
-    """A word or more on one line."""
-    return Kind(str, _check_text)
-
-
-def host() -> Kind:
-    """A host name or an IP address."""
-
-    def check(value: object) -> str:
-        name = _check_text(value)
-        if any(character in name for character in " /@[]?#") or name.count(":") == 1:
-            raise _make_refusal(value, "a host name or an address (a port and a URL are settings of their own)")
-        return name
-
-    return Kind(str, check)
-
-
-def redis_url() -> Kind:
-    """The URL of a Redis, taken apart."""
-    return Kind(str, lambda value: parse_redis_address(_check_secret_text(value)))
-
-
-def http_url() -> Kind:
-    """The base URL of a price API."""
-    return Kind(str, lambda value: check_base_url(_check_text(value)))
-
-
-def password() -> Kind:
-    """A secret on one line, taken as it is."""
-
-    def check(value: object) -> Secret:
-        line = _check_secret_text(value).rstrip("\r\n")
-        if "\n" in line or "\r" in line:
-            raise ValueError("the password contains a line break; it must be one line")
-        if any("\ud800" <= character <= "\udfff" for character in line):
-            raise ValueError("the password is not UTF-8 text")
-        return Secret(line)
-
-    return Kind(str, check)
-
-
-def key() -> Kind:
-    """A secret that can stand in an HTTP header."""
-
-    def check(value: object) -> Secret:
-        stripped = _check_secret_text(value).strip().strip("\ufeff").strip()
-        if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in QUOTES:
-            stripped = stripped[1:-1]
-        _check_secret_text(stripped)
-        if not all("!" <= character <= "~" for character in stripped):
-            raise ValueError("the key contains a blank or a character that is not ASCII")
-        return Secret(stripped)
-
-    return Kind(str, check)
+    return Kind(read, check)
 
 
 def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
@@ -151,24 +78,50 @@ def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
     return Kind(lambda listed: [name.strip() for name in listed.split(",") if name.strip()], check)
 
 
-def _pass_junk(read: Callable[[str], object]) -> Callable[[str], object]:
-    """Wrap the reader so that unreadable text reaches the check, which refuses it."""
-
-    def read_or_keep(text: str) -> object:
-        try:
-            return read(text)
-        except ValueError:
-            return text
-
-    return read_or_keep
+def _read_switch(text: str) -> object:
+    words = {"0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True, "on": True}
+    return words.get(text.strip().lower(), text)
 
 
-def _check_path_text(value: object) -> str:
+def _check_switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _make_refusal(value, "true or false")
+    return value
+
+
+def _check_path(value: object) -> Path:
     """Return the path, which may have bytes outside UTF-8; Python keeps them as lone surrogates."""
-    if isinstance(value, str):
-        _check_text(re.sub("[\udc80-\udcff]", "?", value))
-        return value.strip()
-    return _check_text(value)
+    _check_text(re.sub("[\udc80-\udcff]", "?", value) if isinstance(value, str) else value)
+    try:
+        return Path(str(value).strip()).expanduser()
+    except RuntimeError as exc:
+        raise ValueError(f"{value!r} names an unknown home directory") from exc
+
+
+def _check_host(value: object) -> str:
+    name = _check_text(value)
+    if any(character in name for character in " /@[]?#") or name.count(":") == 1:
+        raise _make_refusal(value, "a host name or an address (a port and a URL are settings of their own)")
+    return name
+
+
+def _check_password(value: object) -> Secret:
+    line = _check_secret_text(value).rstrip("\r\n")
+    if "\n" in line or "\r" in line:
+        raise ValueError("the password contains a line break; it must be one line")
+    if any("\ud800" <= character <= "\udfff" for character in line):
+        raise ValueError("the password is not UTF-8 text")
+    return Secret(line)
+
+
+def _check_key(value: object) -> Secret:
+    stripped = _check_secret_text(value).strip().strip("\ufeff").strip()
+    if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in QUOTES:
+        stripped = stripped[1:-1]
+    _check_secret_text(stripped)
+    if not all("!" <= character <= "~" for character in stripped):
+        raise ValueError("the key contains a blank or a character that is not ASCII")
+    return Secret(stripped)
 
 
 def _check_text(value: object) -> str:
@@ -191,3 +144,82 @@ def _make_refusal(value: object, wanted: str) -> ValueError:
 def _shorten(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
+
+
+def _parse_redis_url(value: object) -> dict[str, Any]:
+    """Return the fields of `RedisSettings` that the URL gives.
+
+    Scheme, host, port and path are always among them; database, user and password where the URL has them.
+    """
+    parts = _split(_check_secret_text(value).strip())
+    if parts.scheme in LATER_SCHEMES:
+        raise ValueError(f"{parts.scheme}:// is not supported yet; name one server with redis://, rediss:// or unix://")
+    if parts.scheme not in SCHEMES:
+        raise ValueError("the URL does not begin with redis://, rediss:// or unix://")
+    if parts.query or parts.fragment:
+        raise ValueError("the URL has options behind '?' or '#', which are not supported; write # as %23, ? as %3F")
+    place = _parse_socket(parts) if parts.scheme == "unix" else _parse_server(parts)
+    return {"scheme": parts.scheme, "host": "", "port": 0, "path": "", **place, **_parse_login(parts)}
+
+
+def _check_base_url(value: object) -> str:
+    """Return the URL of a price API without a trailing slash."""
+    url = _check_text(value)
+    if "@" in url:
+        raise ValueError("the URL contains a user or a password, which is not supported")
+    parts = _split(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is not a plain http:// or https:// URL")
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    """Split the URL, with a valid port."""
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ValueError("the URL contains a blank or a control character")
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("the host or the port of the URL is malformed; write / in a password as %2F, : as %3A")
+    return parts
+
+
+def _parse_server(parts: SplitResult) -> dict[str, Any]:
+    if not parts.hostname:
+        raise ValueError("the URL names no host")
+    database = parts.path.strip("/")
+    if database and not (database.isascii() and database.isdigit()):
+        raise ValueError("the path of the URL is not a database number")
+    address = {"host": parts.hostname, "port": parts.port or 6379}
+    return address | ({"db": int(database)} if database else {})
+
+
+def _parse_socket(parts: SplitResult) -> dict[str, Any]:
+    if parts.hostname or len(parts.path) < 2:
+        raise ValueError("the URL of a socket needs an absolute path: unix:///run/redis.sock")
+    return {"path": os.fsdecode(unquote_to_bytes(parts.path))}
+
+
+def _parse_login(parts: SplitResult) -> dict[str, Any]:
+    user = {"username": unquote(parts.username)} if parts.username else {}
+    return user | ({"password": Secret(unquote(parts.password))} if parts.password else {})
+
+
+SWITCH = Kind(_read_switch, _check_switch)
+PATH = Kind(str, _check_path)
+"""A path; the reader makes it absolute."""
+TEXT = Kind(str, _check_text)
+"""A word or more on one line."""
+HOST = Kind(str, _check_host)
+"""A host name or an IP address."""
+REDIS_URL = Kind(str, _parse_redis_url)
+"""The URL of a Redis, taken apart."""
+BASE_URL = Kind(str, _check_base_url)
+"""The base URL of a price API."""
+PASSWORD = Kind(str, _check_password)
+"""A secret on one line, taken as it is."""
+KEY = Kind(str, _check_key)
+"""A secret that can stand in an HTTP header."""

@@ -6,13 +6,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from btcts.config.files import ConfigFile, config_files, read_file
-from btcts.config.homes import explain_missing_folders
-from btcts.config.market import BTC_USD
-from btcts.config.sources import CheckedValue, check_entries, read_environment, read_flags
+from btcts.config.sources import (
+    CheckedValue,
+    ConfigFile,
+    check_entries,
+    config_files,
+    explain_missing_folders,
+    read_environment,
+    read_file,
+    read_flags,
+)
 from btcts.config.table import Setting, table
 from btcts.config.trust import refuse_entries, refuse_exposed, refuse_leaks
-from btcts.config.values import CollectSettings, EmbeddedSettings, EndpointSettings, RedisSettings, Settings
+from btcts.config.values import BTC_USD, CollectSettings, EmbeddedSettings, EndpointSettings, RedisSettings, Settings
 from btcts.errors import ConfigError
 
 DEFAULT = "default"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from btcts.config import kinds
-from btcts.config.kinds import Kind
+from btcts.config.kinds import BASE_URL, HOST, KEY, PASSWORD, PATH, REDIS_URL, SWITCH, TEXT, Kind
 
 DEFAULT_PROVIDERS = ("coinmarketcap", "coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
@@ -54,62 +54,31 @@ def table(endpoints: Mapping[str, tuple[str, float]]) -> dict[str, Setting]:
     The simulated provider has no address, so nothing can be set for it.
     """
     real = {name: endpoint for name, endpoint in endpoints.items() if name != SIMULATED}
-    sections = (
-        _define_api_key(),
-        *_define_redis_address(),
-        *_define_redis_login(),
+    of_key = "The CoinMarketCap API key; or api_key_file, the path of a file that has it."
+    settings = (
+        Setting("api_key", KEY, None, "API_KEY", of_key, example="your-key", secret=True),
+        *_define_redis(),
         *_define_collect({*real, SIMULATED}),
         *_define_embedded(),
         *_define_providers(real),
     )
-    return {setting.name: setting for setting in sections}
+    return {setting.name: setting for setting in settings}
 
 
-def _define_api_key() -> Setting:
-    return Setting(
-        "api_key",
-        kinds.key(),
-        None,
-        "API_KEY",
-        "The CoinMarketCap API key; or api_key_file, the path of a file that has it.",
-        example="your-key",
-        secret=True,
-    )
-
-
-def _define_redis_address() -> tuple[Setting, ...]:
+def _define_redis() -> tuple[Setting, ...]:
     port = kinds.whole("a port from 1 to 65535", lambda n: 1 <= n <= 65_535)
     database = kinds.whole("the number of a database", lambda n: n >= 0)
+    of_url = "redis://, rediss:// or unix://; where nothing names a Redis the embedded one is used."
+    of_user = "The user where the URL names none."
+    of_password = "The password where the URL has none; or password_file, a file that holds it."
+    address = "redis://127.0.0.1:6379/0"
     return (
-        Setting(
-            "redis.url",
-            kinds.redis_url(),
-            None,
-            "REDIS_URL",
-            "redis://, rediss:// or unix://; where nothing names a Redis the embedded one is used.",
-            flag="--redis",
-            example="redis://127.0.0.1:6379/0",
-            names_host=True,
-        ),
-        Setting("redis.host", kinds.host(), "127.0.0.1", "REDIS_HOST", "The host, instead of a URL.", names_host=True),
+        Setting("redis.url", REDIS_URL, None, "REDIS_URL", of_url, flag="--redis", example=address, names_host=True),
+        Setting("redis.host", HOST, "127.0.0.1", "REDIS_HOST", "The host, instead of a URL.", names_host=True),
         Setting("redis.port", port, 6379, "REDIS_PORT", "The port, instead of a URL.", names_host=True),
         Setting("redis.db", database, 0, "REDIS_DB", "The database where the URL names none."),
-    )
-
-
-def _define_redis_login() -> tuple[Setting, ...]:
-    about = "The user where the URL names none."
-    return (
-        Setting("redis.username", kinds.text(), None, "REDIS_USERNAME", about, example="default"),
-        Setting(
-            "redis.password",
-            kinds.password(),
-            None,
-            "REDIS_PASSWORD",
-            "The password where the URL has none; or password_file, a file that holds it.",
-            example="your-password",
-            secret=True,
-        ),
+        Setting("redis.username", TEXT, None, "REDIS_USERNAME", of_user, example="default"),
+        Setting("redis.password", PASSWORD, None, "REDIS_PASSWORD", of_password, example="your-password", secret=True),
     )
 
 
@@ -117,54 +86,28 @@ def _define_collect(providers: Iterable[str]) -> tuple[Setting, ...]:
     seconds = kinds.number("a number of seconds from 1 to 86400", lambda n: 1 <= n <= 86_400)
     count = kinds.whole("a whole number from 1", lambda n: n >= 1)
     names = kinds.provider_names(sorted(providers), only_alone=SIMULATED)
+    default = names.check(DEFAULT_PROVIDERS)
+    of_interval = "Seconds from one live price to the next, from 1 to a day."
+    of_names = "The price APIs to ask (in a variable, separated by commas)."
+    of_quorum = "How many providers must give a usable price."
     return (
-        Setting(
-            "collect.interval_s",
-            seconds,
-            10.0,
-            "BTCTS_COLLECT_INTERVAL_S",
-            "Seconds from one live price to the next, from 1 to a day.",
-            flag="--interval",
-        ),
-        Setting(
-            "collect.providers",
-            names,
-            names.check(DEFAULT_PROVIDERS),
-            "BTCTS_COLLECT_PROVIDERS",
-            "The price APIs to ask (in a variable, separated by commas).",
-            flag="--provider",
-        ),
-        Setting("collect.quorum", count, 1, "BTCTS_COLLECT_QUORUM", "How many providers must give a usable price."),
+        Setting("collect.interval_s", seconds, 10.0, "BTCTS_COLLECT_INTERVAL_S", of_interval, flag="--interval"),
+        Setting("collect.providers", names, default, "BTCTS_COLLECT_PROVIDERS", of_names, flag="--provider"),
+        Setting("collect.quorum", count, 1, "BTCTS_COLLECT_QUORUM", of_quorum),
     )
 
 
 def _define_embedded() -> tuple[Setting, ...]:
+    of_enabled = "Whether to run the embedded Redis where no other is named."
+    of_folder = "Where the embedded Redis and unsent prices are kept."
+    of_server = "The redis-server to run, instead of the one that is found or installed."
+    folder, server = _find_data_dir(), "/usr/bin/redis-server"
     return (
+        Setting("embedded.enabled", SWITCH, True, "BTCTS_EMBEDDED", of_enabled),
         Setting(
-            "embedded.enabled",
-            kinds.switch(),
-            True,
-            "BTCTS_EMBEDDED",
-            "Whether to run the embedded Redis where no other is named.",
+            "embedded.data_dir", PATH, folder, "BTCTS_DATA_DIR", of_folder, example="/var/lib/btcts", names_path=True
         ),
-        Setting(
-            "embedded.data_dir",
-            kinds.path(),
-            _find_data_dir(),
-            "BTCTS_DATA_DIR",
-            "Where the embedded Redis and unsent prices are kept.",
-            example="/var/lib/btcts",
-            names_path=True,
-        ),
-        Setting(
-            "embedded.redis_server",
-            kinds.path(),
-            None,
-            "BTCTS_REDIS_SERVER",
-            "The redis-server to run, instead of the one that is found or installed.",
-            example="/usr/bin/redis-server",
-            names_path=True,
-        ),
+        Setting("embedded.redis_server", PATH, None, "BTCTS_REDIS_SERVER", of_server, example=server, names_path=True),
     )
 
 
@@ -173,7 +116,7 @@ def _define_providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Se
     for name, (url, timeout_s) in endpoints.items():
         variable = f"BTCTS_PROVIDERS_{name.upper()}"
         about = f"The URL of {name}, or of a mirror."
-        yield Setting(f"providers.{name}.url", kinds.http_url(), url, f"{variable}_URL", about, names_host=True)
+        yield Setting(f"providers.{name}.url", BASE_URL, url, f"{variable}_URL", about, names_host=True)
         about = f"Seconds that {name} may take to answer, at most 60."
         yield Setting(f"providers.{name}.timeout_s", timeout, float(timeout_s), f"{variable}_TIMEOUT_S", about)
 

@@ -6,8 +6,7 @@ therefore names no file or folder, and no address for a secret that it does not 
 
 from collections.abc import Iterable, Mapping
 
-from btcts.config.files import ConfigFile
-from btcts.config.sources import CheckedValue, Entry
+from btcts.config.sources import CheckedValue, ConfigFile, Entry
 from btcts.config.table import Setting
 from btcts.errors import ConfigError
 from btcts.system.ownership import find_exposed_file

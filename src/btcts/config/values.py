@@ -37,6 +37,10 @@ class Secret:
         return bool(self._text)
 
 
+BTC_USD = Market("BTC", "USD", prefix="btc:price", file_suffix="", decimals=2)
+"""The market whose prices are kept. Its files have no suffix: they are older than the idea of a second market."""
+
+
 class RedisSettings(NamedTuple):
     """The Redis to use.
 
