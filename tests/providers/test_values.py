@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.model import PRICE_CEILING
+from btcts.domain.model import DAY_MS, PRICE_CEILING
+from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.providers.api import DAY_MS
-from btcts.providers.base import END_MS, GENESIS_MS, iso, parse_amount, parse_iso_ms, parse_ms, parse_price, quoted
+from btcts.providers.base import iso, parse_amount, parse_iso_ms, parse_ms, parse_price, quoted
 from btcts.providers.kraken import Kraken
 from providers.opening import NOW_MS, Answers, reply
 

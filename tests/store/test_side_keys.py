@@ -7,8 +7,8 @@ import pytest
 import redis
 
 from btcts.domain.codes import FaultCode
-from btcts.domain.model import LONGEST_WAIT_MS, Candle, Gap, ProviderState, Tick
-from btcts.domain.untrusted import DAY_MS, LONGEST_TEXT, MOST_NAMES
+from btcts.domain.model import DAY_MS, LONGEST_WAIT_MS, Candle, Gap, ProviderState, Tick
+from btcts.domain.untrusted import LONGEST_TEXT, MOST_NAMES
 from btcts.store import Fault, State, Store
 from support.clocks import FakeClock
 from support.series import COMPACTIONS, HOUR, MINUTE, NOW, compactions

@@ -12,6 +12,7 @@ from btcts.errors import Problem
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 CLOSED_FOR_MS = 5_000
 """Delay after the end of a minute before its candle counts as final: exchanges book the last trades late."""
@@ -146,7 +147,7 @@ class Slot(NamedTuple):
 BUDGET = "budget"
 """Reason for a wait: the provider answered, and the next call is delayed to save credits."""
 
-LONGEST_WAIT_MS = 32 * 24 * HOUR_MS
+LONGEST_WAIT_MS = 32 * DAY_MS
 """Longest wait before a provider is asked again, whatever it says: a month, the period of credits, plus a day."""
 
 

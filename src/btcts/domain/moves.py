@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from btcts.domain.layout import HOUR, MINUTE
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Slot
-
-DAY_MS = 24 * HOUR_MS
+from btcts.domain.model import DAY_MS, HOUR_MS, MINUTE_MS, Slot
 
 SPANS = {
     "5min": (MINUTE, 5 * MINUTE_MS),

@@ -16,12 +16,10 @@ from btcts.system.foreign import plain
 Reader = Callable[[Any], Any]
 
 GENESIS_MS = 1_231_006_505_000
-"""The first block of the chain (3 January 2009), the earliest valid time."""
+"""The first block of the chain (3 January 2009), the earliest valid time; an earlier one may be in another unit."""
 
 END_MS = 4_102_444_800_000
-"""1 January 2100, UTC."""
-
-DAY_MS = 86_400_000
+"""1 January 2100, UTC; a later time may be in another unit."""
 
 LONGEST_JSON = 1 << 20
 LONGEST_TEXT = 1000

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from btcts.domain.clock import Clock
-from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS
+from btcts.domain.model import DAY_MS, LONGEST_WAIT_MS
 from btcts.errors import Problem, ProviderError, ProviderLimited
 from btcts.providers import Endpoint
 from btcts.providers.addresses import parse_url
 from btcts.providers.connections import SLOW, Unanswered
 from btcts.providers.http import Client, Reply
 from btcts.system.foreign import conceal
-
-DAY_MS = 24 * HOUR_MS
 
 DATE_STEP_MS = 1000
 """A Date header counts whole seconds, rounded down."""

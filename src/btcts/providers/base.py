@@ -10,17 +10,12 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Protocol
 
-from btcts.domain.model import Candles, Reading, Span, is_price
+from btcts.domain.model import DAY_MS, Candles, Reading, Span, is_price
+from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ProviderError
 from btcts.system.foreign import cite, redact
 
-GENESIS_MS = 1_231_006_505_000
-"""The first block, 2009-01-03: bitcoin did not exist before, so an earlier time is in the wrong unit."""
-
-END_MS = 4_102_444_800_000
-"""The year 2100: a later time is in the wrong unit."""
-
-UNBOUNDED_MS = 3650 * 86_400_000
+UNBOUNDED_MS = 3650 * DAY_MS
 """The reach of a provider that keeps candles for years."""
 
 MOST_DIGITS = 100

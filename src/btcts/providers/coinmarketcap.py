@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from btcts.domain.model import HOUR_MS, LONGEST_WAIT_MS, MINUTE_MS, Candles, Reading, Span
+from btcts.domain.model import DAY_MS, HOUR_MS, LONGEST_WAIT_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.api import Answer, Api
 from btcts.providers.base import (
@@ -38,8 +38,6 @@ _STOPS = {
     1007: "the key is disabled: set another API_KEY",
 }
 """The remedy for the user, by error code."""
-
-_DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +176,7 @@ class CoinMarketCap:
             case 1008:  # the limit per minute
                 return now_ms - now_ms % MINUTE_MS + MINUTE_MS + 1000
             case 1009:  # the credits of the day
-                return now_ms - now_ms % _DAY_MS + _DAY_MS
+                return now_ms - now_ms % DAY_MS + DAY_MS
             case 1010:  # the credits of the month
                 reset_ms = self._budget.reset_ms if self._budget else 0
                 return min(reset_ms, now_ms + LONGEST_WAIT_MS) if reset_ms > now_ms else _find_next_month_ms(now_ms)

@@ -1,6 +1,6 @@
 """Gemini."""
 
-from btcts.domain.model import HOUR_MS, Candles, Reading, Span
+from btcts.domain.model import DAY_MS, Candles, Reading, Span
 from btcts.errors import ProviderError
 from btcts.providers.api import Answer, Api
 from btcts.providers.base import expect_shape, parse_ms, parse_price, quoted
@@ -24,7 +24,7 @@ class Gemini:
 
     name = "gemini"
     key_id = ""
-    reach_ms = 24 * HOUR_MS
+    reach_ms = DAY_MS
     page_minutes = PAGING.minutes
     bulky = True
 

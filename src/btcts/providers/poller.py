@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
-from btcts.domain.model import BUDGET, HOUR_MS, LONGEST_WAIT_MS, Candles, ProviderState, Reading, Span, Waiting
+from btcts.domain.model import BUDGET, DAY_MS, LONGEST_WAIT_MS, Candles, ProviderState, Reading, Span, Waiting
 from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped, describe_unforeseen
 from btcts.providers.rounds import Jobs, Question, Round, RoundAnswers, Sparing
@@ -23,10 +23,10 @@ T = TypeVar("T")
 PRICES_S = 5.0
 """Time limit for prices that are only requested for the dates of their answers."""
 
-STOPPED_FOR_MS = 24 * HOUR_MS
+STOPPED_FOR_MS = DAY_MS
 """The wait after an error that only the user can fix; a new API key ends it at once."""
 
-ASKED_AGAIN_MS = 24 * HOUR_MS
+ASKED_AGAIN_MS = DAY_MS
 """A waiting provider is asked again after this long: the reason may be gone, and CoinMarketCap reports the credits left
 for free."""
 

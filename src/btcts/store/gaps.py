@@ -9,9 +9,8 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
-from btcts.domain.model import LOOKS, MINUTE_MS, REASONS, Gap
+from btcts.domain.model import DAY_MS, LOOKS, MINUTE_MS, REASONS, Gap
 from btcts.domain.untrusted import (
-    DAY_MS,
     GENESIS_MS,
     Reader,
     Unreadable,

@@ -10,9 +10,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.domain.model import LONGEST_WAIT_MS, PRICE_CEILING, Lean, Pending, ProviderState, Tick
+from btcts.domain.model import DAY_MS, LONGEST_WAIT_MS, PRICE_CEILING, Lean, Pending, ProviderState, Tick
 from btcts.domain.untrusted import (
-    DAY_MS,
     END_MS,
     GENESIS_MS,
     MOST_NAMES,

@@ -9,8 +9,7 @@ import pytest
 from rich.console import Console
 
 from btcts.domain.layout import RESOLUTIONS
-from btcts.domain.model import Tick
-from btcts.domain.moves import DAY_MS
+from btcts.domain.model import DAY_MS, Tick
 from btcts.render.show.overview import draw_overview_page
 from btcts.render.show.page import print_page
 from btcts.render.show.slots import draw_slots_page

@@ -15,8 +15,9 @@ from typing import BinaryIO, NoReturn
 
 from btcts.domain.layout import window
 from btcts.domain.model import MINUTE_MS, PRICE_CEILING, Candle, Span, is_price
+from btcts.domain.untrusted import END_MS
 from btcts.errors import ConfigError
-from btcts.providers.base import END_MS, quoted
+from btcts.providers.base import quoted
 from btcts.services.backfill.rows import MS_NS, Spacing, describe_misfit, parse_time
 from btcts.system.causes import describe
 

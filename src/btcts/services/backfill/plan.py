@@ -13,8 +13,9 @@ from btcts.domain.candles import minute_of
 from btcts.domain.layout import window
 from btcts.domain.market import Market
 from btcts.domain.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Span, Tick, Waiting
+from btcts.domain.untrusted import GENESIS_MS
 from btcts.errors import ConfigError, StoreError
-from btcts.providers.base import GENESIS_MS, iso
+from btcts.providers.base import iso
 from btcts.providers.pages import find_closed_part
 from btcts.providers.poller import Poller
 from btcts.services.backfill.candle_csv import CandleFile, CandleSource, read_candles

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from btcts.domain.model import MINUTE_MS
+from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ConfigError
-from btcts.providers.base import END_MS, GENESIS_MS, quoted
+from btcts.providers.base import quoted
 
 UNITS = {"seconds": 1_000_000_000, "milliseconds": 1_000_000, "microseconds": 1000, "nanoseconds": 1}
 """Length of each unit in ns. At most one of them turns a number into a time since bitcoin began."""

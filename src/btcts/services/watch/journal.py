@@ -16,9 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from btcts.domain.model import MINUTE_MS
+from btcts.domain.model import DAY_MS, MINUTE_MS
 from btcts.domain.untrusted import (
-    DAY_MS,
     Reader,
     Unreadable,
     parse_json,

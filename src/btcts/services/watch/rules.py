@@ -15,7 +15,7 @@ from functools import partial
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Tick, is_price
+from btcts.domain.model import DAY_MS, HOUR_MS, MINUTE_MS, Tick, is_price
 from btcts.errors import ConfigError
 
 KINDS = ("above", "below", "rise", "fall", "stale", "fresh")
@@ -29,7 +29,7 @@ HYSTERESIS_PERCENT = 0.1
 REARMING_SHARE = 0.8
 """Share of its percentage below which a move must fall before it can be reported again."""
 
-MAX_SPAN_MS = 24 * HOUR_MS
+MAX_SPAN_MS = DAY_MS
 MAX_PERCENT = 1000.0
 
 _UNITS_MS = {"h": HOUR_MS, "min": MINUTE_MS, "m": MINUTE_MS, "s": 1000}
