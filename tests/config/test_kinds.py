@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from btcts.config import Secret
-from config.conftest import Place, of_environment, refused
+from btcts.config import DEFAULT_PROVIDERS, Secret
+from config.conftest import ENDPOINTS, Place, of_environment, refused
+
+MOST = len(DEFAULT_PROVIDERS)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,11 @@ def test_quotes_around_a_password_are_a_part_of_it() -> None:
         ("BTCTS_COLLECT_INTERVAL_S", "soon", "'soon' is not a number of seconds from 1 to 86400"),
         ("BTCTS_COLLECT_QUORUM", "0", "0 is not a whole number from 1"),
         ("BTCTS_COLLECT_QUORUM", "1.5", "'1.5' is not a whole number from 1"),
-        ("BTCTS_COLLECT_QUORUM", "7", "collect.quorum = 7 is more than the 6 providers (default)"),
+        (
+            "BTCTS_COLLECT_QUORUM",
+            f"{MOST + 1}",
+            f"collect.quorum = {MOST + 1} is more than the {MOST} providers (default)",
+        ),
         ("BTCTS_PROVIDERS_KRAKEN_TIMEOUT_S", "0", "0.0 is not a number of seconds above 0, at most 60"),
         ("BTCTS_PROVIDERS_KRAKEN_TIMEOUT_S", "61", "61.0 is not a number of seconds above 0, at most 60"),
         ("BTCTS_PROVIDERS_KRAKEN_URL", "kraken.example", "'kraken.example' is not a plain http:// or https:// URL"),
@@ -111,10 +117,10 @@ def test_switches_are_words_in_the_environment(word: str, *, expected: bool) -> 
 
 
 def test_the_bounds_belong_to_the_range() -> None:
-    shortest = of_environment({"BTCTS_COLLECT_INTERVAL_S": "1", "REDIS_PORT": "1", "BTCTS_COLLECT_QUORUM": "6"})
+    shortest = of_environment({"BTCTS_COLLECT_INTERVAL_S": "1", "REDIS_PORT": "1", "BTCTS_COLLECT_QUORUM": f"{MOST}"})
     longest = of_environment({"BTCTS_PROVIDERS_KRAKEN_TIMEOUT_S": "60", "REDIS_PORT": "65535"})
 
-    assert (shortest.collect.interval_s, shortest.redis.port, shortest.collect.quorum) == (1.0, 1, 6)
+    assert (shortest.collect.interval_s, shortest.redis.port, shortest.collect.quorum) == (1.0, 1, MOST)
     assert (longest.providers["kraken"].timeout_s, longest.redis.port) == (60.0, 65_535)
 
 
@@ -132,11 +138,7 @@ def test_the_simulated_provider_can_be_used_alone() -> None:
     ("value", "problem"),
     [
         (",", "[] is not a list of provider names"),
-        (
-            "krakn",
-            "'krakn' is not one of bitfinex, bitstamp, coinbase, coinmarketcap, gemini, kraken, simulated; "
-            "did you mean 'kraken'?",
-        ),
+        ("krakn", f"'krakn' is not one of {', '.join(sorted(ENDPOINTS))}; did you mean 'kraken'?"),
         ("kraken,kraken", "['kraken', 'kraken'] names a provider twice"),
         ("simulated,kraken", "'simulated' cannot be mixed with real providers"),
     ],

@@ -1,6 +1,7 @@
 """How the tests of the providers come by one, and by answers of their own making."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from btcts.providers.coinmarketcap import CoinMarketCap
 from btcts.providers.gemini import Gemini
 from btcts.providers.http import Client, Reply
 from btcts.providers.kraken import Kraken
+from btcts.providers.pages import Paging
 from btcts.providers.simulated import Simulated
 from support.clocks import FakeClock
 
@@ -28,6 +30,10 @@ NOW_MS = 1_767_268_834_567
 KEY = "b54bcf4d-1bca-4e8e-9a24-22ff2c3d462c"
 
 EXCHANGES = {"coinbase": Coinbase, "kraken": Kraken, "bitstamp": Bitstamp, "bitfinex": Bitfinex, "gemini": Gemini}
+PAGING: dict[str, Paging] = {name: sys.modules[kind.__module__].PAGING for name, kind in EXCHANGES.items()}
+EVERY_MINUTE = [name for name, paging in PAGING.items() if paging.every_minute]
+"""The exchanges that have a row for each minute."""
+
 ON_HTTP = ("coinmarketcap", *EXCHANGES)
 ALL = (*ON_HTTP, "simulated")
 

@@ -7,7 +7,7 @@ import pytest
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span
 from btcts.errors import ProviderError, ProviderLimited, ProviderStopped
-from providers.opening import ASKED, CALLS, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
+from providers.opening import ASKED, CALLS, CLOSED_MS, EVERY_MINUTE, EXCHANGES, KEY, NOW_MS, ON_HTTP, Opened
 from support.exchanges import Exchanges, Fault
 from support.exchanges.faults import HTML, doubled, shortened, shuffled
 
@@ -144,7 +144,7 @@ def test_a_shorter_window_of_gemini_covers_less(opened: Opened, exchanges: Excha
     assert candles.covered == Span(CLOSED_MS - 959 * MINUTE_MS, CLOSED_MS)
 
 
-@pytest.mark.parametrize("name", ["kraken", "gemini"])
+@pytest.mark.parametrize("name", EVERY_MINUTE)
 def test_no_row_at_all_is_an_error_where_each_minute_has_one(name: str, opened: Opened, exchanges: Exchanges) -> None:
     exchanges.fault(name, Fault(rows=lambda rows: []))
 
@@ -153,7 +153,7 @@ def test_no_row_at_all_is_an_error_where_each_minute_has_one(name: str, opened: 
     assert " 60 of 60 " in str(error)
 
 
-@pytest.mark.parametrize("name", ["kraken", "gemini"])
+@pytest.mark.parametrize("name", EVERY_MINUTE)
 def test_a_page_that_ends_too_early_is_an_error_where_each_minute_has_a_row(
     name: str, opened: Opened, exchanges: Exchanges
 ) -> None:
