@@ -31,7 +31,7 @@ Btcts = Callable[..., Done]
 
 @pytest.fixture(scope="session")
 def exchanges() -> Iterator[Exchanges]:
-    """Six price APIs on real time."""
+    """The price APIs on real time."""
     with Exchanges(SimulatedMarket(), now_ms=lambda: time.time_ns() // 1_000_000) as running:
         yield running
 

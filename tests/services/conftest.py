@@ -28,7 +28,7 @@ def _few_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def exchanges(clock: FakeClock) -> Iterator[Exchanges]:
-    """Six price APIs that trade the simulated price."""
+    """The price APIs, which trade the simulated price."""
     with Exchanges(SimulatedMarket(), now_ms=clock.now_ms) as running:
         yield running
 
@@ -53,8 +53,8 @@ def make_collector(store: Store, clock: FakeClock, exchanges: Exchanges) -> Iter
 
 @pytest.fixture
 def settled(make_collector: MakeCollector, fill_once: FillOnce) -> Collector:
-    """A collector that has had a first cycle on a window that all five exchanges have settled."""
+    """A collector that has had a first cycle on a window that all exchanges have settled."""
     collector = make_collector()
-    fill_once("five exchanges", collector.cycle)
+    fill_once("all exchanges", collector.cycle)
     collector.cycle()
     return collector

@@ -31,7 +31,7 @@ class AgreedCandles:
     """The agreed candles by minute, ascending, and the starts of the minutes that have none.
 
     `disputed` minutes have candles that are not credible yet; `no_trades` minutes were covered by a provider, but none
-    saw trades. `backing` gives the providers heard for each of these minutes; `rare` minutes have candles from fewer
+    saw trades. `backing` gives the providers heard for each of these minutes; `sparse` minutes have candles from fewer
     than half of the providers that cover them.
     """
 
@@ -39,7 +39,7 @@ class AgreedCandles:
     disputed: frozenset[int]
     no_trades: frozenset[int]
     backing: Mapping[int, Backing] = field(default_factory=dict)
-    rare: frozenset[int] = frozenset()
+    sparse: frozenset[int] = frozenset()
 
     def reject(self, minutes: Collection[int]) -> "AgreedCandles":
         """Return a copy with these minutes disputed."""
@@ -76,7 +76,7 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book 
     """Return the candles that the answers agree on, minute by minute; the order of the providers does not matter.
 
     When a provider answers twice for a minute, the later candle counts. `settled` are candles agreed on before, used
-    as neighbours of rare minutes.
+    as neighbours of sparse minutes.
     """
     books: dict[str, dict[int, Candle]] = {}
     covering: dict[int, set[str]] = {}
@@ -128,10 +128,10 @@ class _Agreement:
     quorum: int
 
     def judge(self, settled: Book) -> AgreedCandles:
-        """Judge every minute; rare ones by their neighbours as well."""
+        """Judge every minute; sparse ones by their neighbours as well."""
         agreed: dict[int, Candle] = {}
         backing: dict[int, Backing] = {}
-        rare: set[int] = set()
+        sparse: set[int] = set()
         for minute in sorted(self.covering):
             holders = {name: book[minute] for name, book in self.books.items() if minute in book}
             candle = combine_candles(list(holders.values())) if holders else None
@@ -140,13 +140,13 @@ class _Agreement:
             if candle and len(holders) >= self.quorum and self._is_believed(minute, holders, near):
                 agreed[minute] = candle
                 if len(self.covering[minute]) >= LEAST_COVERING and 2 * len(holders) < len(self.covering[minute]):
-                    rare.add(minute)
-        common = {**settled, **{minute: candle for minute, candle in agreed.items() if minute not in rare}}
+                    sparse.add(minute)
+        common = {**settled, **{minute: candle for minute, candle in agreed.items() if minute not in sparse}}
         traded = set().union(*self.books.values())
         found = AgreedCandles(
-            agreed, frozenset(traded - agreed.keys()), frozenset(backing.keys() - traded), backing, frozenset(rare)
+            agreed, frozenset(traded - agreed.keys()), frozenset(backing.keys() - traded), backing, frozenset(sparse)
         )
-        return found.reject({minute for minute in rare if not _is_between(agreed[minute], common)})
+        return found.reject({minute for minute in sparse if not _is_between(agreed[minute], common)})
 
     def _is_believed(self, minute: int, holders: Mapping[str, Candle], near: Collection[str]) -> bool:
         """Tell whether the holders of a candle agree and are not outweighed by the other providers."""

@@ -49,21 +49,21 @@ def drop_unclosed(candles: Candles, source_ms: int) -> Candles:
     return Candles(candles.provider, covered, kept)
 
 
-def parse_rows(provider: str, rows: Any, spell: Callable[[Any], Row]) -> list[Row]:
-    """Return the rows of a reply, converted by `spell`.
+def parse_rows(provider: str, rows: Any, convert: Callable[[Any], Row]) -> list[Row]:
+    """Return the rows of a reply, converted by `convert`.
 
     Raises:
         ProviderError: a row has an unexpected shape; names the first one.
     """
     if not isinstance(rows, list):
         raise ProviderError(provider, f"candles are not a list: {quoted(rows)}")
-    spelt = []
+    converted = []
     for row in rows:
         try:
-            spelt.append(spell(row))
+            converted.append(convert(row))
         except SHAPE_ERRORS as exc:
             raise ProviderError(provider, f"a candle of unexpected shape: {quoted(row)}") from exc
-    return spelt
+    return converted
 
 
 def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Callable[[Span], list[Row]]) -> Candles:

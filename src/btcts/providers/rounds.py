@@ -174,8 +174,8 @@ def judge(heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
     when a live tick contradicts it.
     """
     agreed = heard.agree(quorum=quorum)
-    if agreed.rare:
-        span = Span(min(agreed.rare) - BESIDE_MS, max(agreed.rare) + BESIDE_MS)
+    if agreed.sparse:
+        span = Span(min(agreed.sparse) - BESIDE_MS, max(agreed.sparse) + BESIDE_MS)
         neighbours = _read_candles(ground.read_ticks(span), agreed.backing)
         agreed = agree_candles(heard.answers, quorum=quorum, settled=neighbours)
     weak = {

@@ -1,4 +1,4 @@
-"""Six price APIs on loopback, in their documented shapes, quirks and faults; see `Exchanges`.
+"""The price APIs on loopback, in their documented shapes, quirks and faults; see `Exchanges`.
 
 By hand, on real time: `python tests/support/exchanges --port 8765 [--csv FILE]`.
 """

@@ -17,7 +17,7 @@ def main() -> None:
     from support.exchanges import BarsMarket, Exchanges, SimulatedMarket
     from support.exchanges.server import PROVIDERS
 
-    parser = argparse.ArgumentParser(description="Serve six price APIs.")
+    parser = argparse.ArgumentParser(description="Serve the price APIs.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 is all of them")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--csv", type=Path, help="a recording of one-second bars, whose last day plays as today")

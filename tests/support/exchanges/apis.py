@@ -1,4 +1,4 @@
-"""The five exchanges: what each answers to a path and its query, in the shapes and types of its documentation.
+"""The exchanges: what each answers to a path and its query, in the shapes and types of its documentation.
 
 An answer is the HTTP status and the JSON value.
 """

@@ -16,7 +16,7 @@ class Fault:
     In the reply: `status` other than 200 and `body` replace the answer, `headers` are added, `error` answers HTTP
     200 with the provider's own shape of an error, `cut` sends half of the JSON, `skew_ms` moves the Date header.
     In the market: `price` replaces the last price and the close of each candle, `factor` multiplies all prices,
-    `frozen_ms` is when the provider stopped to notice trades, `rows` rearranges the rows of a candle reply.
+    `frozen_ms` is when the provider stopped noticing trades, `rows` rearranges the rows of a candle reply.
     On the wire: `delay_s` before the answer, `trickle_s` before each byte of it, `reset` in place of it.
     """
 

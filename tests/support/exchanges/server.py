@@ -1,4 +1,4 @@
-"""The HTTP server of the local exchanges: keep-alive, one thread a connection, closed without a trace."""
+"""The HTTP server of the local exchanges: keep-alive, one thread a connection, closed quietly."""
 
 import json
 import os
@@ -48,7 +48,7 @@ class Reply:
 
 
 class Exchanges:
-    """Six price APIs that trade one market, each under a path of its own; a context manager.
+    """The price APIs, which trade one market, each under a path of its own; a context manager.
 
     `now_ms` is their clock, a fake one or the real one. `requests` are the newest ten thousand requests, `plan` is
     the plan of CoinMarketCap's keys. `host` is the address they listen on.

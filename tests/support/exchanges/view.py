@@ -46,7 +46,7 @@ class View:
         price, traded_ms = self.market.price(asked_ms), self.market.traded_ms(asked_ms)
         if price is None or traded_ms is None:
             raise LookupError("the market has not opened")
-        return self._told(price), traded_ms
+        return self._quoted(price), traded_ms
 
     def minutes(self, first_ms: int, last_ms: int, *, flat: bool) -> Iterator[Minute]:
         """The minutes from one to the other, both included, ascending; those without trades flat or left out."""
@@ -66,11 +66,11 @@ class View:
         candle = self.market.candle(start_ms, self.known_ms)
         if candle is not None:
             *prices, close, volume = candle
-            return Minute(start_ms, *map(self._scaled, prices), self._told(close), volume)
+            return Minute(start_ms, *map(self._scaled, prices), self._quoted(close), volume)
         price = self.market.price(start_ms - 1)
         return None if price is None else Minute(start_ms, *[self._scaled(price)] * 4, 0.0)
 
-    def _told(self, price: float) -> Any:
+    def _quoted(self, price: float) -> Any:
         return self._scaled(price) if self.fault.price is KEEP else self.fault.price
 
     def _scaled(self, price: float) -> float:
