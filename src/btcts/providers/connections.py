@@ -9,7 +9,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,14 +53,14 @@ Header = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
-class Attempt:
+class _Attempt:
     """A request under way: its deadline by the monotonic clock, and the connection opened for it if none was kept."""
 
     until: float
     opened: httpcore.NetworkStream | None = None
 
 
-_ATTEMPT: ContextVar[Attempt] = ContextVar("attempt")
+_ATTEMPT: ContextVar[_Attempt] = ContextVar("attempt")
 
 
 class Unanswered(Exception):
@@ -94,10 +94,10 @@ class Connections:
             ConfigError: the environment names an unusable one.
         """
         origin = address.scheme, address.host, address.find_port()
-        known = self._chosen.get(origin, "unknown")
-        if isinstance(known, str):
-            known = self._chosen[origin] = choose_proxy(address)
-        return known
+        with suppress(KeyError):
+            return self._chosen[origin]
+        proxy = self._chosen[origin] = choose_proxy(address)
+        return proxy
 
     @contextmanager
     def send(
@@ -108,7 +108,7 @@ class Connections:
         Raises:
             Unanswered: there is no response in time, or its body breaks off.
         """
-        attempt, proxy = Attempt(until), self.choose(address)
+        attempt, proxy = _Attempt(until), self.choose(address)
         token = _ATTEMPT.set(attempt)
         try:
             response = self._find_pool(proxy).handle_request(_build_request(method, address, headers, content))
@@ -184,14 +184,14 @@ class _Backend(httpcore.SyncBackend):
             raise httpcore.ConnectTimeout(self._explain(exc)) from exc
         except OSError as exc:
             raise httpcore.ConnectError(self._explain(exc)) from exc
-        attempt.opened = Stream(SyncStream(connection))
+        attempt.opened = _Stream(SyncStream(connection))
         return attempt.opened
 
     def _explain(self, exc: OSError) -> str:
         return f"{self._proxy}: {describe(exc)}" if self._proxy else str(exc)
 
 
-class Stream(httpcore.NetworkStream):
+class _Stream(httpcore.NetworkStream):
     """A connection that keeps to the deadline of the request that uses it; time-outs of single steps are ignored."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
@@ -211,9 +211,9 @@ class Stream(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> "Stream":
+    ) -> "_Stream":
         """Return the connection, encrypted from now on."""
-        return Stream(self._inner.start_tls(ssl_context, server_hostname, _limit_step(httpcore.ConnectTimeout)))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _limit_step(httpcore.ConnectTimeout)))
 
     def get_extra_info(self, info: str) -> Any:
         """Return details of the socket for httpcore."""
