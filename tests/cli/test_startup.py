@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.core import TyperOption
 from typer.main import get_command
@@ -51,6 +51,7 @@ def convert(converter: Any, param: Any, value: object) -> object:
 
 
 @pytest.mark.parametrize("param", VALUES.values(), ids=VALUES)
+@settings(max_examples=25)
 @given(typed=TYPED)
 def test_values_are_converted_as_typer_does(param: Any, typed: str) -> None:
     value = [typed] if param.multiple else typed
