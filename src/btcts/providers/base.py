@@ -60,7 +60,9 @@ class Provider(Protocol):
         ...
 
     def latest(self) -> Reading:
-        """Return the current price.
+        """Return the price of the last trade, with the times of the trade and of the answer.
+
+        `Api.fetch_json` gets the payload, `expect_shape` reads it.
 
         Raises:
             ProviderError: it failed.
@@ -71,6 +73,9 @@ class Provider(Protocol):
 
     def candles(self, span: Span) -> Candles:
         """Return the candles of the closed minutes of `span`, all of them or raise.
+
+        Begins with `find_closed_part`, gets its pages by `read_candles` (`page.end_ms` is exclusive; many APIs include
+        their end) and finishes with `drop_unclosed`, all in `pages.py`.
 
         Raises:
             ProviderError: it failed.

@@ -14,7 +14,8 @@ Minutes = dict[int, Candle | None]
 class Row(NamedTuple):
     """One row of a candle reply, with the provider's raw values.
 
-    `traded` is the amount or the number of trades; 0 means no trades in the minute.
+    `traded` is the amount or the number of trades; 0 means no trades in the minute. It is 1 where the API states none;
+    rows of quiet minutes must then be left out.
     """
 
     start: object
@@ -22,7 +23,7 @@ class Row(NamedTuple):
     high: object
     low: object
     close: object
-    traded: object
+    traded: object = 1
 
 
 class Paging(NamedTuple):
