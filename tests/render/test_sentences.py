@@ -47,6 +47,7 @@ PROBLEM_VALUES: dict[FaultCode | FindingCode, list[dict[str, object]]] = {
 FAULT = Fault("btc:price:hour", FaultCode.WRONG_RETENTION, {"found": 5, "wanted": 82_800_000})
 FULL = Remark(ReasonCode.REDIS_FULL, {"used_bytes": 1_234_567, "max_bytes": 1_234_567})
 MANY = Thin(90, 2, 3, 5, {"bitstamp": NOW - HOUR, "gemini": None, "kraken": NOW}, frozenset({"kraken"}))
+UNHEARD = Thin(1, 1, 1, 3, {"bitstamp": NOW, "kraken": NOW}, frozenset({"bitstamp", "kraken"}))
 
 REMARK_VALUES: dict[ReasonCode | WarningCode, list[dict[str, object]]] = {
     ReasonCode.FOREIGN_KEY: [{"key": "btc:price:hour"}],
@@ -73,7 +74,7 @@ REMARK_VALUES: dict[ReasonCode | WarningCode, list[dict[str, object]]] = {
     WarningCode.DEVIATING: [{"provider": "kraken", "ratio": 99.0}, {"provider": "kraken", "ratio": -0.0123}],
     WarningCode.DISPUTED: [{"members": ("kraken",)}],
     WarningCode.FEW_PROVIDERS: [{"members": ("kraken", "gemini"), "count": 2, "asked": 5}],
-    WarningCode.THIN_MINUTES: [{"thin": Thin(1, 2, 2, 5, {"bitstamp": NOW})}, {"thin": MANY}],
+    WarningCode.THIN_MINUTES: [{"thin": Thin(1, 2, 2, 5, {"bitstamp": NOW})}, {"thin": MANY}, {"thin": UNHEARD}],
     WarningCode.RESTLESS_MINUTES: [{"minutes": 2}],
     WarningCode.SPOOLED_PRICES: [{"prices": 3}],
 }

@@ -172,15 +172,16 @@ def _format_skew(ahead_ms: int) -> str:
 
 def _describe_thin(thin: "Thin") -> str:
     count = f"{thin.least}" if thin.least == thin.most else f"{thin.least} to {thin.most}"
-    minutes = f"{thin.minutes} minutes rest" if thin.minutes > 1 else "1 minute rests"
-    since = ", ".join(_describe_silence(thin, name) for name in thin.silent)
-    return f"{minutes} on {count} of {thin.reaching} providers, {since}"
+    minutes, them = (f"{thin.minutes} minutes rest", "them") if thin.minutes > 1 else ("1 minute rests", "it")
+    silence = [_describe_silence(name, thin.silent[name]) for name in thin.silent if name not in thin.priced]
+    if thin.priced:
+        *names, last = sorted(thin.priced)
+        priced = f"{', '.join(names)} and {last} were" if names else f"{last} was"
+        silence.append(f"{priced} not heard for {them}")
+    return f"{minutes} on {count} of {thin.reaching} providers; {', '.join(silence)}"
 
 
-def _describe_silence(thin: "Thin", name: str) -> str:
-    answered_ms = thin.silent[name]
-    if name in thin.priced:
-        return f"{name} gave no candles of them"
+def _describe_silence(name: str, answered_ms: int | None) -> str:
     return f"{name} has not answered since {iso(answered_ms)}" if answered_ms else f"{name} has never answered"
 
 
