@@ -11,10 +11,11 @@ from rich.console import Console
 
 from btcts.config import BTC_USD
 from btcts.domain.layout import window
-from btcts.domain.model import HOUR_MS, MINUTE_MS, REASONS, Span
+from btcts.domain.model import HOUR_MS, MINUTE_MS, REASONS, Candle, Span
 from btcts.render.backfill import (
     chunk_json,
     chunk_line,
+    dispute_lines,
     head_lines,
     plan_json,
     plan_lines,
@@ -49,6 +50,13 @@ FAILED = Chunk(
     sources=("coinbase",),
     gaps={"no_trades": 1},
     failed={"kraken": "HTTP 503"},
+)
+DISPUTED = replace(
+    CHUNK,
+    disputed={
+        MIDNIGHT: {"kraken": Candle(MIDNIGHT, 60_000, 60_010, 59_990, 60_005), "gemini": None},
+        **{minute: {"kraken": None} for minute in MINUTES[1:21]},
+    },
 )
 FILE = CandleFile("day.csv", "seconds", 3887, MIDNIGHT, NOW, (), quiet=2, outside=3, unfinished=1, repeated=1)
 OF_FILE = replace(PLAN, requests={}, waiting=(), file=FILE, left_out=2447)
@@ -94,6 +102,17 @@ def test_what_came_of_a_chunk_stands_in_its_line() -> None:
     }
 
     assert_lines_as_stored("lines-backfill-chunks", {case: chunk_line(chunk) for case, chunk in chunks.items()})
+
+
+def test_of_disputed_minutes_the_first_are_listed_with_the_candle_of_each_provider() -> None:
+    lines = list(dispute_lines(DISPUTED, BTC_USD))
+    told = document(chunk_json(DISPUTED, BTC_USD))["disputed"]
+
+    assert_lines_as_stored("lines-backfill-disputed", {"disputed": lines[:5] + lines[-1:]})
+    assert len(lines) == 3 + 19 * 2 + 1
+    assert len(told) == 21
+    assert told[0]["candles"]["kraken"] == {"open": 60_000, "high": 60_010, "low": 59_990, "close": 60_005}
+    assert told[0]["candles"]["gemini"] is None
 
 
 def test_the_words_of_a_provider_stay_on_one_line() -> None:

@@ -6,9 +6,9 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from btcts.domain.market import Market
-from btcts.domain.model import MINUTE_MS, Span, Waiting
+from btcts.domain.model import MINUTE_MS, Candle, Span, Waiting
 from btcts.render.documents import begin_document, dump_document, encode_waiting
-from btcts.render.figures import counted, iso, moment
+from btcts.render.figures import counted, iso, moment, price
 from btcts.render.sentences import find_code, list_reasons
 from btcts.services.backfill.plan import Plan
 from btcts.services.backfill.run import Chunk, Summary
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RUNS_SHOWN = 20
-"""Runs of minutes that a plan lists at most; a long list of short runs says little."""
+"""Runs of minutes that a plan lists at most, and disputed minutes that a chunk does; more would say little."""
 
 FILE_FIELDS = ("name", "unit", "rows", "quiet", "outside", "unfinished", "repeated")
 
@@ -66,6 +66,19 @@ def chunk_line(chunk: Chunk) -> str:
     if chunk.sources:
         parts[-1] += f" ({' '.join(chunk.sources)})"
     return plain("  ".join([*parts, *_list_troubles(chunk.gaps, chunk.failed)]))
+
+
+def dispute_lines(chunk: Chunk, market: Market) -> Iterator[str]:
+    """List the candle of each provider for the minutes that they disagree about."""
+    for start_ms, candles in islice(chunk.disputed.items(), RUNS_SHOWN):
+        yield f"{_format_moment(start_ms)}  disputed; open, high, low and close by provider:"
+        width = max(map(len, candles), default=0)
+        for name, candle in candles.items():
+            prices = _list_prices(candle).values() if candle else ()
+            texts = [price(value, market.decimals) for value in prices] or ["no trades"]
+            yield f"  {name:<{width}}  {'  '.join(texts)}"
+    if len(chunk.disputed) > RUNS_SHOWN:
+        yield f"and {counted(len(chunk.disputed) - RUNS_SHOWN, 'more disputed minute')}"
 
 
 def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) -> Iterator[str]:
@@ -120,7 +133,14 @@ def plan_json(plan: Plan) -> str:
 def chunk_json(chunk: Chunk, market: Market) -> str:
     """Encode the finished chunk as one object on one line."""
     done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
-    left = {"gaps": chunk.gaps} | _encode_failed(chunk.failed)
+    disputed = [
+        {
+            "start_ms": start_ms,
+            "candles": {name: candle and _list_prices(candle) for name, candle in candles.items()},
+        }
+        for start_ms, candles in chunk.disputed.items()
+    ]
+    left = {"gaps": chunk.gaps} | _encode_failed(chunk.failed) | {"disputed": disputed}
     return dump_document(begin_document(market) | {"kind": "chunk"} | _encode_span(chunk.span) | done | left)
 
 
@@ -198,6 +218,10 @@ def _encode_plan(plan: Plan) -> dict[str, Any]:
 def _encode_span(span: Span) -> dict[str, Any]:
     last_ms = span.end_ms - MINUTE_MS
     return {"first_ms": span.start_ms, "first": iso(span.start_ms), "last_ms": last_ms, "last": iso(last_ms)}
+
+
+def _list_prices(candle: Candle) -> dict[str, float]:
+    return {name: getattr(candle, name) for name in ("open", "high", "low", "close")}
 
 
 def _encode_failed(failed: Mapping[str, str]) -> dict[str, Any]:

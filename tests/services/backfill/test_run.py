@@ -213,6 +213,24 @@ def test_candles_need_a_quorum(store: Store, exchanges: Exchanges, asked: Asked)
     assert (done.settled, done.gaps) == (0, {"disagree": 59})
 
 
+def test_a_disputed_minute_has_the_candle_of_each_provider_that_answered(
+    store: Store, exchanges: Exchanges, asked: Asked
+) -> None:
+    exchanges.fault("kraken", Fault(factor=1.05))
+    exchanges.fault("gemini", Fault(status=503))
+
+    _, chunks = asked.chunks(store, Wish(NOW - 3 * MINUTE_MS), ["coinbase", "kraken", "gemini"])
+    (chunk,) = chunks
+
+    assert chunk.gaps == {"disagree": len(chunk.disputed)}
+    for candles in chunk.disputed.values():
+        honest, lying = candles["coinbase"], candles["kraken"]
+        assert len(candles) == 2
+        assert honest
+        assert lying
+        assert lying.close / honest.close == pytest.approx(1.05)
+
+
 def test_a_failing_provider_is_named_and_the_others_settle(store: Store, exchanges: Exchanges, asked: Asked) -> None:
     exchanges.fault("kraken", Fault(error="EService:Unavailable", path="OHLC"))
 

@@ -60,7 +60,8 @@ def backfill(
     A file has the columns timestamp,open,high,low,close and optionally volume; its times are full minutes, in
     UTC unless they have a zone. A few rows on full hours could be hourly or daily candles: say --minutes if
     they are not. A store with only old prices keeps the day up to the last of them: btcts show hour --at
-    newest.
+    newest. -v lists the candles of each provider for minutes that they disagree about. A single --provider
+    settles those by its word alone (thin) until the others are heard.
     """
     if hours is not None and not (since is None and until is None):
         raise ConfigError(f"--hours {hours} cannot be combined with --since and --until; use one or the other")
@@ -169,7 +170,9 @@ def _open_display(plan: "Plan", format: LineFormat, common: Common) -> Iterator[
         for line in render.head_lines(plan):
             tell(line)
         can_redraw = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        if common.verbose or not can_redraw:
+        if common.verbose:
+            yield lambda chunk: tell_lines([render.chunk_line(chunk), *render.dispute_lines(chunk, plan.market)])
+        elif not can_redraw:
             yield lambda chunk: tell(render.chunk_line(chunk))
         else:
             with render.show_progress(plan, open_console(stderr=True, no_color=common.no_color)) as move:

@@ -32,7 +32,8 @@ class Chunk:
     """The result of one part of the plan, which `settled` some of its `minutes`.
 
     `sources` are the providers that answered, or the file; `dropped` counts the ticks that were replaced, `gaps` the
-    minutes that remain unsettled, by reason; `failed` has the problem of each provider that failed.
+    minutes that remain unsettled, by reason; `failed` has the problem of each provider that failed. `disputed` has the
+    candles of each minute that the providers do not agree on, by provider; None is one that saw no trades.
     """
 
     span: Span
@@ -42,6 +43,7 @@ class Chunk:
     dropped: int = 0
     gaps: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    disputed: Mapping[int, Mapping[str, Candle | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def settle_from_providers(
             sources=tuple(dict.fromkeys(answer.provider for answer in heard.answers if answer.covered)),
             gaps=writer.enter_gaps(minutes, heard.answers, agreed, now_ms=clock.now_ms()),
             failed={error.provider: error.problem for error in (*failures, *heard.errors)},
+            disputed=_list_disputed(sorted(agreed.disputed.intersection(minutes)), heard.answers),
         )
         failures = ()
         if not panel.find_ready():
@@ -124,6 +127,17 @@ def settle_from_file(plan: Plan, store: Store) -> Iterator[Chunk]:
         chunk = writer.write(minutes, plan.candles)
         writer.forget_gaps(minutes)
         yield replace(chunk, sources=(PurePath(plan.file.name).name,))
+
+
+def _list_disputed(minutes: Sequence[int], answers: Sequence[Candles]) -> dict[int, dict[str, Candle | None]]:
+    """Return the candles of these minutes by provider; None for one that covers a minute without a candle."""
+    found: dict[int, dict[str, Candle | None]] = {minute: {} for minute in minutes}
+    for answer in answers:
+        candles = {candle.start_ms: candle for candle in answer.candles}
+        for minute in minutes:
+            if answer.covered and minute in answer.covered:
+                found[minute][answer.provider] = candles.get(minute)
+    return found
 
 
 class _Panel:
