@@ -1,6 +1,6 @@
 """The slots of one resolution as columns of text, and their page with the volatility below."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from rich.console import Console, Group
@@ -82,17 +82,14 @@ def build_slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, asc
 def build_price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
     """Return the start times and the prices of the slots: `start`, `close`, `min`, `place`, `max` and the ranges."""
     heading, starts = format_starts([slot.start_ms for slot in slots], utc=utc)
-
-    def make_column(title: str, values: list[float | None], absent: str = "") -> Column:
-        texts = [absent if value is None else price(value, places) for value in values]
-        return _make_column(title, slots, texts)
-
     return {
         "start": _make_column(heading, slots, starts, words=True),
-        "close": make_column("Close", [slot.close for slot in slots], absent="no price"),
-        "min": make_column("Min", [slot.min for slot in slots]),
+        "close": _make_column(
+            "Close", slots, _format_prices((slot.close for slot in slots), places, absent="no price")
+        ),
+        "min": _make_column("Min", slots, _format_prices((slot.min for slot in slots), places)),
         "place": _make_column("", slots, [_draw_place(slot, ascii_only=ascii_only) for slot in slots]),
-        "max": make_column("Max", [slot.max for slot in slots]),
+        "max": _make_column("Max", slots, _format_prices((slot.max for slot in slots), places)),
         **_build_range_columns(slots, places=places),
     }
 
@@ -155,7 +152,7 @@ def _draw_place(slot: Slot, *, ascii_only: bool) -> str:
 def _build_range_columns(slots: Sequence[Slot], *, places: int) -> dict[str, Column]:
     """Return the ranges from min to max: `range` as a price and in percent of min, `range%` in percent alone."""
     bounds = [(slot.min, slot.max) for slot in slots]
-    widths = ["" if low is None or high is None else price(high - low, places) for low, high in bounds]
+    widths = _format_prices((None if low is None or high is None else high - low for low, high in bounds), places)
     ratios = ["" if not low or high is None else share(high / low - 1, RATIO_PLACES) for low, high in bounds]
     return _combine_columns("range", "Range", _make_column("", slots, widths), _make_column("", slots, ratios))
 
@@ -208,6 +205,11 @@ def _describe_state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Ce
 def _combine_columns(name: str, heading: str, amount: Column, ratio: Column) -> dict[str, Column]:
     """Return the two columns joined as `name`, and the percent column alone."""
     return {name: join_columns(heading, amount, ratio), f"{name}%": Column(heading, ratio.cells)}
+
+
+def _format_prices(values: Iterable[float | None], places: int, *, absent: str = "") -> list[str]:
+    """Format prices or differences of prices with `places` decimals; None as `absent`."""
+    return [absent if value is None else price(value, places) for value in values]
 
 
 def _make_column(heading: str, slots: Sequence[Slot], texts: Sequence[str], *, words: bool = False) -> Column:
