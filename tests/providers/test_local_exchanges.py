@@ -123,22 +123,21 @@ def test_closing_ends_connections_that_wait() -> None:
 
 
 def test_they_serve_by_hand_until_interrupted(recording: Path) -> None:
-    command = [
-        sys.executable,
-        str(Path(__file__).parents[1] / "support/exchanges"),
-        "--port",
-        "0",
-        "--csv",
-        str(recording),
-    ]
+    program = Path(__file__).parents[1] / "support/exchanges"
+    command = [sys.executable, program, "--port", "0", "--csv", recording, "--factor", "kraken=3"]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        lines = [process.stdout.readline() for _ in ON_HTTP]
-        url = lines[ON_HTTP.index("kraken")].strip().partition("=")[2]
-        answer = httpx.get(f"{url}/0/public/Trades?pair=XBTUSD", trust_env=False).json()
+        lines = [process.stdout.readline() for _ in range(len(ON_HTTP) + 1)]
+        urls = {name: line.strip().partition("=")[2] for name, line in zip(ON_HTTP, lines, strict=False)}
+        (trade,) = httpx.get(f"{urls['kraken']}/0/public/Trades?pair=XBTUSD", trust_env=False).json()["result"][
+            "XXBTZUSD"
+        ]
+        ticker = httpx.get(f"{urls['coinbase']}/products/BTC-USD/ticker", trust_env=False).json()
         process.send_signal(signal.SIGINT)
 
-    assert all(re.fullmatch(r"BTCTS_PROVIDERS_[A-Z]+_URL=http://127\.0\.0\.1:\d+/[a-z]+\n", line) for line in lines)
-    assert set(answer) <= {"error", "result"}
+    assert lines.pop() == f"export BTCTS_COLLECT_PROVIDERS={','.join(ON_HTTP)}\n"
+    pattern = r"export BTCTS_PROVIDERS_[A-Z]+_URL=http://127\.0\.0\.1:\d+/[a-z]+\n"
+    assert all(re.fullmatch(pattern, line) for line in lines)
+    assert float(trade[0]) / float(ticker["price"]) == pytest.approx(3, rel=0.5)
     assert process.returncode == 0

@@ -1,6 +1,6 @@
 """The price APIs on loopback, in their documented shapes, quirks and faults; see `Exchanges`.
 
-By hand, on real time: `python tests/support/exchanges --port 8765 [--csv FILE]`.
+By hand, on real time: `python tests/support/exchanges --port 8765 [--csv FILE] [--factor kraken=1.05]`.
 """
 
 from support.exchanges.faults import Fault

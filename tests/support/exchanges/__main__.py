@@ -1,4 +1,7 @@
-"""Serve the local exchanges by hand on real time, until interrupted."""
+"""Serve the local exchanges by hand on real time, until interrupted.
+
+The lines it prints lead btcts to them: `python tests/support/exchanges > exchanges.sh &`, then `. ./exchanges.sh`.
+"""
 
 import argparse
 import signal
@@ -14,13 +17,21 @@ DAY_MS = 86_400_000
 def main() -> None:
     """Parse the arguments, say where the exchanges are, serve."""
     sys.path[0] = str(Path(__file__).parents[2])
-    from support.exchanges import BarsMarket, Exchanges, SimulatedMarket
+    from support.exchanges import BarsMarket, Exchanges, Fault, SimulatedMarket
     from support.exchanges.server import PROVIDERS
 
     parser = argparse.ArgumentParser(description="Serve the price APIs.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 is all of them")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--csv", type=Path, help="a recording of one-second bars, whose last day plays as today")
+    parser.add_argument(
+        "--factor",
+        type=_parse_factor,
+        action="append",
+        default=[],
+        metavar="NAME=FACTOR",
+        help="multiply all prices of one of them, as in kraken=1.05; can be repeated",
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     market = SimulatedMarket()
@@ -32,10 +43,18 @@ def main() -> None:
         Exchanges(market, now_ms=_now_ms, port=arguments.port, host=arguments.host) as exchanges,
         suppress(KeyboardInterrupt),
     ):
+        for name, factor in arguments.factor:
+            exchanges.fault(name, Fault(factor=factor))
         for name in PROVIDERS:
-            sys.stdout.write(f"BTCTS_PROVIDERS_{name.upper()}_URL={exchanges.url(name)}\n")
+            sys.stdout.write(f"export BTCTS_PROVIDERS_{name.upper()}_URL={exchanges.url(name)}\n")
+        sys.stdout.write(f"export BTCTS_COLLECT_PROVIDERS={','.join(PROVIDERS)}\n")
         sys.stdout.flush()
         threading.Event().wait()
+
+
+def _parse_factor(text: str) -> tuple[str, float]:
+    name, _, factor = text.partition("=")
+    return name, float(factor)
 
 
 def _now_ms() -> int:
