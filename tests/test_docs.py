@@ -126,7 +126,7 @@ def test_the_architecture_names_files_that_exist() -> None:
 
 
 def test_every_reason_of_an_unsettled_minute_is_explained() -> None:
-    text = (ROOT / "docs/architecture.md").read_text().split("## Why is a minute unsettled?")[1]
+    text = (ROOT / "docs/operations.md").read_text().split("## Why is a minute unsettled?")[1]
 
     assert set(re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE)) == set(REASONS)
 
