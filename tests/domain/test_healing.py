@@ -192,12 +192,13 @@ class TestSparseMinutes:
         assert self.look(9, NOON - HOUR_MS) == [MINUTE]
 
     def test_who_denied_trades_while_it_had_no_price_is_asked_again_when_it_has_one(self) -> None:
-        gaps = {MINUTE: Gap(SPARSE, 9, NOON - 4 * MINUTE_MS, ("gemini",))}
+        sparse = NOON - HOUR_MS
+        gaps = {sparse: Gap(SPARSE, 9, NOON - 4 * MINUTE_MS, ("gemini",))}
 
         def find(name: str, since_ms: int | None) -> list[int]:
-            return [minute for minute in find_missed(gaps, NOON, back={name: since_ms}, able=ABLE) if minute == MINUTE]
+            return [minute for minute in find_missed(gaps, NOON, back={name: since_ms}, able=ABLE) if minute == sparse]
 
-        assert find("gemini", None) == find("gemini", NOON - 4 * MINUTE_MS) == [MINUTE]
+        assert find("gemini", None) == find("gemini", NOON - 4 * MINUTE_MS) == [sparse]
         assert find("gemini", NOON - 3 * MINUTE_MS) == find("kraken", NOON - 4 * MINUTE_MS + 1) == []
 
 
@@ -206,7 +207,7 @@ def test_what_a_provider_missed_is_looked_at_for_six_hours_as_far_as_it_reaches(
 
     assert find_missed({}, NOON, back={"gemini": NOON - 9 * HOUR_MS}, able=able)[0] == NOON - 6 * HOUR_MS
     assert find_missed({}, NOON, back={"kraken": NOON - 9 * HOUR_MS}, able=able)[0] == NOON - 2 * HOUR_MS
-    assert find_missed({}, NOON, back={"gemini": NOON - HOUR_MS}, able=able)[0] == NOON - HOUR_MS - 6 * MINUTE_MS
+    assert find_missed({}, NOON, back={"gemini": NOON - HOUR_MS}, able=able)[0] == NOON - HOUR_MS - 16 * MINUTE_MS
     assert find_missed({}, NOON, back={}, able=able) == []
 
 
