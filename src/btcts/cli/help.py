@@ -21,7 +21,7 @@ WIDEST = 100
 SPELLINGS = {"1m": "minute", "1min": "minute", "60s": "minute", "1h": "hour", "60m": "hour", "60min": "hour"}
 """Other common names of our resolutions."""
 
-_NO_CHOICE = re.compile(r"(?:Value error, )?(?P<value>'.*'|\".*\") is not one of (?P<choices>'.*')\.?", re.DOTALL)
+_NO_CHOICE = r"(?:Value error, )?(?P<value>'.*'|\".*\") is not one of (?P<choices>'.*')\.?"
 
 Rows = list[tuple[str, str]]
 
@@ -158,7 +158,7 @@ def _explain_value(mistake: Any) -> str | None:
     if param is None:
         return None
     name = param.get_error_hint().replace("'", "")
-    found = _NO_CHOICE.fullmatch(mistake.message)
+    found = re.fullmatch(_NO_CHOICE, mistake.message, re.DOTALL)
     if found is None:
         return f"{name}: {_normalize(mistake.message)}"
     choices = re.findall(r"'([^']*)'", found["choices"])

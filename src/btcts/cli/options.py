@@ -101,11 +101,11 @@ SvgOption = Annotated[
 class Common(NamedTuple):
     """The shared options of one call."""
 
-    redis: str | None = None
-    config: Path | None = None
-    verbose: bool = False
-    quiet: bool = False
-    no_color: bool = False
+    redis: RedisOption = None
+    config: ConfigOption = None
+    verbose: VerboseOption = False
+    quiet: QuietOption = False
+    no_color: NoColorOption = False
 
     def load_settings(self, **flags: object) -> "Settings":
         """Load the settings in force; `flags` are the command's own, by dotted name with __ for the dot."""
@@ -137,15 +137,6 @@ class Common(NamedTuple):
             complain(line)
 
 
-_OPTIONS: dict[str, tuple[Any, object]] = {
-    "redis": (RedisOption, None),
-    "config": (ConfigOption, None),
-    "verbose": (VerboseOption, False),
-    "quiet": (QuietOption, False),
-    "no_color": (NoColorOption, False),
-}
-
-
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options, behind its own, and hand them to it as `common`.
 
@@ -155,7 +146,7 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
-        shared = Common(**{name: arguments.pop(name) for name in _OPTIONS})
+        shared = Common(**{name: arguments.pop(name) for name in Common._fields})
         if shared.quiet and shared.verbose:
             raise ConfigError("--quiet and --verbose contradict each other; use one or the other")
         if shared.verbose:
@@ -168,8 +159,8 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         if name != "common"
     ]
     shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
-        for name, (option, default) in _OPTIONS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=Common._field_defaults[name], annotation=option)
+        for name, option in Common.__annotations__.items()
     ]
     wrapped.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}

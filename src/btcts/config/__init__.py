@@ -6,27 +6,15 @@ that `config init` writes derive from it. The dotted name of a setting is its pa
 
 from btcts.config.resolve import load
 from btcts.config.sources import config_files
-from btcts.config.table import DEFAULT_PROVIDERS, SIMULATED, Setting, table
-from btcts.config.values import (
-    BTC_USD,
-    CollectSettings,
-    EmbeddedSettings,
-    EndpointSettings,
-    RedisSettings,
-    Secret,
-    Settings,
-)
+from btcts.config.table import DEFAULT_PROVIDERS, SIMULATED, table
+from btcts.config.values import BTC_USD, RedisSettings, Secret, Settings
 
 __all__ = [
     "BTC_USD",
     "DEFAULT_PROVIDERS",
     "SIMULATED",
-    "CollectSettings",
-    "EmbeddedSettings",
-    "EndpointSettings",
     "RedisSettings",
     "Secret",
-    "Setting",
     "Settings",
     "config_files",
     "load",

@@ -61,9 +61,7 @@ def load(
     if found["embedded.data_dir"].value is None:
         raise ConfigError("the home folder of the user is not known; set HOME or BTCTS_DATA_DIR")
     settings = _build_settings(found, redis)
-    _check(settings)
-    if needs_redis:
-        _refuse_no_redis(settings)
+    _check(settings, needs_redis=needs_redis)
     return settings
 
 
@@ -127,7 +125,7 @@ def _trace_redis_origins(address: RedisSettings, redis: Mapping[str, CheckedValu
     return origins
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, *, needs_redis: bool) -> None:
     """Check rules that involve several settings."""
     collect, redis, origins = settings.collect, settings.redis, settings.origins
     if collect.quorum > len(collect.providers):
@@ -140,12 +138,8 @@ def _check(settings: Settings) -> None:
             f"{origins['redis.username']}: a Redis user is named without a password; set REDIS_PASSWORD "
             "(a password alone is written redis://:PASSWORD@host)"
         )
-
-
-def _refuse_no_redis(settings: Settings) -> None:
-    """Refuse settings that name no Redis and forbid the embedded one."""
-    if settings.redis.scheme == "embedded" and not settings.embedded.enabled:
+    if needs_redis and redis.scheme == "embedded" and not settings.embedded.enabled:
         raise ConfigError(
-            f"no Redis is named and the embedded one is forbidden ({settings.origins['embedded.enabled']}); "
+            f"no Redis is named and the embedded one is forbidden ({origins['embedded.enabled']}); "
             "set REDIS_URL or pass --redis"
         )
