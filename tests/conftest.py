@@ -121,7 +121,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def backups(server: Server) -> Backups:
-    """What it has held."""
+    """The backups of the data of the server."""
     return Backups(server)
 
 
@@ -175,7 +175,7 @@ def start_server() -> Iterator[StartServer]:
 
 @pytest.fixture(scope="session")
 def commands() -> Iterator[ForkServer]:
-    """What starts commands of btcts without their start."""
+    """The process that runs commands of btcts without their start-up."""
     with closing(ForkServer()) as running:
         yield running
 

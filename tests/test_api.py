@@ -72,7 +72,7 @@ def python(code: str, *, cwd: Path | None = None) -> "subprocess.CompletedProces
 
 
 def checked(code: str, folder: Path) -> str:
-    """What mypy says about it in its strict mode."""
+    """Return what mypy says about it in its strict mode."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(folder), "-c", code]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
     assert done.stderr == ""

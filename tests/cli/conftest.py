@@ -19,7 +19,7 @@ __all__ = ["BTCTS", "Btcts", "Done"]
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The end of a command."""
 
     code: int
     out: str

@@ -397,7 +397,7 @@ def test_on_a_terminal_a_bar_goes_before_one_line(environ: dict[str, str]) -> No
 
 
 def _read(descriptor: int) -> bytes:
-    """What was printed on the terminal; nothing when nobody has it any more."""
+    """Return what was printed on the terminal; nothing when nobody has it any more."""
     try:
         return os.read(descriptor, 65_536)
     except OSError:

@@ -25,7 +25,7 @@ SAID = {
 
 
 def refusals(cycles: list[Any]) -> set[str]:
-    """What cycles say that went wrong, without where and what to do."""
+    """The failures that cycles report, without place and next step."""
     reasons = {refusal["reason"] for cycle in cycles for refusal in cycle["refused"]}
     reasons |= {cycle["problem"] for cycle in cycles if cycle["problem"]}
     return {re.sub(r"no answer from \S+ \((.*)\)", r"\1", reason).partition(";")[0] for reason in reasons}

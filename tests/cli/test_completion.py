@@ -14,7 +14,7 @@ COMMAND = (sys.executable, "-m", "btcts")
 
 
 def complete(shell: str, line: str) -> str:
-    """What btcts answers when TAB is pressed at the end of the line."""
+    """Return the answer of btcts when TAB is pressed at the end of the line."""
     typed = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_TYPER_COMPLETE_ARGS": line}
     asked = {"_BTCTS_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", **typed}
     done = subprocess.run(COMMAND, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60, check=True)

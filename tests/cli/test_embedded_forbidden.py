@@ -1,4 +1,4 @@
-"""Where the embedded Redis is forbidden no command fetches or starts one, whatever its purpose."""
+"""No command fetches or starts an embedded Redis where it is forbidden, whatever its purpose."""
 
 from pathlib import Path
 

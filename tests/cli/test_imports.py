@@ -1,4 +1,4 @@
-"""What commands import decides how fast they start."""
+"""Commands start as fast as their imports allow."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What docs/operations.md promises: each command works with the rights that are named there, and the unit is one."""
+"""The promises of docs/operations.md: each command works with the rights that are named there, and the unit is one."""
 
 import configparser
 import re

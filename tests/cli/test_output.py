@@ -1,4 +1,4 @@
-"""What is printed for people can neither control the terminal nor repeat a password."""
+"""Text for people can neither control the terminal nor repeat a password."""
 
 import pytest
 

@@ -64,7 +64,7 @@ def run(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def faults(schema: str, document: Any) -> Iterator[str]:
-    """What in the document is not as the schema says."""
+    """List the differences of the document from the schema."""
     for error in Draft202012Validator(SCHEMAS[schema]).iter_errors(document):
         yield f"{schema}: {error.json_path}: {error.message}"
 
@@ -225,7 +225,7 @@ def objects(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def described(schema: dict[str, Any], field: dict[str, Any]) -> bool:
-    """Whether a field says what it means, itself or by what it refers to."""
+    """Tell whether a field says what it means, itself or by what it refers to."""
     kind = field.get("$ref", "").rpartition("/")[2]
     return bool(field.get("description") or (kind and schema["$defs"][kind].get("description")))
 

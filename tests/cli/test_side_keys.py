@@ -1,4 +1,4 @@
-"""Whatever the side keys say, every command does its work: nobody is stopped from writing, and nobody is banned."""
+"""Every command does its work whatever the side keys say: nobody is stopped from writing, and nobody is banned."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is done to the process before a command is parsed."""
+"""Changes to the process before a command is parsed."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ TYPED = (
 
 
 def run_python(code: str) -> str:
-    """What the code prints in a process of its own."""
+    """Return what the code prints in a process of its own."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.strip()
 

@@ -51,7 +51,7 @@ def test_the_limit_of_the_age_can_be_given(btcts: Btcts, client: redis.Redis) ->
 
 @pytest.fixture
 def spool(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Spool:
-    """Where prices wait for the Redis of the test."""
+    """The spool of prices that wait for the Redis of the test."""
     for name in ("HOME", "XDG_CONFIG_HOME", "BTCTS_DATA_DIR", "REDIS_URL"):
         monkeypatch.setenv(name, environ[name])
     return open_spool(find_spool_folders(load(endpoints=default_endpoints())))

@@ -1,4 +1,4 @@
-"""What commands say where no provider is reached: what all share once, with the next step, and each with -v."""
+"""Messages of commands that reach no provider: a shared cause once, with the next step, and each one with -v."""
 
 import pytest
 

@@ -32,7 +32,7 @@ ReadUntil = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The end of a command."""
 
     code: int
     out: str

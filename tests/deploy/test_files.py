@@ -1,4 +1,4 @@
-"""What Compose, the image, commits and CI are told, checked without a container engine."""
+"""Files for Compose, the image, commits and CI, checked without a container engine."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def stage(name: str) -> str:
 
 
 def from_context() -> set[str]:
-    """What the Dockerfile copies from the build context."""
+    """List what the Dockerfile copies from the build context."""
     copies = [each.split() for each in instructions("COPY")]
     sources = {source for words in copies if not words[0].startswith("--from") for source in words[:-1]}
     return {source for source in sources if not source.startswith("--")}
@@ -56,7 +56,7 @@ def pinned_in(path: str) -> dict[str, str]:
 
 
 def needs_of(requirement: Requirement) -> Iterator[Requirement]:
-    """What the installed release of a package needs here, with the extras that are asked for."""
+    """List what the installed release of a package needs here, with the extras that are asked for."""
     try:
         texts = metadata.requires(requirement.name) or []
     except metadata.PackageNotFoundError:  # hatchling is in the environment of a build alone

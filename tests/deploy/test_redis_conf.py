@@ -77,7 +77,7 @@ def client(home: Path, password: str | None) -> redis.Redis:
 
 
 def in_tracker(command: str, home: Path, password: str) -> bool:
-    """Whether a shell command succeeds with the environment that Compose gives the tracker."""
+    """Tell whether a shell command succeeds with the environment that Compose gives the tracker."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     address = {"REDIS_URL": f"unix://{home}/socket", "REDIS_PASSWORD": password}
     environment = {"PATH": path, "HOME": str(home), "BTCTS_EMBEDDED": "0", **address}

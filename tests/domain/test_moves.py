@@ -1,4 +1,4 @@
-"""How far the price moved of late."""
+"""Recent moves of the price."""
 
 import pytest
 

@@ -38,7 +38,7 @@ def embedded(data_dir: Path) -> Embedded:
 
 @pytest.fixture
 def said() -> list[str]:
-    """What the embedded Redis says goes here."""
+    """The list that receives the messages of the embedded Redis."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""How the tests end the servers they started, and no others."""
+"""End the servers that the tests started, and no others."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Whatever lies in place of a file of the embedded Redis: it starts all the same, or says one line, and never hangs."""
+"""The embedded Redis starts, or prints one line, and never hangs, whatever lies in place of one of its files."""
 
 import os
 import signal

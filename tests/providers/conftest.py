@@ -55,7 +55,7 @@ def exchanges(_running: Exchanges) -> Exchanges:
 
 @pytest.fixture
 def opened(exchanges: Exchanges, clock: FakeClock, _http: Client) -> Opened:
-    """How to come by a provider on the local exchanges."""
+    """A function that opens a provider on the local exchanges."""
 
     def open_one(name: str, *, at: Exchanges = exchanges, by: Clock = clock, timeout_s: float = 5.0) -> Provider:
         return provider_at(Endpoint(at.url(name), timeout_s), name, _http, by)

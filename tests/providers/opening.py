@@ -1,4 +1,4 @@
-"""How the tests of the providers come by one, and by answers of their own making."""
+"""Providers for the tests, and answers made by hand."""
 
 import json
 import sys
@@ -102,7 +102,7 @@ class Answers(Client):
         return self.requests[-1].query
 
     def get(self, address: Address, secrets: Mapping[str, str] | None = None, *, timeout_s: float) -> Reply:
-        """What the table has."""
+        """Return the answer of the table."""
         path, _, query = address.target.partition("?")
         asked = Asked(path, dict(parse_qsl(query)), secrets or {})
         self.requests.append(asked)

@@ -1,4 +1,4 @@
-"""What the variables of proxies mean, and that no message repeats what may be a secret in them."""
+"""Variables of proxies: their meaning, and no message repeats what may be a secret in them."""
 
 import os
 import sys

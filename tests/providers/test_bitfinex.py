@@ -1,4 +1,4 @@
-"""What is peculiar to Bitfinex."""
+"""Peculiarities of Bitfinex."""
 
 from typing import Any
 

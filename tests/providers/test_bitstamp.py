@@ -1,4 +1,4 @@
-"""What is peculiar to Bitstamp."""
+"""Peculiarities of Bitstamp."""
 
 from typing import Any
 

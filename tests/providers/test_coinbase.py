@@ -1,4 +1,4 @@
-"""What is peculiar to Coinbase Exchange."""
+"""Peculiarities of Coinbase Exchange."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is peculiar to CoinMarketCap: its errors, and a budget that must last for the month."""
+"""Peculiarities of CoinMarketCap: its errors, and a budget that must last for the month."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def quotes(price: Any = 83799.62851049942, **changes: Any) -> dict[str, Any]:
 
 
 def key_info(left: int, reset: str = "2026-02-01T00:00:00.000Z") -> dict[str, Any]:
-    """What a key has left."""
+    """The answer about the credits that a key has left."""
     plan = {"credit_limit_monthly": 15000, "credit_limit_monthly_reset_timestamp": reset, "rate_limit_minute": 50}
     month = {"credits_used": 15000 - left, "credits_left": left}
     return {"data": {"plan": plan, "usage": {"current_day": {"credits_used": 18}, "current_month": month}}} | status(0)

@@ -77,7 +77,7 @@ def hole() -> Iterator[Place]:
 
 
 def place_of(exchanges: Exchanges) -> Place:
-    """Where the exchanges listen."""
+    """The address on which the exchanges listen."""
     url = parse_url(exchanges.url(""))
     assert url.port
     return url.host, url.port

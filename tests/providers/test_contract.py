@@ -1,4 +1,4 @@
-"""What every provider promises, against the local exchanges."""
+"""The contract of every provider, against the local exchanges."""
 
 import time
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def find_served(span: Span, reach_ms: int) -> Span | None:
 
 
 def candles_of(market: SimulatedMarket, span: Span) -> tuple[Candle, ...]:
-    """What the market says that the candles are."""
+    """Return the candles of the market itself."""
     found = ((start_ms, market.candle(start_ms)) for start_ms in span.minutes())
     return tuple(Candle(start_ms, *traded[:4]) for start_ms, traded in found if traded)
 

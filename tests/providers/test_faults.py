@@ -1,4 +1,4 @@
-"""Whatever an API does wrong becomes one error of one clear line, of the class that says what to do next."""
+"""Every fault of an API becomes one error of one clear line, of the class that says what to do next."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is peculiar to Gemini."""
+"""Peculiarities of Gemini."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is peculiar to Kraken."""
+"""Peculiarities of Kraken."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How prices, amounts and times are read from answers."""
+"""Prices, amounts and times as they are read from answers."""
 
 import sys
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_what_is_no_price_is_refused_with_its_value(value: Any) -> None:
 
 
 def in_bounds(low: float, read: Callable[..., float], value: Any, high: float) -> bool:
-    """Whether reading ends with a value in bounds or with an error of one line."""
+    """Tell whether reading ends with a value in bounds or with an error of one line."""
     try:
         return low <= read("kraken", value) <= high
     except ProviderError as exc:

@@ -1,4 +1,4 @@
-"""What is printed of a backfill."""
+"""Output of a backfill."""
 
 import io
 import json
@@ -76,7 +76,7 @@ def document(text: str) -> dict[str, Any]:
 
 
 def described(schema: Any) -> bool:
-    """Whether each property below has a description."""
+    """Tell whether each property below has a description."""
     if isinstance(schema, list):
         return all(map(described, schema))
     if not isinstance(schema, dict):

@@ -182,7 +182,7 @@ def dump(printed: dict[str, list[Any]]) -> str:
 
 
 def list_changes(before: Any, after: Any, where: str) -> Iterator[str]:
-    """What is in the one and not, or otherwise, in the other."""
+    """List the differences between two documents."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key, value in before.items():
             yield from list_changes(value, after.get(key, "<nothing>"), f"{where}.{key}")

@@ -18,7 +18,7 @@ MAX_AGE_S = 150.0
 
 @dataclass(frozen=True)
 class Minute:
-    """What the price did in one minute, and why it is not settled where that is known."""
+    """The prices of one minute, and why it is not settled where that is known."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""Where commands are killed: a Redis and a spool to which one can go back, and what there may be in them at first."""
+"""Scenes in which commands are killed: a Redis and a spool that can be restored, and what they may hold at first."""
 
 import shutil
 from collections.abc import Callable, Hashable
@@ -25,7 +25,7 @@ SETTINGS = ("retentionTime", "chunkSize", "chunkType", "duplicatePolicy", "label
 
 
 class Look(NamedTuple):
-    """What anybody can see, and what is wrong with it."""
+    """The state that readers see, and what is wrong with it."""
 
     ticks: dict[int, float]
     compactions: dict[str, dict[int, float]]
@@ -81,7 +81,7 @@ class Scene:
         return (self._cached_scripts(), *files, *((key, self._value(key)) for key in keys))
 
     def look(self, now_ms: int) -> Look:
-        """What readers find."""
+        """Return what readers find."""
         client = self.client
         series = [key for key in (TICK, *COMPACTIONS) if client.type(key) == SERIES]
         shown = {key: samples(client, key, latest=TICK in series) for key in series}
@@ -106,7 +106,7 @@ class Scene:
         return int(self.client.info("memory")["number_of_cached_scripts"])
 
     def _value(self, key: str) -> Hashable:
-        """What a key holds: the fields of a hash have no order, and DUMP shows bytes of a compaction never written."""
+        """The value of a key: fields of a hash have no order, and DUMP shows bytes of a compaction never written."""
         kind = self.client.type(key)
         if kind == "hash":
             lease = "rebuild_until_ms"  # another one each time
@@ -134,7 +134,7 @@ class LastingScene(Scene):
 
 @dataclass(frozen=True)
 class Story:
-    """What was `before` a command that runs at `now_ms` and is killed, at so many `steps` of its talk at least."""
+    """The state `before` a command that runs at `now_ms` and is killed, at so many `steps` of its talk at least."""
 
     steps: int
     before: Callable[[Scene], None]

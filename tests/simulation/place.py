@@ -1,4 +1,4 @@
-"""What collectors live in: a Redis of its own, exchanges whose answers can be broken, a clock that can be wrong."""
+"""A place for collectors: a Redis of its own, exchanges whose answers can be broken, a clock that can be wrong."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What schedules of faults have found, each reduced to the smallest case."""
+"""Findings of the schedules of faults, each reduced to the smallest case."""
 
 from collections.abc import Iterator
 

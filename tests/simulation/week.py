@@ -60,7 +60,7 @@ FAULTS = (
 
 
 def quiet(minute_ms: int) -> bool:
-    """Whether nobody trades: in four minutes a day, two while no collector runs; none begins a longer bucket."""
+    """Tell whether nobody trades: in four minutes a day, two while no collector runs; none begins a longer bucket."""
     return minute_ms // MINUTE % 720 in (227, 228)
 
 
@@ -119,7 +119,7 @@ Act = Callable[[Life], object]
 
 @dataclass
 class Outage:
-    """What goes wrong at an hour of the day for so many hours, 0 for what is done at once; and what came of it.
+    """A fault at an hour of the day for so many hours, 0 for what is done at once; and its outcome.
 
     Until `hidden_ms` after its begin there is nothing to tell, and until `lag_ms` after its end it lasts on; status has
     to say so in between, unless it is `harmless`. `first_look` is the number of the first look after its begin,
@@ -140,15 +140,15 @@ class Outage:
     settled: int = 0
 
     def told(self, time_ms: int, interval_s: float) -> bool:
-        """Whether status must have noticed it at that time."""
+        """Tell whether status must have noticed it at that time."""
         return self.begun_ms + self.hidden_ms + 2000 * interval_s <= time_ms < self.ended_ms
 
     def felt(self, time_ms: int, interval_s: float) -> bool:
-        """Whether status may be unhealthy for it at that time."""
+        """Tell whether status may be unhealthy for it at that time."""
         return self.begun_ms <= time_ms <= self.ended_ms + self.lag_ms + 2000 * interval_s
 
     def lost(self) -> int:
-        """How many minutes with trades passed from its begin to its end."""
+        """Count the minutes with trades from its begin to its end."""
         span = range(-(-int(self.begun_ms) // MINUTE) * MINUTE, int(self.ended_ms) - MINUTE + 1, MINUTE)
         return sum(not quiet(each) for each in span)
 
@@ -185,7 +185,7 @@ def _heal(world: Life) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """What status said at a time; of a Redis that is away the error."""
+    """The words of status at a time; of a Redis that is away the error."""
 
     time_ms: int
     reasons: tuple[str, ...]
@@ -394,7 +394,7 @@ def report(week: Week) -> Iterator[str]:
 
 
 def _account(same: Sequence[Outage], week: Week) -> str:
-    """How the outages of one kind went: the longest times until one was noticed, and until all was well after it."""
+    """Sum up the outages of one kind: the longest times until one was noticed, and until all was well after it."""
     noticed, over, reason = [], [], ""
     for each in same:
         bad = [

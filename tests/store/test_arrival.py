@@ -1,4 +1,4 @@
-"""Whatever arrives in whatever order, it comes to the same: the script, the rebuild and the pure function agree."""
+"""Any order of arrival comes to the same: the script, the rebuild and the pure function agree."""
 
 import redis
 from hypothesis import HealthCheck, given, settings

@@ -128,7 +128,7 @@ Share = list[tuple[list[Tick], list[Candle]]]
 
 
 def share_of(number: int, now_ms: int) -> Share:
-    """What one of several collectors writes: prices of now and of scattered minutes, some of which it settles."""
+    """The part of one of several collectors: prices of now and of scattered minutes, some of which it settles."""
     share: Share = []
     for step in range(100):
         minute = now_ms - now_ms % MINUTE - (step * 37 + number * 11) % 300 * MINUTE - MINUTE

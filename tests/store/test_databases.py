@@ -24,7 +24,7 @@ def third(server: Server, client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 def all_right(store: Store, oracle: Oracle) -> bool:
-    """Whether the store's own reading of every slot is what the oracle says."""
+    """Tell whether the store's own reading of every slot is what the oracle says."""
     found = store.buckets()
     for resolution, (length, _) in KEPT.items():
         expected = oracle.buckets(resolution)

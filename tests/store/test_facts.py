@@ -1,4 +1,4 @@
-"""What the server says about itself, as far as it may."""
+"""Facts that the server tells about itself, as far as it may."""
 
 import time
 

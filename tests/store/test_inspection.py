@@ -158,7 +158,7 @@ def a_series(client: redis.Redis, key: str) -> None:
 
 
 def held(client: redis.Redis, key: str) -> object:
-    """What a stranger's key holds; DUMP will not do, for a series states its own name there."""
+    """Return the value of a stranger's key; DUMP will not do, for a series states its own name there."""
     kind = client.type(key)
     if kind == "string":
         return client.get(key)

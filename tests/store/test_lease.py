@@ -50,7 +50,7 @@ def lend(client: redis.Redis, for_ms: int = 2_000, holder: str = "elsewhere 4711
 
 @pytest.fixture(params=["append", "rebuild", "inspect"])
 def act(request: pytest.FixtureRequest) -> Callable[[Store], object]:
-    """What waits for a rebuild of others."""
+    """Act after a rebuild of others."""
     acts: dict[str, Callable[[Store], object]] = {
         "append": lambda store: store.write([Tick(NOW, 8)]),
         "rebuild": lambda store: store.rebuild(),

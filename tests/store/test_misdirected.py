@@ -1,4 +1,4 @@
-"""What is said where a URL leads to something else than a Redis that btcts can use: what it is, and what to write."""
+"""Messages where a URL leads to something else than a Redis that btcts can use: what it is, and what to write."""
 
 import ssl
 import subprocess

@@ -1,4 +1,4 @@
-"""What reads show: slots by the clock, present or missing, now or at a time of the past."""
+"""Reads: slots by the clock, present or missing, now or at a time of the past."""
 
 import pytest
 import redis

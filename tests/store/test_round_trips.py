@@ -1,4 +1,4 @@
-"""How reads are asked for: in one round trip, without writing, whatever this machine's clock says."""
+"""Reads take one round trip and write nothing, whatever this machine's clock says."""
 
 from collections.abc import Callable, Iterator
 

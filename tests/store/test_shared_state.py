@@ -1,4 +1,4 @@
-"""What collectors tell each other: the state and the ledger of gaps."""
+"""The shared words of collectors: the state and the ledger of gaps."""
 
 import pytest
 import redis

@@ -120,7 +120,7 @@ def candle(world: World, minute_ms: int) -> Candle:
 
 
 def damage(world: World) -> None:
-    """What Redis goes through now and then, and the check of the next cycle puts right."""
+    """Damage Redis as happens now and then; the check of the next cycle puts it right."""
     chance, client = world.chance, world.client
     kind = chance.randrange(6)
     if kind == 0:
@@ -145,7 +145,7 @@ def damage(world: World) -> None:
 
 
 def assert_complete(world: World) -> None:
-    """Where no slot lacks a tick the compactions hold exactly the closed slots, no more and no less."""
+    """Check that compactions hold exactly the closed slots, no more and no less, where no slot lacks a tick."""
     newest = world.oracle.newest()
     for name, (length, _) in KEPT.items():
         closed = world.oracle.closed(name, world.now_ms)

@@ -1,4 +1,4 @@
-"""What the store says when Redis does not do what is needed: one line with what, where and the next step."""
+"""Errors of the store when Redis does not do what is needed: one line with what, where and the next step."""
 
 import traceback
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What the Redis of the tests held once: to fill it again would take twenty times as long as to go back to it."""
+"""Backups of the Redis of the tests: to fill it again would take twenty times as long as to restore one."""
 
 import shutil
 from collections.abc import Callable

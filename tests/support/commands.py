@@ -146,7 +146,7 @@ class ForkServer:
         return subprocess.CompletedProcess(arguments, running.wait(), out, err)
 
     def resembles(self, environ: Mapping[str, str]) -> bool:
-        """Whether a process with this environment would load as the server did."""
+        """Tell whether a process with this environment would load as the server did."""
         with self._lock:
             if self._names is None:
                 with self._control.makefile() as said:

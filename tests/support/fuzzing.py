@@ -257,7 +257,7 @@ class Fuzzer(RawServer):
 
 @dataclass
 class Tally:
-    """What came of the answers: how many of each outcome, and what is wrong."""
+    """The outcomes of the answers: how many of each, and what is wrong."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -322,7 +322,7 @@ def _weigh(outcome: Any) -> tuple[str, str | None]:
 
 
 def _blame(line: str) -> str | None:
-    """What is wrong with a line for people."""
+    """Return what is wrong with a line for people."""
     if not line.isprintable():
         return f"cannot be printed: {line!r}"
     if len(line) > LONGEST_LINE:

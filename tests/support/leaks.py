@@ -70,7 +70,7 @@ def list_secrets(environ: Mapping[str, str]) -> list[str]:
 
 
 class Evidence:
-    """What was said and stored during one test, and the secrets that were given."""
+    """The output and storage of one test, and the secrets that were given."""
 
     def __init__(self) -> None:
         self.secrets: set[str] = set()

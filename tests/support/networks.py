@@ -73,7 +73,7 @@ class Node(ThreadingTCPServer):
 
     @property
     def place(self) -> Place:
-        """Where it listens."""
+        """The address on which it listens."""
         host, port = self.server_address[:2]
         return str(host), int(port)
 

@@ -1,4 +1,4 @@
-"""What the store must hold, worked out again from the contract alone: a dict of prices, no rules, no retention.
+"""The store as it must be, worked out again from the contract alone: a dict of prices, no rules, no retention.
 
 It remembers what was observed, not what was stored: a settled minute is computed from its candle, all others from
 their live ticks.

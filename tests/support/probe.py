@@ -1,4 +1,4 @@
-"""What a process finds itself in: `python -m support.probe`, in tests/, prints it as JSON."""
+"""The surroundings of a process: `python -m support.probe`, in tests/, prints them as JSON."""
 
 import gc
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def describe_stream(stream: Any) -> list[object]:
-    """How a standard stream is opened."""
+    """Describe how a standard stream is opened."""
     found = [stream.name, stream.mode, stream.encoding, stream.errors, stream.newlines]
     return [*found, stream.line_buffering, stream.write_through, stream.isatty(), repr(stream.buffer)]
 

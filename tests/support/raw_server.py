@@ -48,7 +48,7 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL at which it is."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
 

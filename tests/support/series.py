@@ -1,4 +1,4 @@
-"""What Redis really holds, asked of it without the product; and moments and prices to fill it with."""
+"""The real contents of Redis, read without the product; and moments and prices to fill it with."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

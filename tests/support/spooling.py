@@ -1,4 +1,4 @@
-"""What processes of their own do with a spool: `python -m spooling live|trace|share|fill FOLDER`."""
+"""The work of separate processes on a spool: `python -m spooling live|trace|share|fill FOLDER`."""
 
 import json
 import sys

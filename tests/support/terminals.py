@@ -73,7 +73,7 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """What is on the alternate screen now."""
+        """Return what is on the alternate screen now."""
         return "\n".join("".join(row).rstrip() for row in self._cells)
 
     def until(self, seen: Callable[[str], object]) -> str:
@@ -104,7 +104,7 @@ class Terminal:
         return self._process.wait()
 
     def line_attributes(self) -> list[object]:
-        """How the terminal treats keys."""
+        """Return how the terminal treats keys."""
         return termios.tcgetattr(self._slave)
 
     def _until(self, seen: Callable[[], object]) -> str:

@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 
 class Wire:
-    """What the connections of one client send.
+    """The bytes that the connections of one client send.
 
     `sent` has the size of each parcel, one for each round trip, `commands` counts those in them.
     """

@@ -1,4 +1,4 @@
-"""Who can change a file or a folder."""
+"""Ownership: who can change a file or a folder."""
 
 import os
 import stat

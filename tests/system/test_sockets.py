@@ -41,7 +41,7 @@ def refusing() -> Iterator[list[Place]]:
 
 
 def count_descriptors() -> int:
-    """How many descriptors this process has open."""
+    """Count the descriptors that this process has open."""
     return len(list(Path("/dev/fd").iterdir()))
 
 

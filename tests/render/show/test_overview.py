@@ -1,4 +1,4 @@
-"""How the overview measures moves and completeness."""
+"""Moves and completeness in the overview."""
 
 from collections.abc import Mapping
 from dataclasses import replace

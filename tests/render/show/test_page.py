@@ -1,4 +1,4 @@
-"""What the pages of the terminal have in common."""
+"""Parts that all pages of the terminal have."""
 
 import io
 from dataclasses import replace

@@ -91,7 +91,7 @@ class Asked:
         return self._stack.enter_context(Poller(self._stack.enter_context(providers)))
 
     def plan(self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES) -> Plan:
-        """What a backfill would do."""
+        """Return the plan of a backfill."""
         return plan_of_providers(store, self.poller(names), wish)
 
     def chunks(

@@ -36,7 +36,7 @@ def clock_of(number: int) -> FakeClock:
 
 
 def clean_up(number: int, home: Path, socket: Path) -> None:
-    """What the run after the life does, in a process of its own as well, for its threads must not live on in here."""
+    """The run after the life, in a process of its own as well, for its threads must not live on in here."""
     child = os.fork()
     if child == 0:
         clock = clock_of(number)

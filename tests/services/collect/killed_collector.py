@@ -149,7 +149,7 @@ class FatalWire(Wire):
 
 
 def cuts(data: bytes) -> list[int]:
-    """Where a parcel is cut; a command is `*<words>`, then `$<length>` and the bytes of each word."""
+    """The cuts of a parcel; a command is `*<words>`, then `$<length>` and the bytes of each word."""
     words, first_end = _number(data, 0)
     for _ in range(words):
         length, first_end = _number(data, first_end)

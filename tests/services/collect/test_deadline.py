@@ -51,7 +51,7 @@ class HungWhenTold(Memory):
     happening: Callable[[], object]
 
     def tell(self, store: Store) -> None:
-        """What happens, and then what is told."""
+        """Let it happen, then tell."""
         self.happening()
         super().tell(store)
 
@@ -65,13 +65,13 @@ def proxy(server: Server, client: redis.Redis) -> Iterator[Proxy]:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    """Where prices wait."""
+    """The spool in which prices wait."""
     return Spool(tmp_path / "spool")
 
 
 @pytest.fixture
 def memory_file(tmp_path: Path) -> Path:
-    """Where a run leaves what Redis could not be told."""
+    """The file in which a run leaves what Redis could not be told."""
     return tmp_path / "providers.json"
 
 

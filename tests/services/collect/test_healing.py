@@ -1,4 +1,4 @@
-"""How soon a collector asks again for what it could not have, and what it looks at once more."""
+"""Minutes that a collector asks for again, how soon, and those it looks at once more."""
 
 from collections import Counter
 

@@ -46,7 +46,7 @@ def scene(start_server: StartServer, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[subprocess.Popen[str]]:
-    """What runs commands in processes of their own, which kill themselves."""
+    """Run commands in processes of their own, which kill themselves."""
     command = [sys.executable, "-m", "services.collect.killed_collector"]
     with subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
@@ -103,7 +103,7 @@ def redis_killed(lasting: LastingScene, count_kill: Callable[[], None]) -> Kill:
 
 
 def twin(story: Story, scene: Scene, *, ran: bool) -> Look:
-    """What there is in the end when nobody is killed, and the command has `ran` before or it has not."""
+    """The end when nobody is killed, and the command has `ran` before or it has not."""
     scene.rewind()
     if ran:
         scene.run(story.command, story.now_ms)
@@ -131,7 +131,7 @@ def lives(story: Story, scene: Scene, kill: Kill) -> Iterator[tuple[int, Look, L
 
 
 def wrong(seen: Look) -> set[Finding]:
-    """What is wrong with samples; the settings of a series may be between two states."""
+    """List what is wrong with samples; the settings of a series may be between two states."""
     return {each for each in seen.findings if each.start_ms is not None}
 
 

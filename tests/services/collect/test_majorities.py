@@ -1,4 +1,4 @@
-"""Whoever answers first owns nothing: what few providers said gives way to what more of them say."""
+"""The first answer decides nothing: what few providers said gives way to what more of them say."""
 
 import pytest
 import redis

@@ -1,4 +1,4 @@
-"""What a collector knows by itself, beside what Redis holds."""
+"""The memory of a collector, beside what Redis holds."""
 
 import json
 import os

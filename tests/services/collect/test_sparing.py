@@ -1,4 +1,4 @@
-"""How seldom a provider is asked for candles that answers with a whole day of them, and when it is asked at once."""
+"""A provider that answers with a whole day of candles is asked seldom, and at once where that is needed."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def fault_candles(exchanges: Exchanges, factors: dict[str, float]) -> None:
 
 
 def count_gemini(exchanges: Exchanges) -> int:
-    """How often Gemini was asked for candles since the last count."""
+    """Count how often Gemini was asked for candles since the last count."""
     asked = sum(request.provider == "gemini" and "candles" in request.path for request in exchanges.requests)
     exchanges.requests.clear()
     return asked

@@ -44,7 +44,7 @@ def spool(folder: Path) -> Spool:
 
 
 def emptied(spool: Spool) -> Held:
-    """What waits, taken out."""
+    """Take out what waits."""
     held = spool.read(NOW)
     spool.drop(held)
     return held

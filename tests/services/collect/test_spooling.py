@@ -49,7 +49,7 @@ def reader(lasting: Server) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    """Where prices wait."""
+    """The spool in which prices wait."""
     return Spool(tmp_path / "spool")
 
 

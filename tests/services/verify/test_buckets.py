@@ -1,4 +1,4 @@
-"""What the ticks say, against an oracle that shares no code with the product."""
+"""Buckets against an oracle that makes them from the ticks and shares no code with the product."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -45,7 +45,7 @@ def oracles(draw: st.DrawFn) -> Oracle:
 
 
 def audit_of(oracle: Oracle) -> Audit:
-    """What a store holds that does everything right."""
+    """The audit of a store that does everything right."""
     ticks = tuple(Tick(*each) for each in oracle.ticks())
     return Audit(
         layout=LAYOUT,
@@ -211,7 +211,7 @@ def spelt(candle: Candle) -> dict[str, float]:
 
 
 def medians(market: Mapping[str, Candle], names: Iterable[str]) -> dict[str, float]:
-    """What these providers agree on."""
+    """The candles that these providers agree on."""
     members = [market[name] for name in names]
     return {field: median(getattr(each, field) for each in members) for field in FIELDS}
 

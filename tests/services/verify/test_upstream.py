@@ -138,7 +138,7 @@ def newest(clock: FakeClock) -> int:
 
 
 def named(verified: Verified) -> list[tuple[int | None, str | None, float | None, float | None]]:
-    """What was found by the comparison."""
+    """Name the findings of the comparison."""
     assert verified.comparison
     return [(each.start_ms, each.field, each.stored, each.expected) for each in verified.comparison.findings]
 

@@ -1,4 +1,4 @@
-"""What a journal has on the disk, written and read past any watch."""
+"""The journal on the disk, written and read past any watch."""
 
 from collections.abc import Collection
 from pathlib import Path

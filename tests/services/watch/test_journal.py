@@ -1,4 +1,4 @@
-"""What a watch must not forget, on the disk."""
+"""The memory of a watch on the disk."""
 
 import json
 import os
@@ -307,7 +307,7 @@ class DiedError(Exception):
 
 
 class World(NamedTuple):
-    """What a number of runs in turn did, which keep their journal in `folder`."""
+    """The deeds of a number of runs in turn, which keep their journal in `folder`."""
 
     folder: Path
     clock: FakeClock

@@ -59,7 +59,7 @@ def fired(rule: Rule, ticks: Sequence[Tick], standing: Standing = BEGUN) -> list
 
 
 def times(alerts: Iterable[Alert]) -> list[int]:
-    """How far behind the first tick each of them lies, in ticks."""
+    """Return the distance of each tick from the first one, in ticks."""
     return [(alert.time_ms - BEGIN) // 10_000 for alert in alerts]
 
 

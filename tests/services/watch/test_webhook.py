@@ -1,4 +1,4 @@
-"""What becomes of webhooks whose address is none, or whose request hangs."""
+"""Webhooks whose address is none, or whose request hangs."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""What goes wrong with the providers: answers that do not come, and answers that are wrong."""
+"""Faults of the providers: answers that do not come, and answers that are wrong."""
 
 from collections.abc import Callable, Mapping
 from random import Random

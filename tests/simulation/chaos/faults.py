@@ -1,4 +1,4 @@
-"""What goes wrong with Redis, with the wire to it, with the disk and with the clock; `answers` has the providers."""
+"""Faults of Redis, of the wire to it, of the disk and of the clock; `answers` has those of the providers."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +20,7 @@ TOO_LATE_S = 0.1
 
 
 def nothing(world: World) -> None:
-    """What ends a thing that is over when it has begun."""
+    """Do nothing to end a fault that is over when it has begun."""
 
 
 class Trouble(NamedTuple):

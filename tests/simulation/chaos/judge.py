@@ -22,7 +22,7 @@ FINAL_MS = 5_000
 
 @dataclass(frozen=True)
 class Scene:
-    """What is stored at `now_ms`, and what the market was."""
+    """The store at `now_ms`, and the market."""
 
     world: World
     now_ms: int
@@ -37,15 +37,15 @@ class Scene:
         return range(first_ms, (self.now_ms - FINAL_MS) // MINUTE * MINUTE, MINUTE)
 
     def is_settled(self, minute_ms: int) -> bool:
-        """Whether the minute has its mark."""
+        """Tell whether the minute has its mark."""
         return minute_ms + MINUTE - 1 in self.ticks
 
     def is_served(self, minute_ms: int) -> bool:
-        """Whether a provider reaches back to it."""
+        """Tell whether a provider reaches back to it."""
         return any(minute_ms >= self.now_ms - REACH.get(name, self.now_ms) for name in self.world.names)
 
     def candle(self, minute_ms: int) -> Traded | None:
-        """What was traded in it."""
+        """Return the candle of what was traded in it."""
         return self.world.venue.candle(minute_ms)
 
 
@@ -171,7 +171,7 @@ def _buckets(scene: Scene) -> Iterator[str]:
 
 
 def _outlived(scene: Scene, key: str, start: int, found: float | None, length: int) -> bool:
-    """Whether the bucket is as it was before its ticks were lost, and they are not to be had again."""
+    """Tell whether the bucket is as it was before its ticks were lost, and they are not to be had again."""
     minutes = range(start, start + length, MINUTE)
     traded = [minute for minute in minutes if scene.candle(minute)]
     unserved = any(not scene.is_settled(minute) and not scene.is_served(minute) for minute in traded)

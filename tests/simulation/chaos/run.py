@@ -25,7 +25,7 @@ DOUBT_MS = 10_000
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a schedule: `problems` are empty when all is as it would be without its faults."""
+    """The outcome of a schedule: `problems` are empty when all is as it would be without its faults."""
 
     schedule: Schedule
     problems: tuple[str, ...]
@@ -35,7 +35,7 @@ class Ran:
 
 @dataclass
 class Total:
-    """What came of many."""
+    """The outcome of many schedules."""
 
     count: int = 0
     failed: dict[int, tuple[str, ...]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the collectors of a world have said, which must hold in the end unless it was lost for good."""
+"""The claims of the collectors of a world, which must hold in the end unless it was lost for good."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Said:
             self.stored |= {stamp: price for stamp, price in known.items() if stamp not in kept}
 
     def lose(self, buckets: Mapping[str, Mapping[int, float]]) -> None:
-        """What was in Redis need not be there any more, but for buckets."""
+        """Note that Redis lost its data, except for buckets."""
         self.before.append(buckets)
         self.stored.clear()
         self.settled.clear()

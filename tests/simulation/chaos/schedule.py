@@ -1,4 +1,4 @@
-"""What happens in a schedule and when, drawn by its seed.
+"""The events of a schedule and their times, drawn by its seed.
 
 Troubles lie in lanes: of one lane there is never more than one at a time. Rules keep to what the design promises: of
 the providers one at most lies about prices, and then another one that reaches back without limit is honest all the
@@ -61,7 +61,7 @@ class Schedule:
 
     @property
     def kinds(self) -> Counter[str]:
-        """How often each kind of trouble begins."""
+        """Count how often each kind of trouble begins."""
         return Counter(each.kind for step in self.steps for each in step.begins)
 
     def calm(self) -> "Schedule":
@@ -179,5 +179,5 @@ class Lanes:
         self.banned_until = max(self.banned_until, self.times[over - 1] + trouble.ban_ms)
 
     def _banned(self, trouble: Trouble, over: int, step: int) -> bool:
-        """Whether the trouble still keeps a provider away in that step."""
+        """Tell whether the trouble still keeps a provider away in that step."""
         return self.times[step] <= self.times[over - 1] + trouble.ban_ms

@@ -1,4 +1,4 @@
-"""What all schedules of a process share: two markets, the exchanges on which they are traded, and one clock."""
+"""The stage that all schedules of a process share: two markets, their exchanges, and one clock."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ COLLECTORS = 2
 
 
 def is_quiet(minute_ms: int) -> bool:
-    """Whether the thin market has no trades in that minute: one in nine, and now and then for a quarter of an hour."""
+    """Tell whether the thin market has no trades in that minute: one in nine, now and then a quarter of an hour."""
     number = minute_ms // MINUTE
     return number * 7_919 % 101 < 11 or number % 311 < 15
 
@@ -49,12 +49,12 @@ class Venue:
         self.traded = cache(self.market.candle)
 
     def candle(self, minute_ms: int) -> Traded | None:
-        """What was traded in a minute that is over."""
+        """Return the candle of a minute that is over."""
         return self.traded(minute_ms)
 
 
 class Stage:
-    """What all schedules of a process share: two markets and one clock."""
+    """The stage that all schedules of a process share: two markets and one clock."""
 
     def __init__(self, true: FakeClock, venues: dict[str, Venue]) -> None:
         self.true = true

@@ -44,7 +44,7 @@ class Seen(NamedTuple):
 
 @dataclass
 class World(Place):
-    """What a schedule happens to; `open_world` makes one.
+    """The world that a schedule happens to; `open_world` makes one.
 
     With a `durable` disk Redis loses nothing when it is killed. While `strange` a key of ours is somebody else's, while
     `spoolless` no spool can be used. So many providers are `inexact`: their prices are up to a hundredth away from

@@ -30,7 +30,7 @@ class Outage:
     candles_alone: bool = False
 
     def lasts(self, hour: float) -> bool:
-        """Whether it is under way."""
+        """Tell whether it is under way."""
         return self.hour <= hour < self.hour + self.hours
 
 
@@ -73,7 +73,7 @@ LATE_MS = 150_000
 
 @dataclass
 class Lived:
-    """What came of a plan: `not_final` counts the minutes that are not the median of what all venues traded."""
+    """The outcome of a plan: `not_final` counts the minutes that are not the median of what all venues traded."""
 
     plan: Days
     asked: Counter[str] = field(default_factory=Counter)
@@ -99,17 +99,17 @@ class Lived:
 
     @property
     def requests(self) -> int:
-        """How many there were."""
+        """The number of requests."""
         return self.asked.total()
 
     @property
     def immodest(self) -> bool:
-        """Whether more was asked than before, by more than a twentieth."""
+        """Tell whether more was asked than before, by more than a twentieth."""
         return self.plan.requests is not None and self.requests > 1.05 * self.plan.requests
 
     @property
     def broken(self) -> bool:
-        """Whether a promise was."""
+        """Tell whether a promise was broken."""
         doubts = self.disputed or self.disagreed or self.deviating
         return bool(doubts or self.wrong or self.buckets or self.not_final or self.immodest)
 
@@ -164,7 +164,7 @@ def _compare(lived: Lived, world: World) -> None:
 
 
 def _is_final(minute_ms: int, ticks: Mapping[int, float], truth: Truth) -> bool:
-    """Whether the minute is stored as the median of all that traded in it."""
+    """Tell whether the minute is stored as the median of all that traded in it."""
     holders = truth.holders(minute_ms)
     expected = [median(getattr(candle, name) for candle in holders) for name in FIELDS] if holders else [None] * 4
     found = [ticks.get(minute_ms + offset) for offset in OF_A_CANDLE]

@@ -1,4 +1,4 @@
-"""What is stored, beside what the honest venues traded: worked out without the product."""
+"""The store beside what the honest venues traded: worked out without the product."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Range(NamedTuple):
 
 
 class Truth:
-    """What the honest venues traded, by minute."""
+    """The trades of the honest venues, by minute."""
 
     def __init__(self, venues: Sequence[Venue]) -> None:
         self._venues = venues
@@ -74,16 +74,16 @@ class Stored:
     buckets: Mapping[str, Mapping[int, float]]
 
     def is_settled(self, minute_ms: int) -> bool:
-        """Whether the minute has its mark."""
+        """Tell whether the minute has its mark."""
         return minute_ms + MINUTE - 1 in self.ticks
 
     def without_candle(self, minutes: Iterable[int], truth: Truth) -> int:
-        """How many of the minutes lack their candle although two honest venues have one."""
+        """Count the minutes that lack their candle although two honest venues have one."""
         return sum(not self.is_settled(minute) and len(truth.holders(minute)) > 1 for minute in minutes)
 
 
 def look(client: redis.Redis) -> Stored:
-    """What is stored now."""
+    """Read what is stored now."""
     return Stored(samples(client, TICK), {key: samples(client, key, latest=True) for key in COMPACTIONS})
 
 

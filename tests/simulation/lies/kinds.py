@@ -27,7 +27,7 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Shifted:
-    """What was true so long ago."""
+    """The truth of so long ago."""
 
     ago_ms: int
 

@@ -19,7 +19,7 @@ WALK_MINUTES = 2000
 
 
 class Row(NamedTuple):
-    """What the price did in a minute."""
+    """The prices of a minute."""
 
     open: float
     high: float

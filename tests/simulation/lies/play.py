@@ -23,7 +23,7 @@ FROZEN_FOR = {"start": 6 * HOUR, "middle": HOUR, "back": OUTAGE}
 
 @dataclass
 class Ran:
-    """What came of a scenario.
+    """The outcome of a scenario.
 
     `wrong` minutes (with how far they are outside the honest range), `live` prices and `buckets` break the promise;
     `hidden` counts the looks at which half or more lied, something wrong was stored and nobody was told. In `outvoted`
@@ -44,12 +44,12 @@ class Ran:
 
     @property
     def broken(self) -> bool:
-        """Whether a promise was."""
+        """Tell whether a promise was broken."""
         return bool(self.wrong or self.live or self.buckets or self.hidden or self.crash)
 
     @property
     def worst(self) -> float:
-        """How far the worst minute is outside."""
+        """Return how far the worst minute is outside."""
         return max(self.wrong.values(), default=0.0)
 
 
@@ -179,18 +179,18 @@ class _Run:
         return [teller for teller in self._world.tellers.values() if minute_ms >= now_ms - teller.reach_ms]
 
     def _was_lost(self, minute_ms: int) -> bool:
-        """Whether more than half of all that reached it lied."""
+        """Tell whether more than half of all that reached it lied."""
         reaching = self._reaching(minute_ms, self._begin_ms)
         return 2 * sum(teller in self._liars for teller in reaching) > len(reaching)
 
     @staticmethod
     def _outvoted(tellers: Iterable[Teller]) -> bool:
-        """Whether half or more of those that answer lie."""
+        """Tell whether half or more of those that answer lie."""
         answering = [teller for teller in tellers if not teller.down]
         return 0 < len(answering) <= 2 * sum(teller.lie is not None for teller in answering)
 
     def _flagged(self) -> bool:
-        """Whether status says something that it does not always say."""
+        """Tell whether status says something that it does not always say."""
         return bool(self._world.findings() - self._usual)
 
 

@@ -1,4 +1,4 @@
-"""Who lies, how, when and how fast: every scenario has a name, and is drawn from its name alone."""
+"""Scenarios of lies (who lies, how, when and how fast): each has a name, and is drawn from its name alone."""
 
 import random
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Scenario:
 
     @property
     def chance(self) -> float:
-        """What lies that leave room for it are made with."""
+        """The chance for lies that leave room for it."""
         return self._rng("chance").random()
 
     def _rng(self, what: str) -> random.Random:

@@ -68,7 +68,7 @@ class Stage:
         return World(self._client, market, names, now_ms)
 
     def usual(self, market: str, names: Sequence[str], now_ms: int) -> frozenset[str]:
-        """What status says while all are honest."""
+        """The warnings of status while all are honest."""
         return self._fill(market, names, now_ms)[1]
 
     def _fill(self, market: str, names: Sequence[str], now_ms: int) -> tuple[bytes, frozenset[str]]:

@@ -16,7 +16,7 @@ FOR_YEARS = 3650 * 24 * HOUR
 
 @dataclass(frozen=True)
 class Traits:
-    """What a venue is like.
+    """The traits of a venue.
 
     It answers `reach_ms` back, in pages of `page_minutes`; in some share of the minutes nobody trades, and it `states`
     the time of its last trade or not.
@@ -43,7 +43,7 @@ AGGREGATOR = "aggregator"
 
 
 class Venue:
-    """What is traded on one venue: the market's price with a spread of up to 0.2 %."""
+    """One venue, which trades at the market's price with a spread of up to 0.2 %."""
 
     def __init__(self, market: Market, name: str) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Venue:
         )
 
     def _spread(self, time_ms: int) -> float:
-        """How far the price is from the market's: constant for a venue, and swinging within hours."""
+        """Return how far the price is from the market's: constant for a venue, and swinging within hours."""
         swing = math.sin(time_ms / HOUR / (1 + self._number) + self._number)
         return 0.0004 * (self._number - 2.5) + 0.0005 * swing
 
@@ -86,7 +86,7 @@ def open_venue(market: str, name: str) -> Venue:
 
 
 class Lie(Protocol):
-    """What a provider tells instead of what was traded."""
+    """The answer of a provider in place of what was traded."""
 
     def price(self, venue: Venue, time_ms: int) -> float:
         """The price that it says.

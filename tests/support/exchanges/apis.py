@@ -134,7 +134,7 @@ EXCHANGES = {"coinbase": coinbase, "kraken": kraken, "bitstamp": bitstamp, "bitf
 
 
 def error(provider: str, message: str) -> Any:
-    """How a provider says `message` instead of an answer."""
+    """Return the answer by which a provider reports `message` as an error."""
     match provider:
         case "kraken":
             return {"error": [message]}

@@ -1,4 +1,4 @@
-"""What a local exchange can do wrong while it runs."""
+"""Faults of a local exchange while it runs."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ KEEP = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """How the answers of one provider differ from good ones, where the path of the request contains `path`.
+    """The fault in the answers of one provider, where the path of the request contains `path`.
 
     In the reply: `status` other than 200 and `body` replace the answer, `headers` are added, `error` answers HTTP
     200 with the provider's own shape of an error, `cut` sends half of the JSON, `skew_ms` moves the Date header.

@@ -1,4 +1,4 @@
-"""What the local exchanges trade: one price path, from a recording or from the simulation."""
+"""The market of the local exchanges: one price path, from a recording or from the simulation."""
 
 import csv
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from support.clocks import FakeClock
 
 
 class Traded(NamedTuple):
-    """What was traded in a minute."""
+    """The trades of a minute."""
 
     open: float
     high: float
@@ -34,7 +34,7 @@ class Market(Protocol):
         ...
 
     def candle(self, minute_ms: int, until_ms: int | None = None) -> Traded | None:
-        """What was traded in the minute, up to and including `until_ms`; None for nothing."""
+        """Return what was traded in the minute, up to and including `until_ms`; None for nothing."""
         ...
 
 

@@ -94,7 +94,7 @@ class Exchanges:
         self.plan = coinmarketcap.Plan()
 
     def reply(self, request: Request) -> Reply:
-        """What to send for a request."""
+        """Return the reply to a request."""
         now_ms = self.now_ms()
         fault = self._faults.get(request.provider, GOOD)
         if fault.path not in request.path:

@@ -23,7 +23,7 @@ class Minute(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a provider knows at `now_ms`; `closed` remembers closed minutes of the market from view to view."""
+    """The knowledge of a provider at `now_ms`; `closed` remembers closed minutes of the market from view to view."""
 
     market: Market
     now_ms: int
