@@ -1,4 +1,4 @@
-"""How long Redis answers nobody while btcts works on a tick each second for a day, none of it settled.
+"""Time for which Redis answers nobody while btcts works on a tick each second for a day, none of it settled.
 
     python benchmarks/blocking.py [MS_BETWEEN_TICKS]
 
@@ -45,7 +45,7 @@ def ping(path: str, longest_ms: Any) -> None:
 
 
 def works(store: Store, ticks: list[Tick]) -> dict[str, Callable[[], object]]:
-    """What is done, each on a store with all ticks unless it says otherwise."""
+    """The work that is done, each on a store with all ticks unless it says otherwise."""
     return {
         "settle the whole window": lambda: store.write([], CANDLES),
         "settle ten minutes": lambda: store.write([], CANDLES[-300:-290]),

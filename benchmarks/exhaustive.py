@@ -1,4 +1,4 @@
-"""Whether all holds of which the tests take samples: run it before a release, and when such code changes.
+"""Try all cases of which the tests take samples: run it before a release, and when such code changes.
 
     python benchmarks/exhaustive.py [--part PART]... [--sample NUMBER] [--jobs N]
 

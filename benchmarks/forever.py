@@ -1,4 +1,4 @@
-"""What `btcts collect --forever` takes while it waits for its next cycle: memory, and processor time.
+"""Memory and processor time of `btcts collect --forever` while it waits for its next cycle.
 
     python benchmarks/forever.py [SECONDS]
 

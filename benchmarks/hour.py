@@ -88,7 +88,7 @@ MOST_GROWTH = {"memory": 8.0, "threads": 3.0, "descriptors": 6.0}
 
 @dataclass
 class Run:
-    """What is known of the loop so far."""
+    """The measurements of the loop so far."""
 
     process: "subprocess.Popen[str]"
     cycles: int = 0
@@ -112,7 +112,7 @@ class Run:
                 self.reasons[f"PROBLEM {cycle['problem'][:60]}"] += 1
 
     def measure(self) -> dict[str, float]:
-        """How much the process has now."""
+        """Measure how much the process has now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in status.splitlines())
         found = {
@@ -124,7 +124,7 @@ class Run:
         return found
 
     def growth(self) -> dict[str, float]:
-        """How much more it has at the end than at the beginning, medians of thirds."""
+        """Return how much more it has at the end than at the beginning, medians of thirds."""
         rest = self.measured[int(len(self.measured) * WARM_UP) :]
         third = max(1, len(rest) // 3)
         return {
@@ -220,7 +220,7 @@ def differences(server: Server, market: SimulatedMarket, now_ms: int) -> Iterato
 
 
 def verify(environ: Mapping[str, str], *arguments: str) -> str | None:
-    """What `btcts verify` says, where it is not content."""
+    """Return the complaints of `btcts verify`."""
     command = [sys.executable, "-m", "btcts", "verify", *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     return (

@@ -1,4 +1,4 @@
-"""Whether lies are believed: twelve kinds alone, in pairs, and by half of the providers; and days of honest ones.
+"""Try whether lies are believed: twelve kinds alone, in pairs, and by half of the providers; and days of honest ones.
 
     python benchmarks/lies.py [--family FAMILY]... [--seeds N] [--first SEED] [--jobs N] [--quick] [--only SCENARIO]...
 

@@ -1,4 +1,4 @@
-"""What it takes to append ticks, beside rrdtool and whisper, the round-robin databases of the field.
+"""The cost of appending ticks, beside rrdtool and whisper, the round-robin databases of the field.
 
     python benchmarks/peers.py [RUNS]
 

@@ -1,4 +1,4 @@
-"""How much commands take to start beside bare programs that do nothing but what is named.
+"""The cost of starting commands, beside bare programs that do nothing but what is named.
 
     python benchmarks/startup.py [RUNS]
 

@@ -1,4 +1,4 @@
-"""How fast the store is beside bare commands to the same server, and how little a cycle with nothing to do takes.
+"""Speed of the store beside bare commands to the same server, and of a cycle with nothing to do.
 
     python benchmarks/store.py [RUNS]
 

@@ -1,4 +1,4 @@
-"""What a collector asks of its providers a day, at an interval of 10 s, in requests and bytes, uncompressed.
+"""Traffic of a collector with its providers in a day, at an interval of 10 s, in requests and bytes, uncompressed.
 
     python benchmarks/traffic.py [HOURS]
 
