@@ -50,7 +50,7 @@ def test_a_flag_that_was_not_given_counts_for_nothing(place: Place) -> None:
 def test_every_real_provider_has_an_endpoint() -> None:
     settings = of_environment({})
 
-    assert {name: (each.url, each.timeout_s) for name, each in settings.providers.items()} == {
+    assert {name: (endpoint.url, endpoint.timeout_s) for name, endpoint in settings.providers.items()} == {
         name: ENDPOINTS[name] for name in DEFAULT_PROVIDERS
     }
 

@@ -182,7 +182,7 @@ def all_of_them(market: ThinMarket) -> Iterator[dict[str, Provider]]:
         Exchanges(market, now_ms=clock.now_ms) as exchanges,
         open_providers(EXCHANGES, exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
     ):
-        yield {each.name: each for each in providers}
+        yield {provider.name: provider for provider in providers}
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
@@ -211,9 +211,9 @@ def test_a_provider_introduces_itself_and_keeps_its_connection(name: str, opened
     provider.latest()
     provider.latest()
 
-    agents = {each.headers["user-agent"] for each in exchanges.requests}
+    agents = {request.headers["user-agent"] for request in exchanges.requests}
     assert agents == {f"btcts/{__version__}"}
-    assert len({each.connection for each in exchanges.requests}) == 1
+    assert len({request.connection for request in exchanges.requests}) == 1
 
 
 @pytest.mark.parametrize("name", ON_HTTP)
@@ -221,9 +221,9 @@ def test_the_key_goes_to_coinmarketcap_alone_and_in_a_header(name: str, opened: 
     provider = opened(name)
     provider.latest()
 
-    shown = {header for each in exchanges.requests for header, value in each.headers.items() if KEY in value}
+    shown = {header for request in exchanges.requests for header, value in request.headers.items() if KEY in value}
     assert shown == ({"x-cmc_pro_api_key"} if name == "coinmarketcap" else set())
-    assert not any(KEY in str((each.path, each.query)) for each in exchanges.requests)
+    assert not any(KEY in str((request.path, request.query)) for request in exchanges.requests)
 
 
 @pytest.fixture(params=["America/New_York", "Asia/Kathmandu", "UTC"])
@@ -254,7 +254,7 @@ def test_times_do_not_depend_on_the_time_zone(
         assert candles.candles == candles_of(market, span)
 
 
-@pytest.mark.parametrize("name", [each for each in ON_HTTP if each != "coinmarketcap"])
+@pytest.mark.parametrize("name", [name for name in ON_HTTP if name != "coinmarketcap"])
 def test_a_minute_that_is_not_over_by_the_providers_own_clock_is_left_out(
     name: str, opened: Opened, exchanges: Exchanges
 ) -> None:
@@ -264,7 +264,7 @@ def test_a_minute_that_is_not_over_by_the_providers_own_clock_is_left_out(
 
     assert candles.covered
     assert CLOSED_MS - 3 * MINUTE_MS <= candles.covered.end_ms <= CLOSED_MS - MINUTE_MS
-    assert all(each.start_ms in candles.covered for each in candles.candles)
+    assert all(candle.start_ms in candles.covered for candle in candles.candles)
 
 
 def cached(age_s: int) -> Fault:

@@ -33,7 +33,9 @@ def coinbase(view: View, path: str, query: Query) -> Answer:
         return 400, {"message": message}
     # One row precedes the start, as the documentation says may happen.
     found = view.minutes(first_ms - MINUTE_MS, last_ms, flat=False)
-    rows = [[each.start_ms // 1000, each.low, each.high, each.open, each.close, each.volume] for each in found]
+    rows = [
+        [minute.start_ms // 1000, minute.low, minute.high, minute.open, minute.close, minute.volume] for minute in found
+    ]
     return 200, view.fault.rows(rows[::-1][:300])
 
 
@@ -59,7 +61,7 @@ def kraken(view: View, path: str, query: Query) -> Answer:
         case "/0/public/OHLC" if query.get("interval", "1") == "1":
             first_ms = max(view.running_ms - 720 * MINUTE_MS, (int(query.get("since", "0")) + 1) * 1000)
             found = list(view.minutes(min(first_ms, view.running_ms), view.running_ms, flat=True))
-            rows = view.fault.rows([_kraken_row(each) for each in found])
+            rows = view.fault.rows([_kraken_row(minute) for minute in found])
             result = {"XXBTZUSD": rows, "last": view.running_ms // 1000 - 60}
         case _:
             return 200, {"error": ["EGeneral:Invalid arguments"]}
@@ -85,10 +87,12 @@ def bitstamp(view: View, path: str, query: Query) -> Answer:
         first_ms = int(query["start"]) * 1000
     # Of the minutes without trades every other one has a flat row.
     found = [
-        each for each in view.minutes(first_ms, newest_ms, flat=True) if each.volume or each.start_ms // MINUTE_MS % 2
+        minute
+        for minute in view.minutes(first_ms, newest_ms, flat=True)
+        if minute.volume or minute.start_ms // MINUTE_MS % 2
     ]
     found = found[-limit:] if "end" in query or "start" not in query else found[:limit]
-    return 200, {"data": {"pair": "BTC/USD", "ohlc": view.fault.rows([_bitstamp_row(each) for each in found])}}
+    return 200, {"data": {"pair": "BTC/USD", "ohlc": view.fault.rows([_bitstamp_row(minute) for minute in found])}}
 
 
 def bitfinex(view: View, path: str, query: Query) -> Answer:
@@ -106,8 +110,8 @@ def bitfinex(view: View, path: str, query: Query) -> Answer:
     last_ms = min(int(query.get("end", view.known_ms)), view.known_ms)
     first_ms = int(query.get("start", last_ms - 2 * limit * MINUTE_MS))
     rows = (
-        [each.start_ms, each.open, each.close, each.high, each.low, each.volume]
-        for each in view.minutes(first_ms, last_ms, flat=False)
+        [minute.start_ms, minute.open, minute.close, minute.high, minute.low, minute.volume]
+        for minute in view.minutes(first_ms, last_ms, flat=False)
     )
     if query.get("sort") == "1":
         return 200, view.fault.rows(list(islice(rows, limit)))
@@ -126,7 +130,7 @@ def gemini(view: View, path: str, query: Query) -> Answer:
             return 200, [trade | {"price": text(price), "amount": "0.01909", "exchange": "gemini", "type": "buy"}]
         case "/v2/candles/btcusd/1m":
             found = view.minutes(view.running_ms - 1439 * MINUTE_MS, view.running_ms, flat=True)
-            return 200, view.fault.rows([list(each) for each in found][::-1])
+            return 200, view.fault.rows([list(minute) for minute in found][::-1])
     return 404, {"result": "error", "reason": "EndpointNotFound", "message": "API entry point not found"}
 
 
@@ -150,15 +154,15 @@ def error(provider: str, message: str) -> Any:
     return {"message": message}
 
 
-def _kraken_row(each: Minute) -> list[Any]:
-    prices = [text(price) for price in each[1:5]]
-    vwap = text(each.close) if each.volume else "0.0"
-    return [each.start_ms // 1000, *prices, vwap, f"{each.volume:.8f}", 7 if each.volume else 0]
+def _kraken_row(minute: Minute) -> list[Any]:
+    prices = [text(price) for price in minute[1:5]]
+    vwap = text(minute.close) if minute.volume else "0.0"
+    return [minute.start_ms // 1000, *prices, vwap, f"{minute.volume:.8f}", 7 if minute.volume else 0]
 
 
-def _bitstamp_row(each: Minute) -> dict[str, Any]:
-    prices = {name: text(getattr(each, name)) for name in ("open", "high", "low", "close")}
-    return {"timestamp": str(each.start_ms // 1000), **prices, "volume": f"{each.volume:.8f}"}
+def _bitstamp_row(minute: Minute) -> dict[str, Any]:
+    prices = {name: text(getattr(minute, name)) for name in ("open", "high", "low", "close")}
+    return {"timestamp": str(minute.start_ms // 1000), **prices, "volume": f"{minute.volume:.8f}"}
 
 
 def _iso_ms(value: str) -> int:

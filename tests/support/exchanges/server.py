@@ -129,9 +129,9 @@ class _Server(ThreadingTCPServer):
         """Stop accepting, end the open connections and wait for their threads."""
         self.ending.set()
         self.shutdown()
-        for each in tuple(self.open):
+        for connection in tuple(self.open):
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
