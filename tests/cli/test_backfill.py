@@ -122,6 +122,19 @@ def test_hours_since_until_and_provider_choose_what_is_asked_of_whom(btcts: Btct
     assert set(named["sources"]) == {"kraken", "gemini"}
 
 
+def test_verbose_lists_the_candles_of_each_provider_for_disputed_minutes(btcts: Btcts) -> None:
+    with Exchanges(SimulatedMarket(), now_ms=lambda: time.time_ns() // 1_000_000) as running:
+        running.fault("kraken", Fault(factor=1.05))
+        urls = {f"BTCTS_PROVIDERS_{name.upper()}_URL": running.url(name) for name in ("coinbase", "kraken")}
+        plain, verbose = (
+            btcts("backfill", "--since", "5min", *options, BTCTS_COLLECT_PROVIDERS="coinbase,kraken", **urls)
+            for options in ([], ["-v"])
+        )
+
+    assert len(plain.out.splitlines()) == 2
+    assert verbose.out.count("  coinbase  ") == verbose.out.count("  kraken  ") == verbose.out.count("disputed") >= 3
+
+
 def test_a_dry_run_writes_nothing(btcts: Btcts, client: redis.Redis) -> None:
     done = btcts("backfill", "--dry-run")
 
