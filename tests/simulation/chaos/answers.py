@@ -54,7 +54,6 @@ def late(name: str) -> Draw:
 
         def end(world: World) -> None:
             world.exchanges.fault(name, None)
-            world.calm()
             world.venue.endpoints[name].timeout_s = PATIENCE_S
 
         return Trouble("too late", f"{name}: too late", begin, end)

@@ -121,7 +121,6 @@ def _heal(world: World, schedule: Schedule) -> Account:
     for trouble in begun:
         if not any(trouble is each for each in ended):
             trouble.end(world)
-    world.calm()
     world.go_to(schedule.moments[-1])
     if schedule.healer == "new":
         world.renew(0)

@@ -1,6 +1,5 @@
 """One schedule's world: its Redis, the wire to it, its providers, its time, and what its collectors have said."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -106,12 +105,6 @@ class World(Place):
         off = 0.01 if self.inexact else 0.0
         self.seen.append(Seen(began_ms, self.clock.now_ms(), (1 - off) * min(prices), (1 + off) * max(prices)))
         return account
-
-    def calm(self) -> None:
-        """Wait until no request of a provider is under way that nobody waits for any more."""
-        for each in threading.enumerate():
-            if "_resolve" in each.name:
-                each.join(2 * PATIENCE_S)
 
     # Redis
 
