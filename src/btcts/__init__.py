@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from btcts.domain.frames import to_pandas
     from btcts.domain.layout import RESOLUTIONS, Resolution
     from btcts.domain.model import Slot, Span, Tick
-    from btcts.domain.volatility import Volatility
-    from btcts.domain.volatility import volatility as volatility_of
+    from btcts.domain.volatility import Volatility, volatility_of
     from btcts.errors import BtctsError, ConfigError, EmbeddedError, StoreError, StoreUnreachable
     from btcts.store import Store
 
@@ -38,21 +37,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RESOLUTIONS": "domain.layout.RESOLUTIONS",
-    "BtctsError": "errors.BtctsError",
-    "ConfigError": "errors.ConfigError",
-    "EmbeddedError": "errors.EmbeddedError",
-    "Resolution": "domain.layout.Resolution",
-    "Slot": "domain.model.Slot",
-    "Span": "domain.model.Span",
-    "Store": "store.Store",
-    "StoreError": "errors.StoreError",
-    "StoreUnreachable": "errors.StoreUnreachable",
-    "Tick": "domain.model.Tick",
-    "Volatility": "domain.volatility.Volatility",
-    "open_store": "connect.open_store",
-    "to_pandas": "domain.frames.to_pandas",
-    "volatility_of": "domain.volatility.volatility",
+    "connect": ("open_store",),
+    "domain.frames": ("to_pandas",),
+    "domain.layout": ("RESOLUTIONS", "Resolution"),
+    "domain.model": ("Slot", "Span", "Tick"),
+    "domain.volatility": ("Volatility", "volatility_of"),
+    "errors": ("BtctsError", "ConfigError", "EmbeddedError", "StoreError", "StoreUnreachable"),
+    "store": ("Store",),
 }
 
 if not TYPE_CHECKING:  # for type checkers, which read the imports above, every name would exist
@@ -61,10 +52,10 @@ if not TYPE_CHECKING:  # for type checkers, which read the imports above, every 
         """Import on first use: the store imports redis, which `btcts --version` does not need."""
         from importlib import import_module
 
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home, _, inner = _HOMES[name].rpartition(".")
-        return getattr(import_module(f"{__name__}.{home}"), inner)
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{home}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

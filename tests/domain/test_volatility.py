@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from btcts.domain.layout import HOUR, MINUTE
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Slot
-from btcts.domain.volatility import Volatility, volatility
+from btcts.domain.volatility import Volatility, volatility_of
 
 START_MS = 1_768_406_400_000
 
@@ -37,7 +37,7 @@ def slots(prices: Sequence[Prices | None]) -> list[Slot]:
 
 
 def of(*prices: Prices | None) -> Volatility:
-    return volatility(slots(prices), HOUR_MS)
+    return volatility_of(slots(prices), HOUR_MS)
 
 
 def flat(price: float) -> Prices:
@@ -94,7 +94,7 @@ def test_the_range_and_the_widest_slot_are_those_that_numpy_finds(prices: list[P
 @given(many_slots, st.integers(min_value=-10, max_value=3))
 def test_the_unit_of_the_price_does_not_matter(of_any: list[Slot], power: int) -> None:
     """Doubling is exact in floating point, so the figures are the very same ones."""
-    measured, other = (volatility(each, HOUR_MS) for each in (of_any, [scaled(each, 2.0**power) for each in of_any]))
+    measured, other = (volatility_of(each, HOUR_MS) for each in (of_any, [scaled(each, 2.0**power) for each in of_any]))
 
     assert (other.realised, other.parkinson) == (measured.realised, measured.parkinson)
     assert (other.range and other.range.ratio) == (measured.range and measured.range.ratio)
@@ -113,7 +113,7 @@ def test_a_price_that_stands_still_has_no_volatility(still: float, count: int) -
 
 @given(many_slots)
 def test_a_figure_is_finite_and_not_negative_or_it_is_none(of_any: list[Slot]) -> None:
-    measured = volatility(of_any, HOUR_MS)
+    measured = volatility_of(of_any, HOUR_MS)
 
     figures = (measured.realised, measured.realised_per_year, measured.parkinson, measured.parkinson_per_year)
     assert all(each is None or (math.isfinite(each) and each >= 0) for each in figures)
@@ -141,7 +141,7 @@ def test_a_year_of_minutes_has_525_600_of_them() -> None:
         slot(0, (1.0, close, 2.0))._replace(start_ms=start) for start, close in ((0, 1), (MINUTE_MS, 2), (120_000, 1))
     ]
 
-    measured = volatility(still, MINUTE_MS)
+    measured = volatility_of(still, MINUTE_MS)
 
     assert measured.realised_per_year == math.log(2) * math.sqrt(525_600)
 
@@ -160,7 +160,7 @@ def test_no_return_is_taken_over_a_missing_slot() -> None:
 def test_no_return_is_taken_where_a_slot_is_not_even_listed() -> None:
     listed = slots([flat(1.0), flat(2.0), flat(400.0), flat(16.0), flat(8.0)])
 
-    measured = volatility([*listed[:2], *listed[3:]], HOUR_MS)
+    measured = volatility_of([*listed[:2], *listed[3:]], HOUR_MS)
 
     assert (measured.returns, measured.realised) == (2, math.log(2))
 
@@ -191,9 +191,9 @@ def test_without_a_price_nothing_is_known(prices: list[Prices | None]) -> None:
 def test_the_open_slot_does_not_count() -> None:
     closed = slots([(90.0, 100.0, 120.0), (95.0, 105.0, 110.0), (99.0, 100.0, 101.0)])
 
-    measured = volatility([*closed, slot(3, (1.0, 1.0, 1000.0), closed=False)], HOUR_MS)
+    measured = volatility_of([*closed, slot(3, (1.0, 1.0, 1000.0), closed=False)], HOUR_MS)
 
-    assert measured == volatility(closed, HOUR_MS)
+    assert measured == volatility_of(closed, HOUR_MS)
 
 
 def test_of_equally_wide_slots_the_oldest_is_named() -> None:
@@ -206,7 +206,7 @@ def test_of_equally_wide_slots_the_oldest_is_named() -> None:
 def test_a_slot_without_min_and_max_still_makes_returns() -> None:
     closed = [each._replace(min=None, max=None) for each in slots([flat(1.0), flat(2.0), flat(1.0)])]
 
-    measured = volatility(closed, HOUR_MS)
+    measured = volatility_of(closed, HOUR_MS)
 
     assert (measured.range, measured.widest, measured.ranges, measured.parkinson) == (None, None, 0, None)
     assert (measured.returns, measured.realised) == (2, math.log(2))

@@ -66,7 +66,7 @@ class Volatility(NamedTuple):
         return None if per_bucket is None else per_bucket * math.sqrt(YEAR_MS / self.bucket_ms)
 
 
-def volatility(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
+def volatility_of(slots: Sequence[Slot], bucket_ms: int) -> Volatility:
     """Return the volatility of the closed slots; `slots` are ascending and `bucket_ms` long.
 
     A return is taken between the closes of two adjacent slots, never across a missing one. A slot that lacks some of

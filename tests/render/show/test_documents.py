@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.domain.model import REASONS, Slot, Tick
-from btcts.domain.volatility import volatility
+from btcts.domain.volatility import volatility_of
 from btcts.render.figures import percent, price
 from btcts.render.show.documents import SLOT_FIELDS, view_csv, view_json
 from btcts.render.show.overview import build_moves_columns
@@ -118,7 +118,7 @@ def test_what_nobody_looked_into_is_a_gap_for_an_unknown_reason() -> None:
 
 def test_the_volatility_is_that_of_the_slots_in_the_document() -> None:
     view = view_of(walk(), "5min")
-    measured = volatility(view.shown.slots, FIVE_MINUTES.bucket_ms)
+    measured = volatility_of(view.shown.slots, FIVE_MINUTES.bucket_ms)
     assert measured.range
     assert measured.widest
 

@@ -7,7 +7,7 @@ import pytest
 
 from btcts.domain.layout import HOUR, RESOLUTIONS
 from btcts.domain.model import HOUR_MS, MINUTE_MS
-from btcts.domain.volatility import volatility
+from btcts.domain.volatility import volatility_of
 from btcts.render.columns import Column
 from btcts.render.show.overview import build_moves_columns, build_summary_columns
 from render.views import NOW_MS, Minute, Walk, view_of, walk, with_slots, without
@@ -112,7 +112,7 @@ def test_a_resolution_is_told_by_its_newest_closed_slot_and_its_completeness() -
         "range%": "1.727%",
         "slots": "23/24",
         "settled": "22/24",
-        "volatility": f"{volatility(view.shown.slots, HOUR_MS).realised_per_year:.1%} a year",
+        "volatility": f"{volatility_of(view.shown.slots, HOUR_MS).realised_per_year:.1%} a year",
     }
 
 

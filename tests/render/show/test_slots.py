@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
-from btcts.domain.volatility import volatility
+from btcts.domain.volatility import volatility_of
 from btcts.render.columns import Column
 from btcts.render.show.slots import build_slot_columns, build_volatility_columns, describe_basis
 from btcts.services.show import Shown
@@ -114,7 +114,7 @@ def test_a_minute_has_no_minutes_to_count() -> None:
 
 def rows(of: Shown) -> list[list[str]]:
     """The rows of the volatility, as the texts of their cells."""
-    measured = volatility(of.slots, of.resolution.bucket_ms)
+    measured = volatility_of(of.slots, of.resolution.bucket_ms)
     found = build_volatility_columns(measured, of, currency="USD", places=2, utc=True)
     cells = zip(*(each.cells for each in found.values()), strict=True)
     return [[cell.text for cell in row] for row in cells]
@@ -164,7 +164,7 @@ def test_without_a_closed_slot_with_a_price_there_is_nothing_to_tell(minutes: Wa
 def test_the_basis_counts_slots_and_returns() -> None:
     of = shown(without(walk(), range(13, 27)))
 
-    text = describe_basis(volatility(of.slots, of.resolution.bucket_ms))
+    text = describe_basis(volatility_of(of.slots, of.resolution.bucket_ms))
 
     assert re.findall(r"\d+ [a-z ]+", text) == ["10 closed slots", "8 returns"]
 
@@ -172,6 +172,6 @@ def test_the_basis_counts_slots_and_returns() -> None:
 def test_the_basis_knows_one_from_many() -> None:
     of = shown(walk())
 
-    text = describe_basis(volatility(of.slots[-3:], of.resolution.bucket_ms))
+    text = describe_basis(volatility_of(of.slots[-3:], of.resolution.bucket_ms))
 
     assert re.findall(r"\d+ [a-z ]+", text) == ["2 closed slots", "1 return"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from btcts.domain.model import MINUTE_MS, Slot
 from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
-from btcts.domain.volatility import Range, Volatility, volatility
+from btcts.domain.volatility import Range, Volatility, volatility_of
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import iso
 from btcts.services.show import Overview, Shown, View
@@ -77,7 +77,7 @@ def _encode_resolution(shown: Shown) -> dict[str, Any]:
         "bucket_ms": bucket_ms,
         "slots": [_encode_slot(slot) for slot in shown.slots],
         "gaps": _encode_gaps(shown.slots, bucket_ms // MINUTE_MS),
-        "volatility": _encode_volatility(volatility(shown.slots, bucket_ms)),
+        "volatility": _encode_volatility(volatility_of(shown.slots, bucket_ms)),
     }
 
 

@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.domain.moves import PriceMove, compute_move, find_day_range
-from btcts.domain.volatility import volatility
+from btcts.domain.volatility import volatility_of
 from btcts.render.columns import GAP, Cell, Column, choose_grid
 from btcts.render.figures import percent, price, share, signed, stamp
 from btcts.render.glyphs import draw_place, draw_spark
@@ -146,7 +146,7 @@ def _build_day_columns(
 
 def _format_volatility(shown: Shown) -> str:
     """Format the annualised volatility of the closed slots; a dash where they are too few."""
-    per_year = volatility(shown.slots, shown.resolution.bucket_ms).realised_per_year
+    per_year = volatility_of(shown.slots, shown.resolution.bucket_ms).realised_per_year
     return "-" if per_year is None else f"{share(per_year, YEAR_PLACES)} a year"
 
 

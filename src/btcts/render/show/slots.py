@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.domain.model import MINUTE_MS, Slot
-from btcts.domain.volatility import Volatility, volatility
+from btcts.domain.volatility import Volatility, volatility_of
 from btcts.render.columns import Cell, Column, choose_grid, join_columns
 from btcts.render.figures import countdown, counted, format_starts, percent, price, share, signed, stamp
 from btcts.render.glyphs import draw_place
@@ -127,7 +127,7 @@ def style_change(change: str) -> str:
 def _draw_volatility(view: SlotsView, console: Console, *, places: int, utc: bool) -> Iterator[Text]:
     """Draw the volatility of the closed slots; nothing where none has a price or the line has no room."""
     shown = view.shown
-    measured = volatility(shown.slots, shown.resolution.bucket_ms)
+    measured = volatility_of(shown.slots, shown.resolution.bucket_ms)
     columns = build_volatility_columns(measured, shown, currency=view.market.currency, places=places, utc=utc)
     width = find_width(console)
     grid = choose_grid(columns, VOLATILITY_LAYOUTS, width=width)
