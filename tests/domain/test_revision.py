@@ -162,6 +162,13 @@ def test_of_the_looks_at_a_sparse_minute_one_per_quarter_counts() -> None:
     assert found.entries == {MINUTE: Gap(SPARSE, 3, NOON, FIVE)}
 
 
+@pytest.mark.parametrize("heard", [(), FIVE[:2]], ids=["nobody", "two of five"])
+def test_a_look_at_a_sparse_minute_that_missed_somebody_does_not_count(heard: tuple[str, ...]) -> None:
+    found = revise(None, *heard, entry=sparse(tries=3, before_ms=HOUR_MS))
+
+    assert found.entries == {MINUTE: Gap(SPARSE, 3, NOON, FIVE)}
+
+
 def test_few_replace_nothing_that_a_majority_said_even_where_the_others_saw_no_trades() -> None:
     found = revise(150.0, *FIVE, near=("kraken", "gemini"))
 

@@ -48,7 +48,10 @@ SPARSE = ("two of four/start/level/camp~camp/1", "beside an aggregator/start/lev
 OUT_OF_REACH = ("two of four/start/honest late/x1.5~x1.5/1", "pairs/start/honest late/yesterday~yesterday/1")
 """While an honest one answers late, minutes leave its reach."""
 
-FOUND = [parse(name) for name in (*SPARSE, *OUT_OF_REACH)]
+UNHEARD = ("two of four/back/honest late/yesterday~yesterday/1",)
+"""While nobody answers, looks at sparse minutes find nothing, and the next ones must not wait longer for it."""
+
+FOUND = [parse(name) for name in (*SPARSE, *OUT_OF_REACH, *UNHEARD)]
 
 
 @pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 8), *FOUND], ids=str)

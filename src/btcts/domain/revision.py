@@ -64,14 +64,14 @@ class Reviser:
             if not (entry and entry.reason == THIN) and not self._has_majority(backing.heard, minute):
                 revision.inconclusive.add(minute)
             if not self._can_judge(minute, entry, backing):
-                self._count_look(revision, minute, entry)
+                self._count_look(revision, minute, entry, backing)
             elif minute in self.agreed.candles:
                 self._compare(revision, minute, entry, backing)
             elif entry and entry.reason in UNPROVEN:
                 reason = "disagree" if minute in self.agreed.disputed else "no_trades"
                 revision.reopened[minute] = Gap(reason, 1, self.now_ms, tuple(sorted(backing.heard)), entry.changes)
             else:
-                self._count_look(revision, minute, entry)
+                self._count_look(revision, minute, entry, backing)
         return revision
 
     def _has_majority(self, names: Iterable[str], minute: int) -> bool:
@@ -111,33 +111,36 @@ class Reviser:
             revision.candles[minute] = candle
         if doubt:
             heard = tuple(sorted(backing.heard))
-            known = entry or Gap(doubt, 0, 0)
-            revision.entries[minute] = self._count_try(
-                replace(known, reason=doubt, heard=heard, changes=changes + moved)
-            )
+            counted = self._count_try(replace(entry or Gap(doubt, 0, 0), reason=doubt), backing)
+            revision.entries[minute] = replace(counted, heard=heard, changes=changes + moved)
         elif moved:
             near = tuple(sorted(backing.near))
             revision.entries[minute] = Gap(CORRECTED, 1, self.now_ms, near, changes + 1)
         elif entry and entry.reason in UNPROVEN:
             revision.forgotten.add(minute)
         else:
-            self._count_look(revision, minute, entry)
+            self._count_look(revision, minute, entry, backing)
 
-    def _count_look(self, revision: Revision, minute: int, entry: Gap | None) -> None:
+    def _count_look(self, revision: Revision, minute: int, entry: Gap | None, backing: Backing) -> None:
         """Count a look without result; after the last one forget the minute, unless it changed too often."""
         if entry is None:
             return
         if entry.reason in UNPROVEN:
-            revision.entries[minute] = self._count_try(entry)
+            revision.entries[minute] = self._count_try(entry, backing)
         elif is_look_due(entry, self.now_ms):
             if entry.tries < len(LOOK_AFTER_MS) or entry.changes >= MOST_CHANGES:
                 revision.entries[minute] = replace(entry, tries=entry.tries + 1)
             else:
                 revision.forgotten.add(minute)
 
-    def _count_try(self, entry: Gap) -> Gap:
-        """Return the entry of an unproven minute after a look, of which at most one per quarter counts."""
-        counts = entry.reason == THIN or is_quarter_over(entry, self.now_ms)
+    def _count_try(self, entry: Gap, backing: Backing) -> Gap:
+        """Return the entry of an unproven minute after a look.
+
+        For a sparse one at most one per quarter of an hour counts, and none that missed somebody who was heard before:
+        the wait would double although nothing was learned.
+        """
+        again = backing.heard.issuperset(entry.heard) and is_quarter_over(entry, self.now_ms)
+        counts = entry.reason == THIN or again
         return replace(entry, tries=max(1, entry.tries + counts), tried_ms=self.now_ms)
 
 
