@@ -167,6 +167,7 @@ def test_a_look_at_a_sparse_minute_that_missed_somebody_does_not_count(heard: tu
     found = revise(None, *heard, entry=sparse(tries=3, before_ms=HOUR_MS))
 
     assert found.entries == {MINUTE: Gap(SPARSE, 3, NOON, FIVE)}
+    assert found.inconclusive == set()  # the ledger has it looked at again, and no others with it
 
 
 def test_few_replace_nothing_that_a_majority_said_even_where_the_others_saw_no_trades() -> None:

@@ -61,7 +61,7 @@ class Reviser:
             entry = self.ledger.get(minute)
             entry = entry if entry and entry.reason in LOOKS else None
             backing = self.agreed.backing.get(minute, Backing(frozenset()))
-            if not (entry and entry.reason == THIN) and not self._has_majority(backing.heard, minute):
+            if not (entry and entry.reason in UNPROVEN) and not self._has_majority(backing.heard, minute):
                 revision.inconclusive.add(minute)
             if not self._can_judge(minute, entry, backing):
                 self._count_look(revision, minute, entry, backing)
