@@ -5,7 +5,7 @@ asked for minute by minute in a second round trip.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +31,21 @@ class Coverage:
         self.present |= more.present
         self.settled |= more.settled
 
-    def find_reason(self, minutes: Iterable[int]) -> str | None:
-        """Return the commonest reason of the unsettled ones of these minutes, if any is known."""
-        unsettled = (minute for minute in minutes if minute in self.gaps and minute not in self.settled)
-        reasons = Counter(self.gaps[minute].reason for minute in unsettled)
-        return reasons.most_common(1)[0][0] if reasons else None
+    def summarize(self, minutes: range) -> tuple[bool, int, str | None]:
+        """Tell of these minutes whether all that hold ticks are settled, how many do, and why others are not settled.
+
+        The reason is the commonest one, if any is known.
+        """
+        present = self.present.intersection(minutes)
+        reasons = (
+            Counter(
+                self.gaps[minute].reason for minute in minutes if minute in self.gaps and minute not in self.settled
+            )
+            if self.gaps
+            else None
+        )
+        reason = reasons.most_common(1)[0][0] if reasons else None
+        return bool(present) and present <= self.settled, len(present), reason
 
 
 class WholeHours:

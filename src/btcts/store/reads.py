@@ -112,10 +112,14 @@ def _ask(
 def _build_slots(
     resolution: Resolution, replies: Mapping[str, Any], coverage: Coverage, now_ms: int, at_ms: int | None
 ) -> tuple[Slot, ...]:
-    fields = {field: _combine_field(resolution, field, replies, at_ms) for field in AGGREGATORS}
+    close, low, high = (_combine_field(resolution, name, replies, at_ms) for name in ("close", "min", "max"))
+    ends = ((start, start + resolution.bucket_ms) for start in resolution.slots(now_ms))
     return tuple(
-        _build_slot(Span(start, start + resolution.bucket_ms), fields, coverage, now_ms)
-        for start in resolution.slots(now_ms)
+        Slot(
+            *(start, close.get(start), low.get(start), high.get(start), end <= now_ms),
+            *coverage.summarize(range(start, end, MINUTE_MS)),
+        )
+        for start, end in ends
     )
 
 
@@ -126,19 +130,6 @@ def _combine_field(resolution: Resolution, field: str, replies: Mapping[str, Any
     if at_ms is not None:
         compacted = {start: value for start, value in compacted.items() if start < resolution.start_of(at_ms)}
     return of_ticks | compacted if of_ticks else compacted
-
-
-def _build_slot(span: Span, fields: Mapping[str, Samples], coverage: Coverage, now_ms: int) -> Slot:
-    minutes = span.minutes()
-    present = coverage.present.intersection(minutes)
-    return Slot(
-        start_ms=span.start_ms,
-        **{field: samples.get(span.start_ms) for field, samples in fields.items()},
-        closed=span.end_ms <= now_ms,
-        settled=bool(present) and present <= coverage.settled,
-        minutes=len(present),
-        reason=coverage.find_reason(minutes) if coverage.gaps else None,
-    )
 
 
 def _query_fields(
