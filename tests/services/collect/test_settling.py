@@ -59,3 +59,26 @@ def test_an_answer_that_arrives_between_two_looks_is_neither_judged_nor_lost(gat
     assert ([*early[0].candles], early[1].gaps) == ([], {})
     assert [candle.start_ms for candle in late.candles] == [CLOSED]
     assert (ended.gaps, [*settling.listen()]) == ({}, [])
+
+
+def test_minutes_that_waited_for_a_slow_round_are_asked_for_when_it_is_complete(gated: Gated) -> None:
+    later = NOW + MINUTE
+    with Poller([gated]) as poller:
+        survey = Survey(NOW, None, State(), unsettled=frozenset({CLOSED}), reach=poller.reach)
+        settling = Settling(poller, quorum=1, salt=0)
+        settling.begin(survey, [gated])
+        survey = Survey(later, None, State(), unsettled=frozenset({CLOSED, CLOSED + MINUTE}), reach=poller.reach)
+        settling.begin(survey, [gated])
+        waiting = settling.has_more_to_ask
+        gated.gate.set()
+        settling.wait(30)
+        settling.end(settling.listen(), survey, read_ticks)
+
+        complete = settling.has_more_to_ask
+        settling.begin(survey, [gated])
+
+        asked = [sorted(heard.question.minutes) for _, heard in settling.listen()]
+
+    assert (waiting, complete) == (False, True)
+    assert asked == [[CLOSED, CLOSED + MINUTE]]
+    assert not settling.has_more_to_ask

@@ -148,7 +148,7 @@ class Collector:
                     self.store.remember(replace(survey.state, simulated=self.poller.simulated))
                 self._write(live, self._read_held(progress), self._settling.listen(), survey, progress)
                 self._finish(survey, progress, until)
-                if self._settling.has_returns:
+                if self._settling.has_more_to_ask:
                     survey = survey_store(self.store, self.memory, self.poller.reach, trusted=False)
                     self._settling.begin(survey, ready)
                     self._finish(survey, progress, until)

@@ -55,6 +55,7 @@ class Settling:
         self._failures: list[ProviderError] = []
         self._failing: dict[str, int] = {}
         self._returned: set[str] = set()
+        self._held_up = False
         self._routine: RoundAnswers | None = None
         self._incomplete: set[int] = set()
 
@@ -66,7 +67,8 @@ class Settling:
         """
         self._recall_failing(survey)
         snapshot = self.listen()
-        if any(heard.question.minutes and not heard.complete for _, heard in snapshot):
+        self._held_up = any(heard.question.minutes and not heard.complete for _, heard in snapshot)
+        if self._held_up:
             return
         snapshot = [(round_, heard) for round_, heard in snapshot if self._is_needed(heard)]
         self._rounds = [round_ for round_, _ in snapshot]
@@ -194,9 +196,9 @@ class Settling:
         return dict(self._failing)
 
     @property
-    def has_returns(self) -> bool:
-        """True when a provider whose candles failed has candles again."""
-        return bool(self._returned)
+    def has_more_to_ask(self) -> bool:
+        """True when a provider has candles again, or when a round that others had to wait for is complete."""
+        return bool(self._returned) or (self._held_up and not any(round_.question.minutes for round_ in self._rounds))
 
     def _find_asked(self, snapshot: Snapshot) -> set[int]:
         """Return the minutes that are requested, or whose candles wait to be written."""
