@@ -242,7 +242,7 @@ COLLECTED = {
     "a minute to settle": Story(20, filled, now_ms=NOW + 10_000),
     "a candle to correct": Story(20, hasty, now_ms=NOW + 3 * MINUTE),
     "three hours to merge": Story(50, patchy),
-    "prices that waited, to append": Story(25, filled_and_waiting),
+    "prices that waited, to append": Story(20, filled_and_waiting),
     "prices that waited, to merge": Story(50, patchy_and_waiting),
     "prices that waited, and all else gone": Story(80, waiting),
     "a lost rule": Story(50, without_rule),
