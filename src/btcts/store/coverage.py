@@ -1,7 +1,7 @@
 """Coverage of a snapshot: the minutes that hold ticks, and those of them that are settled.
 
-Of an hour before the previous one it asks for two numbers, for it is settled as a whole mostly; one that is not is
-asked for minute by minute in a second round trip.
+Of each hour before the previous one it asks for two numbers, since such hours are mostly settled as a whole; those that
+are not are asked for minute by minute in a second round trip.
 """
 
 from collections import Counter
@@ -37,15 +37,9 @@ class Coverage:
         The reason is the commonest one, if any is known.
         """
         present = self.present.intersection(minutes)
-        reasons = (
-            Counter(
-                self.gaps[minute].reason for minute in minutes if minute in self.gaps and minute not in self.settled
-            )
-            if self.gaps
-            else None
-        )
-        reason = reasons.most_common(1)[0][0] if reasons else None
-        return bool(present) and present <= self.settled, len(present), reason
+        unsettled = [minute for minute in minutes if minute in self.gaps and minute not in self.settled]
+        reasons = Counter(self.gaps[minute].reason for minute in unsettled).most_common(1) if unsettled else []
+        return bool(present) and present <= self.settled, len(present), reasons[0][0] if reasons else None
 
 
 class WholeHours:
