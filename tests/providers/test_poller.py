@@ -29,6 +29,7 @@ class Scripted:
     key_id: str = ""
     reach_ms: int = MINUTE_MS
     page_minutes: int = 1
+    bulky: bool = False
     calls: int = 0
 
     def latest(self) -> Reading:
@@ -222,3 +223,18 @@ def test_a_failure_holds_on_to_nothing_of_the_answer(scripted: Callable[..., Scr
 
     assert error.__cause__ is None
     assert error.__context__ is None
+
+
+def test_a_provider_with_bulky_answers_is_asked_once_for_all_spans(scripted: Callable[..., Scripted]) -> None:
+    light, bulky = scripted("light"), scripted("bulky")
+    bulky.bulky = True
+    later = Span(NOON + 400 * MINUTE_MS, NOON + 401 * MINUTE_MS)
+
+    with Poller([light, bulky]) as poller:
+        round_ = poller.ask_candles([light, bulky], QUESTION, [SPAN, later])
+        round_.wait(30)
+
+        covered = {answer.provider: answer.covered for answer in round_.listen().answers}
+
+    assert (light.calls, bulky.calls) == (2, 1)
+    assert covered["bulky"] == Span(SPAN.start_ms, later.end_ms)

@@ -150,6 +150,8 @@ class Poller:
         return Round(question, ask(providers), recent=sparing.recent, ask_more=ask_spared)
 
     def _begin_candles(self, provider: "Provider", spans: Sequence[Span]) -> Future[list[Candles]]:
+        if provider.bulky and spans:  # each of its answers has all of them
+            spans = [Span(spans[0].start_ms, spans[-1].end_ms)]
         return self._begin(provider, lambda: [provider.candles(span) for span in self._stop_at_exit(spans)])
 
     def _stop_at_exit(self, spans: Sequence[Span]) -> Iterator[Span]:
