@@ -122,11 +122,21 @@ class Reading(NamedTuple):
     credits_left: int | None = None
 
 
+class Bounds(NamedTuple):
+    """The lowest and highest price of an unsettled minute, by the trades that whole streams have received so far."""
+
+    minute_ms: int
+    low: float
+    high: float
+
+
 class Slot(NamedTuple):
     """A bucket of a resolution as shown, present or missing.
 
     `minutes` counts its minutes with a price; `settled` is true if all of those have the agreed candle of the
-    exchanges; `reason` tells why minutes are missing or unsettled, if known.
+    exchanges; `reason` tells why minutes are missing or unsettled, if known. `exact` is true if minimum and maximum
+    are those of the trades: all of its minutes are settled, had no trades, or are held within the bounds of what whole
+    streams have received so far. `open` is its first price.
     """
 
     start_ms: int
@@ -137,6 +147,8 @@ class Slot(NamedTuple):
     settled: bool
     minutes: int
     reason: str | None = None
+    exact: bool = False
+    open: float | None = None
 
     @property
     def missing(self) -> bool:
@@ -179,6 +191,26 @@ class ProviderState:
     def answers(self) -> bool:
         """True if the last price request succeeded, even if a clock was set back since."""
         return self.answered_ms is not None and self.answered_ms == self.said_ms
+
+
+class StreamState(NamedTuple):
+    """State of a provider's stream.
+
+    Nothing is missing since `whole_since_ms` (None: it is not whole). A trade takes `lag_ms` to arrive, by the
+    exchange's clock. `gap_ms` is the time of the last gap, `reconnects` counts the connections after the first,
+    `compared` the minutes whose candle from trades was compared with the one that the provider publishes, `corrected`
+    those of them in which they differ; if it is `steady` in that, its trades do not settle minutes. `problem` tells why
+    it is not connected.
+    """
+
+    whole_since_ms: int | None = None
+    lag_ms: int | None = None
+    gap_ms: int | None = None
+    reconnects: int = 0
+    compared: int = 0
+    corrected: int = 0
+    steady: bool = False
+    problem: str = ""
 
 
 Waiting = tuple[tuple[str, int, str], ...]

@@ -1,0 +1,1 @@
+"""Streams of trades, beside the polls of the same exchanges."""
