@@ -90,25 +90,25 @@ class CoinbaseVoice(Voice):
         last = self.history[-1] if self.history else Trade(self.now_ns(), 0, quote.bid)
         prices = {"price": _text(last.price), "best_bid": _text(quote.bid), "best_ask": _text(quote.ask)}
         sizes = {"best_bid_size": "0.10", "best_ask_size": "0.03", "last_size": "0.05", "side": "buy"}
-        return [_json({"type": "ticker", **prices, **sizes, "trade_id": last.number, **self._frame(last.time_ns)})]
+        return [_json({"type": "ticker", **prices, **sizes, "trade_id": last.number, **self._date(last.time_ns)})]
 
     def say_heartbeat(self) -> list[str]:
         """Say it each second."""
         if "heartbeat" not in self.channels:
             return []
-        return [_json({"type": "heartbeat", "last_trade_id": 0, **self._frame(self.now_ns())})]
+        return [_json({"type": "heartbeat", "last_trade_id": 0, **self._date(self.now_ns())})]
 
     def _say(self, kind: str, trades: Sequence[Trade]) -> list[str]:
         order = {"maker_order_id": "2f0c4a6e-0000-4000-8000-000000000001", "side": "sell", "size": "0.00120000"}
         return [
             _json(
-                {"type": kind, "trade_id": trade.number, **orders, "price": _text(trade.price)} | self._frame(trade[0])
+                {"type": kind, "trade_id": trade.number, "price": _text(trade.price), **order, **self._date(trade[0])}
             )
             for trade in trades
             if "matches" in self.channels
         ]
 
-    def _frame(self, time_ns: int) -> dict[str, Any]:
+    def _date(self, time_ns: int) -> dict[str, Any]:
         return {"product_id": "BTC-USD", "sequence": 135_100_000_000 + time_ns // 10**6, "time": _utc(time_ns)}
 
 
@@ -306,9 +306,7 @@ class GeminiVoice(Voice):
     def say_trades(self, trades: Sequence[Trade]) -> list[str]:
         """One message for each, without a name of its kind."""
         return [
-            _json(
-                {"E": trade.time_ns, "s": "btcusd", "t": trade.number, "p": _text(trade.price), "q": "0.4", "m": True}
-            )
+            _json({"E": trade.time_ns, "s": "btcusd", "t": trade.number, "p": _text(trade.price), "q": "1", "m": True})
             for trade in trades
             if "btcusd@trade" in self.channels
         ]
