@@ -1,11 +1,13 @@
 """The shared words of collectors: the state and the ledger of gaps."""
 
+import json
+
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btcts.domain.model import REASONS, Gap, Lean, Pending, ProviderState, Tick
+from btcts.domain.model import REASONS, Gap, Lean, Pending, ProviderState, StreamState, Tick
 from btcts.domain.untrusted import GENESIS_MS, LONGEST_TEXT
 from btcts.store import State, Store
 from support.series import MINUTE, NOW
@@ -32,6 +34,18 @@ states = st.builds(
     configured=st.none() | st.dictionaries(names, st.integers(0, 10**11), max_size=3),
     configured_ms=st.none() | times,
     candleless=st.dictionaries(names, times, max_size=3),
+    streams=st.dictionaries(
+        names,
+        st.builds(
+            StreamState,
+            whole_since_ms=st.none() | times,
+            lag_ms=st.none() | st.integers(-NOW, NOW),
+            gap_ms=st.none() | times,
+            **dict.fromkeys(("reconnects", "compared", "corrected"), st.integers(0, 10**9)),
+            steady=st.booleans(),
+            problem=texts,
+        ),
+    ),
     simulated=st.none() | st.booleans(),
     providers=st.dictionaries(
         st.sampled_from(["kraken", "gemini", "coinmarketcap"]),
@@ -74,6 +88,23 @@ def test_a_pending_price_is_forgotten_when_there_is_none_any_more(store: Store) 
     store.remember(State())
 
     assert store.state().pending is None
+
+
+def test_a_cycle_without_streams_says_that_there_are_none(store: Store) -> None:
+    store.remember(State(streams={"kraken": StreamState(whole_since_ms=NOW)}))
+
+    store.remember(State())
+
+    assert store.state().streams == {}
+
+
+@pytest.mark.parametrize("stream", [{"lag_ms": "soon"}, {"whole_since_ms": 5}, {"steady": 1}, {"problem": "\n"}, []])
+def test_the_state_of_a_stream_that_cannot_be_read_counts_as_absent(
+    client: redis.Redis, store: Store, stream: object
+) -> None:
+    client.hset(STATE, "streams", json.dumps({"kraken": stream}))
+
+    assert store.state() == State()
 
 
 @pytest.mark.parametrize("text", ["", "[", '"soon"', "[1]", "{}", "null", '[null, "x"]', '{"invented": 5}'])

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from btcts.domain.model import DAY_MS, LONGEST_WAIT_MS, PRICE_CEILING, Lean, Pending, ProviderState, Tick
+from btcts.domain.model import DAY_MS, LONGEST_WAIT_MS, PRICE_CEILING, Lean, Pending, ProviderState, StreamState, Tick
 from btcts.domain.untrusted import (
     END_MS,
     GENESIS_MS,
@@ -37,7 +37,7 @@ from btcts.store.link import Link
 
 PROVIDER_PREFIX = "provider:"
 
-CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candleless")
+CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candleless", "streams")
 """The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
 
 FLAGS = ("single", "disputed")
@@ -57,7 +57,8 @@ class State:
     confirmation, `accepted` the last live one that was not doubted, `anchor` the last that a majority agreed on, `lean`
     a stretch in which few were heard.
     `configured` are the providers that collectors ask, with the reach of their candles in ms, as of `configured_ms`;
-    `candleless` says of those whose candles fail since when (ms).
+    `candleless` says of those whose candles fail since when (ms). `streams` are those of the last cycle; a cycle of a
+    collector without any has none.
     `simulated` says whether the prices are made up (None: no collector has said yet), `ahead_ms` how far the
     providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that is to be read again.
     """
@@ -76,6 +77,7 @@ class State:
     configured: Mapping[str, int] | None = None
     configured_ms: int | None = None
     candleless: Mapping[str, int] = field(default_factory=dict)
+    streams: Mapping[str, StreamState] = field(default_factory=dict)
     simulated: bool | None = None
     ahead_ms: int | None = None
     reread_ms: int | None = None
@@ -107,6 +109,7 @@ def _make_readers(now_ms: int) -> dict[str, Reader]:
         "configured": partial(read_map, read=read_int),
         "configured_ms": past,
         "candleless": partial(read_map, read=past),
+        "streams": partial(read_map, read=partial(_read_stream, until_ms=until_ms)),
         "simulated": read_flag,
         "ahead_ms": partial(read_int, least=-END_MS),
         "reread_ms": past,
@@ -126,6 +129,21 @@ def _read_lean(value: Any, until_ms: int) -> Lean:
     since_ms, seen_ms, members = value
     read_ms = partial(read_int, least=GENESIS_MS, most=until_ms)
     return Lean(read_ms(since_ms), read_ms(seen_ms), read_names(members))
+
+
+def _read_stream(value: Any, until_ms: int) -> StreamState:
+    past = partial(read_optional, read=partial(read_int, least=GENESIS_MS, most=until_ms))
+    readers: dict[str, Reader] = {
+        "whole_since_ms": past,
+        "lag_ms": partial(read_optional, read=partial(read_int, least=-END_MS)),
+        "gap_ms": past,
+        "reconnects": read_int,
+        "compared": read_int,
+        "corrected": read_int,
+        "steady": read_flag,
+        "problem": read_text,
+    }
+    return StreamState(**read_fields(value, readers))
 
 
 def _make_provider_readers(now_ms: int) -> dict[str, Reader]:
@@ -202,15 +220,19 @@ def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool 
 def format_fields(state: State) -> dict[str, str]:
     """Format everything set in `state` as it is stored and as `parse` takes it."""
     values = {name: getattr(state, name) for name in _make_readers(now_ms=0)}
+    values["streams"] = {provider: _clean_fields(stream._asdict()) for provider, stream in state.streams.items()}
     told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
     return _format_providers(state.providers) | {name: json.dumps(_clean_text(value)) for name, value in told.items()}
 
 
 def _format_providers(providers: Mapping[str, ProviderState]) -> dict[str, str]:
     return {
-        PROVIDER_PREFIX + provider: json.dumps({name: _clean_text(value) for name, value in asdict(known).items()})
-        for provider, known in providers.items()
+        PROVIDER_PREFIX + provider: json.dumps(_clean_fields(asdict(known))) for provider, known in providers.items()
     }
+
+
+def _clean_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _clean_text(value) for name, value in fields.items()}
 
 
 def _clean_text(value: Any) -> Any:

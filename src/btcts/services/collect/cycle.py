@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from btcts.domain.agreement import Verdict
 from btcts.domain.codes import ProblemCode, RepairCode
 from btcts.domain.layout import window
-from btcts.domain.model import LOOKS, THIN, Candle, Gap, Tick, Waiting
+from btcts.domain.model import LOOKS, THIN, Candle, Gap, StreamState, Tick, Waiting
 from btcts.domain.revision import Revision
 from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, Problem, ProviderError, SpoolError, StoreError
 from btcts.services.collect.spool import Held
@@ -37,7 +37,8 @@ class Cycle:
     `repaired` has the repairs of keys and rules: the fault of each, or its code. `unspooled` counts the spooled prices
     that were stored, `torn` the damaged lines dropped from the spool. `others` are the providers of the other
     collectors of this store if their list differs; this collector then only adds. `problem` tells why no price was
-    agreed, and what Redis or the spool refused; `problem_codes` has the code of each part of it.
+    agreed, and what Redis or the spool refused; `problem_codes` has the code of each part of it. `streams` has the
+    state of each provider's stream, where the collector has any.
     """
 
     time_ms: int
@@ -60,6 +61,7 @@ class Cycle:
     problem: str | None = None
     problem_codes: tuple[str, ...] = ()
     took_ms: int = 0
+    streams: Mapping[str, StreamState] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
