@@ -1,8 +1,15 @@
-"""The protocol that each exchange's stream implements; independent of sockets."""
+"""The protocol that each exchange's stream implements, and parsers for what messages say; independent of sockets."""
 
-from typing import Protocol
+import json
+from collections.abc import Iterable
+from typing import Any, Protocol
 
-from btcts.domain.trades import Frame
+from btcts.domain.trades import Frame, Quote, Trade
+from btcts.errors import ProviderError
+from btcts.providers.base import parse_price, quoted, read_float, read_whole
+
+NUMBERS_END = 1 << 63
+"""Numbers of trades and pings are smaller."""
 
 
 class Subscription(Protocol):
@@ -29,3 +36,41 @@ class Subscription(Protocol):
             ProviderError: it is none of the documented messages, or a trade in it has no valid price, time or number.
         """
         ...
+
+
+def parse_message(provider: str, message: str) -> Any:
+    """Return the JSON value of a message; NaN and Infinity become their text.
+
+    Raises:
+        ProviderError: it is not JSON, nested too deeply, or has a number out of bounds.
+    """
+    try:
+        return json.loads(message, parse_float=read_float, parse_int=read_whole, parse_constant=str)
+    except (ValueError, RecursionError) as exc:
+        raise ProviderError(provider, f"sent no JSON ({quoted(message)})") from exc
+
+
+def parse_number(provider: str, value: object) -> int:
+    """Return `value` as the number of a trade or a ping.
+
+    Raises:
+        ProviderError: it is not a whole number from 0 to `NUMBERS_END`.
+    """
+    if type(value) is int and 0 <= value < NUMBERS_END:
+        return value
+    raise ProviderError(provider, f"{quoted(value)} is not a number of a trade or a ping")
+
+
+def read_quote(provider: str, bid: object, ask: object) -> Quote | None:
+    """Return the quote; None when one of both is not a price, as in an empty book."""
+    try:
+        return Quote(parse_price(provider, bid), parse_price(provider, ask))
+    except ProviderError:
+        return None
+
+
+def tell_trades(trades: Iterable[Trade], *, catch_up: bool = False) -> Frame:
+    """Return the frame of a message about trades; new ones were sent no earlier than the last of them was made."""
+    ordered = tuple(sorted(trades))
+    stamp_ns = None if catch_up or not ordered else ordered[-1].time_ns
+    return Frame(stamp_ns=stamp_ns, trades=ordered, catch_up=catch_up)
