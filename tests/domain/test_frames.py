@@ -30,7 +30,7 @@ def test_slots_are_rows_by_their_start_in_utc(full: Store) -> None:
 
     frame = btcts.to_pandas(slots)
 
-    assert list(frame.columns) == ["close", "min", "max", "closed", "settled", "minutes", "reason"]
+    assert list(frame.columns) == ["close", "min", "max", "closed", "settled", "minutes", "reason", "open", "exact"]
     assert frame.index.name == "start"
     assert str(frame.index.tz) == "UTC"
     assert frame.index[0] == pandas.Timestamp("2025-12-31T12:00:00Z")

@@ -9,7 +9,7 @@ from btcts.domain.model import Tick
 from btcts.render.chart.terminal import draw_chart_page
 from btcts.render.show.page import print_page
 from btcts.services.show import View
-from render.views import NOW_MS, Minute, Walk, view_of, walk, without
+from render.views import NOW_MS, Minute, Walk, view_of, walk, with_slots, with_trades, without
 
 GAPS = without(walk(), range(13, 27), range(45, 46), range(600, 900))
 
@@ -29,6 +29,7 @@ VIEWS = {
     "5min": view_of(walk(), "5min"),
     "15min": view_of(walk(), "15min"),
     "hour": view_of(walk(), "hour"),
+    "exact": with_slots(view_of(GAPS, "hour"), with_trades),
     "gaps": view_of(GAPS, "hour"),
     "gaps-minute": view_of(GAPS, "minute"),
     "stale": view_of(without(walk(), range(14)), "5min", age_s=843),

@@ -79,6 +79,13 @@ def with_slots(view: View, change: Callable[[Sequence[Slot]], Sequence[Slot]]) -
     return replace(view, shown=parts[0]) if isinstance(view, SlotsView) else replace(view, resolutions=parts)
 
 
+def with_trades(slots: Sequence[Slot]) -> list[Slot]:
+    """The slots as streams make them: each with its first price, exact, and the last closed minute not settled yet."""
+    return [
+        slot if slot.min is None else slot._replace(open=(slot.min + (slot.max or 0)) / 2, exact=True) for slot in slots
+    ]
+
+
 def _shown(minutes: Walk, resolution: Resolution, now_ms: int) -> Shown:
     return Shown(
         resolution, tuple(_slot(minutes, start_ms, resolution, now_ms) for start_ms in resolution.slots(now_ms))

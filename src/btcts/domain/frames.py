@@ -16,6 +16,8 @@ SLOT_COLUMNS = {
     "settled": "bool",
     "minutes": "int64",
     "reason": "object",
+    "open": "float64",
+    "exact": "bool",
 }
 TICK_COLUMNS = {"price": "float64"}
 
@@ -23,8 +25,8 @@ TICK_COLUMNS = {"price": "float64"}
 def to_pandas(values: Iterable[Slot] | Iterable[Tick]) -> "pandas.DataFrame":
     """Return a data frame with a row for each slot or tick, in the given order, indexed by UTC time.
 
-    Slots are indexed by `start` and have `close`, `min` and `max`, NaN where they are missing, then `closed`,
-    `settled`, `minutes` and `reason`, None where there is none; ticks are indexed by `time` and have their `price`.
+    Slots are indexed by `start` and have the columns of `SLOT_COLUMNS`: prices are NaN where they are missing, `reason`
+    is None where there is none. Ticks are indexed by `time` and have their `price`.
     An empty input makes an empty frame of ticks: a store always returns slots.
 
     Raises:

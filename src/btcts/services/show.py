@@ -181,13 +181,14 @@ def _build_parts(snapshot: "Snapshot", which: Which) -> Iterator[Shown]:
 
 
 def _clean_slot(slot: Slot) -> Slot:
-    """Return the slot without invalid prices; with an invalid close it counts as missing."""
-    if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max)):
+    """Return the slot without invalid prices, and then not exact; with an invalid close it counts as missing."""
+    if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max, slot.open)):
         return slot
     if slot.close is None or not is_price(slot.close):
-        return slot._replace(close=None, min=None, max=None, settled=False, minutes=0)
-    low, high = (value if value is not None and is_price(value) else None for value in (slot.min, slot.max))
-    return slot._replace(min=low, max=high)
+        return Slot(slot.start_ms, None, None, None, slot.closed, settled=False, minutes=0, reason=slot.reason)
+    bounds = (slot.min, slot.max, slot.open)
+    low, high, first = (value if value is not None and is_price(value) else None for value in bounds)
+    return slot._replace(min=low, max=high, open=first, exact=False)
 
 
 def _find_oldest_ms(store: "Store", newest: Tick) -> int:

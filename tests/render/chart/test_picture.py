@@ -39,7 +39,7 @@ def words(picture: ElementTree.Element) -> list[str]:
     return [each.text or "" for each in all_of(picture, "text")]
 
 
-@pytest.mark.parametrize("name", ["gaps", "stale"])
+@pytest.mark.parametrize("name", ["exact", "gaps", "stale"])
 def test_a_picture_looks_as_it_did(name: str, set_zone: Callable[[str], None]) -> None:
     set_zone("Europe/Berlin")
 

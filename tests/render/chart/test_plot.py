@@ -223,8 +223,16 @@ def candlesticks(*slots: Slot) -> list[Candlestick | None]:
     return list(plotted.candlesticks)
 
 
-def test_a_body_opens_at_the_close_of_the_slot_before() -> None:
+def test_without_it_a_body_opens_at_the_close_of_the_slot_before() -> None:
     assert candlesticks(slot(0, 10.0), slot(1, 12.0, 9.0, 13.0))[1] == Candlestick(10.0, 12.0, 9.0, 13.0)
+
+
+def test_a_body_opens_at_the_first_price_of_its_slot_where_that_is_known() -> None:
+    opened = slot(1, 12.0, 9.0, 13.0)._replace(open=11.0)
+
+    drawn = candlesticks(slot(0, 10.0), opened, slot(2, 14.0))
+
+    assert drawn[1:] == [Candlestick(11.0, 12.0, 9.0, 13.0), Candlestick(12.0, 14.0, 14.0, 14.0)]
 
 
 def test_the_first_slot_and_one_after_a_gap_have_no_open() -> None:

@@ -44,7 +44,7 @@ def test_low_terminals_get_a_low_chart_and_then_a_spark_line() -> None:
 
 
 def test_no_chart_is_stored_that_is_not_drawn() -> None:
-    others = {"ascii", "colour", "low", "picture-gaps", "picture-stale"}
+    others = {"ascii", "colour", "low", "picture-exact", "picture-gaps", "picture-stale"}
 
     assert {each.stem for each in FOLDER.glob("chart-*")} == {f"chart-{each}" for each in {*VIEWS, *others}}
 

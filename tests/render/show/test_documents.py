@@ -18,7 +18,7 @@ from btcts.render.figures import percent, price
 from btcts.render.show.documents import SLOT_FIELDS, view_csv, view_json
 from btcts.render.show.overview import build_moves_columns
 from btcts.services.show import Shown, View
-from render.views import NOW_MS, polled, view_of, walk, with_slots, without
+from render.views import NOW_MS, polled, view_of, walk, with_slots, with_trades, without
 from support.schemas import read_schema
 
 VIEWS = {
@@ -98,7 +98,21 @@ def test_a_slot_says_when_it_starts_what_it_holds_and_how_far_it_counts() -> Non
         "minutes": 4,
         "missing": False,
         "reason": "not_reached",
+        "open": None,
+        "exact": False,
     }
+
+
+def test_a_slot_held_within_trades_says_so_with_its_first_price() -> None:
+    view = with_slots(view_of(walk(), *RESOLUTIONS), with_trades)
+    first = {shown.resolution.name: [slot.open for slot in shown.slots] for shown in view.parts}
+
+    document = json.loads(view_json(view))
+
+    Draft202012Validator(schema("overview")).validate(document)
+    told = {name: part["slots"] for name, part in document["resolutions"].items()}
+    assert {name: [slot["open"] for slot in slots] for name, slots in told.items()} == first
+    assert all(slot["exact"] for slots in told.values() for slot in slots)
 
 
 def test_closed_slots_that_lack_minutes_are_counted_by_their_reason() -> None:

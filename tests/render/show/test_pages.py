@@ -15,7 +15,7 @@ from btcts.render.show.page import print_page
 from btcts.render.show.slots import draw_slots_page
 from btcts.services.show import Overview, View
 from render.snapshot import FOLDER, assert_as_stored
-from render.views import NOW_MS, Minute, polled, view_of, walk, with_slots, without
+from render.views import NOW_MS, Minute, polled, view_of, walk, with_slots, with_trades, without
 from support.samples import take_each
 
 GAPS = without(walk(), range(13, 27), range(45, 46), range(600, 900))
@@ -31,6 +31,9 @@ PAGES = {
     "15min": view_of(walk(), "15min"),
     "hour": view_of(walk(), "hour"),
     "overview": view_of(walk(), *RESOLUTIONS),
+    "exact": with_slots(view_of(GAPS, "minute"), with_trades),
+    "exact-hour": with_slots(view_of(walk(), "hour"), with_trades),
+    "exact-overview": with_slots(view_of(walk(), *RESOLUTIONS), with_trades),
     "gaps": view_of(GAPS, "5min"),
     "gaps-hour": view_of(GAPS, "hour"),
     "gaps-overview": view_of(GAPS, *RESOLUTIONS),

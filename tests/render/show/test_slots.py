@@ -9,9 +9,10 @@ import pytest
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.domain.volatility import volatility_of
 from btcts.render.columns import Column
+from btcts.render.figures import price
 from btcts.render.show.slots import build_slot_columns, build_volatility_columns, describe_basis
 from btcts.services.show import Shown
-from render.views import NOW_MS, Walk, view_of, walk, without
+from render.views import NOW_MS, Walk, view_of, walk, with_slots, with_trades, without
 
 WALKS = {"cents": walk(0.5), "usual": walk(), "extreme": walk(swing=0.2), "million": walk(1e6)}
 GAPPY = without(walk(), range(13, 27), range(45, 46))
@@ -103,6 +104,28 @@ def test_the_state_counts_minutes_where_it_stands_alone() -> None:
         "brief": "gap 4/5: not reached",
         "word": "gap 4/5",
     }
+
+
+def test_a_slot_held_within_trades_is_exact_until_it_is_settled() -> None:
+    slots = with_slots(view_of(GAPPY, "5min"), with_trades).parts[0]
+
+    forms = {name: texts(slots, name) for name in ("state", "brief", "word")}
+
+    assert {name: states[-1] for name, states in forms.items()} == {
+        "state": "exact, 2:50 left",
+        "brief": "exact 2:50",
+        "word": "exact 2:50",
+    }
+    assert {*forms["word"][:-1]} == {"settled", "gap 0/5", "gap 1/5", "gap 4/5"}
+    minutes = with_slots(view_of(GAPPY, "minute"), with_trades).parts[0]
+    assert texts(minutes, "state")[-3:] == ["settled", "exact", "exact, 0:50 left"]
+
+
+def test_the_open_is_a_column_where_any_is_known() -> None:
+    known = with_slots(view_of(GAPPY, "5min"), with_trades).parts[0]
+
+    assert texts(known, "open") == ["" if slot.open is None else price(slot.open, 2) for slot in known.slots]
+    assert "open" not in columns(shown(GAPPY))
 
 
 def test_a_minute_has_no_minutes_to_count() -> None:

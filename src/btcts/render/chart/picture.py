@@ -26,7 +26,7 @@ from btcts.services.show import SlotsView
 
 WARNING = "#9a6700"
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif"
-HOW_TO_READ = "Bodies go from the close before to the close, wicks from the lowest to the highest price of a slot."
+HOW_TO_READ = "Bodies go from the open to the close, wicks from the lowest to the highest price of a slot."
 
 WIDTH, HEIGHT, MARGIN = 960, 540, 28
 TOP, BOTTOM = 92, 424
@@ -191,7 +191,8 @@ class Drawing:
         """Describe a slot in figures, for its tooltip."""
         start = f"{moment(slot.start_ms, utc=self.utc):%a %H:%M}" + ("" if slot.closed else " (open)")
         low, high, close = map(self._format_price, (stick.min, stick.max, stick.close))
-        return f"{start}: close {close}, min {low}, max {high}"
+        first = "" if slot.open is None else f"open {self._format_price(slot.open)}, "
+        return f"{start}: {first}close {close}, min {low}, max {high}"
 
     def _draw_axes(self) -> Iterator[str]:
         yield draw_line((MARGIN, BOTTOM), (self._right, BOTTOM))

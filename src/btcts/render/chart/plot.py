@@ -130,7 +130,8 @@ def place_labels(wanted: Iterable[Label], *, letter: float, right: float, left: 
 class Candlestick:
     """A slot as drawn: a wick from `min` to `max`, a body from `open` to `close`.
 
-    The open is the close of the slot before, so it may lie outside of the wick; None where that slot has no price.
+    Where the open is not known, the close of the slot before stands for it, which may lie outside of the wick; None
+    where that slot has no price.
     """
 
     open: float | None
@@ -220,5 +221,5 @@ def _make_candlesticks(slots: Sequence[Slot]) -> Iterator[Candlestick | None]:
         else:
             low = slot.close if slot.min is None else slot.min
             high = slot.close if slot.max is None else slot.max
-            yield Candlestick(before, slot.close, low, high)
+            yield Candlestick(before if slot.open is None else slot.open, slot.close, low, high)
         before = slot.close

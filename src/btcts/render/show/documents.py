@@ -16,7 +16,10 @@ from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import iso
 from btcts.services.show import Overview, Shown, View
 
-SLOT_FIELDS = ("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason")
+SLOT_FIELDS = (
+    *("start_ms", "start", "close", "min", "max", "closed", "settled", "minutes", "missing", "reason"),
+    *("open", "exact"),
+)
 """Fields of a slot, in the order of the columns of the CSV; `start` is `start_ms` as ISO 8601."""
 
 VOLATILITY_FIELDS = ("returns", "realised", "realised_per_year", "ranges", "parkinson", "parkinson_per_year")

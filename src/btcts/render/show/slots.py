@@ -24,6 +24,7 @@ from btcts.render.show.page import (
 from btcts.services.show import Shown, SlotsView
 
 LAYOUTS = (
+    "start open close change min place max range minutes state",
     "start close change min place max range minutes state",
     "start close change% min place max range minutes state",
     "start close change% min place max range% minutes state",
@@ -80,10 +81,15 @@ def build_slot_columns(shown: Shown, *, now_ms: int, places: int, utc: bool, asc
 
 
 def build_price_columns(slots: Sequence[Slot], *, places: int, utc: bool, ascii_only: bool) -> dict[str, Column]:
-    """Return the start times and the prices of the slots: `start`, `close`, `min`, `place`, `max` and the ranges."""
+    """Return the start times and the prices of the slots: `start`, `close`, `min`, `place`, `max` and the ranges.
+
+    Also `open`, where any is known.
+    """
     heading, starts = format_starts([slot.start_ms for slot in slots], utc=utc)
+    opens = [slot.open for slot in slots]
     return {
         "start": _make_column(heading, slots, starts, words=True),
+        **({"open": _make_column("Open", slots, _format_prices(opens, places))} if any(opens) else {}),
         "close": _make_column(
             "Close", slots, _format_prices((slot.close for slot in slots), places, absent="no price")
         ),
@@ -191,12 +197,15 @@ def _describe_state(slot: Slot, whole: int, now_ms: int) -> tuple[Cell, Cell, Ce
     """Describe the state in three forms, from the longest to the shortest."""
     if not slot.closed:
         left = countdown(slot.start_ms + whole * MINUTE_MS - now_ms)
-        brief = Cell(f"open {left}", "bold")
-        return Cell(f"open, {left} left", "bold"), brief, brief
+        word = "exact" if slot.exact else "open"
+        brief = Cell(f"{word} {left}", "bold")
+        return Cell(f"{word}, {left} left", "bold"), brief, brief
     if slot.minutes < whole:
         state, style = "gap", "yellow"
+    elif slot.settled or slot.exact:
+        state, style = "settled" if slot.settled else "exact", ""
     else:
-        state, style = ("settled", "") if slot.settled else ("live", "yellow")
+        state, style = "live", "yellow"
     word = f"gap {slot.minutes}/{whole}" if state == "gap" and whole > 1 else state
     why = f": {format_reason(slot.reason)}" if slot.reason else ""
     return Cell(state + why, style), Cell(word + why, style), Cell(word, style)
