@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from btcts.domain.model import DAY_MS, PRICE_CEILING
 from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ProviderError, ProviderLimited
-from btcts.providers.base import iso, parse_amount, parse_iso_ms, parse_ms, parse_price, quoted
+from btcts.providers.base import (
+    NS_PER_MS,
+    iso,
+    parse_amount,
+    parse_iso_ms,
+    parse_iso_ns,
+    parse_ms,
+    parse_ns,
+    parse_price,
+    quoted,
+)
 from btcts.providers.kraken import Kraken
 from providers.opening import NOW_MS, Answers, reply
 
@@ -59,6 +69,8 @@ def test_whatever_is_read_ends_within_bounds_or_as_an_error_of_one_line(value: A
     assert in_bounds(0, parse_amount, value, sys.float_info.max)
     assert in_bounds(GENESIS_MS, parse_ms, value, END_MS)
     assert in_bounds(GENESIS_MS, parse_iso_ms, value, END_MS)
+    assert in_bounds(GENESIS_MS * NS_PER_MS, parse_ns, value, END_MS * NS_PER_MS)
+    assert in_bounds(GENESIS_MS * NS_PER_MS, parse_iso_ns, value, END_MS * NS_PER_MS)
 
 
 @pytest.mark.parametrize("value", [0, "0.00000000", Decimal("0.0"), 1.5, "4.727521520000001", 7])
@@ -103,6 +115,40 @@ def test_a_written_time_is_read_with_its_offset(text: str, time_ms: int) -> None
 def test_a_written_time_without_offset_or_sense_is_refused(value: Any) -> None:
     with pytest.raises(ProviderError, match="is not a time"):
         parse_iso_ms("coinbase", value)
+
+
+@given(st.integers(GENESIS_MS * NS_PER_MS, END_MS * NS_PER_MS - 1))
+def test_nanoseconds_are_exact_as_a_number_a_text_and_a_written_time(time_ns: int) -> None:
+    written = iso(time_ns // NS_PER_MS).replace("Z", f".{time_ns % 10**9:09}Z")
+
+    assert parse_ns("gemini", time_ns) == time_ns
+    assert parse_ns("gemini", str(time_ns)) == time_ns
+    assert parse_iso_ns("kraken", written) == time_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "time_ns"),
+    [
+        ("2026-11-28T12:00:01.5Z", 1_795_867_201_500_000_000),
+        ("2026-11-28T12:00:01Z", 1_795_867_201_000_000_000),
+        ("2026-11-28T05:00:01.000000001-07:00", 1_795_867_201_000_000_001),
+    ],
+)
+def test_a_written_time_may_have_up_to_nine_decimals(text: str, time_ns: int) -> None:
+    assert parse_iso_ns("kraken", text) == time_ns
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *["2026-11-28T12:00:01.0000000001Z", "2026-11-28T12:00:01.Z", "2026-11-28T12:00:01", "2026-11-28 12:00:01Z"],
+        *["2026-13-28T12:00:01Z", "2026-11-28T25:00:01Z", "2026-11-28T12:00:01.5+99:00", "", None, 1_795_867_201],
+        *["0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "٢٠٢٦-11-28T12:00:01Z"],
+    ],
+)
+def test_a_written_time_of_another_form_is_refused(value: Any) -> None:
+    with pytest.raises(ProviderError, match="is not a time"):
+        parse_iso_ns("kraken", value)
 
 
 @given(st.integers(GENESIS_MS // 1000, END_MS // 1000 - 1))
