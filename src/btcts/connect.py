@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from btcts.config import SIMULATED, RedisSettings, Settings, load
+from btcts.config import DEFAULT, SIMULATED, RedisSettings, Settings, load
 from btcts.domain.clock import Clock, ServerClock
 from btcts.domain.market import Market
 from btcts.embedded import Embedded
@@ -25,6 +25,7 @@ from btcts.system.sockets import Deadline, Dialer, TimelySocket
 
 if TYPE_CHECKING:
     from btcts.providers.poller import Poller
+    from btcts.providers.streams.stream import Streams
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -130,6 +131,31 @@ def open_poller(settings: Settings, *, clock: Clock) -> Iterator["Poller"]:
         Poller(providers) as poller,
     ):
         yield poller
+
+
+@contextmanager
+def open_streams(settings: Settings, *, clock: Clock) -> Iterator["Streams | None"]:
+    """Run the streams of the chosen providers, and yield what they bring; None if the settings leave no stream.
+
+    A provider whose `url` is set, and its `stream_url` not, has none: a mirror and the exchange may differ.
+
+    Raises:
+        ConfigError: the environment names an unusable proxy or unusable certificates.
+    """
+    urls = {name: _find_stream_url(settings, name) for name in settings.collect.providers}
+    if not settings.collect.streams or not any(urls.values()):
+        yield None
+        return
+    from btcts.providers.streams import run_streams  # costly, and of no use to other commands
+
+    endpoints = {name: Endpoint("", settings.providers[name].timeout_s, url) for name, url in urls.items() if url}
+    with run_streams(endpoints, now_ms=clock.now_ms) as streams:
+        yield streams
+
+
+def _find_stream_url(settings: Settings, name: str) -> str:
+    chosen = {part for part in ("url", "stream_url") if settings.origins.get(f"providers.{name}.{part}") != DEFAULT}
+    return settings.providers[name].stream_url if name in settings.providers and chosen != {"url"} else ""
 
 
 def find_spool_folders(settings: Settings) -> tuple[Path, ...]:

@@ -9,7 +9,9 @@ import pytest
 from btcts.config import DEFAULT_PROVIDERS, Settings, load
 from btcts.errors import ConfigError
 
-ENDPOINTS = {name: (f"https://{name}.example", 5.0) for name in (*DEFAULT_PROVIDERS, "simulated")}
+ENDPOINTS = {
+    name: (f"https://{name}.example", 5.0, f"wss://{name}.example/ws") for name in (*DEFAULT_PROVIDERS, "simulated")
+}
 NO_FILE = Path(os.devnull)
 
 

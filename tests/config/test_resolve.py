@@ -50,9 +50,7 @@ def test_a_flag_that_was_not_given_counts_for_nothing(place: Place) -> None:
 def test_every_real_provider_has_an_endpoint() -> None:
     settings = of_environment({})
 
-    assert {name: (endpoint.url, endpoint.timeout_s) for name, endpoint in settings.providers.items()} == {
-        name: ENDPOINTS[name] for name in DEFAULT_PROVIDERS
-    }
+    assert settings.providers == {name: ENDPOINTS[name] for name in DEFAULT_PROVIDERS}
 
 
 def test_every_setting_is_found_by_its_name_and_starts_at_its_default() -> None:

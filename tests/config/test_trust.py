@@ -15,7 +15,9 @@ from support.wording import Wording
 wording = Wording(__file__)
 
 
-ENDPOINTS = {name: (f"https://{name}.example", 5.0) for name in (*DEFAULT_PROVIDERS, "simulated")}
+ENDPOINTS = {
+    name: (f"https://{name}.example", 5.0, f"wss://{name}.example/ws") for name in (*DEFAULT_PROVIDERS, "simulated")
+}
 STRANGER = 4242
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")

@@ -162,15 +162,19 @@ def _parse_redis_url(value: object) -> dict[str, Any]:
     return {"scheme": parts.scheme, "host": "", "port": 0, "path": "", **place, **_parse_login(parts)}
 
 
-def _check_base_url(value: object) -> str:
-    """Return the URL of a price API without a trailing slash."""
-    url = _check_text(value)
-    if "@" in url:
-        raise ValueError("the URL contains a user or a password, which is not supported")
-    parts = _split(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is not a plain http:// or https:// URL")
-    return url.rstrip("/")
+def _define_url(*schemes: str) -> Kind:
+    """Define a plain URL, which is kept without a trailing slash."""
+
+    def check(value: object) -> str:
+        url = _check_text(value)
+        if "@" in url:
+            raise ValueError("the URL contains a user or a password, which is not supported")
+        parts = _split(url)
+        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"{url!r} is not a plain {' or '.join(f'{scheme}://' for scheme in schemes)} URL")
+        return url.rstrip("/")
+
+    return Kind(str, check)
 
 
 def _split(url: str) -> SplitResult:
@@ -217,8 +221,10 @@ HOST = Kind(str, _check_host)
 """A host name or an IP address."""
 REDIS_URL = Kind(str, _parse_redis_url)
 """The URL of a Redis, taken apart."""
-BASE_URL = Kind(str, _check_base_url)
+BASE_URL = _define_url("http", "https")
 """The base URL of a price API."""
+STREAM_URL = _define_url("ws", "wss")
+"""The URL of a WebSocket."""
 PASSWORD = Kind(str, _check_password)
 """A secret on one line, taken as it is."""
 KEY = Kind(str, _check_key)

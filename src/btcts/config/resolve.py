@@ -16,7 +16,7 @@ from btcts.config.sources import (
     read_file,
     read_flags,
 )
-from btcts.config.table import Setting, table
+from btcts.config.table import Endpoints, Setting, table
 from btcts.config.trust import refuse_entries, refuse_exposed, refuse_leaks
 from btcts.config.values import BTC_USD, CollectSettings, EmbeddedSettings, EndpointSettings, RedisSettings, Settings
 from btcts.errors import ConfigError
@@ -33,7 +33,7 @@ LOCAL_REDIS = {
 def load(
     flags: Mapping[str, object] | None = None,
     *,
-    endpoints: Mapping[str, tuple[str, float]],
+    endpoints: Endpoints,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     config_path: Path | None = None,
@@ -41,9 +41,8 @@ def load(
 ) -> Settings:
     """Return the settings in force: flag > environment > project file > user file > default.
 
-    `flags` goes by dotted name (None: not given); `endpoints` has the default base URL and timeout of every
-    provider; `config_path` is the one file that replaces the two others; `needs_redis` is false for what is about
-    the embedded Redis itself, which may be forbidden.
+    `flags` goes by dotted name (None: not given); `config_path` is the one file that replaces the two others;
+    `needs_redis` is false for what is about the embedded Redis itself, which may be forbidden.
 
     Raises:
         ConfigError: a source has something unknown, unreadable or out of bounds, or settings contradict each other.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from btcts.config import kinds
-from btcts.config.kinds import BASE_URL, HOST, KEY, PASSWORD, PATH, REDIS_URL, SWITCH, TEXT, Kind
+from btcts.config.kinds import BASE_URL, HOST, KEY, PASSWORD, PATH, REDIS_URL, STREAM_URL, SWITCH, TEXT, Kind
 
 DEFAULT_PROVIDERS = ("coinmarketcap", "coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
@@ -48,8 +48,12 @@ class Setting(NamedTuple):
         return (self.variable, f"{self.variable}_FILE") if self.secret else (self.variable,)
 
 
-def table(endpoints: Mapping[str, tuple[str, float]]) -> dict[str, Setting]:
-    """Return all settings by name; `endpoints` has the default base URL and timeout of every provider there is.
+Endpoints = Mapping[str, tuple[str, float, str]]
+"""The default base URL, timeout and stream URL of every provider there is; a stream URL is empty where it has none."""
+
+
+def table(endpoints: Endpoints) -> dict[str, Setting]:
+    """Return all settings by name.
 
     The simulated provider has no address, so nothing can be set for it.
     """
@@ -90,10 +94,12 @@ def _define_collect(providers: Iterable[str]) -> tuple[Setting, ...]:
     of_interval = "Seconds from one live price to the next, from 1 to a day."
     of_names = "The price APIs to ask (in a variable, separated by commas)."
     of_quorum = "How many providers must give a usable price."
+    of_streams = "Whether --forever also receives the trades of exchanges as they happen."
     return (
         Setting("collect.interval_s", seconds, 10.0, "BTCTS_COLLECT_INTERVAL_S", of_interval, flag="--interval"),
         Setting("collect.providers", names, default, "BTCTS_COLLECT_PROVIDERS", of_names, flag="--provider"),
         Setting("collect.quorum", count, 1, "BTCTS_COLLECT_QUORUM", of_quorum),
+        Setting("collect.streams", SWITCH, True, "BTCTS_COLLECT_STREAMS", of_streams, flag="--streams"),
     )
 
 
@@ -111,14 +117,18 @@ def _define_embedded() -> tuple[Setting, ...]:
     )
 
 
-def _define_providers(endpoints: Mapping[str, tuple[str, float]]) -> Iterable[Setting]:
+def _define_providers(endpoints: Endpoints) -> Iterable[Setting]:
     timeout = kinds.number("a number of seconds above 0, at most 60", lambda n: 0 < n <= 60)
-    for name, (url, timeout_s) in endpoints.items():
+    for name, (url, timeout_s, stream_url) in endpoints.items():
         variable = f"BTCTS_PROVIDERS_{name.upper()}"
         about = f"The URL of {name}, or of a mirror."
         yield Setting(f"providers.{name}.url", BASE_URL, url, f"{variable}_URL", about, names_host=True)
         about = f"Seconds that {name} may take to answer, at most 60."
         yield Setting(f"providers.{name}.timeout_s", timeout, float(timeout_s), f"{variable}_TIMEOUT_S", about)
+        if stream_url:
+            about = f"The trades of {name} as a stream; unused where url alone is set."
+            places = f"providers.{name}.stream_url", f"{variable}_STREAM_URL"
+            yield Setting(places[0], STREAM_URL, stream_url, places[1], about, names_host=True)
 
 
 def _find_data_dir() -> Path | None:

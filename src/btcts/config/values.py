@@ -74,18 +74,20 @@ class RedisSettings(NamedTuple):
 
 
 class CollectSettings(NamedTuple):
-    """The interval between prices, the providers asked, and how many of them must give a usable price."""
+    """The interval between prices, the providers asked, how many must give a usable price, and the use of streams."""
 
     interval_s: float
     providers: tuple[str, ...]
     quorum: int
+    streams: bool
 
 
 class EndpointSettings(NamedTuple):
-    """A provider's address (no trailing slash) and the longest it may take."""
+    """A provider's address (no trailing slash), the longest it may take, and the address of its stream, if any."""
 
     url: str
     timeout_s: float
+    stream_url: str = ""
 
 
 class EmbeddedSettings(NamedTuple):

@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 
 
 class Endpoint(NamedTuple):
-    """A provider's base URL, and its time limit per answer, from the name look-up to the last byte."""
+    """A provider's base URL, its time limit per answer, from the name look-up to the last byte, and its stream."""
 
     url: str
     timeout_s: float = 5.0
+    stream_url: str = ""
 
 
 DEFAULTS: Mapping[str, Endpoint] = MappingProxyType(
     {
         "coinmarketcap": Endpoint("https://pro-api.coinmarketcap.com"),
-        "coinbase": Endpoint("https://api.exchange.coinbase.com"),
-        "kraken": Endpoint("https://api.kraken.com"),
-        "bitstamp": Endpoint("https://www.bitstamp.net"),
-        "bitfinex": Endpoint("https://api-pub.bitfinex.com"),
-        "gemini": Endpoint("https://api.gemini.com"),
+        "coinbase": Endpoint("https://api.exchange.coinbase.com", stream_url="wss://ws-feed.exchange.coinbase.com"),
+        "kraken": Endpoint("https://api.kraken.com", stream_url="wss://ws.kraken.com/v2"),
+        "bitstamp": Endpoint("https://www.bitstamp.net", stream_url="wss://ws.bitstamp.net"),
+        "bitfinex": Endpoint("https://api-pub.bitfinex.com", stream_url="wss://api-pub.bitfinex.com/ws/2"),
+        "gemini": Endpoint("https://api.gemini.com", stream_url="wss://ws.gemini.com"),
         "simulated": Endpoint(""),
     }
 )
-"""The endpoint of each provider; the simulated one has no address."""
+"""The endpoint of each provider; the simulated one has no address, and some have no stream."""
 
 MARKET = "BTC-USD"
 """The market that every adapter asks for, under the name that it has there."""
@@ -51,9 +52,9 @@ _CLASSES = {
 }
 
 
-def default_endpoints() -> dict[str, tuple[str, float]]:
-    """Return the default base URL and timeout of every provider, in the form the settings take."""
-    return {name: (endpoint.url, endpoint.timeout_s) for name, endpoint in DEFAULTS.items()}
+def default_endpoints() -> Mapping[str, tuple[str, float, str]]:
+    """Return the default base URL, timeout and stream URL of every provider, in the form the settings take."""
+    return DEFAULTS
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 Every step of a connection is bound by the deadline of the request, and uses little memory.
 """
 
-import os
 import re
 import ssl
 import time
@@ -12,16 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import certifi
 import httpcore
 from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBackend, which takes no socket
 
-from btcts.errors import ConfigError
 from btcts.providers.addresses import Address, Proxy, choose_proxy
+from btcts.providers.certificates import create_trust
 from btcts.system.causes import classify, describe
 from btcts.system.foreign import cite
 from btcts.system.sockets import Dialer
@@ -31,6 +28,9 @@ LARGEST_HEAD = 16_384
 
 KEEP_ALIVE_S = 90
 """Candles are asked for once a minute beside the prices, over a connection of their own that waits for its turn."""
+
+SWITCHED = 101
+"""The status of a response after which the connection speaks the other protocol that was asked for."""
 
 SLOW = "slow"
 """The code of a failure to answer in time."""
@@ -42,9 +42,6 @@ _READ = 1024
 """Bytes of it that are searched for secrets: many times as many, since an escaped key is long."""
 
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
-
-_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
-"""The variables that `_create_trust` and `ssl.create_default_context` read."""
 
 httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = LARGEST_HEAD
 
@@ -82,7 +79,7 @@ class Connections:
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._trust = _create_trust()
+        self._trust = create_trust()
         self._pools: dict[Proxy | None, httpcore.ConnectionPool] = {}
         self._chosen: dict[tuple[str, str, int], Proxy | None] = {}
         self._lock = Lock()
@@ -105,6 +102,8 @@ class Connections:
     ) -> Iterator[httpcore.Response]:
         """Send a request, and yield the response, whose body is read within the block; both end at `until`.
 
+        After a response with the status `SWITCHED`, the connection belongs to the caller, who closes it.
+
         Raises:
             Unanswered: there is no response in time, or its body breaks off.
         """
@@ -115,7 +114,8 @@ class Connections:
             try:
                 yield response
             finally:
-                response.close()
+                if response.status != SWITCHED:
+                    response.close()
         except BaseException as exc:
             self._chosen.clear()
             if attempt.opened:  # httpcore leaves it open after a failed handshake with a SOCKS proxy
@@ -232,6 +232,22 @@ def _limit_step(late: type[Exception]) -> float:
     return left_s
 
 
+@contextmanager
+def limit_steps(seconds: float) -> Iterator[None]:
+    """Bind the steps on a connection that the caller has taken over.
+
+    Raises:
+        Unanswered: it has failed; its code is `SLOW` if only the time is up.
+    """
+    token = _ATTEMPT.set(_Attempt(time.monotonic() + seconds))
+    try:
+        yield
+    except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
+        raise (_explain(exc, None, kept=False) or exc) from exc
+    finally:
+        _ATTEMPT.reset(token)
+
+
 def _explain(exc: BaseException, proxy: Proxy | None, *, kept: bool) -> Unanswered | None:
     """Return the reason for the lack of a reply; None for an exception that is one, or is no failure to connect."""
     match exc:
@@ -271,18 +287,3 @@ def quote_line(text: bytes) -> str:
     """Return the beginning of a text from a server in one line, without markup and secrets."""
     line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
     return "an HTML page" if line.startswith("<") else line
-
-
-def _create_trust() -> ssl.SSLContext:
-    for name in _TRUST:
-        if Path(os.environ.get(name, "")).is_fifo():
-            raise ConfigError(f"{name} cannot be used (it names a pipe); correct or unset it")
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    try:
-        if folder and not file:
-            return ssl.create_default_context(capath=folder)
-        return ssl.create_default_context(cafile=file or certifi.where())
-    except (OSError, ValueError) as exc:
-        named = " or ".join(name for name in _TRUST if os.environ.get(name)) or "the list of authorities"
-        reason = describe(exc) if isinstance(exc, OSError) and exc.strerror else "no certificates in it"
-        raise ConfigError(f"{named} cannot be used ({reason}); correct or unset it") from exc

@@ -26,8 +26,10 @@ PIECE = 65_536
 MOST_VALUES, MOST_ROWS = 100_000, 20_000
 """Most commas, and most lists and objects, of an answer: a page of 10 000 candles has 60 000 and 10 000."""
 
+USER_AGENT: Header = (b"User-Agent", f"btcts/{__version__}".encode())
+
 _HEADERS = (
-    (b"User-Agent", f"btcts/{__version__}".encode()),
+    USER_AGENT,
     (b"Accept", b"application/json"),
     (b"Accept-Encoding", b"gzip"),
 )
@@ -148,7 +150,7 @@ class Client:
         if self._closed:
             raise RuntimeError("the client is closed")
         with self._connections.send(method, address, headers, content, until=until) as response:
-            told = _decode_headers(response.headers)
+            told = decode_headers(response.headers)
             packing = told.get("content-encoding", "").lower()
             body = _join(_unpack(response.iter_stream(), packing)) if content is None else b""
         return Reply(address, response.status, told, body)
@@ -158,7 +160,8 @@ def _encode_headers(headers: Mapping[str, str]) -> list[Header]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def _decode_headers(raw: Iterable[Header]) -> dict[str, str]:
+def decode_headers(raw: Iterable[Header]) -> dict[str, str]:
+    """Return the headers by name in lower case; those that were sent more than once are joined."""
     headers: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("ascii").lower(), value.decode("latin-1")

@@ -37,6 +37,10 @@ def collect(
         float, typer.Option(metavar="S", min=0, max=45, help="Delay --once by a random time of up to S seconds.")
     ] = 0,
     provider: ProviderOption = None,
+    streams: Annotated[
+        bool | None,
+        typer.Option("--streams/--no-streams", help="Receive trades as they happen, with --forever (default: yes)."),
+    ] = None,
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
@@ -58,7 +62,11 @@ def collect(
         raise ConfigError(f"--interval {interval:g} goes with --forever; --once does a single cycle")
     if not once and jitter:
         raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever already starts at a random offset")
-    settings = common.load_settings(collect__interval_s=interval, collect__providers=provider or None)
+    if once and streams is not None:
+        raise ConfigError(f"--{'' if streams else 'no-'}streams goes with --forever; --once only asks for prices")
+    settings = common.load_settings(
+        collect__interval_s=interval, collect__providers=provider or None, collect__streams=streams
+    )
     code = _run_once(settings, common, format, jitter) if once else _run_forever(settings, common, format)
     raise typer.Exit(code)
 

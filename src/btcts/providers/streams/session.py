@@ -1,0 +1,117 @@
+"""One connection with its subscription: greeted, pinged, read, and judged by what comes."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from btcts.domain.trades import Arrival, Frame, Renewal
+from btcts.errors import ProviderError
+from btcts.providers.streams.base import Subscription
+from btcts.providers.streams.connection import Connection, Ended
+
+MOST_UNREADABLE = 20
+"""Messages in a row that cannot be read before the connection is given up."""
+
+_MOST_ASKED = 20
+"""Pings whose answers are waited for."""
+
+
+class Pace(NamedTuple):
+    """The times of a stream, in seconds.
+
+    It pings each `ping_s`, gives a connection up that brings no message for `silent_s` or no subscription within
+    `confirm_s`, and reads one that is replaced for `drain_s` more. After a refusal it waits for `refused_s`;
+    `retry_s` is the unit of its other waits.
+    """
+
+    ping_s: float = 3.0
+    silent_s: float = 10.0
+    confirm_s: float = 10.0
+    drain_s: float = 1.0
+    refused_s: float = 300.0
+    retry_s: float = 1.0
+
+
+USUAL = Pace()
+
+
+class Session:
+    """An open connection and its subscription, which is `confirmed` by the exchange; `end` tells why it has ended."""
+
+    def __init__(self, connection: Connection, subscription: Subscription, now_ms: Callable[[], int], pace: Pace):
+        self.begun_s = time.monotonic()
+        self.confirmed = False
+        self.end: Ended | None = None
+        self._connection = connection
+        self._subscription = subscription
+        self._now_ms = now_ms
+        self._pace = pace
+        self._heard_s = self._pinged_s = self.begun_s
+        self._asked_ms: dict[int, int] = {}
+        self._pings = 0
+        self._unreadable = 0
+        self._send(*subscription.greet())
+
+    def read(self, within_s: float) -> list[Arrival]:
+        """Return what arrives until something does, or the time is up; nothing once the session has ended."""
+        if self.end:
+            return []
+        self._ping()
+        try:
+            messages = self._connection.receive(within_s)
+        except Ended as exc:
+            self.end = exc
+            return []
+        arrivals = [self._interpret(message) for message in messages]
+        self._judge(silent=not messages)
+        return arrivals
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _send(self, *messages: str) -> None:
+        try:
+            for message in messages:
+                self._connection.send(message)
+        except Ended as exc:
+            self.end = exc
+
+    def _ping(self) -> None:
+        if time.monotonic() - self._pinged_s < self._pace.ping_s:
+            return
+        self._pinged_s = time.monotonic()
+        self._pings += 1
+        if message := self._subscription.ping(self._pings):
+            self._asked_ms[self._pings] = self._now_ms()
+            self._asked_ms.pop(self._pings - _MOST_ASKED, None)
+            self._send(message)
+
+    def _interpret(self, message: str) -> Arrival:
+        received_ms = self._now_ms()
+        try:
+            frame = self._subscription.read(message)
+        except ProviderError as exc:
+            self._unreadable += 1
+            if self._unreadable >= MOST_UNREADABLE:
+                self.end = Ended(f"{MOST_UNREADABLE} messages that cannot be read, the last one: {exc.problem}")
+            return Arrival(received_ms, Frame(lost=True))
+        self._unreadable = 0
+        self.confirmed = self.confirmed or frame.subscribed
+        if frame.refused:
+            self.end = Ended(f"refused by the exchange ({frame.refused})", self._pace.refused_s)
+        elif frame.renewal is Renewal.AT_ONCE:
+            self.end = Ended("the exchange wants a new connection")
+        asked_ms = None if frame.echo is None else self._asked_ms.pop(frame.echo, None)
+        return Arrival(received_ms, frame, asked_ms)
+
+    def _judge(self, *, silent: bool) -> None:
+        now_s = time.monotonic()
+        if not silent:
+            self._heard_s = now_s
+        if self.end:
+            return
+        if now_s - self._heard_s > self._pace.silent_s:
+            self.end = Ended(f"no message for {self._pace.silent_s:g} s")
+        elif not self.confirmed and now_s - self.begun_s > self._pace.confirm_s:
+            self.end = Ended(f"no subscription within {self._pace.confirm_s:g} s")

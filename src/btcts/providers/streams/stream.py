@@ -1,0 +1,185 @@
+"""Streams in threads of their own: connected, followed, connected again, and read into one queue."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Self
+
+from btcts.domain.trades import Arrival, Closed, Frame, Opened, Renewal, StreamEvent
+from btcts.errors import describe_unforeseen
+from btcts.providers.streams.attempts import Attempts
+from btcts.providers.streams.base import Subscription
+from btcts.providers.streams.connection import Connection, Ended
+from btcts.providers.streams.session import USUAL, Pace, Session
+from btcts.system.calls import start_thread
+
+MOST_WAITING = 100_000
+"""Most arrivals that wait to be taken: half an hour of trades in a storm, and about 50 MB."""
+
+END_WITHIN_S = 0.5
+
+_SLICE_S = 0.2
+"""Longest time without a look at the clock and at whether to stop."""
+
+_TURN_S = 0.02
+"""The same while two connections take turns."""
+
+
+class Stream:
+    """The stream of one provider: `subscribe` makes a subscription for each connection that `connect` opens."""
+
+    def __init__(
+        self,
+        subscribe: Callable[[], Subscription],
+        connect: Callable[[], Connection],
+        now_ms: Callable[[], int],
+        *,
+        pace: Pace = USUAL,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        subscription = subscribe()
+        self.name = subscription.name
+        self.contiguous = subscription.contiguous
+        self.ended = threading.Event()
+        self._subscribe = subscribe
+        self._connect = connect
+        self._now_ms = now_ms
+        self._pace = pace
+        self._draw = draw
+        self._attempts = Attempts(pace.retry_s)
+        self._sessions: list[Session] = []
+
+    def run(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> None:
+        """Connect and put all events until stopped, whatever happens."""
+        while not stop.wait(max(0.0, self._attempts.find_next() - time.monotonic())):
+            worked_s, end = 0.0, Ended("stopped")
+            try:
+                worked_s, end = self._follow(put, stop)
+            except Ended as exc:
+                end = exc
+            except Exception as exc:  # noqa: BLE001 - the next connection may do better, and the reason is told
+                end = Ended(describe_unforeseen(exc), self._pace.refused_s)
+            with suppress(MemoryError):
+                self._close_all()
+                put(Closed(self._now_ms(), end.why))
+            wait_s, chance = end.wait_s, self._draw()
+            self._attempts.end(time.monotonic(), worked_s=worked_s, chance=chance, least_wait_s=wait_s)
+        self.ended.set()
+
+    def _follow(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> tuple[float, Ended]:
+        """Follow a new connection, and those that replace it, to the end; return how long the last one worked.
+
+        Raises:
+            Ended: none could be opened.
+        """
+        session = self._open()
+        put(Opened(self._now_ms()))
+        while session.end is None and not stop.is_set():
+            arrivals = session.read(_SLICE_S)
+            _put_all(put, arrivals)
+            if any(arrival.frame.renewal is Renewal.OVERLAPPING for arrival in arrivals):
+                session = self._replace(session, put, stop)
+        return time.monotonic() - session.begun_s, session.end or Ended("stopped")
+
+    def _open(self) -> Session:
+        self._attempts.begin(time.monotonic())
+        session = Session(self._connect(), self._subscribe(), self._now_ms, self._pace)
+        self._sessions.append(session)
+        return session
+
+    def _replace(self, old: Session, put: Callable[[StreamEvent], None], stop: threading.Event) -> Session:
+        """Return the session that takes over from `old` once it is confirmed; `old` if there is none."""
+        if time.monotonic() < self._attempts.find_next():
+            return old
+        try:
+            new = self._open()
+        except Ended:
+            return old
+        held: list[Arrival] = []
+        while not (new.confirmed or new.end or old.end or stop.is_set()):
+            _put_all(put, old.read(_TURN_S))
+            held += new.read(_TURN_S)
+        if new.end:
+            self._drop(new)
+            return old
+        if old.end:
+            put(Closed(self._now_ms(), old.end.why))
+        put(Opened(self._now_ms(), overlaps=old.end is None))
+        _put_all(put, held)
+        until_s = time.monotonic() + self._pace.drain_s
+        while time.monotonic() < until_s and not (new.end or old.end or stop.is_set()):
+            _put_all(put, old.read(_TURN_S))
+            _put_all(put, new.read(_TURN_S))
+        self._drop(old)
+        return new
+
+    def _drop(self, session: Session) -> None:
+        self._sessions.remove(session)
+        session.close()
+
+    def _close_all(self) -> None:
+        while self._sessions:
+            self._sessions.pop().close()
+
+
+def _put_all(put: Callable[[StreamEvent], None], events: Iterable[StreamEvent]) -> None:
+    for event in events:
+        put(event)
+
+
+class Streams:
+    """Several streams, which run within the `with` block, and the queue of what they bring."""
+
+    def __init__(self, streams: Sequence[Stream], now_ms: Callable[[], int]) -> None:
+        self.names = tuple(stream.name for stream in streams)
+        self.contiguous: Mapping[str, bool] = {stream.name: stream.contiguous for stream in streams}
+        self._streams = streams
+        self._now_ms = now_ms
+        self._events: list[tuple[str, StreamEvent]] = []
+        self._full: set[str] = set()
+        self._lock = threading.Lock()
+        self._traded = threading.Event()
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        for stream in self._streams:
+            put = partial(self._put, stream.name)
+            try:
+                start_thread(partial(stream.run, put, self._stop))
+            except (RuntimeError, MemoryError) as exc:
+                stream.ended.set()
+                put(Closed(self._now_ms(), f"no thread can be started ({describe_unforeseen(exc)})"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        until_s = time.monotonic() + END_WITHIN_S
+        for stream in self._streams:
+            stream.ended.wait(max(0.0, until_s - time.monotonic()))
+
+    def take(self) -> list[tuple[str, StreamEvent]]:
+        """Return what the streams brought since the last call, with the names of the providers, in order."""
+        with self._lock:
+            events, self._events = self._events, []
+            self._full.clear()
+            self._traded.clear()
+        return events
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a trade waits to be taken, or the time is up."""
+        self._traded.wait(seconds)
+
+    def _put(self, name: str, event: StreamEvent) -> None:
+        """Add an event; arrivals that find the queue full are dropped, and one that tells so stands in their place."""
+        with self._lock:
+            if isinstance(event, Arrival) and len(self._events) >= MOST_WAITING:
+                if name in self._full:
+                    return
+                self._full.add(name)
+                event = Arrival(event.received_ms, Frame(lost=True))
+            self._events.append((name, event))
+            if isinstance(event, Arrival) and event.frame.trades:
+                self._traded.set()
