@@ -54,7 +54,7 @@ class Stream:
 
     def run(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> None:
         """Connect and put all events until stopped, whatever happens."""
-        while not stop.wait(max(0.0, self._attempts.find_next() - time.monotonic())):
+        while not stop.wait(max(0.0, self.find_next_attempt() - time.monotonic())):
             worked_s, end = 0.0, Ended("stopped")
             try:
                 worked_s, end = self._follow(put, stop)
@@ -62,12 +62,16 @@ class Stream:
                 end = exc
             except Exception as exc:  # noqa: BLE001 - the next connection may do better, and the reason is told
                 end = Ended(describe_unforeseen(exc), self._pace.refused_s)
+            wait_s, chance = end.wait_s, self._draw()
+            self._attempts.end(time.monotonic(), worked_s=worked_s, chance=chance, least_wait_s=wait_s)
             with suppress(MemoryError):
                 self._close_all()
                 put(Closed(self._now_ms(), end.why))
-            wait_s, chance = end.wait_s, self._draw()
-            self._attempts.end(time.monotonic(), worked_s=worked_s, chance=chance, least_wait_s=wait_s)
         self.ended.set()
+
+    def find_next_attempt(self) -> float:
+        """Return the time of the monotonic clock from which on the next connection may be opened."""
+        return self._attempts.find_next()
 
     def _follow(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> tuple[float, Ended]:
         """Follow a new connection, and those that replace it, to the end; return how long the last one worked.
@@ -92,7 +96,7 @@ class Stream:
 
     def _replace(self, old: Session, put: Callable[[StreamEvent], None], stop: threading.Event) -> Session:
         """Return the session that takes over from `old` once it is confirmed; `old` if there is none."""
-        if time.monotonic() < self._attempts.find_next():
+        if time.monotonic() < self.find_next_attempt():
             return old
         try:
             new = self._open()

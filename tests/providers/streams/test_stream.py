@@ -1,0 +1,284 @@
+"""A stream against a local server: what it brings, what it survives, and when it connects again."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from btcts.domain.trades import Trade
+from providers.streams.conftest import NOW_MS, QUICK, Follow
+from support.exchanges.stream_server import StreamFault, StreamServer
+
+NAMES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
+
+
+def make_trades(count: int, first: int = 1) -> list[Trade]:
+    """So many trades, a millisecond apart."""
+    begin_ns = NOW_MS * 1_000_000
+    return [Trade(begin_ns + number * 1_000_000, number, 60_000.0 + number) for number in range(first, first + count)]
+
+
+@pytest.fixture
+def kraken() -> Iterator[StreamServer]:
+    """The stream of Kraken."""
+    with StreamServer("kraken") as server:
+        yield server
+
+
+@pytest.mark.parametrize("packs", [True, False], ids=["compressed", "plain"])
+@pytest.mark.parametrize("provider", NAMES)
+def test_trades_arrive_once_the_subscription_is_confirmed(provider: str, packs: bool, follow: Follow) -> None:
+    with StreamServer(provider, packs=packs) as server:
+        running = follow(provider, server)
+        running.await_opened()
+        running.await_subscription()
+
+        server.say(make_trades(1))
+
+        arrival = running.await_frame(lambda frame: frame.trades and not frame.catch_up)
+        assert arrival.frame.trades == tuple(make_trades(1))
+        assert arrival.received_ms == NOW_MS
+
+
+@pytest.mark.parametrize("provider", [name for name in NAMES if name != "coinbase"])
+def test_the_answer_to_a_ping_tells_when_it_was_asked(provider: str, follow: Follow) -> None:
+    with StreamServer(provider) as server:
+        running = follow(provider, server)
+
+        arrival = running.await_frame(lambda frame: frame.echo is not None)
+
+    assert arrival.asked_ms == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (StreamFault.FORBIDDEN, "(HTTP 403: an HTML page)"),
+        (StreamFault.UNAVAILABLE, "(HTTP 503: busy)"),
+        (StreamFault.PAGE, "(HTTP 200: an HTML page)"),
+    ],
+)
+def test_a_refused_upgrade_is_told_in_one_line(
+    fault: StreamFault, said: str, kraken: StreamServer, follow: Follow
+) -> None:
+    kraken.fault = fault
+
+    assert follow("kraken", kraken).await_end() == f"no stream from {kraken.url} {said}"
+
+
+def test_a_limit_is_respected_for_as_long_as_it_says(kraken: StreamServer, follow: Follow) -> None:
+    kraken.fault = StreamFault.LIMITED
+    running = follow("kraken", kraken)
+
+    assert running.await_end().endswith("(HTTP 429: too many)")
+    assert running.stream.find_next_attempt() >= kraken.attempts[0] + 7
+    assert len(kraken.attempts) == 1
+
+
+def test_a_server_that_never_answers_is_left_in_time(kraken: StreamServer, follow: Follow) -> None:
+    kraken.fault = StreamFault.MUTE
+
+    reason = follow("kraken", kraken, timeout_s=0.1).await_end()
+
+    assert reason == f"no stream from {kraken.url} (no complete answer within 0.1 s)"
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1012, 1013])
+def test_a_closed_connection_is_replaced(code: int, kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.close(code, "so it is")
+
+    assert running.await_end() == f"closed by the server ({code} so it is)"
+    assert not running.await_opened().overlaps
+    running.await_subscription()
+
+
+def test_a_connection_that_drops_is_replaced(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.drop()
+
+    assert running.await_end() == "the server closed the connection"
+    running.await_subscription()
+
+
+def test_a_server_that_does_not_confirm_is_left(kraken: StreamServer, follow: Follow) -> None:
+    kraken.fault = StreamFault.DEAF
+
+    running = follow("kraken", kraken, pace=QUICK._replace(confirm_s=0.1))
+
+    assert running.await_end() == "no subscription within 0.1 s"
+
+
+def test_a_late_confirmation_is_waited_for(kraken: StreamServer, follow: Follow) -> None:
+    kraken.late_s = 0.3
+
+    follow("kraken", kraken).await_subscription()
+
+    assert len(kraken.attempts) == 1
+
+
+def test_a_refusal_is_told_and_waited_out(kraken: StreamServer, follow: Follow) -> None:
+    kraken.fault = StreamFault.REFUSING
+    running = follow("kraken", kraken, pace=QUICK._replace(refused_s=60))
+
+    assert running.await_end().startswith("refused by the exchange (")
+    assert running.stream.find_next_attempt() > kraken.attempts[0] + 50
+
+
+def test_a_silent_server_is_left_although_it_had_trades(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken, pace=QUICK._replace(silent_s=0.3, ping_s=0.02))
+    running.await_subscription()
+    kraken.say(make_trades(1))
+
+    kraken.fault = StreamFault.DEAF
+
+    assert running.await_end() == "no message for 0.3 s"
+
+
+def test_answers_to_pings_keep_a_connection_without_trades(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken, pace=QUICK._replace(silent_s=0.3))
+
+    for _ in range(4):
+        running.await_frame(lambda frame: frame.echo is not None)
+
+    assert len(kraken.attempts) == 1
+
+
+def test_half_a_frame_is_no_message(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken, pace=QUICK._replace(silent_s=0.3))
+    running.await_subscription()
+    kraken.fault = StreamFault.DEAF
+
+    kraken.send_bytes(b"\x81\x7e\x10\x00{")
+
+    assert running.await_end() == "no message for 0.3 s"
+
+
+def test_a_message_that_cannot_be_read_is_a_loss_and_no_end(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.send("<html>", b'{"channel":"trade","data":"\xff\xfe"}', "")
+    kraken.say(make_trades(1))
+
+    running.await_frame(lambda frame: frame.lost)
+    running.await_frame(lambda frame: frame.trades)
+    assert len(kraken.attempts) == 1
+
+
+def test_too_many_messages_that_cannot_be_read_end_a_connection(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.send(*["<html>"] * 20)
+
+    assert running.await_end().startswith("20 messages that cannot be read, the last one: ")
+
+
+@pytest.mark.parametrize("packs", [True, False], ids=["compressed", "plain"])
+def test_a_message_that_is_too_long_unpacked_ends_a_connection(packs: bool, follow: Follow) -> None:
+    with StreamServer("kraken", packs=packs) as server:
+        running = follow("kraken", server)
+        running.await_subscription()
+
+        server.send(" " * 2**21)
+
+        assert running.await_end() == "a message of more than 1048576 bytes"
+
+
+def test_what_is_no_frame_ends_a_connection(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    assert running.await_end() == "the server broke the rules of WebSocket"
+
+
+def test_a_burst_of_trades_loses_none(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    for trade in make_trades(5_000):
+        kraken.say([trade])
+
+    seen = [running.await_frame(lambda frame: frame.trades).frame.trades[0].number for _ in range(5_000)]
+    assert seen == list(range(1, 5_001))
+
+
+def test_maintenance_keeps_the_connection(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.begin_maintenance()
+    kraken.say(make_trades(1))
+
+    running.await_frame(lambda frame: frame.serving is False)
+    running.await_frame(lambda frame: frame.trades)
+    assert len(kraken.attempts) == 1
+
+
+def test_an_exchange_that_restarts_gets_a_new_connection(follow: Follow) -> None:
+    with StreamServer("bitfinex") as server:
+        running = follow("bitfinex", server)
+        running.await_subscription()
+
+        server.ask_to_reconnect()
+
+        assert running.await_end() == "the exchange wants a new connection"
+        running.await_subscription()
+
+
+def test_a_connection_is_replaced_without_a_gap_where_the_exchange_asks_first(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server)
+        running.await_subscription()
+
+        server.ask_to_reconnect()
+
+        assert running.await_opened().overlaps
+        server.await_subscribers(1)
+        server.say(make_trades(1))
+        running.await_frame(lambda frame: frame.trades)
+    assert len(server.attempts) == 2
+
+
+def test_an_old_connection_is_kept_where_the_new_one_is_refused(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server)
+        running.await_subscription()
+        server.fault = StreamFault.FORBIDDEN
+
+        server.ask_to_reconnect()
+        server.await_attempts(2)
+        server.say(make_trades(1))
+
+        running.await_frame(lambda frame: frame.trades)
+
+
+def test_an_old_connection_that_ends_before_the_new_one_is_confirmed_leaves_a_gap(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server)
+        running.await_subscription()
+        server.fault = StreamFault.DEAF
+
+        server.ask_to_reconnect()
+        server.await_attempts(2)
+        server.drop_oldest()
+
+        assert running.await_end() == "the server closed the connection"
+        assert not running.await_opened().overlaps
+
+
+def test_connections_are_limited_however_they_end(kraken: StreamServer, follow: Follow) -> None:
+    kraken.fault = StreamFault.FORBIDDEN
+    running = follow("kraken", kraken, pace=QUICK._replace(retry_s=1e-5))
+
+    for _ in range(20):
+        running.await_end()
+
+    assert running.stream.find_next_attempt() > kraken.attempts[-1] + 500
+    assert len(kraken.attempts) == 20
