@@ -44,6 +44,11 @@ def test_a_live_tick_never_takes_the_stamp_that_marks_a_minute_settled(stamp: in
     assert move_off_the_mark(Tick(MINUTE + stamp, 10)) == (MINUTE + stored, 10)
 
 
+@pytest.mark.parametrize(("stamp", "stored"), [(1, 3), (2, 3), (3, 3), (60_001, 60_003)])
+def test_a_live_tick_never_takes_a_stamp_of_the_bounds_of_a_minute(stamp: int, stored: int) -> None:
+    assert move_off_the_mark(Tick(MINUTE + stamp, 10)) == (MINUTE + stored, 10)
+
+
 def test_combining_nothing_keeps_what_is_stored() -> None:
     assert combine({MINUTE + 5: 10.0}, [], []) == {MINUTE + 5: 10.0}
 

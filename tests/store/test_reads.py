@@ -85,12 +85,12 @@ def test_a_slot_counts_its_minutes_and_is_settled_when_all_of_them_are(store: St
 
 def test_the_extremes_of_a_minute_come_from_its_ticks(store: Store) -> None:
     store.write(
-        [Tick(THIS_MINUTE + 1, 5), Tick(THIS_MINUTE + 2, 9), Tick(THIS_MINUTE + 3, 3), Tick(THIS_MINUTE + 4, 7)]
+        [Tick(THIS_MINUTE + 5, 5), Tick(THIS_MINUTE + 6, 9), Tick(THIS_MINUTE + 7, 3), Tick(THIS_MINUTE + 8, 7)]
     )
 
     slot = store.slots("minute")[-1]
 
-    assert slot == Slot(THIS_MINUTE, close=7, min=3, max=9, closed=False, settled=False, minutes=1)
+    assert slot == Slot(THIS_MINUTE, close=7, min=3, max=9, closed=False, settled=False, minutes=1, open=5)
 
 
 def test_the_reason_of_a_slot_is_the_commonest_of_its_unsettled_minutes(store: Store) -> None:

@@ -17,7 +17,7 @@ from support.wires import Wire
 THIS_MINUTE = NOW - NOW % MINUTE
 NOON = NOW - NOW % HOUR
 CANDLES = [Candle(minute, 10, 14, 8, 12) for minute in range(FIRST_OF_WINDOW, THIS_MINUTE, MINUTE)]
-READS = {"TIME", "TS.GET", "TS.RANGE", "HGETALL"}
+READS = {"MULTI", "EXEC", "TIME", "TS.GET", "TS.RANGE", "HGETALL"}
 
 
 @pytest.fixture

@@ -41,8 +41,7 @@ class Oracle:
 
     def tick(self, now_ms: int, time_ms: int, price: float) -> None:
         """Take a live price when the contract says that it is written at `now_ms`."""
-        if time_ms % MINUTE == 59_999:
-            time_ms -= 1
+        time_ms += {1: 2, 2: 1, 59_999: -1}.get(time_ms % MINUTE, 0)
         if self._first_of_window(now_ms) <= time_ms <= now_ms + 10_000:
             self._live[time_ms] = price
 

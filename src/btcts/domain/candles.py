@@ -1,7 +1,8 @@
 """Candles as ticks: the four stamps at which a candle is stored, and the rules that keep a settled minute (pure).
 
 A minute is settled when it holds a tick at +59 999 ms. No live tick may ever have that stamp, and no tick of a
-settled minute may lie outside its candle; otherwise collectors that poll at different moments would disagree.
+settled minute may lie outside its candle; otherwise collectors that poll at different moments would disagree. The
+bounds of an unsettled minute are stored at +1 and +2 ms, where no live tick may be either.
 """
 
 import math
@@ -16,6 +17,9 @@ SETTLED_OFFSET_MS = MINUTE_MS - 1
 
 CANDLE_OFFSETS_MS = (0, LOW_OFFSET_MS, HIGH_OFFSET_MS, SETTLED_OFFSET_MS)
 """Offsets of the four ticks of a candle within its minute, ascending."""
+
+BOUND_OFFSETS_MS = (1, 2)
+"""Offsets of the low and the high of an unsettled minute."""
 
 
 def minute_of(time_ms: int) -> int:
@@ -56,9 +60,12 @@ def candles_of(ticks: Iterable[Tick]) -> dict[int, Candle]:
 
 
 def move_off_the_mark(tick: Tick) -> Tick:
-    """Return the live tick as stored: 1 ms earlier if its stamp would mark the minute settled."""
-    if tick.time_ms % MINUTE_MS == SETTLED_OFFSET_MS:
+    """Return the live tick as stored: off the stamp that marks a minute settled (1 ms earlier) and off its bounds."""
+    offset = tick.time_ms % MINUTE_MS
+    if offset == SETTLED_OFFSET_MS:
         return Tick(tick.time_ms - 1, tick.price)
+    if offset in BOUND_OFFSETS_MS:
+        return Tick(tick.time_ms - offset + BOUND_OFFSETS_MS[-1] + 1, tick.price)
     return tick
 
 

@@ -8,7 +8,7 @@ from redis import Redis
 from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, Layout, find_resolutions
 from btcts.domain.market import Market
-from btcts.domain.model import Candle, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, settled, state
 from btcts.store.audit import Audit
@@ -144,20 +144,27 @@ class Store:
         return inspection
 
     def write(
-        self, live: Sequence[Tick], candles: Sequence[Candle] = (), *, remembered: State | None = None
+        self,
+        live: Sequence[Tick],
+        candles: Sequence[Candle] = (),
+        *,
+        bounds: Iterable[Bounds] = (),
+        remembered: State | None = None,
     ) -> Written:
         """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.
 
-        The collectors' shared state is stored with them, after them where it takes a merge.
+        An append with a live tick holds the unsettled minutes of `bounds` within them, and records since when all
+        minutes are settled or bounded; without bounds it takes that record away. The collectors' shared state is stored
+        with them, after them where it takes a merge.
 
         Raises:
-            StoreError: a price is not finite, not above 0 or beyond belief, or a candle's minute is not over yet;
-                nothing was written.
+            StoreError: a price is not finite, not above 0 or beyond belief, bounds are in disorder, or a candle's
+                minute is not over yet; nothing was written.
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
         live = append.prepare_live(live)
         told = state.format_fields(remembered) if remembered else {}
-        now_ms, appended = append.append(self._link, live, candles, told)
+        now_ms, appended = append.append(self._link, live, candles, bounds=append.check_bounds(bounds), told=told)
         if not appended:
             now_ms = self.rebuild(live=live, candles=candles).now_ms
             if remembered:

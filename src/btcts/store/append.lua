@@ -5,13 +5,14 @@
 -- ARGV  now in ms ('' for the server's TIME), slack ahead of now, the length of the kept closed hours, the hour,
 --       1 when the rules look back, else 0, how long the lease of a rebuild may hold ('' to go ahead beside it),
 --       the ticks (stamp, price, ...), those of the candles among them, and the candles (minute, low, high, ...),
---       both ascending and packed as little-endian doubles,
+--       both ascending and packed as little-endian doubles, the bounds (minute, low, high, ...) packed likewise,
 --       then the fields (name, value, ...) of the state hash to set with them
 -- Reply now and the status: 'written', 'merge', 'missing', 'poisoned', 'early', or 'busy' with the lease and the server's
 -- time
 local tick, state = KEYS[1], KEYS[2]
 local slack, kept, hour = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local MINUTE, LOW, HIGH, SETTLED = 60000, 20000, 40000, 59999
+local BOUND_LOW, BOUND_HIGH = 1, 2
 local SLICE = 2400 -- arguments of one TS.MADD; Lua unpacks fewer than 8000
 -- The work of an append, in ticks that are looked through, is some 25 ms at most; a rebuild is faster than more of it.
 local MOST_WORK, WORK_PER_TICK, BYTES_PER_TICK = 400000, 40, 16
@@ -34,6 +35,8 @@ end
 
 local function price_at(stamp) return price_of(range(stamp, stamp)[1]) end
 
+local function minute_of(stamp) return stamp - stamp % MINUTE end
+
 local function of_candle(offset) return offset == 0 or offset == LOW or offset == HIGH or offset == SETTLED end
 
 local function clamped(price, low, high) return math.min(math.max(price, low), high) end
@@ -41,7 +44,9 @@ local function clamped(price, low, high) return math.min(math.max(price, low), h
 local time = redis.call('TIME')
 local server = time[1] * 1000 + math.floor(time[2] / 1000)
 local now = tonumber(ARGV[1]) or server
-local lease, longest = redis.call('HGET', state, 'rebuild_until_ms'), tonumber(ARGV[6])
+local function known(field) return redis.call('HGET', state, field) or nil end
+
+local lease, longest = known('rebuild_until_ms'), tonumber(ARGV[6])
 if lease and longest then
   local left = (tonumber(string.match(lease, '^%d+')) or 0) - server
   if left > 0 and left <= longest then return {now, 'busy', lease, server} end
@@ -61,13 +66,13 @@ local first, final = 1, #ticks - 1
 while first <= final and ticks[first] < oldest do first = first + 2 end
 while first <= final and ticks[final] > now + slack do final = final - 2 end
 local function written()
-  if #ARGV > 8 then redis.call('HSET', state, unpack(ARGV, 9)) end
+  if #ARGV > 9 then redis.call('HSET', state, unpack(ARGV, 10)) end
   return {now, 'written'}
 end
 if first > final then return written() end
 
 -- Nothing may touch what was carried over without its ticks; a rebuild puts right what is no number.
-local carried = tonumber(redis.call('HGET', state, 'carried_until_ms') or 0)
+local carried = tonumber(known('carried_until_ms') or 0)
 if not (carried and newest >= carried and ticks[first] >= carried) then return {now, 'merge'} end
 
 -- In other databases than 0 the rules follow ascending ticks alone.
@@ -111,31 +116,106 @@ for i = 1, #candles, 3 do
   end
 end
 
--- A minute behind the newest one must exist already. A late live tick of a minute that was settled before moves into
--- its candle's range too; one on a stamp of the candle is in it already.
-local newest_minute = newest - newest % MINUTE
-local candle_of = {}
-for at = first, final, 2 do
-  local stamp, price = ticks[at], ticks[at + 1]
-  local minute = stamp - stamp % MINUTE
-  if minute <= newest_minute and candle_of[minute] == nil then
-    if minute < newest_minute and not range(minute, minute + SETTLED, 'COUNT', 1)[1] then return {now, 'merge'} end
-    candle_of[minute] = not settling[minute] and price_at(minute + SETTLED) ~= nil
-      and {low = price_at(minute + LOW) or 0, high = price_at(minute + HIGH) or math.huge}
+local function candle_of(minute)
+  if price_at(minute + SETTLED) == nil then return nil end
+  return {low = price_at(minute + LOW) or 0, high = price_at(minute + HIGH) or math.huge}
+end
+
+-- Holds an unsettled minute within its bounds: its ticks, stored and new (from `at` on), move into them, and some tick
+-- reaches each; the first price goes to +0, lest a bound come first. A minute without a live tick behind +2 is left, or
+-- a bound might be the newest tick. What is too much work goes on in the next append; the price does not wait for it.
+local newest_minute = minute_of(newest)
+local bounds, bounds_from, bounded = {}, math.huge, {}
+local function hold(minute, at)
+  local bound = bounds[minute]
+  if not bound then return nil end
+  local low, high, prices, changes = bound.low, bound.high, {}, {}
+  for _, sample in ipairs(minute <= newest_minute and range(minute, minute + SETTLED) or {}) do
+    local stamp, price = sample[1], price_of(sample)
+    local moved = clamped(price or low, low, high)
+    prices[stamp - minute] = moved
+    if moved ~= price then changes[#changes + 1] = {stamp, moved} end
   end
-  local candle = candle_of[minute]
-  if not candle then
-    add(stamp, price)
-  elseif not of_candle(stamp - minute) then
-    add(stamp, clamped(price, candle.low, candle.high))
+  while at < final + 1 and ticks[at] < minute + MINUTE do
+    prices[ticks[at] - minute] = clamped(ticks[at + 1], low, high)
+    at = at + 2
+  end
+  local opening, has_low, has_high = MINUTE, false, false
+  for offset, price in pairs(prices) do
+    if offset > BOUND_HIGH then opening = math.min(opening, offset) end
+    has_low = has_low or price == low and offset ~= BOUND_HIGH
+    has_high = has_high or price == high and offset ~= BOUND_LOW
+  end
+  if opening == MINUTE then return nil end
+  if not prices[0] then changes[#changes + 1] = {minute, prices[opening]} end
+  if not has_low then changes[#changes + 1] = {minute + BOUND_LOW, low} end
+  if not has_high then changes[#changes + 1] = {minute + BOUND_HIGH, high} end
+  for _, change in ipairs(changes) do
+    if is_too_much(change[1]) then return nil end
+    add(unpack(change))
+  end
+  bounded[minute] = true
+  return bound
+end
+
+local packed = doubles(ARGV[9])
+for i = 1, #packed, 3 do
+  if packed[i] >= math.max(oldest, carried) then
+    bounds[packed[i]] = {low = packed[i + 1], high = packed[i + 2]}
+    bounds_from = math.min(bounds_from, packed[i])
   end
 end
 
-for start = 1, #write, SLICE do
-  for i, reply in ipairs(redis.call('TS.MADD', unpack(write, start, math.min(start + SLICE - 1, #write)))) do
-    if type(reply) == 'table' and reply.err then return reply end
-    -- An insertion filter that drops a tick answers with the newest stamp; a rebuild makes the series without it.
-    if reply ~= write[start + 3 * i - 2] then return {now, 'merge'} end
+-- A minute behind the newest one must exist already. A late live tick of a minute that was settled before moves into
+-- its candle's range too; one on a stamp of the candle is in it already.
+local ranges, live = {}, false
+for at = first, final, 2 do
+  local stamp, price = ticks[at], ticks[at + 1]
+  local minute = minute_of(stamp)
+  if ranges[minute] == nil then
+    if minute < newest_minute and not range(minute, minute + SETTLED, 'COUNT', 1)[1] then return {now, 'merge'} end
+    local candle = minute <= newest_minute and not settling[minute] and candle_of(minute)
+    ranges[minute] = candle or not settling[minute] and hold(minute, at) or false
+  end
+  local within, on_candle = ranges[minute], of_candle(stamp - minute)
+  live = live or not (settling[minute] and on_candle)
+  if not within then
+    add(stamp, price)
+  elseif bounded[minute] or not on_candle then
+    add(stamp, clamped(price, within.low, within.high))
   end
 end
+for i = live and #packed - 2 or 0, 1, -3 do
+  local minute = packed[i]
+  if ranges[minute] == nil and not candle_of(minute) then hold(minute, final + 1) end
+end
+
+-- Since when every minute up to that of the newest tick is settled or bounded here; candles alone change nothing in it.
+local function find_exact_since()
+  local since, minute = nil, minute_of(math.max(newest, ticks[final]))
+  while minute >= bounds_from and (bounded[minute] or settling[minute] or candle_of(minute)) do
+    since, minute = string.format('%.0f', minute), minute - MINUTE
+  end
+  return since
+end
+
+local told = known('exact_since_ms')
+local function tell(since)
+  if since and since ~= told then redis.call('HSET', state, 'exact_since_ms', since) end
+  if told and not since then redis.call('HDEL', state, 'exact_since_ms') end
+end
+
+local since = told
+if live then since = find_exact_since() end
+for start = 1, #write, SLICE do
+  for i, reply in ipairs(redis.call('TS.MADD', unpack(write, start, math.min(start + SLICE - 1, #write)))) do
+    local refused = type(reply) == 'table' and reply.err
+    -- An insertion filter that drops a tick answers with the newest stamp; a rebuild makes the series without it.
+    if refused or reply ~= write[start + 3 * i - 2] then
+      tell(nil)
+      return refused and reply or {now, 'merge'}
+    end
+  end
+end
+tell(since)
 return written()

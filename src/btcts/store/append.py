@@ -7,7 +7,7 @@ from typing import Any
 
 from btcts.domain.candles import combine, move_off_the_mark
 from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
-from btcts.domain.model import Candle, Tick, is_price
+from btcts.domain.model import MINUTE_MS, Bounds, Candle, Tick, is_price
 from btcts.errors import StoreError
 from btcts.store import lease
 from btcts.store.link import Link
@@ -16,7 +16,7 @@ from btcts.store.scripts import call_script
 
 
 def prepare_live(live: Iterable[Tick]) -> list[Tick]:
-    """Move live ticks off the stamps that mark a minute as settled.
+    """Move live ticks off the stamps that mark a minute as settled or hold its bounds.
 
     Raises:
         StoreError: one of them has no price.
@@ -28,12 +28,31 @@ def prepare_live(live: Iterable[Tick]) -> list[Tick]:
     return ticks
 
 
+def check_bounds(bounds: Iterable[Bounds]) -> list[Bounds]:
+    """Return the bounds, ascending, the last of each minute.
+
+    Raises:
+        StoreError: one of them cannot be the range of a minute.
+    """
+    by_minute = {bound.minute_ms: bound for bound in bounds}
+    for minute_ms, low, high in by_minute.values():
+        if minute_ms % MINUTE_MS or not (is_price(low) and is_price(high) and low <= high):
+            raise StoreError(f"{low!r} .. {high!r} at {minute_ms} are no bounds of a minute; nothing was written")
+    return [by_minute[minute] for minute in sorted(by_minute)]
+
+
 def append(
-    link: Link, live: Iterable[Tick], candles: Iterable[Candle], told: Mapping[str, str] | None = None
+    link: Link,
+    live: Iterable[Tick],
+    candles: Iterable[Candle],
+    *,
+    bounds: Iterable[Bounds] = (),
+    told: Mapping[str, str] | None = None,
 ) -> tuple[int, bool]:
     """Add live ticks (off the mark) and candles in one atomic step; return `now` and whether it was done.
 
-    The fields `told` are set in the state hash in the same step.
+    With a live tick, unsettled minutes are held within their `bounds` (ascending), if they hold a live tick themselves
+    and the database lets the rules look back. The fields `told` are set in the state hash in the same step.
 
     Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
     rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist,
@@ -46,8 +65,9 @@ def append(
     by_minute = {candle.start_ms: candle for candle in candles}
     ordered = [by_minute[minute] for minute in sorted(by_minute)]
     ticks = _pack_doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
-    bounds = _pack_doubles([value for candle in ordered for value in (candle.start_ms, candle.low, candle.high)])
-    now_ms, status = _send(link, ticks, bounds, *chain.from_iterable((told or {}).items()))
+    settling = _pack_doubles([value for candle in ordered for value in (candle.start_ms, candle.low, candle.high)])
+    holding = _pack_doubles(list(chain.from_iterable(bounds)) if link.rules_look_back else [])
+    now_ms, status = _send(link, ticks, settling, holding, *chain.from_iterable((told or {}).items()))
     if status == "early":
         raise StoreError(UNFINISHED)
     return link.clock.observe(now_ms), status == "written"

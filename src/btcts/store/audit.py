@@ -10,7 +10,7 @@ from btcts.domain.layout import Layout
 from btcts.domain.model import Tick
 from btcts.store.carried import CARRIED_FIELD, find_known
 from btcts.store.check import Inspection
-from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
+from btcts.store.link import Link, now_of
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ def audit(link: Link, inspection: Inspection) -> Audit:
     """Read it all in one transaction, so that no write comes between the ticks and what was made of them."""
     layout = link.layout
     latest = ("LATEST",) if link.rules_look_back else ()
-    time, carried, ticks, *compactions = _ask_at_once(
-        link,
+    replies = link.ask_all(
         [
             *(("TIME",), ("HGET", layout.state, CARRIED_FIELD), ("TS.RANGE", layout.tick, "-", "+")),
             *(("TS.RANGE", compaction.key, "-", "+", *latest) for compaction in layout.compactions),
         ],
+        at_one_moment=True,
     )
+    found: list[Any] = [None if isinstance(reply, ResponseError) else reply for reply in replies]
+    time, carried, ticks, *compactions = found
     seen = tuple(Tick(*sample) for sample in ticks or ())
     source = inspection.series[layout.tick]
     retention_ms = source.retention_ms if source else 0
@@ -58,15 +60,3 @@ def audit(link: Link, inspection: Inspection) -> Audit:
         carried=find_known(layout, carried),
         latest=link.rules_look_back,
     )
-
-
-def _ask_at_once(link: Link, commands: list[Command]) -> list[Any]:
-    """Return the replies to the commands, None where a key is missing or holds something else."""
-    with link.translated(), link.transaction() as pipe:
-        for command in commands:
-            pipe.execute_command(*command)
-        replies = pipe.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
-                raise reply
-    return [None if isinstance(reply, ResponseError) else reply for reply in replies]

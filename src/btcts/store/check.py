@@ -23,6 +23,9 @@ MARKS = (SWEPT_FIELD, CARRIED_FIELD, CARRIED_UNTIL_FIELD, lease.LEASE_FIELD)
 
 MOST_UNKNOWN = 100
 
+THINNED_ABOVE = 31_000
+"""Ticks that a rebuild leaves of a day with one each second, and those of three hours more."""
+
 MOST_NAMED = 20
 """The most unreadable fields of one hash that are reported one by one."""
 
@@ -50,6 +53,7 @@ class Series(NamedTuple):
     labels: Mapping[str, str]
     source: str | None
     rules: Mapping[str, CompactionRule]
+    samples: int
     ignore: tuple[int, float] = IGNORE
 
     def find_guests(self, layout: Layout) -> dict[str, CompactionRule]:
@@ -89,6 +93,11 @@ class Inspection(NamedTuple):
     def needs_rebuild(self) -> bool:
         """True if a rebuild is due: a fault that needs one, or a tick from the future."""
         return self.poisoned or any(fault.rebuild for fault in self.faults)
+
+    @property
+    def needs_thinning(self) -> bool:
+        """True if there are so many ticks that a rebuild is due before it would hold Redis for long."""
+        return any(found.samples > THINNED_ABOVE for found in self.series.values() if found)
 
 
 def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
@@ -204,6 +213,7 @@ def parse_series(reply: Any) -> Series | None:
         labels=dict(reply["labels"]),
         source=reply["sourceKey"],
         rules=rules,
+        samples=int(reply["totalSamples"]),
         ignore=(int(reply.get("ignoreMaxTimeDiff", 0)), float(reply.get("ignoreMaxValDiff", 0))),  # since 1.12
     )
 

@@ -1,4 +1,4 @@
-"""Coverage of a snapshot: the minutes that hold ticks, and those of them that are settled.
+"""Coverage of a snapshot: the minutes that hold ticks, with their first price, and those of them that are settled.
 
 Of each hour before the previous one it asks for two numbers, since such hours are mostly settled as a whole; those that
 are not are asked for minute by minute in a second round trip.
@@ -7,7 +7,7 @@ are not are asked for minute by minute in a second round trip.
 from collections import Counter
 from collections.abc import Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from btcts.domain.candles import minute_of, settled_stamp
 from btcts.domain.layout import HOUR, TICK_RETENTION_MS, Layout
@@ -18,18 +18,50 @@ from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_stamp
 MINUTES_PER_HOUR = HOUR.bucket_ms // MINUTE_MS
 
 
+class Held(NamedTuple):
+    """A claim that every minute from `since_ms` on is settled or within its bounds, and whether it holds `now`."""
+
+    since_ms: int
+    now: bool
+
+
 @dataclass
 class Coverage:
-    """The minutes that hold ticks, those of them that are settled, and the ledger."""
+    """The minutes that hold ticks, those of them that are settled, and the ledger.
+
+    `opens` has the first price of a minute; of an hour that is settled as a whole that of the first one may do.
+    `restless` are hours whose ticks have changed between the two round trips, so that their buckets do not go with it.
+    """
 
     present: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
     gaps: Mapping[int, Gap] = field(default_factory=dict)
+    opens: dict[int, float] = field(default_factory=dict, compare=False)
+    restless: set[int] = field(default_factory=set)
 
     def add(self, more: "Coverage") -> None:
         """Add the minutes of another part."""
         self.present |= more.present
         self.settled |= more.settled
+        self.opens |= more.opens
+
+    def find_open(self, minutes: range) -> float | None:
+        """Return the first price of these minutes, None where there is none."""
+        return next((self.opens[minute] for minute in minutes if minute in self.opens), None)
+
+    def is_exact(self, minutes: range, held: Held | None) -> bool:
+        """Tell whether the extremes of these minutes are those of the trades, as settled, or as they are `held` now."""
+        if held and minutes.stop > held.since_ms:
+            if not held.now:
+                return False
+            minutes = range(minutes.start, held.since_ms, MINUTE_MS)
+        return all(self._is_proven(minute) for minute in minutes)
+
+    def _is_proven(self, minute: int) -> bool:
+        """Tell whether a minute is settled, or had no trades and holds no price either."""
+        if minute in self.settled:
+            return HOUR.start_of(minute) not in self.restless
+        return minute not in self.present and minute in self.gaps and self.gaps[minute].reason == "no_trades"
 
     def summarize(self, minutes: range) -> tuple[bool, int, str | None]:
         """Tell of these minutes whether all that hold ticks are settled, how many do, and why others are not settled.
@@ -73,10 +105,11 @@ class WholeHours:
 def query_coverage(layout: Layout, span: Span, *, at_ms: int | None, known: WholeHours) -> Queries:
     """Return the queries for the minutes of a span, whose end is the present or the moment `at_ms` of the past."""
     first = HOUR.start_of(span.start_ms)
-    recent = max(first, HOUR.start_of(span.end_ms) - HOUR.bucket_ms)
+    recent = max(first, HOUR.start_of(span.end_ms - 2 * MINUTE_MS) - HOUR.bucket_ms)
     queries: Queries = {}
     if recent > first:
         queries["hours"] = query_buckets(layout, first, recent - 1, "count", HOUR.bucket_ms)
+        queries["opens of hours"] = query_buckets(layout, first, recent - 1, "first", HOUR.bucket_ms)
         asked = [hour for hour in range(first, recent, HOUR.bucket_ms) if hour not in known]
         for number, query in enumerate(_query_marks(layout, [_minutes_of(hour) for hour in asked])):
             queries[f"marks by hour {number}"] = (*query, "AGGREGATION", "count", HOUR.bucket_ms)
@@ -87,7 +120,7 @@ def read_coverage(
     link: Link, replies: Mapping[str, Any], gaps: Mapping[int, Gap], known: WholeHours, swept: object
 ) -> Coverage:
     """Return the coverage, asking once more for the minutes of older hours that are not settled as a whole."""
-    coverage = Coverage(gaps=gaps)
+    coverage = Coverage(gaps=gaps, opens=dict(replies.get("opens of hours", {})))
     coverage.add(_read_minutes(replies))
     marks: Counter[int] = Counter()
     for name, samples in replies.items():
@@ -103,7 +136,12 @@ def read_coverage(
         span = Span(hour, hour + HOUR.bucket_ms)
         queries |= _query_minutes(link.layout, span, last_ms=span.end_ms - 1)
     if queries:
-        coverage.add(_read_minutes(ask(link, queries)))
+        queries["hours"] = query_buckets(
+            link.layout, min(hours), max(hours) + HOUR.bucket_ms - 1, "count", HOUR.bucket_ms
+        )
+        later = ask(link, queries, at_one_moment=True)
+        coverage.add(_read_minutes(later))
+        coverage.restless = {hour for hour, ticks in hours.items() if later["hours"].get(hour) != ticks}
     return coverage
 
 
@@ -112,9 +150,9 @@ def _minutes_of(hour: int) -> range:
 
 
 def _query_minutes(layout: Layout, span: Span, *, last_ms: int | None) -> Queries:
-    """Return the queries for the minutes of a span that are settled, and for those that hold ticks until `last_ms`."""
-    present = query_buckets(layout, span.start_ms, last_ms, "count", MINUTE_MS)
-    queries: Queries = {f"minutes from {span.start_ms}": present}
+    """Return the queries for the minutes of a span that are settled, and for the first prices until `last_ms`."""
+    opens = query_buckets(layout, span.start_ms, last_ms, "first", MINUTE_MS)
+    queries: Queries = {f"minutes from {span.start_ms}": opens}
     for number, query in enumerate(_query_marks(layout, [span.minutes()])):
         queries[f"marks from {span.start_ms} {number}"] = query
     return queries
@@ -125,6 +163,7 @@ def _read_minutes(replies: Mapping[str, Any]) -> Coverage:
     for name, samples in replies.items():
         if name.startswith("minutes from "):
             coverage.present.update(samples)
+            coverage.opens.update(samples)
         elif name.startswith("marks from "):
             coverage.settled.update(map(minute_of, samples))
     return coverage

@@ -61,12 +61,13 @@ class Link:
             except NoScriptError:
                 return self.client.execute_command(*spell_out(command))
 
-    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+    def ask_all(self, commands: Sequence[Command], *, at_one_moment: bool = False) -> list[Any]:
         """Return the replies to the commands, in one round trip; one more where a script has to be sent.
 
-        A missing series, or a key of another type, gives the error as its reply.
+        A missing series, or a key of another type, gives the error as its reply. Without a transaction other clients'
+        writes come between the commands.
         """
-        pipe = self.client.pipeline(transaction=False)
+        pipe = self.client.pipeline(transaction=at_one_moment)
         for command in commands:
             pipe.execute_command(*command)
         with self.translated():

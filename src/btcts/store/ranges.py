@@ -16,10 +16,13 @@ Samples = dict[int, float]
 """Values by stamp, or by start of bucket, ascending."""
 
 
-def ask(link: Link, queries: Queries) -> dict[str, Any]:
+def ask(link: Link, queries: Queries, *, at_one_moment: bool = False) -> dict[str, Any]:
     """Return the replies by name, in one round trip, ranges as samples."""
-    replies = zip(queries.items(), link.ask_all(list(queries.values())), strict=True)
-    return {name: read_samples(reply) if command[0] == "TS.RANGE" else reply for (name, command), reply in replies}
+    replies = link.ask_all(list(queries.values()), at_one_moment=at_one_moment)
+    return {
+        name: read_samples(reply) if command[0] == "TS.RANGE" else reply
+        for (name, command), reply in zip(queries.items(), replies, strict=True)
+    }
 
 
 def query_range(key: str, first_ms: int, last_ms: int | None) -> Command:

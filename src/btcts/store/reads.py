@@ -1,12 +1,13 @@
 """Reads: they never write, never create, and take one round trip; a snapshot takes two if older hours lack minutes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from btcts.domain.candles import minute_of
 from btcts.domain.layout import AGGREGATORS, Resolution
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick
-from btcts.store.coverage import Coverage, WholeHours, query_coverage, read_coverage
+from btcts.store.coverage import Coverage, Held, WholeHours, query_coverage, read_coverage
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Link, now_of
@@ -20,6 +21,9 @@ from btcts.store.ranges import (
     read_list,
 )
 from btcts.store.state import State, parse
+
+SPARE_MS = 2_000
+"""Delay beyond the cadence at which the newest tick counts as the price of this moment still."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,22 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], known: WholeHours, a
     told = read_hash(replies["state"])
     gaps = parse_gaps(read_hash(replies["gaps"]), link.told_ms)
     coverage = read_coverage(link, replies, gaps, known, told.get(SWEPT_FIELD))
-    return Snapshot(
-        now_ms=now_ms,
-        newest=_read_tick(replies["TS.GET"]),
-        slots={
-            resolution.name: _build_slots(resolution, replies, coverage, now_ms, at_ms) for resolution in resolutions
-        },
-        state=parse(told, link.told_ms),
-        coverage=coverage,
-    )
+    newest, state = _read_tick(replies["TS.GET"]), parse(told, link.told_ms)
+    held = _find_held(newest, state, now_ms) if at_ms is None else None
+    slots = {
+        resolution.name: tuple(_build_slots(resolution, replies, coverage, held, now_ms=now_ms, at_ms=at_ms))
+        for resolution in resolutions
+    }
+    return Snapshot(now_ms, newest, slots, state, coverage)
+
+
+def _find_held(newest: Tick | None, state: State, now_ms: int) -> Held | None:
+    """Return what the last append claims; it holds now while the newest tick is the price of this moment."""
+    since_ms = state.exact_since_ms
+    if since_ms is None or newest is None:
+        return None
+    fresh = now_ms - newest.time_ms <= (state.cadence_s or 0) * 1000 + SPARE_MS
+    return Held(since_ms, now=fresh and newest.time_ms >= since_ms and minute_of(newest.time_ms) == minute_of(now_ms))
 
 
 def _ask(
@@ -106,21 +117,27 @@ def _ask(
     for resolution in resolutions:
         start_ms = resolution.closed(now_ms - MINUTE_MS).start_ms
         queries |= _query_fields(link, resolution, AGGREGATORS, start_ms=start_ms, at_ms=at_ms)
-    return ask(link, queries | query_coverage(layout, span, at_ms=at_ms, known=known))
+    return ask(link, queries | query_coverage(layout, span, at_ms=at_ms, known=known), at_one_moment=True)
 
 
 def _build_slots(
-    resolution: Resolution, replies: Mapping[str, Any], coverage: Coverage, now_ms: int, at_ms: int | None
-) -> tuple[Slot, ...]:
+    resolution: Resolution,
+    replies: Mapping[str, Any],
+    coverage: Coverage,
+    held: Held | None,
+    *,
+    now_ms: int,
+    at_ms: int | None,
+) -> Iterator[Slot]:
     close, low, high = (_combine_field(resolution, name, replies, at_ms) for name in ("close", "min", "max"))
-    ends = ((start, start + resolution.bucket_ms) for start in resolution.slots(now_ms))
-    return tuple(
-        Slot(
-            *(start, close.get(start), low.get(start), high.get(start), end <= now_ms),
-            *coverage.summarize(range(start, end, MINUTE_MS)),
+    for start in resolution.slots(now_ms):
+        minutes = range(start, start + resolution.bucket_ms, MINUTE_MS)
+        yield Slot(
+            *(start, close.get(start), low.get(start), high.get(start), minutes.stop <= now_ms),
+            *coverage.summarize(minutes),
+            exact=start in close and coverage.is_exact(minutes, held),
+            open=coverage.find_open(minutes),
         )
-        for start, end in ends
-    )
 
 
 def _combine_field(resolution: Resolution, field: str, replies: Mapping[str, Any], at_ms: int | None) -> Samples:

@@ -25,6 +25,7 @@ from btcts.store.explain import explain
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Command, Link, is_missing, now_of
 from btcts.store.plan import Found, RebuildPlan, Samples, plan
+from btcts.store.state import EXACT_FIELD
 
 ATTEMPTS = 30
 """The most restarts of a rebuild when other writers were faster, which its lease makes rare."""
@@ -167,7 +168,7 @@ def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterato
         yield ("TS.DEL", compaction.key, 0, compaction.resolution.closed(now_ms).start_ms - 1)
         if carrying:
             yield _set_retention(compaction.key, compaction.resolution.retention_ms)
-    yield ("HDEL", layout.state, lease.LEASE_FIELD)
+    yield ("HDEL", layout.state, lease.LEASE_FIELD, EXACT_FIELD)
     yield carried.remember(layout, planned.carried)
 
 

@@ -40,6 +40,9 @@ PROVIDER_PREFIX = "provider:"
 CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candleless", "streams")
 """The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
 
+EXACT_FIELD = "exact_since_ms"
+"""The field that appends and rebuilds alone write."""
+
 FLAGS = ("single", "disputed")
 """The faults of an agreed price: only one provider answered, or no majority agreed."""
 
@@ -60,7 +63,8 @@ class State:
     `candleless` says of those whose candles fail since when (ms). `streams` are those of the last cycle; a cycle of a
     collector without any has none.
     `simulated` says whether the prices are made up (None: no collector has said yet), `ahead_ms` how far the
-    providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that is to be read again.
+    providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that is to be read again. Every
+    minute from `exact_since_ms` to that of the newest tick is settled or within its bounds (None: the newest is not).
     """
 
     cadence_s: float | None = None
@@ -81,6 +85,7 @@ class State:
     simulated: bool | None = None
     ahead_ms: int | None = None
     reread_ms: int | None = None
+    exact_since_ms: int | None = None
     providers: Mapping[str, ProviderState] = field(default_factory=dict)
 
     @property
@@ -113,6 +118,7 @@ def _make_readers(now_ms: int) -> dict[str, Reader]:
         "simulated": read_flag,
         "ahead_ms": partial(read_int, least=-END_MS),
         "reread_ms": past,
+        EXACT_FIELD: past,
     }
 
 
@@ -218,8 +224,8 @@ def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool 
 
 
 def format_fields(state: State) -> dict[str, str]:
-    """Format everything set in `state` as it is stored and as `parse` takes it."""
-    values = {name: getattr(state, name) for name in _make_readers(now_ms=0)}
+    """Format what collectors have set in `state` as it is stored and as `parse` takes it."""
+    values = {name: getattr(state, name) for name in _make_readers(now_ms=0) if name != EXACT_FIELD}
     values["streams"] = {provider: _clean_fields(stream._asdict()) for provider, stream in state.streams.items()}
     told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
     return _format_providers(state.providers) | {name: json.dumps(_clean_text(value)) for name, value in told.items()}

@@ -47,5 +47,6 @@ class Said:
 
 
 def _off_the_mark(tick: Tick) -> tuple[int, float]:
-    """The tick as it is stored: never on the last ms of a minute."""
-    return tick.time_ms - (tick.time_ms % MINUTE == MINUTE - 1), tick.price
+    """The tick as it is stored: never on the last ms of a minute, nor on the two after the first."""
+    offset = tick.time_ms % MINUTE
+    return tick.time_ms + {1: 2, 2: 1, MINUTE - 1: -1}.get(offset, 0), tick.price
