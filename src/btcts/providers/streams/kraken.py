@@ -49,10 +49,9 @@ class KrakenStream:
                     trades = [self._read_trade(row) for row in answer["data"] if row["symbol"] == PRODUCT]
                     return tell_trades(trades, catch_up=answer["type"] == "snapshot")
                 case "ticker":
-                    rows = [row for row in answer["data"] if row["symbol"] == PRODUCT]
-                    return Frame(
-                        quote=read_quote(self.name, rows[-1].get("bid"), rows[-1].get("ask")) if rows else None
-                    )
+                    row = answer["data"][0]
+                    if row["symbol"] == PRODUCT:
+                        return Frame(quote=read_quote(self.name, row.get("bid"), row.get("ask")))
                 case "status":
                     return Frame(serving=_SERVING.get(answer["data"][0]["system"]))
                 case "pong":
