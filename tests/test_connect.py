@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from btcts.config import BTC_USD, Settings, load
-from btcts.connect import connect, find_spool_folders, open_embedded_store
+from btcts.connect import connect, find_spool_folders, open_embedded_store, open_streams
 from btcts.domain.clock import ServerClock
 from btcts.domain.model import Tick
 from btcts.embedded import Embedded
@@ -18,6 +18,7 @@ from btcts.providers import DEFAULTS, default_endpoints, open_providers
 from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.spool import Held, Spool, open_spool
+from support.clocks import FakeClock
 from support.networks import CERTIFICATE, TlsServer, black_hole, dialer_of
 from support.redis_binaries import binaries
 from support.series import NOW
@@ -272,3 +273,25 @@ def test_a_redis_whose_name_is_not_known_says_so(tmp_path: Path) -> None:
         pytest.raises(StoreUnreachable, match=r"redis\.test:6379 \(name or service not known\)"),
     ):
         store.latest()
+
+
+@pytest.mark.parametrize(
+    ("environ", "names"),
+    [
+        ({}, ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")),
+        ({"BTCTS_COLLECT_PROVIDERS": "gemini,coinmarketcap"}, ("gemini",)),
+        ({"BTCTS_COLLECT_PROVIDERS": "coinmarketcap"}, None),
+        ({"BTCTS_COLLECT_PROVIDERS": "simulated"}, None),
+        ({"BTCTS_COLLECT_STREAMS": "off"}, None),
+        ({"BTCTS_COLLECT_PROVIDERS": "kraken", "BTCTS_PROVIDERS_KRAKEN_URL": "https://mirror.invalid"}, None),
+    ],
+)
+def test_the_chosen_providers_have_streams(
+    tmp_path: Path, environ: dict[str, str], names: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = {f"BTCTS_PROVIDERS_{name.upper()}_STREAM_URL": "ws://127.0.0.1:1" for name in names or ()}
+
+    with open_streams(settings(tmp_path, **nowhere, **environ), clock=FakeClock(NOW)) as streams:
+        found = streams and streams.names
+
+    assert found == names

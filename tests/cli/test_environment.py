@@ -80,6 +80,8 @@ def test_the_end_waits_for_no_provider_that_hangs(environ: dict[str, str], excha
     ("arguments", "said"),
     [
         (["collect", "--forever", "--jitter", "3"], "--jitter 3 goes with --once"),
+        (["collect", "--once", "--no-streams"], "--no-streams goes with --forever"),
+        (["collect", "--once", "--streams"], "--streams goes with --forever"),
         (["show", "hour", "--svg", ""], "--svg names no file"),
         (["verify", "-q", "-v"], "--quiet and --verbose contradict each other"),
     ],

@@ -17,6 +17,7 @@ MOST = len(DEFAULT_PROVIDERS)
         ("REDIS_HOST", "redis://:hunter2@h"),
         ("REDIS_PORT", "redis://:hunter2@h"),
         ("BTCTS_PROVIDERS_KRAKEN_URL", "https://u:hunter2@kraken.example"),
+        ("BTCTS_PROVIDERS_KRAKEN_STREAM_URL", "wss://u:hunter2@kraken.example"),
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(variable: str, value: str) -> None:
@@ -98,6 +99,9 @@ def test_quotes_around_a_password_are_a_part_of_it() -> None:
         ("BTCTS_EMBEDDED", "maybe", "'maybe' is not true or false"),
         ("REDIS_PORT", "0", "0 is not a port from 1 to 65535"),
         ("REDIS_PORT", "65536", "65536 is not a port from 1 to 65535"),
+        ("BTCTS_PROVIDERS_KRAKEN_STREAM_URL", "https://k", "'https://k' is not a plain ws:// or wss:// URL"),
+        ("BTCTS_PROVIDERS_KRAKEN_STREAM_URL", "wss://k?a=b", "'wss://k?a=b' is not a plain ws:// or wss:// URL"),
+        ("BTCTS_COLLECT_STREAMS", "maybe", "'maybe' is not true or false"),
         ("REDIS_DB", "-1", "-1 is not the number of a database"),
         (
             "REDIS_HOST",

@@ -1,0 +1,145 @@
+"""A stream is reached as a provider is: by all addresses of its name, trusted certificates, and proxies."""
+
+import gc
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from btcts import __version__
+from providers.streams.conftest import Follow
+from support.exchanges.stream_server import StreamServer
+from support.networks import (
+    CERTIFICATE,
+    HttpProxy,
+    Place,
+    Proxy,
+    SocksProxy,
+    TlsServer,
+    black_hole,
+    dialer_of,
+    refusals,
+)
+from support.raw_server import Raw, RawServer
+
+URL = "wss://exchange.test/ws"
+
+
+@pytest.fixture
+def kraken() -> Iterator[StreamServer]:
+    """A stream without TLS."""
+    with StreamServer("kraken") as running:
+        yield running
+
+
+@pytest.fixture
+def tls(kraken: StreamServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """The same stream over TLS, with a certificate that is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with TlsServer(kraken.place) as front:
+        yield front.place
+
+
+def test_a_stream_over_tls_by_name(tls: Place, follow: Follow) -> None:
+    follow("kraken", URL, dialer=dialer_of({"exchange.test": [tls]})).await_subscription()
+
+
+def test_an_address_that_swallows_connections_is_no_obstacle(kraken: StreamServer, follow: Follow) -> None:
+    with black_hole() as hole:
+        dialer = dialer_of({"exchange.test": [hole, kraken.place]})
+
+        follow("kraken", "ws://exchange.test/ws", dialer=dialer).await_subscription()
+
+
+def test_a_certificate_that_is_not_trusted_is_told(tls: Place, follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+
+    reason = follow("kraken", URL, dialer=dialer_of({"exchange.test": [tls]})).await_end()
+
+    assert reason.startswith(f"no stream from {URL} (its certificate is not trusted: ")
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h", "socks"])
+@pytest.mark.parametrize("login", [None, "me:p@ss"])
+def test_a_stream_through_a_proxy(
+    scheme: str, login: str | None, tls: Place, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Proxy(HttpProxy if scheme == "http" else SocksProxy, tls, login) as proxy:
+        shown = "me:p%40ss@" if login else ""
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://{shown}127.0.0.1:{proxy.place[1]}")
+
+        follow("kraken", URL).await_subscription()
+
+        assert proxy.seen == ["exchange.test:443"]
+
+
+def test_a_stream_through_a_proxy_that_speaks_tls_itself(
+    tls: Place, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Proxy(HttpProxy, tls) as proxy, TlsServer(proxy.place) as front:
+        monkeypatch.setenv("HTTPS_PROXY", "https://exchange.test:1")
+
+        follow("kraken", URL, dialer=dialer_of({"exchange.test": [front.place]})).await_subscription()
+
+        assert proxy.seen == ["exchange.test:443"]
+
+
+def test_no_proxy_exempts_a_stream(tls: Place, follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "exchange.test")
+
+    follow("kraken", URL, dialer=dialer_of({"exchange.test": [tls]})).await_subscription()
+
+
+@pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
+def test_a_proxy_that_refuses_the_login_is_named_without_it(
+    kind: type, tls: Place, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Proxy(kind, tls, "me:right") as proxy:
+        scheme = "http" if kind is HttpProxy else "socks5"
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://TOKEN:hunter2@127.0.0.1:{proxy.place[1]}")
+
+        reason = follow("kraken", URL).await_end()
+
+    assert reason.startswith(f"no stream from {URL} (the proxy 127.0.0.1:{proxy.place[1]} of ALL_PROXY: ")
+    assert not any(word in reason for word in ("TOKEN", "hunter2"))
+    gc.collect()  # a socket that nobody closed would be reported
+
+
+def test_a_server_that_refuses_connections_is_told(follow: Follow) -> None:
+    with refusals(1) as [(host, port)]:
+        assert follow("kraken", f"ws://{host}:{port}").await_end() == (
+            f"no stream from ws://{host}:{port}/ (connection refused)"
+        )
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "its answer is not that of a WebSocket"),
+        (b"\x00\xff", "the server closed the connection, or its answer is not HTTP"),
+    ],
+)
+def test_an_answer_that_is_no_websocket_is_told(answer: bytes, said: str, follow: Follow) -> None:
+    with RawServer(lambda _: Raw(answer)) as server:
+        url = server.url.replace("http", "ws")
+
+        assert follow("kraken", url).await_end() == f"no stream from {url}/ ({said})"
+
+
+def test_the_server_learns_who_asks(kraken: StreamServer, follow: Follow) -> None:
+    follow("kraken", kraken).await_subscription()
+
+    headers = kraken.requests[0].headers
+    assert headers["User-Agent"] == f"btcts/{__version__}"
+    assert headers.get_all("Host") == ["{}:{}".format(*kraken.place)]
+
+
+def test_a_server_that_hangs_in_tls_is_left_in_time(follow: Follow) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        url = "wss://{}:{}/ws".format(*listener.getsockname())
+
+        assert follow("kraken", url, timeout_s=0.2).await_end() == (
+            f"no stream from {url} (no complete answer within 0.2 s)"
+        )
