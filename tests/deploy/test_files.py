@@ -171,7 +171,7 @@ def test_env_example_names_what_the_compose_file_asks_for() -> None:
 
 
 def test_the_deployment_sets_what_btcts_reads() -> None:
-    settings = table(dict.fromkeys(DEFAULT_PROVIDERS, ("https://example.com", 5))).values()
+    settings = table(dict.fromkeys(DEFAULT_PROVIDERS, ("https://example.com", 5, "wss://example.com"))).values()
     read = {variable for setting in settings for variable in setting.variables}
 
     assert set(re.findall(r"\b(BTCTS_\w+)=", DOCKERFILE)) | ENV_NAMES <= read

@@ -62,7 +62,8 @@ def open_connection(
         Ended: the server could not be reached or refuses.
     """
     uri = WebSocketURI(address.scheme == "https", address.host, address.find_port(), address.path, "")
-    handshake = ClientProtocol(uri, extensions=[ClientPerMessageDeflateFactory()], logger=_MUTE)
+    packing = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 1})  # what we send is short
+    handshake = ClientProtocol(uri, extensions=[packing], logger=_MUTE)
     asked = [(name.encode(), value.encode()) for name, value in handshake.connect().headers.raw_items()]
     headers = [USER_AGENT, *(header for header in asked if header[0] != b"Host")]
     try:
