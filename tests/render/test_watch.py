@@ -55,6 +55,7 @@ alerts = st.builds(
     span_ms=st.none() | st.integers(1, 86_400).map(lambda seconds: seconds * 1000),
     already=st.booleans(),
     simulated=st.booleans(),
+    after_ms=st.none() | st.just(NOW_MS - 1000),
 )
 
 
@@ -80,6 +81,14 @@ def schema() -> dict[str, Any]:
         (
             replace(ABOVE, found_ms=NOW_MS + 2 * HOUR_MS),
             "BTC-USD rose to 64,123.45, at or above 64,000.00 (found 2 h later)",
+        ),
+        (
+            replace(ABOVE, after_ms=NOW_MS - 1_000),
+            "BTC-USD rose to 64,123.45, at or above 64,000.00 (between two prices, 1 s apart)",
+        ),
+        (
+            replace(ABOVE, after_ms=NOW_MS - 60_000, found_ms=NOW_MS + 2 * HOUR_MS),
+            "BTC-USD rose to 64,123.45, at or above 64,000.00 (between two prices, 1 min apart; found 2 h later)",
         ),
     ],
     ids=lambda value: "" if isinstance(value, str) else value.kind,
@@ -116,6 +125,7 @@ def test_the_document_has_every_field() -> None:
         "span_s": 3600,
         "change": 0.05,
         "already": False,
+        "after_ms": None,
     }
 
 

@@ -46,7 +46,7 @@ def alert_line(alert: Alert, market: Market, *, utc: bool) -> str:
 def alert_message(alert: Alert, market: Market) -> str:
     """Describe the alert in one sentence that makes sense without its time; simulated prices are marked."""
     simulated = "simulated " if alert.simulated else ""
-    return f"{simulated}{market.name} {_describe_event(alert, market)}{_describe_lateness(alert)}"
+    return f"{simulated}{market.name} {_describe_event(alert, market)}{_describe_time(alert)}"
 
 
 def alert_json(alert: Alert, market: Market) -> str:
@@ -83,6 +83,7 @@ def _encode_alert(alert: Alert, market: Market) -> dict[str, Any]:
         "span_s": alert.span_ms and alert.span_ms // 1000,
         "change": alert.change,
         "already": alert.already,
+        "after_ms": alert.after_ms,
     }
 
 
@@ -110,10 +111,18 @@ def _describe_stale(alert: Alert, market: Market) -> str:
     return f"has no fresh price: the last, {_format_price(alert.reference, market)}, is {age} old"
 
 
-def _describe_lateness(alert: Alert) -> str:
-    """Tell how late the alert was found, from a minute on; a stale alert states its age already."""
+def _describe_time(alert: Alert) -> str:
+    """Tell that the price was one between two looks, and how late it was found, from a minute on.
+
+    A stale alert states its age already.
+    """
     late_ms = alert.found_ms - alert.time_ms
-    return f" (found {duration(late_ms / 1000)} later)" if late_ms >= MINUTE_MS and alert.kind != STALE else ""
+    parts = []
+    if alert.after_ms is not None:
+        parts.append(f"between two prices, {duration((alert.time_ms - alert.after_ms) / 1000)} apart")
+    if late_ms >= MINUTE_MS and alert.kind != STALE:
+        parts.append(f"found {duration(late_ms / 1000)} later")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _format_price(value: float | None, market: Market) -> str:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
-from btcts.domain.model import PRICE_CEILING
+from btcts.domain.model import PRICE_CEILING, Bounds
 from btcts.domain.untrusted import END_MS, NAME
 from btcts.errors import ConfigError, SpoolError
 from btcts.render.watch import alert_json, alert_line, list_alert_variables
@@ -45,11 +45,14 @@ alerts = st.builds(
     span_ms=st.none() | st.integers(1, 24 * HOUR),
     already=st.booleans(),
     simulated=st.booleans(),
+    after_ms=st.none() | times,
 )
+seen = st.builds(Bounds, times, *[st.floats(0, PRICE_CEILING, exclude_min=True)] * 2)
 waiting = st.builds(Unsent, alerts, st.lists(st.from_regex(NAME, fullmatch=True), min_size=1, max_size=3).map(tuple))
 states = st.builds(
     Kept,
-    st.builds(Standing, st.booleans(), st.none() | times),
+    st.builds(Standing, st.booleans())
+    | st.builds(Standing, st.booleans(), times, st.lists(seen, max_size=2).map(tuple)),
     st.lists(waiting, max_size=3).map(tuple),
     st.dictionaries(st.from_regex(NAME, fullmatch=True), times, max_size=2),
 )
@@ -90,6 +93,7 @@ def test_what_is_kept_comes_back(kept: Kept) -> None:
 
 HOSTILE = {
     "armed": [None, 1, "yes", []],
+    "seen": [None, 5, [[NOW, 1.0]], [[NOW, 1.0, -1.0]], [["now", 1.0, 1.0]], [[NOW, 1.0, 1.0]] * 3],
     "since_ms": [-1, 9e15, 1e400, "now", True, 9_000_000_000_000_000, []],
     "waiting": [None, 5, {}, [5], [{}], [[]], "x", [{"alert": {}, "ways": []}], [{"alert": 5, "ways": []}]],
     "held": [None, 5, [], {"exec": None}, {"exec": 1e400}, {"\x1b[2J": 5}, {"exec": 9_000_000_000_000_000}],

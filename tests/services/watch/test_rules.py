@@ -15,11 +15,10 @@ from btcts.services.watch.rules import (
     MoveRule,
     Rule,
     Standing,
-    judge,
-    judge_feed,
     parse_level,
     parse_moves,
 )
+from btcts.services.watch.trigger import judge, judge_feed
 from support.series import HOUR, MINUTE, NOW
 
 BEGIN = NOW - HOUR

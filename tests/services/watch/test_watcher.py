@@ -179,6 +179,39 @@ def test_a_candle_that_comes_behind_a_judged_price_fires_nothing(
     assert found(once(make_watch(ABOVE))) == []
 
 
+def test_an_extreme_between_two_looks_is_found_once_also_by_later_runs(
+    store: Store, client: redis.Redis, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    high_ms = NOW - NOW % MINUTE + MINUTE + 2
+    see(store, clock, 55_000.0)
+    begun = alerts(once(make_watch(ABOVE)))
+    last_ms = clock.now_ms()
+    put(client, TICK, {high_ms: 61_000.0})
+    see(store, clock, 55_000.0, step_ms=1000)
+
+    (alert,) = alerts(once(make_watch(ABOVE)))
+    see(store, clock, 54_000.0, step_ms=1000)
+
+    assert begun == []
+    assert (alert.price, alert.after_ms, alert.time_ms) == (61_000.0, last_ms, alert.found_ms)
+    assert found(once(make_watch(ABOVE))) == []
+
+
+def test_an_extreme_that_is_lower_than_before_is_not_new_after_a_restart(
+    store: Store, client: redis.Redis, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    high_ms = NOW - NOW % MINUTE + MINUTE + 2
+    see(store, clock, 55_000.0)
+    put(client, TICK, {high_ms: 61_000.0})
+    list(once(make_watch(ABOVE)))
+    see(store, clock, 55_000.0, step_ms=1000)
+    list(once(make_watch(ABOVE)))
+    put(client, TICK, {high_ms: 60_500.0})
+    see(store, clock, 55_000.0, step_ms=1000)
+
+    assert found(once(make_watch(ABOVE))) == []
+
+
 def test_a_price_stamped_ahead_of_the_clock_is_judged_when_its_time_has_come(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:

@@ -16,10 +16,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from btcts.domain.model import DAY_MS, MINUTE_MS
+from btcts.domain.model import DAY_MS, MINUTE_MS, Bounds
 from btcts.domain.untrusted import (
     Reader,
     Unreadable,
+    excerpt,
     parse_json,
     read_choice,
     read_fields,
@@ -229,7 +230,14 @@ def _parse(content: bytes, name: dict[str, str]) -> Kept | None:
 
 def _read_kept(known: Any) -> Kept:
     fields = read_fields(known, _KNOWN)
-    return Kept(Standing(fields["armed"], fields["since_ms"]), fields["waiting"], fields.get("held", {}))
+    standing = Standing(fields["armed"], fields["since_ms"], fields.get("seen", ()))
+    return Kept(standing, fields["waiting"], fields.get("held", {}))
+
+
+def _read_bounds(value: Any) -> Bounds:
+    if not isinstance(value, list) or len(value) != 3:
+        raise Unreadable(f"{excerpt(value)} is not a minute with two prices")
+    return Bounds(read_int(value[0]), read_price(value[1]), read_price(value[2]))
 
 
 def _read_waiting(value: Any) -> Unsent:
@@ -240,6 +248,7 @@ def _read_waiting(value: Any) -> Unsent:
 _KNOWN: dict[str, Reader] = {
     "armed": read_flag,
     "since_ms": partial(read_optional, read=read_int),
+    "seen": partial(read_list, read=_read_bounds, most=2),
     "waiting": partial(read_list, read=_read_waiting, most=MOST_WAITING),
     "held": partial(read_map, read=read_int),
 }
@@ -255,6 +264,7 @@ _ALERT: dict[str, Reader] = {
     "span_ms": partial(read_optional, read=partial(read_int, least=1, most=DAY_MS)),
     "already": read_flag,
     "simulated": read_flag,
+    "after_ms": partial(read_optional, read=read_int),
 }
 
 

@@ -1,8 +1,7 @@
-"""Rules about the price: their syntax, their measure of a tick, and the alerts that follow (pure).
+"""Rules about the price: their syntax, their measure of a tick, and the values that judging them gives (pure).
 
-A rule is a trigger with hysteresis: when armed, it fires on the first tick whose measure is at least `fires_at`; it is
-armed again by a tick whose measure is less than `rearms_below`. The measure of a tick depends on those of the
-preceding `span_ms`. The alerts are the same, however ticks are divided between calls.
+The measure of a tick depends on the ticks of the preceding `span_ms`. It fires an armed rule when it is at least
+`fires_at`, and arms it again when it is less than `rearms_below`.
 """
 
 import math
@@ -11,11 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
-from btcts.domain.model import DAY_MS, HOUR_MS, MINUTE_MS, Tick, is_price
+from btcts.domain.model import DAY_MS, HOUR_MS, MINUTE_MS, Bounds, Tick, is_price
 from btcts.errors import ConfigError
 
 KINDS = ("above", "below", "rise", "fall", "stale", "fresh")
@@ -40,12 +38,17 @@ _MOVE = re.compile(rf"([+-]?)({_NUMBER})%?/(\d{{1,9}})({'|'.join(_UNITS_MS)})", 
 
 
 class Measure(NamedTuple):
-    """The measure of a tick by a rule, with the reference it is measured against."""
+    """The measure of a tick by a rule, with the reference it is measured against.
+
+    That of a bound, which was reached after `after_ms` and up to the time of its tick, may be a `retreat`.
+    """
 
     tick: Tick
     value: float
     reference: float
     reference_ms: int | None
+    after_ms: int | None = None
+    retreat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ Rule = Level | MoveRule
 class Alert:
     """An alert of a rule about the price at `time_ms`, found at `found_ms`.
 
+    A price between two ticks was reached after `after_ms` and up to `time_ms`.
     The price is measured against `reference`: the level of above and below, the extreme of a move, which was the price
     at `reference_ms`, or the last price of a stale feed. `span_ms` is that of a move. `already` is set when the
     condition already held when the rule was first checked. A stale feed has no price.
@@ -152,6 +156,7 @@ class Alert:
     span_ms: int | None = None
     already: bool = False
     simulated: bool = False
+    after_ms: int | None = None
 
     @property
     def id(self) -> str:
@@ -169,73 +174,14 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The standing of a rule: whether it is armed, and the time of the last tick it has judged (None: none yet)."""
+    """The standing of a rule: whether it is armed, and the time of the last tick it has judged (None: none yet).
+
+    `seen` has the lowest and the highest judged price of that tick's minute and of the minute before, ascending.
+    """
 
     armed: bool = True
     since_ms: int | None = None
-
-
-def judge(
-    rule: Rule, standing: Standing, ticks: Sequence[Tick], *, now_ms: int, simulated: bool = False
-) -> tuple[Standing, list[Alert]]:
-    """Return the standing of the rule after the ticks, and its alerts, ascending.
-
-    The ticks ascend and reach back to `span_ms` before the first new one; those up to `since_ms` are already judged.
-    A new rule judges only the last tick, and fires at once if its condition already holds.
-    """
-    if not ticks:
-        return standing, []
-    first = standing.since_ms is None
-    since_ms = ticks[-1].time_ms - 1 if standing.since_ms is None else standing.since_ms
-    armed = standing.armed
-    alerts = []
-    for measure in rule.measure(ticks):
-        if measure.tick.time_ms <= since_ms:
-            continue
-        if armed and measure.value >= rule.fires_at:
-            armed = False
-            alerts.append(_build_alert(rule, measure, now_ms=now_ms, already=first, simulated=simulated))
-        elif not armed and measure.value < rule.rearms_below:
-            armed = True
-    return Standing(armed, max(since_ms, ticks[-1].time_ms)), alerts
-
-
-def judge_feed(
-    standing: Standing, newest: Tick | None, *, now_ms: int, max_age_ms: int, simulated: bool = False
-) -> tuple[Standing, Alert | None]:
-    """Return the standing of the rule about the feed, armed while it is fresh, and its alert when that has changed.
-
-    A feed whose `newest` price is older than `max_age_ms`, or that has none, is stale; the alert has the time when it
-    became so.
-    """
-    stale_ms = now_ms if newest is None else newest.time_ms + max_age_ms
-    fresh = newest is not None and now_ms <= stale_ms
-    after = Standing(fresh, now_ms)
-    if fresh == standing.armed:
-        return after, None
-    already = standing.since_ms is None
-    alert = partial(Alert, rule=STALE, found_ms=now_ms, simulated=simulated)
-    if newest is None:
-        return after, alert(kind=STALE, time_ms=now_ms, already=already)
-    time_ms, price = newest
-    if fresh:
-        return after, alert(kind="fresh", time_ms=time_ms, price=price)
-    return after, alert(kind=STALE, time_ms=stale_ms, reference=price, reference_ms=time_ms, already=already)
-
-
-def _build_alert(rule: Rule, measure: Measure, *, now_ms: int, already: bool, simulated: bool) -> Alert:
-    return Alert(
-        rule=rule.name,
-        kind=rule.kind,
-        time_ms=measure.tick.time_ms,
-        found_ms=now_ms,
-        price=measure.tick.price,
-        reference=measure.reference,
-        reference_ms=measure.reference_ms,
-        span_ms=rule.span_ms or None,
-        already=already,
-        simulated=simulated,
-    )
+    seen: tuple[Bounds, ...] = ()
 
 
 def parse_level(kind: str, text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:

@@ -2,7 +2,7 @@
 
 Each tick is judged once, by its stamp, as it is stored at that moment: live prices, or the candles that filled a gap.
 Ticks stored behind the newest judged one, such as the candle of a minute whose live prices were judged, no longer fire
-a rule; they only count as the past of a move.
+a rule; they only count as the past of a move. The bounds of the newest two minutes are an exception (`trigger.py`).
 """
 
 import logging
@@ -15,7 +15,8 @@ from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
 from btcts.services.watch.outbox import Notice, Outbox, Told
-from btcts.services.watch.rules import STALE, Alert, Rule, Standing, judge, judge_feed
+from btcts.services.watch.rules import STALE, Alert, Rule, Standing
+from btcts.services.watch.trigger import find_begin_ms, judge, judge_feed
 from btcts.store import State
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Watch:
             if since_ms is None:
                 begins.append(snapshot.now_ms - self._get_max_age_ms(snapshot.state) - rule.span_ms)
             elif since_ms < newest_ms:
-                begins.append(since_ms + 1 - rule.span_ms)
+                begins.append(find_begin_ms(rule, since_ms))
         return self._read_prices(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
 
     def _read_prices(self, span: Span) -> list[Tick]:
