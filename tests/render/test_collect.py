@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode, RepairCode
-from btcts.domain.model import Tick
+from btcts.domain.model import StreamState, Tick
 from btcts.errors import Problem
 from btcts.render.collect import cycle_json, cycle_line
 from btcts.services.collect.cycle import Cycle
@@ -39,6 +39,8 @@ def unreachable(provider: str, cause: str, why: str) -> tuple[str, str]:
 
 
 UNRESOLVED = tuple(unreachable(name, "names", "name or service not known") for name in ("bitstamp", "kraken", "gemini"))
+
+STREAMS = {name: StreamState(NOW_MS - MINUTE_MS, lag) for name, lag in zip(FIVE, (80, 120, 180, 250, 400), strict=True)}
 
 CYCLES = {
     "a quiet cycle": stored(settled=1),
@@ -78,6 +80,12 @@ CYCLES = {
         problem="x",
         refused=tuple(unreachable(name, "refused", "connection refused") for name in ("kraken", "gemini")),
     ),
+    "all streams whole": stored(streams=STREAMS),
+    "one stream": stored(streams={"kraken": StreamState(whole_since_ms=NOW_MS)}),
+    "streams that are not whole": stored(
+        streams=STREAMS | {"gemini": StreamState(), "kraken": StreamState(problem="connection refused")}
+    ),
+    "no stream": stored(streams=dict.fromkeys(FIVE, StreamState(problem="connection refused"))),
     "line breaks and escapes in a message": stored(refused=(("kraken", "bad\r\nanswer\x1b[31m\u2028end"),)),
 }
 
@@ -86,6 +94,21 @@ def test_what_happened_in_a_cycle_stands_in_its_line() -> None:
     assert_lines_as_stored(
         "lines-cycle", {case: cycle_line(cycle, BTC_USD, utc=True) for case, cycle in CYCLES.items()}
     )
+
+
+def test_a_line_that_is_verbose_has_each_stream() -> None:
+    lagless = {
+        "gemini": StreamState(NOW_MS),
+        "kraken": StreamState(problem="connection refused"),
+        "okay": StreamState(),
+    }
+
+    line = cycle_line(stored(streams={**STREAMS, **lagless}), BTC_USD, utc=True, verbose=True)
+
+    assert (
+        "streams: coinbase 0.08 s, kraken (connection refused), bitstamp 0.18 s, bitfinex 0.25 s, gemini whole" in line
+    )
+    assert "okay (not whole)" in line
 
 
 def test_a_line_that_is_verbose_has_the_address_of_each_provider() -> None:
@@ -146,6 +169,7 @@ def test_json_says_everything_the_cycle_knows() -> None:
         unspooled=7,
         torn=1,
         others=("kraken",),
+        streams={"kraken": StreamState(NOW_MS, 80, NOW_MS - 1, 2, 60, 40, steady=True, problem="")},
     )
 
     assert json.loads(cycle_json(cycle, BTC_USD)) == {
@@ -173,6 +197,18 @@ def test_json_says_everything_the_cycle_knows() -> None:
         "problem": None,
         "problem_codes": [],
         "took_ms": 412,
+        "streams": {
+            "kraken": {
+                "whole_since_ms": NOW_MS,
+                "lag_ms": 80,
+                "gap_ms": NOW_MS - 1,
+                "reconnects": 2,
+                "compared": 60,
+                "corrected": 40,
+                "steady": True,
+                "problem": None,
+            }
+        },
     }
 
 

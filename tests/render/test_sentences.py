@@ -73,6 +73,8 @@ REMARK_VALUES: dict[ReasonCode | WarningCode, list[dict[str, object]]] = {
     WarningCode.PROVIDER_FAILED: [{"provider": "kraken", "error": "HTTP 503"}],
     WarningCode.DEVIATING: [{"provider": "kraken", "ratio": 99.0}, {"provider": "kraken", "ratio": -0.0123}],
     WarningCode.DISPUTED: [{"members": ("kraken",)}],
+    WarningCode.STREAMS_DOWN: [{"streams": ["bitstamp", "kraken"]}],
+    WarningCode.CANDLES_DIFFER: [{"provider": "gemini", "corrected": 40, "compared": 60}],
     WarningCode.FEW_PROVIDERS: [{"members": ("kraken", "gemini"), "count": 2, "asked": 5}],
     WarningCode.THIN_MINUTES: [{"thin": Thin(1, 2, 2, 5, {"bitstamp": NOW})}, {"thin": MANY}, {"thin": UNHEARD}],
     WarningCode.RESTLESS_MINUTES: [{"minutes": 2}],

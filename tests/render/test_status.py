@@ -10,17 +10,28 @@ from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import WarningCode
-from btcts.domain.model import ProviderState
+from btcts.domain.model import ProviderState, StreamState
 from btcts.render.status import status_json, status_lines
 from btcts.services.status import Status, status
 from btcts.store import Facts, State, Store
 from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema
-from support.series import HOUR, NOW, TICK, put
+from support.series import HOUR, MINUTE, NOW, TICK, put
 
 SAFE = {"appendonly": "yes", "appendfsync": "everysec", "save": "3600 1", "maxmemory-policy": "noeviction"}
 
 FACTS = Facts(ahead_ms=0, redis_version="8.2.1", module_version="8.2.1", parameters=SAFE)
+
+
+CASES = ("fine", "unknown", "empty", "streams", "provider")
+
+STREAMS = {
+    "bitfinex": StreamState(NOW - 23 * HOUR - 59 * MINUTE, 84, NOW - 23 * HOUR - 59 * MINUTE, 12, 1440, 3),
+    "coinbase": StreamState(NOW - 90_000, 1_204, None, 0, 30, 25, steady=True),
+    "gemini": StreamState(None, None, NOW - 2_000, 1),
+    "kraken": StreamState(None, 60, NOW - 61_000, 3, 9, 0, problem="no answer from ws.kraken.com (connection refused)"),
+}
+"""Streams that are whole, differ steadily, are not whole, and are not connected."""
 
 
 @pytest.fixture
@@ -39,11 +50,12 @@ def cases(fine: Status) -> dict[str, Status]:
         "fine": fine,
         "unknown": replace(fine, facts=Facts(ahead_ms=0), spooled=None),
         "empty": replace(fine, newest=None, state=State(simulated=True)),
+        "streams": replace(fine, state=replace(fine.state, streams=STREAMS)),
         "provider": with_provider(fine, answered_ms=NOW - 5_000, credits_left=9_912, **long),
     }
 
 
-@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
+@pytest.mark.parametrize("name", CASES)
 def test_the_document_is_as_its_schema_says(fine: Status, name: str) -> None:
     schema = read_schema("status")
 
@@ -88,12 +100,12 @@ def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
     assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
 
 
-@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
+@pytest.mark.parametrize("name", CASES)
 def test_a_page_looks_as_it_did(fine: Status, name: str) -> None:
     assert_as_stored(f"status-{name}", join_lines(status_lines(cases(fine)[name], BTC_USD, utc=True, width=100)) + "\n")
 
 
-@pytest.mark.parametrize("name", ["fine", "unknown", "empty", "provider"])
+@pytest.mark.parametrize("name", CASES)
 def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, name: str) -> None:
     page = join_lines(status_lines(cases(fine)[name], BTC_USD, utc=True, width=80))
 
@@ -154,6 +166,13 @@ def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -
 
     assert page.count("HTTP 429") == 1
     assert "fails, waits 1 min more" in page
+
+
+def test_the_document_has_the_state_of_each_stream(fine: Status) -> None:
+    document = json.loads(status_json(cases(fine)["streams"], BTC_USD))
+
+    assert document["streams"]["gemini"] == {**STREAMS["gemini"]._asdict(), "problem": None}
+    assert document["streams"]["kraken"] == STREAMS["kraken"]._asdict()
 
 
 def test_simulated_prices_are_labelled(fine: Status) -> None:

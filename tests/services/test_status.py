@@ -10,7 +10,7 @@ import redis
 
 from btcts.config import BTC_USD
 from btcts.domain.codes import FaultCode, ReasonCode, Remark, WarningCode
-from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, Tick
+from btcts.domain.model import CLOSED_FOR_MS, REASONS, Gap, ProviderState, StreamState, Tick
 from btcts.errors import ForeignKey
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
@@ -90,7 +90,20 @@ def test_a_store_that_was_just_collected_into_is_healthy_and_complete(
 
 
 def test_it_only_reads(server: Server, filled: Store) -> None:
-    reads = {"TIME", "TS.GET", "TS.INFO", "TS.RANGE", "HLEN", "HGET", "HGETALL", "INFO", "CONFIG", "MEMORY"}
+    reads = {
+        "MULTI",
+        "EXEC",
+        "TIME",
+        "TS.GET",
+        "TS.INFO",
+        "TS.RANGE",
+        "HLEN",
+        "HGET",
+        "HGETALL",
+        "INFO",
+        "CONFIG",
+        "MEMORY",
+    }
 
     with monitored(server) as commands:
         status_of(filled)
@@ -649,3 +662,31 @@ def test_minutes_that_no_fault_keeps_from_being_settled_are_a_warning(filled: St
     assert found.healthy
     assert Remark(reason, {"minutes": 2}) in found.warnings
     assert found.minutes == Completeness(24 * 60 + 34, 24 * 60 + 34, 0, {reason: 2})
+
+
+@pytest.mark.parametrize(
+    ("problems", "warned"), [(("refused", "refused"), True), (("refused", ""), False), (("", ""), False), ((), False)]
+)
+def test_streams_of_which_none_is_connected_are_a_warning(
+    filled: Store, problems: tuple[str, ...], *, warned: bool
+) -> None:
+    streams = {
+        name: StreamState(problem=problem) for name, problem in zip(("kraken", "gemini"), problems, strict=False)
+    }
+    filled.remember(State(streams=streams))
+
+    found = status_of(filled)
+
+    assert found.healthy
+    assert (Remark(WarningCode.STREAMS_DOWN, {"streams": ["gemini", "kraken"]}) in found.warnings) == warned
+
+
+def test_a_provider_whose_candles_keep_differing_from_its_trades_is_a_warning(filled: Store) -> None:
+    steady, other = StreamState(NOW, compared=60, corrected=40, steady=True), StreamState(NOW, compared=60, corrected=2)
+    filled.remember(State(streams={"kraken": other, "gemini": steady}))
+
+    found = status_of(filled)
+
+    assert found.healthy
+    (warning,) = [warning for warning in found.warnings if warning.code == WarningCode.CANDLES_DIFFER]
+    assert warning.values == {"provider": "gemini", "corrected": 40, "compared": 60}

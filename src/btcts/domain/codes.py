@@ -128,6 +128,8 @@ class WarningCode(StrEnum):
     THIN_MINUTES = "thin_minutes"
     RESTLESS_MINUTES = "restless_minutes"
     SPOOLED_PRICES = "spooled_prices"
+    STREAMS_DOWN = "streams_down"
+    CANDLES_DIFFER = "candles_differ"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Cycles of `collect`, as one line for people or one JSON object for programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from btcts.domain.codes import RepairCode
 from btcts.domain.market import Market
-from btcts.render.documents import begin_document, dump_document, encode_waiting
-from btcts.render.figures import decimals, iso, moment, percent, price
+from btcts.domain.model import StreamState
+from btcts.domain.nearness import find_median
+from btcts.render.documents import begin_document, dump_document, encode_streams, encode_waiting
+from btcts.render.figures import counted, decimals, iso, moment, percent, price
 from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
@@ -38,7 +40,26 @@ def _list_parts(cycle: Cycle, market: Market, *, utc: bool, verbose: bool) -> It
         yield "repaired: " + ", ".join(map(describe_repair, cycle.repaired))
     if cycle.others:
         yield f"only adds prices and unsettled minutes, for other collectors ask {' '.join(cycle.others)}"
+    if cycle.streams:
+        yield _describe_streams(cycle.streams, verbose=verbose)
     yield f"({cycle.took_ms} ms)"
+
+
+def _describe_streams(streams: Mapping[str, StreamState], *, verbose: bool) -> str:
+    """Count the whole streams, with their median lag, and name the others; with `verbose` describe each."""
+    if verbose:
+        return "streams: " + ", ".join(f"{name} {_describe_stream(stream)}" for name, stream in streams.items())
+    lacking = [name for name, stream in streams.items() if stream.whole_since_ms is None]
+    lags = [stream.lag_ms for stream in streams.values() if stream.lag_ms is not None and stream.whole_since_ms]
+    share = f"{len(streams) - len(lacking)} of " if lacking else ""
+    lag = f" {find_median(lags) / 1000:.1f} s" if lags else ""
+    return f"{share}{counted(len(streams), 'stream')}{lag}" + (f", not whole: {' '.join(lacking)}" if lacking else "")
+
+
+def _describe_stream(stream: StreamState) -> str:
+    if stream.whole_since_ms is None:
+        return f"({stream.problem or 'not whole'})"
+    return "whole" if stream.lag_ms is None else f"{stream.lag_ms / 1000:.2f} s"
 
 
 def _list_counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:
@@ -106,5 +127,6 @@ def cycle_json(cycle: Cycle, market: Market) -> str:
             "problem": cycle.problem,
             "problem_codes": cycle.problem_codes,
             "took_ms": cycle.took_ms,
+            "streams": encode_streams(cycle.streams),
         }
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from btcts.domain.market import Market
-from btcts.domain.model import Waiting
+from btcts.domain.model import StreamState, Waiting
 
 SCHEMA = 1
 """The version of the JSON documents; raised when a field goes away or changes its meaning."""
@@ -23,6 +23,11 @@ def begin_document(market: Market) -> dict[str, Any]:
 def encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:
     """Encode the providers that have to wait, each with the time until which it does and the reason."""
     return [{"provider": name, "not_before_ms": until_ms, "reason": why} for name, until_ms, why in waiting]
+
+
+def encode_streams(streams: Mapping[str, StreamState]) -> dict[str, dict[str, Any]]:
+    """Encode the state of each provider's stream."""
+    return {provider: stream._asdict() | {"problem": stream.problem or None} for provider, stream in streams.items()}
 
 
 def dump_document(document: Mapping[str, Any]) -> str:

@@ -103,6 +103,11 @@ REMARKS: Mapping[ReasonCode | WarningCode, str] = {
         "minutes whose candle the providers kept changing, left as most of them had it: {minutes}"
     ),
     WarningCode.SPOOLED_PRICES: "{prices} prices wait on this machine for Redis; the next collect writes them",
+    WarningCode.STREAMS_DOWN: "no stream of trades is connected, prices are polled instead: {streams}",
+    WarningCode.CANDLES_DIFFER: (
+        "the candles of {provider} keep differing from its stream of trades, in {corrected} of {compared} minutes; "
+        "they settle minutes in its place"
+    ),
 }
 
 USELESS_WHEN_FULL = (ReasonCode.NO_PRICE, ReasonCode.STALE_PRICE, ReasonCode.COLLECTOR_SILENT)
@@ -194,6 +199,7 @@ SPELLINGS: Mapping[str, Callable[[Any], object]] = {
     "members": ", ".join,
     "ratio": lambda ratio: f"{abs(ratio):,.1%} {'above' if ratio > 0 else 'below'}",
     "thin": _describe_thin,
+    "streams": ", ".join,
 }
 """Spellings of values in sentences, by their name; others stand as they are."""
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from btcts.domain.codes import WarningCode
 from btcts.domain.market import Market
-from btcts.domain.model import ProviderState
+from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
-from btcts.render.documents import begin_document, dump_document
+from btcts.render.documents import begin_document, dump_document, encode_streams
 from btcts.render.figures import counted, decimals, duration, price, stamp
 from btcts.render.sentences import describe_problem, describe_remarks, group_reasons
 from btcts.services.status import Completeness, Status
@@ -30,10 +30,11 @@ def status_lines(
     verdict += [f"warning: {text}" for text in _describe_warnings(status, verbose=verbose)]
     facts = _align_rows(_list_facts(status, market))
     providers = _list_providers(status) if status.state.providers else []
+    streams = _list_streams(status) if status.state.streams else []
     simulated = " (simulated)" if status.state.simulated else ""
     health = "healthy" if status.healthy else "unhealthy"
     yield from _wrap_lines([f"{market.name}{simulated} {health}, {stamp(status.now_ms, utc=utc)}"], width)
-    for block in (verdict, facts, _list_completeness(status), providers):
+    for block in (verdict, facts, _list_completeness(status), providers, streams):
         if block:
             yield ""
             yield from _wrap_lines(block, width)
@@ -128,6 +129,32 @@ def _list_providers(status: Status) -> list[str]:
     )
 
 
+def _list_streams(status: Status) -> list[str]:
+    known = dict(sorted(status.state.streams.items()))
+    streams = known.values()
+    lags = ("-" if stream.lag_ms is None else f"{stream.lag_ms / 1000:.2f} s" for stream in streams)
+    return _format_table(
+        Column.plain("Stream", known, words=True),
+        Column.plain("Whole for", (_format_whole(stream, status.now_ms) for stream in streams)),
+        Column.plain("Lag", lags),
+        Column.plain("Last gap", (_format_age(status, stream.gap_ms) for stream in streams)),
+        Column.plain("Reconnects", (str(stream.reconnects) for stream in streams)),
+        Column.plain("Corrected", (f"{stream.corrected} of {stream.compared}" for stream in streams)),
+        Column.plain("Prices by", map(_describe_stream, streams), words=True),
+    )
+
+
+def _format_whole(stream: StreamState, now_ms: int) -> str:
+    since_ms = stream.whole_since_ms
+    return "-" if since_ms is None else duration(max(0, now_ms - since_ms) / 1000)
+
+
+def _describe_stream(stream: StreamState) -> str:
+    if stream.whole_since_ms is not None:
+        return "stream"
+    return f"polls: {stream.problem}" if stream.problem else "polls"
+
+
 def _describe_provider(known: ProviderState, now_ms: int) -> str:
     """Describe the state of a provider; its error is among the warnings."""
     parts = [_describe_answers(known)]
@@ -202,6 +229,7 @@ def _encode_prices(status: Status) -> dict[str, Any]:
         "flag": state.flag,
         "deviating": [{"provider": name, "deviation": ratio} for name, ratio in sorted(state.deviating.items())],
         "providers": {name: _encode_provider(provider) for name, provider in state.providers.items()},
+        "streams": encode_streams(state.streams),
     }
 
 

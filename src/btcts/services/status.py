@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.codes import ReasonCode, Remark, WarningCode
 from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
-from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, StreamState, Tick
 from btcts.domain.skew import MAX_SKEW_MS
 
 if TYPE_CHECKING:
@@ -264,6 +264,7 @@ def _find_warnings(status: Status) -> Iterator[Remark]:
         yield Remark(WarningCode.RESTLESS_MINUTES, {"minutes": status.restless})
     if status.spooled:
         yield Remark(WarningCode.SPOOLED_PRICES, {"prices": status.spooled})
+    yield from _check_streams(status.state.streams)
 
 
 def _check_agreement(state: "State", now_ms: int) -> Iterator[Remark]:
@@ -278,6 +279,16 @@ def _check_agreement(state: "State", now_ms: int) -> Iterator[Remark]:
         yield Remark(WarningCode.DISPUTED, {"members": members})
     elif 0 < 2 * len(members) <= len(asked):
         yield Remark(WarningCode.FEW_PROVIDERS, {"members": members, "count": len(members), "asked": len(asked)})
+
+
+def _check_streams(streams: Mapping[str, StreamState]) -> Iterator[Remark]:
+    """Find that none of the streams is connected, and providers whose candles are not those of their trades."""
+    if streams and all(stream.problem for stream in streams.values()):
+        yield Remark(WarningCode.STREAMS_DOWN, {"streams": sorted(streams)})
+    for provider, stream in sorted(streams.items()):
+        if stream.steady:
+            values = {"provider": provider, "corrected": stream.corrected, "compared": stream.compared}
+            yield Remark(WarningCode.CANDLES_DIFFER, values)
 
 
 def _check_server(facts: "Facts") -> Iterator[Remark]:
