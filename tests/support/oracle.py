@@ -1,7 +1,7 @@
 """The store as it must be, worked out again from the contract alone: a dict of prices, no rules, no retention.
 
 It remembers what was observed, not what was stored: a settled minute is computed from its candle, all others from
-their live ticks.
+their live ticks and the bounds that they were held within.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ class Oracle:
     def __init__(self) -> None:
         self._live: dict[int, float] = {}
         self._candles: dict[int, Observed] = {}
+        self._bounds: dict[int, tuple[float, float]] = {}
 
     def tick(self, now_ms: int, time_ms: int, price: float) -> None:
         """Take a live price when the contract says that it is written at `now_ms`."""
@@ -49,6 +50,17 @@ class Oracle:
         """Take the candle of a closed minute when that lies in the window."""
         if self._first_of_window(now_ms) <= minute_ms:
             self._candles[minute_ms] = observed
+
+    def bound(self, minute_ms: int, low: float, high: float) -> bool:
+        """Hold what an unsettled minute has by now within bounds; False where no live tick would follow them."""
+        held = [stamp for stamp in self._live if 2 < stamp - minute_ms < MINUTE]
+        if minute_ms in self._candles or not held:
+            return False
+        for stamp in (*held, minute_ms):
+            if stamp in self._live:
+                self._live[stamp] = max(low, min(high, self._live[stamp]))
+        self._bounds[minute_ms] = (low, high)
+        return True
 
     def forget_ticks_before(self, time_ms: int) -> None:
         """Drop what is older, so that a long run does not grow."""
@@ -66,6 +78,9 @@ class Oracle:
         for stamp, price in self._live.items():
             candle = self._candles.get(stamp - stamp % MINUTE)
             stored[stamp] = price if candle is None else max(candle.low, min(candle.high, price))
+        for minute, bounds in self._bounds.items():
+            if minute not in self._candles:
+                stored |= dict(zip((minute + 1, minute + 2), bounds, strict=True))
         for minute, candle in self._candles.items():
             told = (candle.open, candle.low, candle.high, candle.close)
             stored.update({minute + offset: price for offset, price in zip(OF_A_CANDLE, told, strict=True)})

@@ -99,19 +99,27 @@ local function add(stamp, price)
   write[n + 1], write[n + 2], write[n + 3] = tick, stamp, price
 end
 
+-- The stored ticks of a minute that have to move into a range, and all its prices then, by offset.
+local function move(minute, low, high)
+  local changes, prices = {}, {}
+  for _, sample in ipairs(minute <= newest and range(minute, minute + SETTLED) or {}) do
+    local stamp, price = sample[1], price_of(sample)
+    local moved = clamped(price or low, low, high)
+    prices[stamp - minute] = moved
+    if moved ~= price then changes[#changes + 1] = {stamp, moved} end
+  end
+  return changes, prices
+end
+
 -- The stored live ticks of a minute that is settled now move to the nearer bound of its candle.
 local settling = {}
 for i = 1, #candles, 3 do
-  local minute, low, high = candles[i], candles[i + 1], candles[i + 2]
+  local minute = candles[i]
   settling[minute] = true
-  if minute >= oldest and minute <= newest then
-    for _, sample in ipairs(range(minute, minute + SETTLED)) do
-      local stamp, price = sample[1], price_of(sample)
-      local moved = clamped(price or low, low, high)
-      if moved ~= price and not of_candle(stamp - minute) then
-        if is_too_much(stamp) then return {now, 'merge'} end
-        add(stamp, moved)
-      end
+  for _, change in ipairs(minute >= oldest and move(minute, candles[i + 1], candles[i + 2]) or {}) do
+    if not of_candle(change[1] - minute) then
+      if is_too_much(change[1]) then return {now, 'merge'} end
+      add(unpack(change))
     end
   end
 end
@@ -121,35 +129,34 @@ local function candle_of(minute)
   return {low = price_at(minute + LOW) or 0, high = price_at(minute + HIGH) or math.huge}
 end
 
--- Holds an unsettled minute within its bounds: its ticks, stored and new (from `at` on), move into them, and some tick
--- reaches each; the first price goes to +0, lest a bound come first. A minute without a live tick behind +2 is left, or
--- a bound might be the newest tick. What is too much work goes on in the next append; the price does not wait for it.
-local newest_minute = minute_of(newest)
-local bounds, bounds_from, bounded = {}, math.huge, {}
+local held, bounds, bounds_from, bounded = doubles(ARGV[9]), {}, math.huge, {}
+for i = #held - 2, 1, -3 do
+  if held[i] >= math.max(oldest, carried) then
+    bounds[held[i]], bounds_from = {low = held[i + 1], high = held[i + 2]}, held[i]
+  end
+end
+
+-- Moves the ticks of a minute, stored and new (from `at` on), into its bounds, and has some tick reach each of them; its
+-- first price goes to +0, lest a bound be taken for it. Where no live tick follows +2 a bound might be the newest tick:
+-- such a minute is not bounded. What is too much work goes on in the next append; the price does not wait for it.
 local function hold(minute, at)
   local bound = bounds[minute]
   if not bound then return nil end
-  local low, high, prices, changes = bound.low, bound.high, {}, {}
-  for _, sample in ipairs(minute <= newest_minute and range(minute, minute + SETTLED) or {}) do
-    local stamp, price = sample[1], price_of(sample)
-    local moved = clamped(price or low, low, high)
-    prices[stamp - minute] = moved
-    if moved ~= price then changes[#changes + 1] = {stamp, moved} end
-  end
-  while at < final + 1 and ticks[at] < minute + MINUTE do
-    prices[ticks[at] - minute] = clamped(ticks[at + 1], low, high)
+  local changes, prices = move(minute, bound.low, bound.high)
+  while at <= final and ticks[at] < minute + MINUTE do
+    prices[ticks[at] - minute] = clamped(ticks[at + 1], bound.low, bound.high)
     at = at + 2
   end
   local opening, has_low, has_high = MINUTE, false, false
   for offset, price in pairs(prices) do
     if offset > BOUND_HIGH then opening = math.min(opening, offset) end
-    has_low = has_low or price == low and offset ~= BOUND_HIGH
-    has_high = has_high or price == high and offset ~= BOUND_LOW
+    has_low = has_low or price == bound.low and offset ~= BOUND_HIGH
+    has_high = has_high or price == bound.high and offset ~= BOUND_LOW
   end
   if opening == MINUTE then return nil end
   if not prices[0] then changes[#changes + 1] = {minute, prices[opening]} end
-  if not has_low then changes[#changes + 1] = {minute + BOUND_LOW, low} end
-  if not has_high then changes[#changes + 1] = {minute + BOUND_HIGH, high} end
+  if not has_low then changes[#changes + 1] = {minute + BOUND_LOW, bound.low} end
+  if not has_high then changes[#changes + 1] = {minute + BOUND_HIGH, bound.high} end
   for _, change in ipairs(changes) do
     if is_too_much(change[1]) then return nil end
     add(unpack(change))
@@ -158,17 +165,9 @@ local function hold(minute, at)
   return bound
 end
 
-local packed = doubles(ARGV[9])
-for i = 1, #packed, 3 do
-  if packed[i] >= math.max(oldest, carried) then
-    bounds[packed[i]] = {low = packed[i + 1], high = packed[i + 2]}
-    bounds_from = math.min(bounds_from, packed[i])
-  end
-end
-
 -- A minute behind the newest one must exist already. A late live tick of a minute that was settled before moves into
 -- its candle's range too; one on a stamp of the candle is in it already.
-local ranges, live = {}, false
+local newest_minute, ranges, live = minute_of(newest), {}, false
 for at = first, final, 2 do
   local stamp, price = ticks[at], ticks[at + 1]
   local minute = minute_of(stamp)
@@ -185,28 +184,22 @@ for at = first, final, 2 do
     add(stamp, clamped(price, within.low, within.high))
   end
 end
-for i = live and #packed - 2 or 0, 1, -3 do
-  local minute = packed[i]
+for i = live and #held - 2 or 0, 1, -3 do -- the newest first
+  local minute = held[i]
   if ranges[minute] == nil and not candle_of(minute) then hold(minute, final + 1) end
 end
 
--- Since when every minute up to that of the newest tick is settled or bounded here; candles alone change nothing in it.
-local function find_exact_since()
-  local since, minute = nil, minute_of(math.max(newest, ticks[final]))
-  while minute >= bounds_from and (bounded[minute] or settling[minute] or candle_of(minute)) do
-    since, minute = string.format('%.0f', minute), minute - MINUTE
-  end
-  return since
-end
-
+-- The first minute from which on each is settled or bounded here; candles alone change nothing in it.
 local told = known('exact_since_ms')
-local function tell(since)
-  if since and since ~= told then redis.call('HSET', state, 'exact_since_ms', since) end
-  if told and not since then redis.call('HDEL', state, 'exact_since_ms') end
+local since, minute = not live and told or nil, minute_of(math.max(newest, ticks[final]))
+while live and minute >= bounds_from and (bounded[minute] or settling[minute] or candle_of(minute)) do
+  since, minute = string.format('%.0f', minute), minute - MINUTE
+end
+local function tell(exact_since)
+  if exact_since and exact_since ~= told then redis.call('HSET', state, 'exact_since_ms', exact_since) end
+  if told and not exact_since then redis.call('HDEL', state, 'exact_since_ms') end
 end
 
-local since = told
-if live then since = find_exact_since() end
 for start = 1, #write, SLICE do
   for i, reply in ipairs(redis.call('TS.MADD', unpack(write, start, math.min(start + SLICE - 1, #write)))) do
     local refused = type(reply) == 'table' and reply.err

@@ -1,0 +1,381 @@
+"""Slots that are exact, and the mark by which readers know it: never claimed where a price of a poll may show."""
+
+import threading
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from btcts.config import BTC_USD
+from btcts.domain.candles import move_off_the_mark
+from btcts.domain.model import Bounds, Candle, Gap, Slot, Tick
+from btcts.errors import StoreError
+from btcts.store import State, Store
+from support.clocks import FakeClock
+from support.oracle import Observed, Oracle
+from support.series import HOUR, MINUTE, NOW, TICK, assert_right, samples
+from support.servers import Server, connect
+
+START = NOW - NOW % (5 * MINUTE)
+RUNNING = NOW - NOW % MINUTE
+CADENCE_S = 10.0
+
+prices = st.integers(1, 30).map(float)
+ranges = st.tuples(prices, prices).map(sorted)
+offsets = st.sampled_from([0, 1, 2, 3, 500, 20_000, 40_000, 59_998, 59_999]) | st.integers(0, MINUTE - 1)
+
+
+class Play:
+    """Two collectors of one store, one of them with streams, and what must have become of the store."""
+
+    def __init__(self, client: redis.Redis, store: Store, clock: FakeClock) -> None:
+        self.client, self.store, self.clock = client, store, clock
+        self.oracle = Oracle()
+        self.settled: dict[int, tuple[float, float]] = {}
+        self.bounded: dict[int, tuple[float, float]] = {}
+        self.quiet: set[int] = set()
+        self.since: int | None = None
+
+    def write(self, live: list[Tick], candles: list[Candle], bounds: list[Bounds]) -> None:
+        """Write, and work out what comes of it."""
+        now_ms = self.clock.now_ms()
+        for candle in candles:
+            told = Observed(candle.open, candle.high, candle.low, candle.close)
+            self.oracle.candle(now_ms, candle.start_ms, told)
+            self.settled[candle.start_ms] = (candle.low, candle.high)
+        for time_ms, price in live:
+            self.oracle.tick(now_ms, time_ms, price)
+            self.bounded.pop(minute_of(time_ms), None)
+
+        written = self.store.write(live, candles, bounds=bounds)
+
+        held = {minute: bound for minute, *bound in bounds if self.oracle.bound(minute, *bound)} if live else {}
+        assert not written.rebuilt
+        self.bounded |= {minute: (low, high) for minute, (low, high) in held.items()}
+        if live:
+            self.since = self._find_since(min((minute for minute, *_ in bounds), default=None), held)
+
+    def rebuild(self) -> None:
+        """Write everything anew."""
+        self.store.rebuild()
+        self.since = None
+
+    def record_quiet(self, minute: int) -> None:
+        """Learn that a minute had no trades."""
+        self.store.record_gaps({minute: Gap("no_trades", 1, minute)})
+        self.quiet.add(minute)
+
+    def check(self) -> None:
+        """Compare the store with what must have become of it."""
+        now_ms, newest = self.clock.now_ms(), self.oracle.newest()
+        snapshot = self.store.snapshot()
+        assert_right(self.client, self.oracle, now_ms)
+        assert snapshot.newest == newest
+        assert snapshot.state.exact_since_ms == self.since
+        for resolution, slots in snapshot.slots.items():
+            length = slots[1].start_ms - slots[0].start_ms
+            for slot in slots:
+                if slot.exact:
+                    assert (slot.min, slot.max) == self._find_extremes(slot.start_ms, length), (resolution, slot)
+
+    def _find_since(self, earliest: int | None, held: dict[int, list[float]]) -> int | None:
+        newest = self.oracle.newest()
+        since, minute = None, minute_of(newest[0]) if newest else 0
+        while earliest is not None and minute >= earliest and (minute in self.settled or minute in held):
+            since, minute = minute, minute - MINUTE
+        return since
+
+    def _find_extremes(self, start_ms: int, length: int) -> tuple[float, float]:
+        """The extremes by the settled candles and by the bounds that were passed last."""
+        known = self.bounded | self.settled
+        found = [known[minute] for minute in range(start_ms, start_ms + length, MINUTE) if minute in known]
+        return min(low for low, _ in found), max(high for _, high in found)
+
+
+def minute_of(time_ms: int) -> int:
+    """The start of its minute."""
+    return time_ms - time_ms % MINUTE
+
+
+@st.composite
+def _candles(draw: st.DrawFn, minutes: list[int]) -> Candle:
+    low, first, second, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
+    opened, close = draw(st.permutations([first, second]))
+    return Candle(draw(st.sampled_from(minutes)), opened, high, low, close)
+
+
+def _draw_live(data: st.DataObject, minutes: list[int], now_ms: int, used: set[int]) -> list[Tick]:
+    """Draw prices of stamps that no price has had yet."""
+    drawn = data.draw(st.lists(st.builds(Tick, st.builds(int.__add__, st.sampled_from(minutes), offsets), prices)))
+    live = []
+    for tick in drawn:
+        stored = move_off_the_mark(tick)
+        if stored.time_ms <= now_ms and stored.time_ms not in used:
+            used.add(stored.time_ms)
+            live.append(tick)
+    return live
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_is_called_exact_equals_the_settled_candles_and_the_bounds_passed_last(
+    client: redis.Redis, store: Store, data: st.DataObject
+) -> None:
+    client.flushall()
+    clock = FakeClock(START + 30_000)
+    play = Play(client, Store(client, store.market, clock=clock, where="test"), clock)
+    play.store.rebuild()
+    play.store.remember(State(cadence_s=CADENCE_S))
+    used: set[int] = set()
+
+    for _ in range(data.draw(st.integers(1, 12))):
+        newest = play.oracle.newest()
+        clock.advance(data.draw(st.sampled_from([0, 1_000, 1_000, 13_000, 29_000])))
+        now_ms = clock.now_ms()
+        minutes = list(range(START, now_ms + 1, MINUTE))
+        filled = {minute_of(stamp) for stamp, _ in play.oracle.ticks()}
+        known = [minute for minute in minutes if minute in filled or newest is None or minute > newest[0]]
+        ended = [minute for minute in filled if minute + MINUTE <= now_ms]
+        match data.draw(st.sampled_from(["streams", "streams", "streams", "polls", "candles", "rebuild", "quiet"])):
+            case "streams":
+                live = _draw_live(data, known, now_ms, used)
+                candles = (
+                    data.draw(st.lists(_candles(ended), max_size=2, unique_by=lambda c: c.start_ms)) if ended else []
+                )
+                bounds = [Bounds(minute, *data.draw(ranges)) for minute in minutes if data.draw(st.integers(0, 4))]
+                play.write(live, candles, bounds)
+            case "polls":
+                play.write(_draw_live(data, known, now_ms, used), [], [])
+            case "candles" if ended:
+                play.write([], [data.draw(_candles(ended))], [])
+            case "rebuild":
+                play.rebuild()
+            case "quiet":
+                play.record_quiet(data.draw(st.sampled_from(minutes)))
+        play.check()
+
+
+@pytest.fixture
+def settled(store: Store) -> Store:
+    """A store with all minutes of the running 5 minutes settled but the last ended and the running one."""
+    store.rebuild()
+    store.remember(State(cadence_s=CADENCE_S))
+    store.write(
+        [Tick(RUNNING - 30_000, 10), Tick(NOW - 1_000, 11)],
+        [Candle(minute, 10, 14, 8, 12) for minute in range(START, RUNNING - MINUTE, MINUTE)],
+    )
+    return store
+
+
+@pytest.fixture
+def exact(settled: Store) -> Store:
+    """The same store after an append that bounds both of them."""
+    settled.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING - MINUTE, 9, 12), Bounds(RUNNING, 7, 13)])
+    return settled
+
+
+def open_slot(store: Store) -> Slot:
+    """The running 5 minutes."""
+    return store.slots("5min")[-1]
+
+
+def test_an_open_slot_of_settled_and_bounded_minutes_is_exact(exact: Store) -> None:
+    slot = open_slot(exact)
+
+    assert slot.exact
+    assert (slot.open, slot.min, slot.max, slot.close) == (10, 7, 14, 11)
+    assert exact.state().exact_since_ms == RUNNING - MINUTE
+
+
+def test_a_minute_that_is_neither_settled_nor_bounded_is_not_covered(settled: Store) -> None:
+    settled.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+    assert settled.state().exact_since_ms == RUNNING
+    assert not open_slot(settled).exact
+    assert settled.slots("minute")[-1].exact
+
+
+def test_minutes_are_covered_from_the_first_bounded_one_on(settled: Store) -> None:
+    settled.write([Tick(NOW, 11)], [Candle(RUNNING - MINUTE, 10, 12, 9, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+    assert settled.state().exact_since_ms == RUNNING
+    assert open_slot(settled).exact
+
+
+@pytest.mark.parametrize("age_ms", [12_000, 12_001])
+def test_a_slot_is_exact_while_the_newest_tick_is_no_older_than_the_cadence_and_two_seconds(
+    client: redis.Redis, clock: FakeClock, store: Store, age_ms: int
+) -> None:
+    clock.step(-40_000)
+    now_ms = clock.now_ms()
+    store.rebuild()
+    store.remember(State(cadence_s=CADENCE_S))
+    store.write([Tick(now_ms, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+    clock.advance(age_ms)
+
+    assert store.slots("minute")[-1].exact == (age_ms <= 12_000)
+
+
+def test_a_slot_is_not_exact_when_the_next_minute_has_begun_without_a_tick(clock: FakeClock, exact: Store) -> None:
+    clock.advance(MINUTE - NOW % MINUTE)
+
+    assert not open_slot(exact).exact
+
+
+def test_a_view_of_the_past_is_exact_by_settled_minutes_alone(exact: Store) -> None:
+    slots = exact.snapshot("minute", at_ms=NOW).slots["minute"]
+
+    assert [slot.exact for slot in slots[-4:]] == [True, True, False, False]
+
+
+def test_a_minute_without_trades_leaves_its_slot_exact_unless_it_holds_a_price(store: Store) -> None:
+    first = START - 5 * MINUTE
+    store.write([Tick(NOW, 1)], [Candle(minute, 10, 14, 8, 12) for minute in range(first, START - MINUTE, MINUTE)])
+    quiet = {START - MINUTE: Gap("no_trades", 1, START)}
+
+    before = store.slots("5min")[-2].exact
+    store.record_gaps(quiet)
+    recorded = store.slots("5min")[-2].exact
+    store.write([Tick(START - 1_000, 99)])
+
+    assert (before, recorded, store.slots("5min")[-2].exact) == (False, True, False)
+
+
+def test_an_extreme_on_the_first_millisecond_is_held_within_the_bounds(client: redis.Redis, exact: Store) -> None:
+    exact.write([Tick(RUNNING, 99), Tick(NOW, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+    assert samples(client, TICK)[RUNNING] == 13
+    assert exact.slots("minute")[-1].max == 13
+
+
+def test_a_live_tick_on_a_stamp_of_the_bounds_does_not_take_their_place(client: redis.Redis, exact: Store) -> None:
+    exact.write([Tick(RUNNING + 1, 10), Tick(RUNNING + 2, 10)], bounds=[Bounds(RUNNING, 6, 20)])
+
+    shown = samples(client, TICK)
+    assert [shown[RUNNING + offset] for offset in (1, 2, 3)] == [6, 20, 10]
+
+
+def test_a_high_falls_when_a_member_leaves(client: redis.Redis, exact: Store) -> None:
+    exact.write([Tick(NOW, 13)], bounds=[Bounds(RUNNING, 7, 20)])
+
+    exact.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING, 9, 12)])
+
+    slot = exact.slots("minute")[-1]
+    assert (slot.min, slot.max) == (9, 12)
+    assert samples(client, "btc:price:hour:max", latest=True)[NOW - NOW % HOUR] == 14
+
+
+def test_a_price_that_an_earlier_version_stored_on_a_stamp_of_the_bounds_does_not_stand_for_the_other(
+    client: redis.Redis, settled: Store
+) -> None:
+    client.execute_command("TS.ADD", TICK, RUNNING + 2, 7)
+
+    settled.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+    slot = settled.slots("minute")[-1]
+    assert (slot.min, slot.max) == (7, 13)
+
+
+def test_the_price_of_a_collector_without_streams_takes_the_mark_away(exact: Store) -> None:
+    exact.write([Tick(NOW, 99)])
+
+    assert exact.state().exact_since_ms is None
+    assert not open_slot(exact).exact
+
+
+def test_the_next_bounds_hold_the_price_of_a_collector_without_streams_too(exact: Store) -> None:
+    exact.write([Tick(NOW - 500, 99)])
+
+    exact.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING - MINUTE, 9, 12), Bounds(RUNNING, 7, 13)])
+
+    slot = open_slot(exact)
+    assert (slot.exact, slot.max) == (True, 14)
+
+
+def test_a_late_price_from_a_spool_takes_the_mark_away(exact: Store) -> None:
+    exact.write([Tick(RUNNING - MINUTE + 1_000, 99)])
+
+    assert exact.state().exact_since_ms is None
+
+
+def test_candles_alone_leave_the_mark(exact: Store) -> None:
+    exact.write([], [Candle(RUNNING - MINUTE, 10, 12, 9, 11)])
+
+    assert exact.state().exact_since_ms == RUNNING - MINUTE
+    assert open_slot(exact).exact
+
+
+def test_a_rebuild_takes_the_mark_away(exact: Store) -> None:
+    exact.rebuild()
+
+    assert exact.state().exact_since_ms is None
+
+
+def test_what_collectors_remember_does_not_bring_the_mark_back(exact: Store) -> None:
+    remembered = exact.state()
+    exact.rebuild()
+
+    exact.remember(remembered)
+
+    assert exact.state().exact_since_ms is None
+
+
+def test_a_minute_whose_only_tick_is_on_its_first_millisecond_waits_for_a_price(store: Store) -> None:
+    store.rebuild()
+
+    store.write([Tick(RUNNING, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+    assert store.latest() == (RUNNING, 11)
+    assert store.state().exact_since_ms is None
+
+
+@pytest.mark.parametrize("bounds", [(), (Bounds(RUNNING, 7, 13),)], ids=["polls", "streams"])
+def test_a_write_that_memory_does_not_allow_leaves_prices_and_mark_as_they_were(
+    client: redis.Redis, exact: Store, bounds: tuple[Bounds, ...]
+) -> None:
+    before = samples(client, TICK)
+    client.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(StoreError, match="memory"):
+            exact.write([Tick(NOW, 99)], bounds=bounds)
+    finally:
+        client.config_set("maxmemory", "0")
+
+    assert samples(client, TICK) == before
+    assert open_slot(exact).exact
+
+
+def test_in_another_database_bounds_are_ignored(server: Server, client: redis.Redis) -> None:
+    with connect(server.socket, db=1) as other:
+        store = Store(other, BTC_USD, clock=FakeClock(NOW), where="test")
+        store.rebuild()
+
+        store.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING, 7, 13)])
+
+        assert samples(other, TICK) == {NOW: 11}
+        assert store.state().exact_since_ms is None
+
+
+def test_a_reader_beside_a_fast_writer_never_sees_two_moments_at_once(server: Server, exact: Store) -> None:
+    ended = threading.Event()
+
+    def write() -> None:
+        with connect(server.socket) as client:
+            store = Store(client, BTC_USD, clock=FakeClock(NOW), where="test")
+            for number in range(400):
+                low = float(20 + number % 50)
+                bounds = [Bounds(RUNNING - MINUTE, low, low + 5), Bounds(RUNNING, low, low + 5)]
+                store.write([Tick(NOW, low + 2)], bounds=bounds if number % 3 else ())
+        ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = []
+    while not ended.is_set():
+        seen += [slot for slot in exact.slots("minute")[-2:] if slot.exact]
+    writer.join()
+
+    assert {(slot.max or 0) - (slot.min or 0) for slot in seen if slot.min != 7 and slot.min != 9} <= {5.0}
+    assert all((slot.min or 0) <= (slot.close or 0) <= (slot.max or 0) for slot in seen)
