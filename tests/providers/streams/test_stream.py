@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from btcts.domain.trades import Trade
+from btcts.domain.trades import Arrival, Trade
 from providers.streams.conftest import NOW_MS, QUICK, Follow
 from support.exchanges.stream_server import StreamFault, StreamServer
 
@@ -169,9 +169,24 @@ def test_a_message_that_cannot_be_read_is_a_loss_and_no_end(kraken: StreamServer
     assert len(kraken.attempts) == 1
 
 
+def test_a_message_in_parts_is_read_as_one(kraken: StreamServer, follow: Follow) -> None:
+    running = follow("kraken", kraken)
+    running.await_subscription()
+
+    kraken.send_parts('{"channel":"status","type":"update",', '"data":[{"system":', '"maintenance"}]}')
+
+    running.await_frame(lambda frame: frame.serving is False)
+    assert not any(isinstance(event, Arrival) and event.frame.lost for event in running.events)
+
+
 def test_too_many_messages_that_cannot_be_read_end_a_connection(kraken: StreamServer, follow: Follow) -> None:
     running = follow("kraken", kraken)
     running.await_subscription()
+
+    kraken.send(*["<html>"] * 19, '{"channel":"heartbeat"}', *["<html>"] * 19)
+    kraken.say(make_trades(1))
+    running.await_frame(lambda frame: frame.trades)
+    assert len(kraken.attempts) == 1
 
     kraken.send(*["<html>"] * 20)
 

@@ -125,6 +125,11 @@ class StreamServer:
                 for message in messages:
                     connection.send(message, text=True)
 
+    def send_parts(self, *parts: str) -> None:
+        """Send one message in parts."""
+        for connection, _ in self._list_voices():
+            connection.send(iter(parts))
+
     def send_bytes(self, octets: bytes) -> None:
         """Send bytes that need not be a frame."""
         for connection, _ in self._list_voices():

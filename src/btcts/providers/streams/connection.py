@@ -93,6 +93,7 @@ def _build_refusal(response: httpcore.Response, address: Address, now_ms: int) -
         body += chunk
         if len(body) >= _SHOWN:
             break
+    response.extensions["network_stream"].close()  # the next attempt needs one that the server has not closed meanwhile
     reply = Reply(address, response.status, decode_headers(response.headers), body[:_SHOWN])
     asked_ms = reply.read_retry_after(reply.date_ms or now_ms) or 0
     wait_ms = min(asked_ms, LONGEST_WAITS_MS.get(reply.status, 0))
