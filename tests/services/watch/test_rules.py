@@ -17,6 +17,7 @@ from btcts.services.watch.rules import (
     Standing,
     parse_level,
     parse_moves,
+    thin,
 )
 from btcts.services.watch.trigger import judge, judge_feed
 from support.series import HOUR, MINUTE, NOW
@@ -109,6 +110,16 @@ def test_a_rule_is_fired_exactly_when_its_measure_was_reached_since_it_was_last_
         value = naive_measure(rule, walk, number)
         assert (tick.time_ms in alerts) == (armed and value >= rule.fires_at)
         armed = value < rule.fires_at if armed else value < rule.rearms_below
+
+
+@given(rule=rules, walk=walks(), at=st.integers(0, 60))
+def test_what_a_move_cannot_begin_at_changes_no_alert(rule: Rule, walk: list[Tick], at: int) -> None:
+    standing, _ = judge(rule, BEGUN, walk[:at], now_ms=NOW)
+
+    whole = judge(rule, standing, walk, now_ms=NOW)
+    thinned = judge(rule, standing, [*thin(walk[:at]), *walk[at:]], now_ms=NOW)
+
+    assert (thinned[0].armed, thinned[1]) == (whole[0].armed, whole[1])
 
 
 @given(rule=rules, walk=walks())

@@ -270,7 +270,32 @@ def test_looks_without_anything_new_read_no_ticks(
         list(watch.look(lambda: False))
 
     ticks = ["TS.RANGE", TICK]
-    assert sum(words[:2] == ticks for words in first) == sum(words[:2] == ticks for words in second) + 1
+    assert sum(words[:2] == ticks for words in first) == sum(words[:2] == ticks for words in second) + 2
+
+
+def test_a_new_price_reads_the_last_minutes_and_the_past_of_moves_once_a_minute(
+    server: Server, store: Store, clock: FakeClock, make_watch: MakeWatch
+) -> None:
+    see(store, clock, *[55_000.0] * 60)
+    watch = make_watch(MoveRule(1, 5.0, HOUR))
+    list(once(watch))
+    see(store, clock, 55_000.0, step_ms=1000)
+    list(watch.look(lambda: False))
+    see(store, clock, 55_000.0, step_ms=1000)
+    with monitored(server) as same_minute:
+        list(watch.look(lambda: False))
+    see(store, clock, 55_000.0, step_ms=MINUTE)
+    list(watch.look(lambda: False))
+    see(store, clock, 55_000.0, step_ms=1000)
+
+    with monitored(server) as next_minute:
+        list(watch.look(lambda: False))
+
+    begins = [
+        [int(words[2]) for words in looked if words[:2] == ["TS.RANGE", TICK] and len(words) == 4]
+        for looked in (same_minute, next_minute)
+    ]
+    assert [len(of_look) for of_look in begins] == [1, 2]
 
 
 # The feed

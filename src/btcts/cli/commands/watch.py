@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from btcts.services.watch.rules import Rule
     from btcts.services.watch.watcher import Watch
 
-INTERVAL_S = 5.0
+INTERVAL_S = 1.0
 """The default seconds between looks."""
 
 DELIVERY = "Delivery"

@@ -136,6 +136,17 @@ class MoveRule:
 Rule = Level | MoveRule
 
 
+def thin(ticks: Sequence[Tick]) -> list[Tick]:
+    """Return the ticks that a later move can begin at: no lower price follows them, or no higher one."""
+    kept: list[Tick] = []
+    low, high = math.inf, 0.0
+    for tick in reversed(ticks):
+        if tick.price <= low or tick.price >= high:
+            kept.append(tick)
+            low, high = min(low, tick.price), max(high, tick.price)
+    return kept[::-1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """An alert of a rule about the price at `time_ms`, found at `found_ms`.

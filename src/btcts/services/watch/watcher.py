@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from btcts.domain.candles import minute_of
 from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.layout import FUTURE_SLACK_MS
-from btcts.domain.model import Span, Tick, is_price
+from btcts.domain.model import MINUTE_MS, Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
 from btcts.services.watch.outbox import Notice, Outbox, Told
-from btcts.services.watch.rules import STALE, Alert, Rule, Standing
+from btcts.services.watch.rules import STALE, Alert, Rule, Standing, thin
 from btcts.services.watch.trigger import find_begin_ms, judge, judge_feed
 from btcts.store import State
 
@@ -43,6 +44,8 @@ class Watch:
     max_age_s: float | None = None
     away: StoreError | None = field(default=None, init=False)
     _seen: "Snapshot | None" = field(default=None, init=False)
+    _past: list[Tick] = field(default_factory=list, init=False)
+    _past_span: Span = field(default=Span(0, 0), init=False)
 
     def look(self, stopped: Callable[[], bool]) -> Iterator[Told]:
         """Judge new ticks, and deliver the alerts that are due; once stopped, no further delivery is started.
@@ -82,16 +85,22 @@ class Watch:
         return replace(snapshot, newest=fresh[-1] if fresh else None)
 
     def _read_new_ticks(self, snapshot: "Snapshot") -> list[Tick]:
-        """Read the ticks from the oldest that any rule needs for its new ones; none when nothing is new."""
+        """Read the ticks that the rules need to judge the new ones; none when nothing is new."""
         newest_ms = snapshot.newest.time_ms if snapshot.newest else 0
-        begins = []
-        for rule in self.rules:
-            since_ms = self._find_standing(rule, snapshot).since_ms
-            if since_ms is None:
-                begins.append(snapshot.now_ms - self._get_max_age_ms(snapshot.state) - rule.span_ms)
-            elif since_ms < newest_ms:
-                begins.append(find_begin_ms(rule, since_ms))
-        return self._read_prices(Span(max(0, min(begins)), snapshot.now_ms + 1)) if begins else []
+        first_ms = max(0, snapshot.now_ms - self._get_max_age_ms(snapshot.state))
+        known = [(rule, self._find_standing(rule, snapshot).since_ms) for rule in self.rules]
+        new = [(rule, first_ms if ms is None else ms) for rule, ms in known if ms is None or ms < newest_ms]
+        if not new:
+            return []
+        recent_ms = max(0, minute_of(min(since_ms for _, since_ms in new)) - MINUTE_MS)
+        begin_ms = max(0, min(find_begin_ms(rule, since_ms) for rule, since_ms in new))
+        return [*self._read_past(Span(begin_ms, recent_ms)), *self._read_prices(Span(recent_ms, snapshot.now_ms + 1))]
+
+    def _read_past(self, span: Span) -> list[Tick]:
+        """Return the ticks that a move may begin at, as read when the span last had another end."""
+        if span.end_ms != self._past_span.end_ms or span.start_ms < self._past_span.start_ms:
+            self._past_span, self._past = span, thin(self._read_prices(span))
+        return self._past
 
     def _read_prices(self, span: Span) -> list[Tick]:
         """Read the ticks of the span with a valid price; other programs may have written invalid ones."""
