@@ -74,7 +74,7 @@ IntervalOption = Annotated[
         metavar="S",
         min=0.2,
         max=3600,
-        help="Seconds between looks (default: 1 for show, 5 for watch).",
+        help="Seconds between looks (default: 1).",
     ),
 ]
 """For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
