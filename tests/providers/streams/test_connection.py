@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from btcts import __version__
-from providers.streams.conftest import Follow
+from providers.streams.conftest import QUICK, Follow
 from support.exchanges.stream_server import StreamServer
 from support.networks import (
     CERTIFICATE,
@@ -117,15 +117,18 @@ def test_a_server_that_refuses_connections_is_told(follow: Follow) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "its answer is not that of a WebSocket"),
+        (b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n", "its answer is not that of a WebSocket"),
         (b"\x00\xff", "the server closed the connection, or its answer is not HTTP"),
     ],
 )
 def test_an_answer_that_is_no_websocket_is_told(answer: bytes, said: str, follow: Follow) -> None:
-    with RawServer(lambda _: Raw(answer)) as server:
+    with RawServer(lambda _: Raw(answer, drip=b"\x00")) as server:
         url = server.url.replace("http", "ws")
 
-        assert follow("kraken", url).await_end() == f"no stream from {url}/ ({said})"
+        running = follow("kraken", url, pace=QUICK._replace(retry_s=1000))
+
+        assert running.await_end() == f"no stream from {url}/ ({said})"
+        assert server.gone.wait(10)
 
 
 def test_the_server_learns_who_asks(kraken: StreamServer, follow: Follow) -> None:

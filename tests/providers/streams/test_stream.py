@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from btcts.domain.trades import Arrival, Trade
+from btcts.domain.trades import Arrival, Closed, Opened, Trade
 from providers.streams.conftest import NOW_MS, QUICK, Follow
 from support.exchanges.stream_server import StreamFault, StreamServer
 
@@ -186,7 +186,8 @@ def test_too_many_messages_that_cannot_be_read_end_a_connection(kraken: StreamSe
     kraken.send(*["<html>"] * 19, '{"channel":"heartbeat"}', *["<html>"] * 19)
     kraken.say(make_trades(1))
     running.await_frame(lambda frame: frame.trades)
-    assert len(kraken.attempts) == 1
+    running.await_frame(lambda frame: frame.echo is not None)
+    assert not any(isinstance(event, Closed) for event in running.events)
 
     kraken.send(*["<html>"] * 20)
 
@@ -255,7 +256,8 @@ def test_a_connection_is_replaced_without_a_gap_where_the_exchange_asks_first(fo
         server.ask_to_reconnect()
 
         assert running.await_opened().overlaps
-        server.await_subscribers(1)
+        running.await_subscription()
+        server.await_ends(1)
         server.say(make_trades(1))
         running.await_frame(lambda frame: frame.trades)
     assert len(server.attempts) == 2
@@ -272,6 +274,21 @@ def test_an_old_connection_is_kept_where_the_new_one_is_refused(follow: Follow) 
         server.say(make_trades(1))
 
         running.await_frame(lambda frame: frame.trades)
+
+
+def test_an_old_connection_is_kept_where_the_new_subscription_is_refused(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server)
+        running.await_subscription()
+        server.fault = StreamFault.REFUSING
+
+        server.ask_to_reconnect()
+        server.await_attempts(2)
+        server.await_ends(1)
+        server.say(make_trades(1))
+
+        running.await_frame(lambda frame: frame.trades)
+    assert [type(event) for event in running.events].count(Opened) == 1
 
 
 def test_an_old_connection_that_ends_before_the_new_one_is_confirmed_leaves_a_gap(follow: Follow) -> None:

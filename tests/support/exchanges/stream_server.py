@@ -55,6 +55,7 @@ class StreamServer:
         self._provider = provider
         self._history: list[Trade] = []
         self._voices: dict[ServerConnection, Voice] = {}
+        self._ends = 0
         self._changed = threading.Condition()
         self._ending = threading.Event()
         self._server = serve(
@@ -155,6 +156,11 @@ class StreamServer:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self._list_subscribers()) == count, within_s)
 
+    def await_ends(self, count: int, within_s: float = 10.0) -> None:
+        """Wait until so many connections have ended."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._ends >= count, within_s)
+
     def await_attempts(self, count: int, within_s: float = 10.0) -> None:
         """Wait until so many attempts to connect were made."""
         with self._changed:
@@ -190,6 +196,7 @@ class StreamServer:
         finally:
             with self._changed:
                 del self._voices[connection]
+                self._ends += 1
                 self._changed.notify_all()
 
     def _answer(self, connection: ServerConnection, voice: Voice, message: str) -> None:
