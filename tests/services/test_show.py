@@ -118,6 +118,17 @@ def test_a_bound_that_is_no_price_is_left_out_of_a_slot_that_closed_with_one(ful
     assert (shown.slots[-2].close, shown.slots[-2].min, shown.slots[-2].max) == (sound.close, None, sound.max)
 
 
+def test_an_open_that_is_no_price_is_left_out_and_the_slot_is_not_exact(full: Store, client: redis.Redis) -> None:
+    sound = show_slots(full, "5min").shown.slots[-2]
+    put(client, TICK, {sound.start_ms: -4.0})
+
+    shown = show_slots(full, "5min").shown
+
+    assert shown.spoiled == 1
+    assert (shown.slots[-2].open, shown.slots[-2].min, shown.slots[-2].exact) == (None, None, False)
+    assert shown.slots[-2].close == sound.close
+
+
 def test_a_price_of_the_future_is_refused_beyond_the_slack(full: Store, client: redis.Redis) -> None:
     put(client, TICK, {NOW + 10_000: 60_000.0})
     slightly_ahead = show_slots(full, "5min")

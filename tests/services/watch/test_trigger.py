@@ -137,13 +137,13 @@ def look(rule: Rule, *looks: list[Tick], standing: Standing = Standing(since_ms=
     return found
 
 
-def test_an_extreme_behind_a_judged_tick_fires_once_with_the_time_between_the_looks() -> None:
+def test_an_extreme_behind_a_judged_tick_fires_once_with_the_time_between_the_ticks() -> None:
     first, (alert,), third = look(
         ABOVE, bounded(97.0), bounded(97.0, 97.5, high=101.0), bounded(97.0, 97.5, 97.2, high=101.0)
     )
 
     assert (first, third) == ([], [])
-    assert (alert.price, alert.after_ms, alert.time_ms) == (101.0, BEGIN + 10_000, BEGIN + 20_500)
+    assert (alert.price, alert.after_ms, alert.time_ms) == (101.0, BEGIN + 10_000, BEGIN + 20_000)
 
 
 def test_the_extreme_of_a_fall_is_a_low() -> None:

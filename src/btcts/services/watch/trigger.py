@@ -33,7 +33,7 @@ def judge(
     since_ms = ticks[-1].time_ms - 1 if standing.since_ms is None else standing.since_ms
     armed = standing.armed
     alerts: list[Alert] = []
-    for measures in _measure_minutes(rule, standing.seen, ticks, since_ms=since_ms, now_ms=now_ms):
+    for measures in _measure_minutes(rule, standing.seen, ticks, since_ms):
         before = len(alerts)
         for measure in measures:
             if armed and measure.value >= rule.fires_at:
@@ -51,7 +51,7 @@ def find_begin_ms(rule: Rule, since_ms: int) -> int:
 
 
 def _measure_minutes(
-    rule: Rule, seen: Sequence[Bounds], ticks: Sequence[Tick], *, since_ms: int, now_ms: int
+    rule: Rule, seen: Sequence[Bounds], ticks: Sequence[Tick], since_ms: int
 ) -> Iterator[list[Measure]]:
     """Measure the new ticks and bounds of each minute, in the order in which they are judged."""
     minutes: dict[int, list[Measure]] = {judged.minute_ms: [] for judged in seen}
@@ -61,7 +61,7 @@ def _measure_minutes(
     known = {judged.minute_ms: judged for judged in seen}
     for minute, measures in minutes.items():
         judged = known.get(minute) or _judge_nothing_of(minute, since_ms)
-        bounds = list(_measure_bounds(rule, ticks, judged, since_ms=since_ms, now_ms=now_ms))
+        bounds = list(_measure_bounds(rule, judged, ticks, since_ms))
         reached = any(measure.value >= rule.fires_at for measure in measures)
         advances = [bound for bound in bounds if not bound.retreat and not reached]
         retreats = [bound for bound in bounds if bound.retreat]
@@ -73,9 +73,7 @@ def _judge_nothing_of(minute: int, since_ms: int) -> Bounds:
     return Bounds(minute, math.inf, 0.0) if minute > since_ms else Bounds(minute, 0.0, math.inf)
 
 
-def _measure_bounds(
-    rule: Rule, ticks: Sequence[Tick], judged: Bounds, *, since_ms: int, now_ms: int
-) -> Iterator[Measure]:
+def _measure_bounds(rule: Rule, judged: Bounds, ticks: Sequence[Tick], since_ms: int) -> Iterator[Measure]:
     """Measure the bounds beyond what was judged of the minute, each without the other."""
     minute = judged.minute_ms
     low_ms, high_ms = (minute + offset for offset in BOUND_OFFSETS_MS)
@@ -90,7 +88,7 @@ def _measure_bounds(
         past = [tick for tick in _cut(ticks, at_ms - rule.span_ms, at_ms + 1) if tick.time_ms not in new]
         *_, measure = rule.measure([*past, Tick(at_ms, prices[stamp_ms])])
         yield measure._replace(
-            tick=Tick(min(now_ms, minute + MINUTE_MS - 1), prices[stamp_ms]),
+            tick=Tick(min(ticks[-1].time_ms, minute + MINUTE_MS - 1), prices[stamp_ms]),
             after_ms=since_ms if minute_of(since_ms) == minute else minute,
             retreat=sign != rule.sign,
         )
