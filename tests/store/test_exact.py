@@ -322,6 +322,19 @@ def test_what_collectors_remember_does_not_bring_the_mark_back(exact: Store) -> 
     assert exact.state().exact_since_ms is None
 
 
+@pytest.mark.parametrize("mark", ["soon", "-1", "1e12", str(10**15)])
+def test_a_mark_that_cannot_be_read_claims_nothing_and_the_next_append_replaces_it(
+    client: redis.Redis, exact: Store, mark: str
+) -> None:
+    client.hset("btc:price:state", "exact_since_ms", mark)
+
+    unread = open_slot(exact).exact
+    exact.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING - MINUTE, 9, 12), Bounds(RUNNING, 7, 13)])
+
+    assert not unread
+    assert open_slot(exact).exact
+
+
 def test_a_minute_whose_only_tick_is_on_its_first_millisecond_waits_for_a_price(store: Store) -> None:
     store.rebuild()
 
@@ -374,7 +387,7 @@ def test_a_reader_beside_a_fast_writer_never_sees_two_moments_at_once(server: Se
     writer.start()
     seen = []
     while not ended.is_set():
-        seen += [slot for slot in exact.slots("minute")[-2:] if slot.exact]
+        seen += [slot for slot in exact.snapshot().slots["minute"][-2:] if slot.exact]
     writer.join()
 
     assert {(slot.max or 0) - (slot.min or 0) for slot in seen if slot.min != 7 and slot.min != 9} <= {5.0}

@@ -186,7 +186,7 @@ def test_a_server_that_misses_its_replicas(own_client: redis.Redis, filled: Stor
     wording.check("too few replicas", said_by(use, filled))
 
 
-TO_READ = ["ts.get", "ts.range", "ts.info", "time", "hget", "hgetall", "hlen", "ping"]
+TO_READ = ["ts.get", "ts.range", "ts.info", "time", "hget", "hgetall", "hlen", "multi", "exec", "ping"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@
 --       both ascending and packed as little-endian doubles, the bounds (minute, low, high, ...) packed likewise,
 --       then the fields (name, value, ...) of the state hash to set with them
 -- Reply now and the status: 'written', 'merge', 'missing', 'poisoned', 'early', or 'busy' with the lease and the server's
--- time
+-- TIME
 local tick, state = KEYS[1], KEYS[2]
 local slack, kept, hour = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local MINUTE, LOW, HIGH, SETTLED = 60000, 20000, 40000, 59999
@@ -136,9 +136,9 @@ for i = #held - 2, 1, -3 do
   end
 end
 
--- Moves the ticks of a minute, stored and new (from `at` on), into its bounds, and has some tick reach each of them; its
--- first price goes to +0, lest a bound be taken for it. Where no live tick follows +2 a bound might be the newest tick:
--- such a minute is not bounded. What is too much work goes on in the next append; the price does not wait for it.
+-- Moves the ticks of a minute, stored and new (from `at` on), into its bounds, and has some tick reach each; its first
+-- price goes to +0, lest a bound be taken for it. Where no live tick follows +2 a bound might be the newest tick: such a
+-- minute is not bounded. What is too much work goes on in the next append; the price does not wait for it.
 local function hold(minute, at)
   local bound = bounds[minute]
   if not bound then return nil end

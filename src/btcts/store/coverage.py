@@ -55,12 +55,12 @@ class Coverage:
             if not held.now:
                 return False
             minutes = range(minutes.start, held.since_ms, MINUTE_MS)
-        return all(self._is_proven(minute) for minute in minutes)
+        if self.restless.intersection(range(HOUR.start_of(minutes.start), minutes.stop, HOUR.bucket_ms)):
+            return False
+        return self.settled.issuperset(minutes) or all(map(self._is_quiet, set(minutes) - self.settled))
 
-    def _is_proven(self, minute: int) -> bool:
-        """Tell whether a minute is settled, or had no trades and holds no price either."""
-        if minute in self.settled:
-            return HOUR.start_of(minute) not in self.restless
+    def _is_quiet(self, minute: int) -> bool:
+        """Tell whether a minute had no trades, and holds no price either."""
         return minute not in self.present and minute in self.gaps and self.gaps[minute].reason == "no_trades"
 
     def summarize(self, minutes: range) -> tuple[bool, int, str | None]:
