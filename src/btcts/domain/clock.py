@@ -99,15 +99,21 @@ def find_next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
 
 
 def follow_beats(
-    clock: Clock, *, interval_s: float, phase_s: float = 0.0, stopped: Callable[[], bool] = lambda: False
+    clock: Clock,
+    *,
+    interval_s: float,
+    phase_s: float = 0.0,
+    stopped: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], None] | None = None,
 ) -> Iterator[None]:
     """Yield at once, and then at the multiples of the interval since the epoch plus the phase, until stopped.
 
-    Beats that pass while the caller works are left out.
+    Beats that pass while the caller works are left out. `sleep` (default: that of the clock) may return early.
     """
+    sleep = sleep or clock.sleep
     interval_ms, phase_ms = round(interval_s * 1000), round(phase_s * 1000)
     while not stopped():
         yield
         beat_ms = find_next_beat(clock.now_ms(), interval_ms, phase_ms)
         while not stopped() and clock.now_ms() < beat_ms:
-            clock.sleep((beat_ms - clock.now_ms()) / 1000)
+            sleep((beat_ms - clock.now_ms()) / 1000)

@@ -144,6 +144,12 @@ def find_reread_end(now_ms: int) -> int:
     return (now_ms - REREAD_FOR_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
 
 
+def is_audit_due(reread_ms: int | None, asked_ms: int, now_ms: int) -> bool:
+    """Tell whether ten minutes have passed since minutes were last read again, and since this was last `asked` for."""
+    read_ms = 0 if reread_ms is None or reread_ms > now_ms else reread_ms + REREAD_FOR_MS
+    return now_ms - max(read_ms, asked_ms) >= SPARING_MS
+
+
 def can_spare(minutes: Iterable[int], gaps: Mapping[int, Gap], asked_ms: int, now_ms: int) -> bool:
     """Tell whether providers with bulky answers, last asked at `asked_ms`, need not be asked for these new minutes."""
     passed = now_ms // MINUTE_MS - asked_ms // MINUTE_MS

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
+NS_PER_MS = 1_000_000
+
 
 class Trade(NamedTuple):
     """One trade, by the exchange's time; trades of one time are in the order of their numbers."""

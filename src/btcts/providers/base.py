@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from btcts.domain.model import DAY_MS, Candles, Reading, Span, is_price
+from btcts.domain.trades import NS_PER_MS
 from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ProviderError
 from btcts.system.foreign import cite, redact
@@ -27,7 +28,6 @@ MOST_EXPONENT = 60
 MOST_CREDITS = 10**9
 """More credits than any plan has."""
 
-NS_PER_MS = 1_000_000
 
 SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """The exceptions raised by reading a JSON value of an unexpected shape."""

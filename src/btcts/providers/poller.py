@@ -13,7 +13,7 @@ from btcts.domain.model import BUDGET, DAY_MS, LONGEST_WAIT_MS, Candles, Provide
 from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped, describe_unforeseen
 from btcts.providers.rounds import Jobs, Question, Round, RoundAnswers, Sparing
-from btcts.system.calls import KeptThreads, StartThread, start_call
+from btcts.system.calls import KeptThreads, StartThread, Wait, start_call
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -107,7 +107,7 @@ class Poller:
         keys = {provider.name: provider.key_id for provider in self.providers}
         return learn_states(states, heard.readings, heard.errors, keys, now_ms)
 
-    def ask_prices(self, providers: Sequence["Provider"], *, within_s: float = PRICES_S) -> Prices:
+    def ask_prices(self, providers: Sequence["Provider"], *, within_s: float = PRICES_S, wait: Wait = wait) -> Prices:
         """Return the prices that arrive in time, and the errors of the other providers."""
         until = time.monotonic() + within_s
         for provider in providers:
@@ -115,7 +115,7 @@ class Poller:
             if job is None or job.done():
                 self._asked[provider.name] = self._begin(provider, provider.latest)
         jobs = {provider.name: self._asked[provider.name] for provider in providers}
-        wait(jobs.values(), timeout=max(0.0, until - time.monotonic()))
+        wait(jobs.values(), max(0.0, until - time.monotonic()))
         readings: list[Reading] = []
         errors: list[ProviderError] = []
         for name, job in jobs.items():

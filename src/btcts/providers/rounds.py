@@ -10,6 +10,7 @@ from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles, f
 from btcts.domain.candles import candles_of
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span, Tick
 from btcts.errors import ProviderError
+from btcts.system.calls import Wait
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -21,6 +22,10 @@ LEAST_NEAR = 3
 
 BESIDE_MS = 15 * MINUTE_MS
 """Range of neighbours read around a minute that few providers have."""
+
+
+LOOK_FOR_MS = 2 * MINUTE_MS
+"""Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,10 @@ class Question:
     back: frozenset[str] = frozenset()
     asked_ms: int = 0
     sparing: bool = False
+
+    def is_outdated(self, now_ms: int) -> bool:
+        """Tell whether answers are too old to change settled minutes: providers may say something else by now."""
+        return now_ms - self.asked_ms > LOOK_FOR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +154,12 @@ class Round:
         self._told = True
         return heard.errors
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, wait: Wait = wait) -> None:
         """Wait until the round is complete, for `seconds` at most."""
         until = time.monotonic() + seconds
-        wait(self._jobs.values(), timeout=max(0.0, seconds))
+        wait(self._jobs.values(), max(0.0, seconds))
         if self._ask_more and not self.listen().complete:
-            wait(self._jobs.values(), timeout=max(0.0, until - time.monotonic()))
+            wait(self._jobs.values(), max(0.0, until - time.monotonic()))
 
     def close(self) -> None:
         """Stop waiting for answers."""

@@ -1,16 +1,19 @@
 """Calls in threads of their own: process exit does not wait for them, and running out of memory is reported."""
 
 import _thread
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import ref
 
 T = TypeVar("T")
 
 StartThread = Callable[[Callable[[], None]], object]
+
+Wait = Callable[[Collection[Future[Any]], float], object]
+"""Waits until all calls are done, for so many seconds at most, as `concurrent.futures.wait` does."""
 
 
 def start_thread(run: Callable[[], None]) -> None:

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btcts.domain.model import is_price
-from btcts.domain.trades import Frame, Quote, Trade
+from btcts.domain.trades import NS_PER_MS, Frame, Quote, Trade
 from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ProviderError
-from btcts.providers.base import NS_PER_MS
 from providers.streams.talks import NOW_NS, STREAMS, Talk
 from support.fuzzing import exchange, splice
 

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import redis
 
 from btcts.config import BTC_USD
 from btcts.domain.layout import window
-from btcts.domain.model import HOUR_MS, Candle, Candles, Span, Tick
+from btcts.domain.model import HOUR_MS, Bounds, Candle, Candles, Span, Tick
 from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
@@ -83,9 +83,14 @@ class Telling(Store):
         self._say = say
 
     def write(
-        self, live: Sequence[Tick], candles: Sequence[Candle] = (), *, remembered: State | None = None
+        self,
+        live: Sequence[Tick],
+        candles: Sequence[Candle] = (),
+        *,
+        bounds: Iterable[Bounds] = (),
+        remembered: State | None = None,
     ) -> Written:
-        written = super().write(live, candles, remembered=remembered)
+        written = super().write(live, candles, bounds=bounds, remembered=remembered)
         for tick in live:
             self._say(tick)
         return written

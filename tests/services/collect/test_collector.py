@@ -275,6 +275,9 @@ class Failing:
             raise self.failures.pop(0)
         return Cycle(self.clock.now_ms())
 
+    def pass_time(self, seconds: float) -> None:
+        self.clock.sleep(seconds)
+
 
 def test_neither_a_shortage_of_the_machine_nor_a_bug_ends_the_loop(clock: FakeClock) -> None:
     failures = [MemoryError(), OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]

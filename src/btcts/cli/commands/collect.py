@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -121,7 +121,7 @@ def _open_collector(
     settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """Open the store and the providers that the settings name; yield a collector on them, and its clock."""
-    from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller
+    from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller, open_streams
     from btcts.domain.clock import ServerClock
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
@@ -133,6 +133,7 @@ def _open_collector(
     with (
         connect(settings, clock=clock, starts_embedded=True, say=common.say, deadline=deadline) as store,
         open_poller(settings, clock=clock) as poller,
+        nullcontext() if cadence_s is None else open_streams(settings, clock=clock) as streams,
     ):
         if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
             _warn_of_quorum(settings.collect.quorum, poller, common)
@@ -146,6 +147,7 @@ def _open_collector(
             spool=open_spool(find_spool_folders(settings)),
             memory=Memory(locate_memory_file(settings), now_ms=clock.now_ms()),
             deadline=deadline or Deadline(),
+            streams=streams,
         )
         yield collector, clock
 

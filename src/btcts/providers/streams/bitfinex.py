@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from btcts.domain.trades import Frame, Renewal, Trade
-from btcts.providers.base import NS_PER_MS, expect_shape, parse_ns, parse_price, quoted
+from btcts.domain.trades import NS_PER_MS, Frame, Renewal, Trade
+from btcts.providers.base import expect_shape, parse_ns, parse_price, quoted
 from btcts.providers.streams.base import parse_message, parse_number, read_quote, tell_trades
 
 PRODUCT = "tBTCUSD"

@@ -10,19 +10,29 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from btcts.domain.agreement import Past, Verdict, agree
+from btcts.domain.agreement import Verdict, agree
 from btcts.domain.candles import CANDLE_OFFSETS_MS
 from btcts.domain.clock import Clock
-from btcts.domain.model import BUDGET, THIN, Reading, Tick
+from btcts.domain.model import THIN, Tick
 from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError
-from btcts.providers.poller import Poller
-from btcts.services.collect.cycle import Asked, Cycle, Ended, Limits, Progress, build_cycle, find_outdated
+from btcts.providers.poller import Poller, Prices
+from btcts.services.collect.cycle import (
+    Asked,
+    Cycle,
+    Ended,
+    Limits,
+    Progress,
+    build_cycle,
+    find_outdated,
+)
+from btcts.services.collect.live import Basis, Live, Source
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.settling import Settling, Snapshot
+from btcts.services.collect.sharing import build_past, build_state, build_tick
 from btcts.services.collect.spool import Held, Spool
 from btcts.services.collect.survey import Survey, survey_memory, survey_store
-from btcts.store import State, Store
+from btcts.store import Store
 from btcts.system.sockets import Deadline
 
 if TYPE_CHECKING:
@@ -30,9 +40,6 @@ if TYPE_CHECKING:
 
 ARRIVAL_S = 5.0
 """Wait of a cycle for prices and candles before it writes what it has."""
-
-SHORTEST_CADENCE_S, LONGEST_CADENCE_S = 60.0, 900.0
-"""Limits of the cadence estimated from the time between single runs."""
 
 
 @dataclass(eq=False)
@@ -42,7 +49,7 @@ class Collector:
     `cadence_s` is its interval, by which readers judge staleness (None: the time since the last cycle of any
     collector); `quorum` the number of providers that must agree; `salt` distinguishes collectors; `spool` keeps prices
     while Redis is away, and without it they are lost; `memory` is its knowledge independent of Redis; `deadline`
-    applies to the store's connections.
+    applies to the store's connections; `streams` bring trades between the cycles.
     """
 
     store: Store
@@ -55,11 +62,27 @@ class Collector:
     spool: Spool | None = None
     memory: Memory = field(default_factory=Memory)
     deadline: Deadline = field(default_factory=Deadline)
+    streams: Source | None = None
     _settling: Settling = field(init=False)
+    _live: Live = field(init=False)
     _doubted: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt)
+        self._live = Live(
+            self.store,
+            self.clock,
+            self.streams,
+            able=len(self.poller.able),
+            quorum=self.quorum,
+            polled_ms=round(1000 * (ARRIVAL_S + (self.cadence_s or 0))),
+            spool=self.spool,
+        )
+        audits, wait_for = self.streams is not None, self._live.wait_for
+        self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt, wait=wait_for, audits=audits)
+
+    def pass_time(self, seconds: float) -> None:
+        """Wait, `seconds` at most; with streams write the price of each second meanwhile."""
+        self._live.pass_time(seconds)
 
     def cycle(self, *, patience_s: float = 0.0, limit_s: float = inf) -> Cycle:
         """Run one cycle within `limit_s`, and wait for late candles until `patience_s` after its start.
@@ -88,11 +111,14 @@ class Collector:
         self._learn(survey, asked, verdict, errors, progress)
         if asked.doubt or survey.poisoned:
             self._settling.abandon()
+            self._live.go_on(None)
         else:
-            errors = [*errors, *self._deliver(_build_tick(verdict), survey, asked.ready, progress, until=until)]
+            errors = [*errors, *self._deliver(build_tick(verdict), survey, asked.ready, progress, until=until)]
             self._learn(survey, asked, verdict, errors, progress)
+            self._live.go_on(self._build_basis(survey, asked, verdict, progress))
         self._tell(progress)
-        return build_cycle(survey, asked, verdict, progress, errors)
+        progress.note_settled(self._live.take_settled())
+        return build_cycle(survey, asked, verdict, progress, errors, self._live.describe())
 
     def _survey(self, progress: Progress, *, trusted: bool = False) -> Survey:
         """Survey the store, or fall back on memory; `trusted` means that the providers have confirmed the clock."""
@@ -109,30 +135,53 @@ class Collector:
         """
         within_s = ARRIVAL_S if self.cadence_s is None else min(ARRIVAL_S, 0.8 * self.cadence_s)  # before the next one
         ready, waiting = self.poller.split(survey.state.providers, survey.now_ms)
+        awaited = self._live.find_awaited()
         if not self._doubted:
-            self._settling.begin(survey, ready)
-        prices = self.poller.ask_prices(ready, within_s=within_s)
+            self._settling.begin(survey, ready, awaited)
+        prices = self._ask_prices(ready, within_s)
         now_ms = self.clock.now_ms()
         skew_ms = prices.find_skew(now_ms, poisoned=survey.poisoned)
         if self._doubted and skew_ms is None:
-            self._settling.begin(survey, ready)
+            self._settling.begin(survey, ready, awaited)
         self._doubted = skew_ms is not None
         self._settling.resume(survey, ready, [reading.provider for reading in prices.readings])
         self._settling.wait(progress.began + within_s - time.monotonic())
         doubt = None if skew_ms is None else describe_skew(skew_ms, self.clock.source)
         return Asked(ready, waiting, prices, prices.measure_skew(now_ms), doubt)
 
+    def _ask_prices(self, ready: Sequence["Provider"], within_s: float) -> Prices:
+        """Ask those providers for prices whose streams have none, and take the others from the streams."""
+        streamed = {reading.provider for reading in self._live.find_readings()}
+        polled = [provider for provider in ready if provider.name not in streamed]
+        prices = self.poller.ask_prices(polled, within_s=within_s, wait=self._live.wait_for)
+        answered = {reading.provider for reading in prices.readings}
+        latest = [reading for reading in self._live.find_readings() if reading.provider not in answered]
+        return prices._replace(readings=[*prices.readings, *latest])
+
     def _agree(self, asked: Asked, survey: Survey) -> Verdict:
-        past = _build_past(survey)
+        past = build_past(survey.state)
         if asked.doubt:
             return Verdict(problem=asked.doubt, past=past)
-        unpaid = sum(why == BUDGET for _, _, why in asked.waiting)
         return agree(
             asked.prices.readings,
             now_ms=self.clock.now_ms(),
             past=past,
-            configured=len(self.poller.providers) - unpaid,
+            configured=len(self.poller.providers) - asked.unpaid,
             quorum=self.quorum,
+        )
+
+    def _build_basis(self, survey: Survey, asked: Asked, verdict: Verdict, progress: Progress) -> Basis | None:
+        """Return what the ticks until the next cycle rest on; None without an undisputed price."""
+        agreed, configured = verdict.agreed, len(self.poller.providers) - asked.unpaid
+        if agreed is None or (agreed.flag and configured > 1):
+            return None
+        return Basis(
+            past=replace(verdict.past, last=build_tick(verdict)),
+            polled=tuple(asked.prices.readings),
+            configured=configured,
+            reach=survey.reach,
+            guest=survey.guest,
+            away=progress.away,
         )
 
     def _deliver(
@@ -152,6 +201,8 @@ class Collector:
                     survey = survey_store(self.store, self.memory, self.poller.reach, trusted=False)
                     self._settling.begin(survey, ready)
                     self._finish(survey, progress, until)
+                if survey.crowded:
+                    self.store.rebuild()
         if live and not progress.stored and self.spool is not None:
             with progress.note_failures():
                 self.spool.keep(live)
@@ -164,6 +215,7 @@ class Collector:
         if self.cadence_s is None:
             self._settling.close()
         snapshot = self._settling.listen()
+        self._live.compare(answer for _, heard in snapshot if heard.complete for answer in heard.answers)
         self._write(None, Held(), snapshot, survey, progress)
         self._enter(self._settling.end(snapshot, survey, self.store.ticks), survey, progress)
 
@@ -184,7 +236,9 @@ class Collector:
             self.store.record_gaps(settleable.entries)
             progress.note_entries(settleable.entries)
         remembered = self.memory.untold if live else None
-        written = self.store.write([*held.ticks, live] if live else held.ticks, candles, remembered=remembered)
+        bounds = self._live.find_bounds() if live else ()
+        ticks = [*held.ticks, live] if live else held.ticks
+        written = self.store.write(ticks, candles, bounds=bounds, remembered=remembered)
         if remembered:
             self.memory.note_told(remembered)
         progress.note_written(live, held, candles, written)
@@ -221,20 +275,16 @@ class Collector:
         self, survey: Survey, asked: Asked, verdict: Verdict, errors: Sequence[ProviderError], progress: Progress
     ) -> None:
         """Learn from the cycle: before its price is written, for both go into Redis at once, and when it is over."""
-        state, agreed = self._build_state(survey, asked, verdict, progress), verdict.agreed
-        if asked.prices.readings or errors:  # otherwise nobody was due, and the last agreement stands
-            state = replace(
-                state,
-                members=agreed.members if agreed else (),
-                flag=agreed.flag if agreed else None,
-                deviating=dict(agreed.deviating) if agreed else {},
-            )
+        reached = replace(asked, prices=asked.prices._replace(errors=errors))
+        state = build_state(survey, reached, verdict, progress, self.cadence_s)
         if not survey.guest:
-            past = verdict.past
-            state = replace(state, anchor=past.anchor, lean=past.lean, candleless=self._settling.failing)
-            state = replace(state, configured=self.poller.reach.providers, configured_ms=survey.now_ms)
-        learned = self.poller.learn(state.providers, asked.prices._replace(errors=errors), survey.now_ms)
-        self.memory.learn(state, learned, _build_tick(verdict) or survey.newest)
+            candleless, configured = self._settling.failing, self.poller.reach.providers
+            state = replace(state, candleless=candleless, configured=configured, configured_ms=survey.now_ms)
+        state = replace(state, simulated=self.poller.simulated, streams=self._live.describe())
+        waiting = {provider for provider, _, _ in asked.waiting}  # streams go on while polls have to wait
+        heard = [reading for reading in asked.prices.readings if reading.provider not in waiting]
+        learned = self.poller.learn(state.providers, Prices(heard, errors), survey.now_ms)
+        self.memory.learn(state, learned, build_tick(verdict) or survey.newest)
 
     def _tell(self, progress: Progress) -> None:
         """Tell the other collectors what was not written with the price, or the next run while Redis is away."""
@@ -244,45 +294,3 @@ class Collector:
         if progress.away:
             with progress.note_failures():
                 self.memory.keep()
-
-    def _build_state(self, survey: Survey, asked: Asked, verdict: Verdict, progress: Progress) -> State:
-        return replace(
-            survey.state,
-            cadence_s=self.cadence_s or _estimate_cadence(survey),
-            spacing_s=_find_spacing_s(asked.prices.readings, survey.now_ms),
-            last_cycle_ms=survey.now_ms,
-            problem=None if progress.stored else "; ".join(progress.problems) or None,
-            pending=verdict.past.pending,
-            accepted=_build_tick(verdict) or survey.state.accepted,
-            simulated=self.poller.simulated,
-            ahead_ms=asked.ahead_ms,
-            reread_ms=progress.reread_ms,
-        )
-
-
-def _build_past(survey: Survey) -> Past:
-    """Return the history for agreement; candles are left out, as a single lying provider may have made them."""
-    state = survey.state
-    return Past(state.accepted, state.anchor, state.pending, state.lean)
-
-
-def _estimate_cadence(survey: Survey) -> float:
-    """Estimate the interval of single runs by the time since the last one.
-
-    At least a minute, the resolution of cron; more than a quarter of an hour counts as an outage.
-    """
-    last_ms = survey.state.last_cycle_ms
-    since_s = 0 if last_ms is None else round((survey.now_ms - last_ms) / 1000)
-    if since_s > LONGEST_CADENCE_S:
-        return survey.state.cadence_s or SHORTEST_CADENCE_S
-    return max(since_s, SHORTEST_CADENCE_S)
-
-
-def _find_spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
-    """Return the time until the next price that budgets allow: the shortest wait of the providers that answered."""
-    waits_ms = [(reading.not_before_ms or now_ms) - now_ms for reading in readings]
-    return min(max(0.0, min(waits_ms) / 1000), LONGEST_CADENCE_S) if waits_ms else None
-
-
-def _build_tick(verdict: Verdict) -> Tick | None:
-    return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None

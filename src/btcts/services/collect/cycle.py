@@ -1,7 +1,7 @@
 """Data of one cycle of `collect`: its time limits, its progress and its account."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from btcts.domain.agreement import Verdict
 from btcts.domain.codes import ProblemCode, RepairCode
 from btcts.domain.layout import window
-from btcts.domain.model import LOOKS, THIN, Candle, Gap, StreamState, Tick, Waiting
+from btcts.domain.model import BUDGET, LOOKS, THIN, Candle, Gap, StreamState, Tick, Waiting
 from btcts.domain.revision import Revision
 from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, Problem, ProviderError, SpoolError, StoreError
 from btcts.services.collect.spool import Held
@@ -109,6 +109,11 @@ class Asked:
     ahead_ms: int | None
     doubt: Problem | None
 
+    @property
+    def unpaid(self) -> int:
+        """The number of providers that only wait for their budget."""
+        return sum(why == BUDGET for _, _, why in self.waiting)
+
 
 @dataclass(frozen=True, slots=True)
 class Settleable:
@@ -158,6 +163,10 @@ class Progress:
     def note_problem(self, problem: Problem) -> None:
         """Note why there is no price, or what was refused."""
         self.problems += (problem,)
+
+    def note_settled(self, minutes: Set[int]) -> None:
+        """Note minutes that streams have settled."""
+        self.settled |= minutes
 
     def note_entries(self, entries: Mapping[int, Gap]) -> None:
         """Note entries of the ledger about settled minutes."""
@@ -218,7 +227,12 @@ def find_outdated(survey: Survey, progress: Progress) -> set[int]:
 
 
 def build_cycle(
-    survey: Survey, asked: Asked, verdict: Verdict, progress: Progress, errors: Sequence[ProviderError]
+    survey: Survey,
+    asked: Asked,
+    verdict: Verdict,
+    progress: Progress,
+    errors: Sequence[ProviderError],
+    streams: Mapping[str, StreamState],
 ) -> Cycle:
     """Build the account of a cycle that is over."""
     agreed = verdict.agreed
@@ -245,4 +259,5 @@ def build_cycle(
         problem="; ".join(progress.problems) or None,
         problem_codes=tuple(problem.cause for problem in progress.problems),
         took_ms=round((time.monotonic() - progress.began) * 1000),
+        streams=streams,
     )

@@ -25,10 +25,12 @@ def forever(
 ) -> Iterator[Cycle]:
     """Run cycles at the multiples of the interval since the epoch plus the phase, the first one at once, until stopped.
 
-    A Redis failure does not end the loop: the cycle reports it and the next one tries again. A server without
-    TimeSeries and a foreign key end it, as they are permanent.
+    Between them a collector with streams writes the price of each second. A Redis failure does not end the loop: the
+    cycle reports it and the next one tries again. A server without TimeSeries and a foreign key end it, as they are
+    permanent.
     """
-    for _ in follow_beats(clock, interval_s=interval_s, phase_s=phase_s, stopped=stopped):
+    beats = follow_beats(clock, interval_s=interval_s, phase_s=phase_s, stopped=stopped, sleep=collector.pass_time)
+    for _ in beats:
         yield _try_cycle(collector, clock)
 
 

@@ -6,7 +6,8 @@ that rest on few providers, or that a returning provider missed.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles
 from btcts.domain.candles import candles_of, minute_of
-from btcts.domain.healing import Able
 from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
 from btcts.domain.revision import Reviser, Revision
 from btcts.errors import ProviderError
@@ -32,6 +32,7 @@ from btcts.providers.rounds import (
 )
 from btcts.services.collect.cycle import Ended, Settleable
 from btcts.services.collect.survey import Survey
+from btcts.system.calls import Wait
 
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
@@ -40,15 +41,17 @@ if TYPE_CHECKING:
 Snapshot = Sequence[tuple[Round, RoundAnswers]]
 """The pending rounds with their answers at one moment. A step judges one snapshot: answers may arrive at any time."""
 
-LOOK_FOR_MS = 2 * MINUTE_MS
-"""Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
-
 
 class Settling:
-    """The pending rounds of one collector; `salt` distinguishes collectors, `quorum` is that of prices."""
+    """The pending rounds of one collector; `salt` distinguishes collectors, `quorum` is that of prices.
 
-    def __init__(self, poller: Poller, *, quorum: int, salt: int) -> None:
+    `wait` waits for answers. With `audits`, settled minutes are read again every ten minutes, even if none is due.
+    """
+
+    def __init__(self, poller: Poller, *, quorum: int, salt: int, wait: Wait = wait, audits: bool = False) -> None:
         self._poller = poller
+        self._wait = wait
+        self._audits = audits
         self._quorum = quorum
         self._salt = salt
         self._rounds: list[Round] = []
@@ -58,12 +61,13 @@ class Settling:
         self._held_up = False
         self._routine: RoundAnswers | None = None
         self._incomplete: set[int] = set()
+        self._audited_ms = 0
 
-    def begin(self, survey: Survey, ready: Sequence["Provider"]) -> None:
+    def begin(self, survey: Survey, ready: Sequence["Provider"], awaited: Set[int] = frozenset()) -> None:
         """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
 
-        A round that only checks settled minutes does not block others. A complete round stays until Redis accepts its
-        candles, which are not requested again.
+        Nobody is asked for the `awaited` ones, which streams may settle yet. A round that only checks settled minutes
+        does not block others. A complete round stays until Redis accepts its candles, which are not requested again.
         """
         self._recall_failing(survey)
         snapshot = self.listen()
@@ -72,16 +76,17 @@ class Settling:
             return
         snapshot = [(round_, heard) for round_, heard in snapshot if self._is_needed(heard)]
         self._rounds = [round_ for round_, _ in snapshot]
-        able = _find_able(survey, ready)
-        unasked = survey.unsettled - self._find_asked(snapshot)
+        able = survey.find_able(ready)
+        unasked = survey.unsettled - self._find_asked(snapshot) - awaited
         minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
         missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
-        if minutes or missed:
+        if minutes or missed or self._is_audit_due(survey):
             looks = {*missed, *healing.find_looks(survey.gaps, survey.now_ms, able=able)}
-            sparing = None if looks else self._find_sparing(survey, ready, minutes)
+            sparing = None if looks or not minutes else self._find_sparing(survey, ready, minutes)
             looks.update(healing.find_rereads(survey.state.reread_ms, survey.now_ms))
             reread_ms = None if sparing else healing.find_reread_end(survey.now_ms)
+            self._audited_ms = self._audited_ms if sparing else survey.now_ms
             self._ask(
                 survey, ready, Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back)), sparing
             )
@@ -95,7 +100,7 @@ class Settling:
 
     def resume(self, survey: Survey, ready: Sequence["Provider"], answered: Sequence[str]) -> None:
         """Ask at once for the minutes missed by providers that failed before and have `answered` now."""
-        able = _find_able(survey, ready)
+        able = survey.find_able(ready)
         back = [name for name in answered if name in able and not able[name].answers]
         minutes = healing.find_revived(survey.unsettled - self._find_asked(self.listen()), survey.gaps, back)
         since = {name: self._find_away_ms(survey, name) for name in back}
@@ -106,7 +111,7 @@ class Settling:
     def recheck(self, survey: Survey, ready: Sequence["Provider"], agreeing: Iterable[str]) -> None:
         """Ask for sparse minutes when providers answered before, but agree on the price only now: one may have lied."""
         known = survey.state.members
-        able = _find_able(survey, ready)
+        able = survey.find_able(ready)
         changed = [name for name in agreeing if name in able and able[name].answers and name not in known]
         looks = healing.find_sparse(survey.gaps) if changed else []
         if looks and not survey.guest and not survey.away:
@@ -116,7 +121,7 @@ class Settling:
         """Wait until all rounds are complete, for `seconds` at most."""
         until = time.monotonic() + seconds
         for round_ in self._rounds:
-            round_.wait(until - time.monotonic())
+            round_.wait(until - time.monotonic(), self._wait)
 
     def close(self) -> None:
         """Stop waiting for answers: only those received so far count."""
@@ -169,7 +174,7 @@ class Settling:
             left = (heard.question.minutes & survey.unsettled) - round_.settled
             offered = bool(self._poller.able)
             gaps |= healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
-            if _is_outdated(heard.question, survey.now_ms):
+            if heard.question.is_outdated(survey.now_ms):
                 continue
             looked = _revise(heard.question, agreed, survey, read_ticks)
             revision.absorb(looked)
@@ -199,6 +204,14 @@ class Settling:
     def has_more_to_ask(self) -> bool:
         """True when a provider has candles again, or when a round that others had to wait for is complete."""
         return bool(self._returned) or (self._held_up and not any(round_.question.minutes for round_ in self._rounds))
+
+    def _is_audit_due(self, survey: Survey) -> bool:
+        """Tell whether the minutes that streams have settled are to be compared with the providers' candles."""
+        return (
+            self._audits
+            and not survey.guest
+            and healing.is_audit_due(survey.state.reread_ms, self._audited_ms, survey.now_ms)
+        )
 
     def _find_asked(self, snapshot: Snapshot) -> set[int]:
         """Return the minutes that are requested, or whose candles wait to be written."""
@@ -268,24 +281,11 @@ class Settling:
                 self._failing.setdefault(error.provider, now_ms)
             answered = heard.find_covering()
             self._returned |= answered & self._failing.keys()
-            if not _is_outdated(heard.question, now_ms):
+            if not heard.question.is_outdated(now_ms):
                 made_up |= answered & heard.question.back
         for name in made_up - failed:
             self._failing.pop(name, None)
         self._returned &= self._failing.keys()
-
-
-def _is_outdated(question: Question, now_ms: int) -> bool:
-    """Tell whether the answers are too old to change settled minutes: providers may say something else by now."""
-    return now_ms - question.asked_ms > LOOK_FOR_MS
-
-
-def _find_able(survey: Survey, ready: Iterable["Provider"]) -> dict[str, Able]:
-    return {
-        provider.name: Able(provider.reach_ms, survey.is_answering(provider.name))
-        for provider in ready
-        if provider.reach_ms
-    }
 
 
 def _revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks: ReadTicks) -> Revision:

@@ -1,15 +1,20 @@
 """The survey at the start of a cycle: of the store, which it puts in order, or of memory while Redis is away."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.codes import RepairCode
+from btcts.domain.healing import Able
 from btcts.domain.layout import window
 from btcts.domain.model import MINUTE_MS, Gap, Span, Tick
 from btcts.services.collect.memory import Memory
 from btcts.store import Fault, Inspection, State, Store
+
+if TYPE_CHECKING:
+    from btcts.providers.base import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,8 @@ class Survey:
 
     While Redis is `away` it comes from the collector's memory. `poisoned` is set while a sample from the future hides
     the others: the providers decide whether the sample or the clock is wrong. `reach` has the providers of this
-    store's collectors; a `guest` has a different list, and changes nothing that is settled.
+    store's collectors; a `guest` has a different list, and changes nothing that is settled. A store is `crowded` when
+    it holds more ticks than its buckets need.
     """
 
     now_ms: int
@@ -31,11 +37,20 @@ class Survey:
     reach: Reach = field(default_factory=lambda: Reach({}))
     guest: bool = False
     away: bool = False
+    crowded: bool = False
 
     def is_answering(self, provider: str) -> bool:
         """Tell whether the provider answered when it was last asked for a price."""
         known = self.state.providers.get(provider)
         return known is not None and known.answers
+
+    def find_able(self, ready: Iterable["Provider"]) -> dict[str, Able]:
+        """Return those of the providers that have candles."""
+        return {
+            provider.name: Able(provider.reach_ms, self.is_answering(provider.name))
+            for provider in ready
+            if provider.reach_ms
+        }
 
     def find_answered_ms(self, provider: str) -> int | None:
         """Return the time when the provider last answered for a price."""
@@ -70,6 +85,7 @@ def survey_store(store: Store, memory: Memory, own: Reach, *, trusted: bool) -> 
         poisoned=inspection.poisoned,
         reach=reach,
         guest=reach.providers.keys() != own.providers.keys(),
+        crowded=inspection.needs_thinning,
     )
 
 

@@ -1,0 +1,228 @@
+"""The price between two cycles, from the streams: at most one tick a second, and minutes settled from their trades.
+
+Cycles decide whether it goes on: after one that doubted the clock or found no undisputed price, nothing is written
+until the next.
+"""
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, Protocol
+
+from btcts.domain.agreement import Past, agree
+from btcts.domain.candle_agreement import Reach
+from btcts.domain.clock import Clock
+from btcts.domain.model import Bounds, Candles, Reading, StreamState, Tick
+from btcts.domain.tape import Tape
+from btcts.domain.tapes import Settleable, Tapes
+from btcts.domain.trades import StreamEvent
+from btcts.errors import EmbeddedError, SpoolError, StoreError
+from btcts.services.collect.spool import Spool
+from btcts.store import Store
+
+TICK_MS = 1_000
+"""Shortest time between two ticks."""
+
+SLICE_S = 0.25
+"""Longest wait for trades before a tick is considered, and before a signal to stop is noticed."""
+
+STEP_BACK_MS = 1_000
+"""A clock that goes back further than this was set; what the tapes know of times then no longer holds."""
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """The open streams."""
+
+    @property
+    def contiguous(self) -> Mapping[str, bool]:
+        """The providers that have a stream, and whether the numbers of their trades count 1, 2, 3 ..."""
+        ...
+
+    def take(self) -> Sequence[tuple[str, StreamEvent]]:
+        """Return what has arrived since the last call, in order."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a trade arrives, for `seconds` at most."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the last cycle found, on which the ticks until the next one rest.
+
+    `polled` are the readings of the providers that were asked for a price, `configured` counts the price providers. A
+    `guest` settles nothing. While Redis is `away`, prices go to the spool.
+    """
+
+    past: Past
+    polled: tuple[Reading, ...]
+    configured: int
+    reach: Reach
+    guest: bool = False
+    away: bool = False
+
+
+@dataclass(eq=False)
+class Live:
+    """The streams of one collector, their tapes, and the ticks that come of them.
+
+    `able` counts the providers with candles, `quorum` is that of prices, `polled_ms` the age up to which a polled price
+    counts beside streamed ones; `spool` keeps prices while Redis is away. Without `streams` nothing happens.
+    """
+
+    store: Store
+    clock: Clock
+    streams: Source | None
+    _: KW_ONLY
+    able: int
+    quorum: int
+    polled_ms: int
+    spool: Spool | None = None
+    _basis: Basis | None = field(default=None, init=False)
+    _listened_ms: int = field(default=0, init=False)
+    _tried_ms: int = field(default=0, init=False)
+    _written: tuple[float, Sequence[Bounds]] | None = field(default=None, init=False)
+    _settled: set[int] = field(default_factory=set, init=False)
+    _tapes: Tapes = field(init=False)
+
+    def __post_init__(self) -> None:
+        contiguous = self.streams.contiguous if self.streams else {}
+        tapes = [Tape(provider, contiguous=counts) for provider, counts in contiguous.items()]
+        self._tapes = Tapes(tapes, able=self.able, quorum=self.quorum)
+
+    # For the cycle
+
+    def find_readings(self) -> list[Reading]:
+        """Return the prices of the streams that have one."""
+        now_ms = self.listen()
+        return self._tapes.find_readings(now_ms)
+
+    def find_bounds(self) -> list[Bounds]:
+        """Return the bounds of the minutes that are not settled."""
+        now_ms = self.listen()
+        return self._tapes.find_bounds(now_ms)
+
+    def find_awaited(self) -> frozenset[int]:
+        """Return the minutes that the streams may still settle."""
+        now_ms = self.listen()
+        return self._tapes.find_awaited(now_ms)
+
+    def compare(self, answers: Iterable[Candles]) -> None:
+        """Compare the candles that providers publish with their trades."""
+        for answer in answers:
+            self._tapes.compare(answer)
+
+    def take_settled(self) -> set[int]:
+        """Return the minutes that were settled since the last call."""
+        settled, self._settled = self._settled, set()
+        return settled
+
+    def describe(self) -> Mapping[str, StreamState]:
+        """Return the state of each stream."""
+        return self._tapes.describe(self.clock.now_ms())
+
+    def listen(self) -> int:
+        """Take in what has arrived, and return the time."""
+        events = self.streams.take() if self.streams else ()
+        now_ms = self.clock.now_ms()
+        if now_ms < self._listened_ms - STEP_BACK_MS:
+            self._tapes.begin_anew()
+        self._listened_ms = now_ms
+        for provider, event in events:
+            self._tapes.take(provider, event)
+        self._tapes.forget_old(now_ms)
+        return now_ms
+
+    # Between and within cycles
+
+    def go_on(self, basis: Basis | None) -> None:
+        """Go on with what a cycle has found; None stops the ticks until the next one."""
+        self._basis, self._written = basis, None
+        self._tried_ms = self.clock.now_ms()
+
+    def pass_time(self, seconds: float) -> None:
+        """Wait for a moment, `seconds` at most, and write a tick if one is due then; without streams just wait."""
+        if self.streams is None:
+            self.clock.sleep(seconds)
+            return
+        limit_s = min(seconds, SLICE_S)
+        since_s = (self.clock.now_ms() - self._tried_ms) / 1000
+        if 0 <= since_s < TICK_MS / 1000:
+            self.clock.sleep(min(limit_s, TICK_MS / 1000 - since_s))
+        else:
+            self.streams.wait(limit_s)
+        self.tick()
+
+    def wait_for(self, jobs: Collection[Future[Any]], seconds: float) -> None:
+        """Wait until all jobs are done, for `seconds` at most, and write ticks meanwhile."""
+        if self.streams is None:
+            wait(jobs, timeout=max(0.0, seconds))
+            return
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0 and wait(jobs, timeout=min(SLICE_S, left_s)).not_done:
+            self.tick()
+
+    def tick(self) -> None:
+        """Write the price of this moment and what can be settled, unless it is the same as a moment ago."""
+        try:
+            now_ms = self.listen()
+            if self._basis and abs(now_ms - self._tried_ms) >= TICK_MS:
+                self._write(self._basis, now_ms)
+        except Exception as exc:
+            log.debug("a tick failed", exc_info=exc)
+            self._basis = None
+
+    def _write(self, basis: Basis, now_ms: int) -> None:
+        price, bounds = self._agree(basis, now_ms), self._tapes.find_bounds(now_ms)
+        settleable = [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach)
+        if (price is None or self._written == (price, bounds)) and not settleable:
+            return
+        self._tried_ms = now_ms
+        live = [Tick(now_ms, price)] if price is not None else []
+        if not basis.away and self._store_all(live, settleable, bounds, now_ms):
+            self._written = None if price is None else (price, bounds)
+        elif self.spool is not None:
+            self._keep(self.spool, live)
+
+    def _agree(self, basis: Basis, now_ms: int) -> float | None:
+        """Return the price that streams and recent polls agree on without a dispute."""
+        streamed = self._tapes.find_readings(now_ms)
+        names = {reading.provider for reading in streamed}
+        polled = [
+            reading
+            for reading in basis.polled
+            if reading.provider not in names and 0 <= now_ms - reading.observed_ms <= self.polled_ms
+        ]
+        if not streamed:
+            return None
+        verdict = agree(
+            [*streamed, *polled], now_ms=now_ms, past=basis.past, configured=basis.configured, quorum=self.quorum
+        )
+        agreed = verdict.agreed
+        return agreed.price if agreed and (not agreed.flag or basis.configured == 1) else None
+
+    def _store_all(
+        self, live: Sequence[Tick], settleable: Sequence[Settleable], bounds: Sequence[Bounds], now_ms: int
+    ) -> bool:
+        """Store it; tell whether Redis took it, else prices go to the spool until the next cycle."""
+        try:
+            self.store.write(live, [settled.candle for settled in settleable], bounds=bounds)
+        except (StoreError, EmbeddedError) as exc:
+            log.debug("a tick was not stored", exc_info=exc)
+            self._basis = self._basis and replace(self._basis, away=True)
+            return False
+        self._tapes.note_settled(settleable, now_ms)
+        self._settled.update(settled.candle.start_ms for settled in settleable)
+        return True
+
+    def _keep(self, spool: Spool, live: Iterable[Tick]) -> None:
+        for tick in live:
+            try:
+                spool.keep(tick)
+            except SpoolError as exc:
+                log.debug("a tick was not spooled", exc_info=exc)

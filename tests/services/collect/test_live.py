@@ -1,0 +1,245 @@
+"""Collectors with streams on a real Redis: the price of each second, bounds, and minutes settled from trades."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from btcts.config import BTC_USD
+from btcts.domain.candles import minute_of
+from btcts.domain.model import MINUTE_MS, Span
+from btcts.providers import open_providers
+from btcts.providers.poller import Poller
+from btcts.services.collect.collector import Collector
+from btcts.services.collect.cycle import Cycle
+from btcts.services.collect.loop import forever
+from btcts.services.collect.spool import Spool
+from btcts.store import Store
+from services.conftest import EXCHANGES
+from support.backups import FillOnce
+from support.clocks import FakeClock
+from support.exchanges import Exchanges, Fault
+from support.streams import MarketStreams
+
+MakeLive = Callable[..., tuple[Collector, MarketStreams]]
+
+
+@pytest.fixture
+def make_live(
+    store: Store, clock: FakeClock, exchanges: Exchanges, tmp_path: Path, fill_once: FillOnce
+) -> Iterator[MakeLive]:
+    """Make a collector with streams of the exchanges, on a window that is settled, in the middle of a minute."""
+    with ExitStack() as stack:
+
+        def make(
+            names: Sequence[str] = EXCHANGES, *, streaming: Sequence[str] = EXCHANGES, quorum: int = 1
+        ) -> tuple[Collector, MarketStreams]:
+            providers = stack.enter_context(open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock))
+            poller = stack.enter_context(Poller(providers))
+            fill_once("live", Collector(store, poller, clock, cadence_s=10.0).cycle)
+            clock.advance(minute_of(clock.now_ms()) + MINUTE_MS + 30_000 - clock.now_ms())
+            streams = MarketStreams(exchanges.market, clock, streaming)
+            collector = Collector(
+                store,
+                poller,
+                clock,
+                cadence_s=10.0,
+                quorum=quorum,
+                spool=Spool(tmp_path / "spool"),
+                streams=streams,
+            )
+            return collector, streams
+
+        yield make
+
+
+def run(collector: Collector, clock: FakeClock, cycles: int) -> list[Cycle]:
+    """Run so many cycles, 10 s apart, and what comes between them."""
+    return list(islice(forever(collector, clock, interval_s=10, phase_s=7, stopped=lambda: False), cycles))
+
+
+def run_until(collector: Collector, clock: FakeClock, until_ms: int) -> list[Cycle]:
+    """Run cycles and what comes between them until this time."""
+    return list(forever(collector, clock, interval_s=10, phase_s=7, stopped=lambda: clock.now_ms() >= until_ms))
+
+
+def test_the_price_of_each_second_is_stored_and_stays_the_newest_tick(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, clock, 2)
+    begin_ms = clock.now_ms()
+
+    collector.pass_time(0.9)
+    while clock.now_ms() < begin_ms + 8_000:
+        collector.pass_time(1)
+        newest = store.latest()
+        assert newest
+        assert clock.now_ms() - newest.time_ms <= 1_000
+        assert newest.price == exchanges.market.price(newest.time_ms - 50)
+
+    assert 7 <= len(store.ticks(Span(begin_ms, clock.now_ms() + 1))) <= 9
+
+
+def test_nobody_is_polled_whose_stream_has_a_price(clock: FakeClock, exchanges: Exchanges, make_live: MakeLive) -> None:
+    collector, _ = make_live(streaming=("kraken", "gemini"))
+    run(collector, clock, 1)
+    exchanges.requests.clear()
+
+    cycles = run(collector, clock, 2)
+
+    polled = {request.provider for request in exchanges.requests if "andle" not in request.path}
+    assert not polled & {"kraken", "gemini"}
+    assert {"coinbase", "bitstamp", "bitfinex"} <= polled
+    assert {len(cycle.members) for cycle in cycles} == {5}
+
+
+def test_a_minute_is_settled_from_trades_a_few_seconds_after_its_end_and_nobody_is_asked(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, clock, 10)
+    exchanges.requests.clear()
+    minute = minute_of(clock.now_ms())
+
+    run_until(collector, clock, minute + MINUTE_MS + 3_500)
+
+    traded = exchanges.market.candle(minute)
+    slot = next(slot for slot in store.slots("minute") if slot.start_ms == minute)
+    assert traded
+    assert (slot.close, slot.min, slot.max, slot.settled) == (traded.close, traded.low, traded.high, True)
+    assert list(exchanges.requests) == []
+
+
+def test_an_extreme_between_two_polls_is_in_every_open_bucket_and_they_are_exact(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, clock, 8)
+    clock.advance(minute_of(clock.now_ms()) + MINUTE_MS + 20_000 - clock.now_ms())
+    run(collector, clock, 3)
+    collector.pass_time(1)
+
+    running = exchanges.market.candle(minute_of(clock.now_ms()), clock.now_ms() - 50)
+    snapshot = store.snapshot()
+    assert running
+    for name, slots in snapshot.slots.items():
+        low, high = slots[-1].min, slots[-1].max
+        assert low is not None
+        assert high is not None
+        assert (low <= running.low, high >= running.high) == (True, True), name
+        assert slots[-1].exact, name
+    assert (snapshot.slots["minute"][-1].min, snapshot.slots["minute"][-1].max) == (running.low, running.high)
+
+
+def test_a_reconnect_that_does_not_join_leaves_its_minute_to_candles(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 8)
+    streams.drop(*EXCHANGES)
+    collector.pass_time(1)
+    clock.advance(3_000)
+    streams.restore(*EXCHANGES, joining=False)
+    minute = minute_of(clock.now_ms())
+
+    run_until(collector, clock, minute + MINUTE_MS + 21_000)
+
+    traded = exchanges.market.candle(minute)
+    slot = next(slot for slot in store.slots("minute") if slot.start_ms == minute)
+    assert traded
+    assert (slot.min, slot.max, slot.settled) == (traded.low, traded.high, True)
+    assert any("andle" in request.path for request in exchanges.requests)
+
+
+def test_streams_that_are_down_are_polled_as_ever(clock: FakeClock, exchanges: Exchanges, make_live: MakeLive) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 2)
+    streams.drop(*EXCHANGES)
+    exchanges.requests.clear()
+
+    cycles = run(collector, clock, 2)
+
+    assert all(len(cycle.members) == 5 and cycle.stored for cycle in cycles)
+    assert {request.provider for request in exchanges.requests} == set(EXCHANGES)
+    assert {state.problem for state in cycles[-1].streams.values()} == {"dropped"}
+
+
+def test_settled_minutes_are_audited_with_one_request_per_provider_in_ten_minutes(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, streams = make_live()
+    streams.factors["kraken"] = 1.0001
+    run(collector, clock, 100)
+    exchanges.requests.clear()
+
+    cycles = run(collector, clock, 120)
+
+    counts = {name: sum(request.provider == name for request in exchanges.requests) for name in EXCHANGES}
+    states = dict(cycles[-1].streams)
+    kraken = states.pop("kraken")
+    assert set(counts.values()) <= {2, 3}
+    assert all(state.compared >= 15 and state.corrected == 0 for state in states.values()), states
+    assert kraken.compared == kraken.corrected >= 15
+    assert kraken.steady
+    assert not any(state.steady for state in states.values())
+
+
+def test_without_an_undisputed_price_nothing_is_written_between_cycles(
+    store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 2)
+    for factor, name in enumerate(EXCHANGES):
+        streams.factors[name] = 1 + factor / 10
+    run(collector, clock, 1)
+    before = store.latest()
+
+    for _ in range(5):
+        collector.pass_time(1)
+
+    assert store.latest() == before
+
+
+def test_when_the_clock_is_set_back_the_tapes_begin_anew(clock: FakeClock, make_live: MakeLive) -> None:
+    collector, _ = make_live()
+    before = run(collector, clock, 8)[-1]
+
+    clock.step(-5_000)
+    after = collector.cycle()
+    later = run(collector, clock, 8)[-1]
+
+    assert [None in [state.whole_since_ms for state in cycle.streams.values()] for cycle in (before, later)] == [
+        False,
+        False,
+    ]
+    assert {state.whole_since_ms for state in after.streams.values()} == {None}
+
+
+def test_a_minute_of_two_whole_streams_is_left_to_candles(
+    clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, _ = make_live(streaming=("kraken", "gemini"))
+    run(collector, clock, 8)
+    exchanges.requests.clear()
+
+    cycles = run(collector, clock, 6)
+
+    assert sum(cycle.settled for cycle in cycles) == 1
+    assert any("andle" in request.path or "ohlc" in request.path.lower() for request in exchanges.requests)
+
+
+def test_a_slow_provider_does_not_keep_the_price_of_a_second_waiting(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, streams = make_live(streaming=("bitstamp", "coinbase", "gemini", "kraken"))
+    run(collector, clock, 2)
+    exchanges.fault("bitfinex", Fault(delay_s=1.5))
+    streams.passing_ms = 500
+    before_ms = clock.now_ms()
+
+    collector.cycle()
+
+    assert len(store.ticks(Span(before_ms, clock.now_ms() + 1))) >= 3
