@@ -13,7 +13,7 @@ from btcts.render.sentences import (
     group_reasons,
     list_reasons,
 )
-from btcts.services.status import Thin
+from btcts.services.status.completeness import Thin
 from btcts.store import Fault
 from render.snapshot import assert_as_stored
 from support.series import HOUR, NOW

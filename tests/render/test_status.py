@@ -12,7 +12,7 @@ from btcts.config import BTC_USD
 from btcts.domain.codes import WarningCode
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.status import status_json, status_lines
-from btcts.services.status import Status, status
+from btcts.services.status.run import Status, status
 from btcts.store import Facts, State, Store
 from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema
@@ -50,7 +50,7 @@ def cases(fine: Status) -> dict[str, Status]:
         "fine": fine,
         "unknown": replace(fine, facts=Facts(ahead_ms=0), spooled=None),
         "empty": replace(fine, newest=None, state=State(simulated=True)),
-        "streams": replace(fine, state=replace(fine.state, streams=STREAMS)),
+        "streams": replace(fine, state=replace(fine.state, streams=STREAMS, streams_ms=fine.now_ms)),
         "provider": with_provider(fine, answered_ms=NOW - 5_000, credits_left=9_912, **long),
     }
 

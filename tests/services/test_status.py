@@ -15,7 +15,8 @@ from btcts.errors import ForeignKey
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.prune import prune
-from btcts.services.status import UNSETTLED, Completeness, Status, status
+from btcts.services.status.completeness import Completeness
+from btcts.services.status.run import UNSETTLED, Status, status
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
 from services.conftest import MakeCollector
@@ -673,7 +674,7 @@ def test_streams_of_which_none_is_connected_are_a_warning(
     streams = {
         name: StreamState(problem=problem) for name, problem in zip(("kraken", "gemini"), problems, strict=False)
     }
-    filled.remember(State(streams=streams))
+    filled.remember(State(streams=streams, streams_ms=NOW))
 
     found = status_of(filled)
 
@@ -683,10 +684,20 @@ def test_streams_of_which_none_is_connected_are_a_warning(
 
 def test_a_provider_whose_candles_keep_differing_from_its_trades_is_a_warning(filled: Store) -> None:
     steady, other = StreamState(NOW, compared=60, corrected=40, steady=True), StreamState(NOW, compared=60, corrected=2)
-    filled.remember(State(streams={"kraken": other, "gemini": steady}))
+    filled.remember(State(streams={"kraken": other, "gemini": steady}, streams_ms=NOW))
 
     found = status_of(filled)
 
     assert found.healthy
     (warning,) = [warning for warning in found.warnings if warning.code == WarningCode.CANDLES_DIFFER]
     assert warning.values == {"provider": "gemini", "corrected": 40, "compared": 60}
+
+
+def test_streams_of_a_collector_that_is_gone_are_not_told_of(filled: Store, clock: FakeClock) -> None:
+    filled.remember(State(streams={"kraken": StreamState(problem="refused")}, streams_ms=NOW))
+    clock.advance(round(1000 * State().max_age_s) + 1)
+
+    found = status_of(filled)
+
+    assert found.streams == {}
+    assert WarningCode.STREAMS_DOWN not in [warning.code for warning in found.warnings]

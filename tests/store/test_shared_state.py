@@ -90,12 +90,13 @@ def test_a_pending_price_is_forgotten_when_there_is_none_any_more(store: Store) 
     assert store.state().pending is None
 
 
-def test_a_cycle_without_streams_says_that_there_are_none(store: Store) -> None:
-    store.remember(State(streams={"kraken": StreamState(whole_since_ms=NOW)}))
+def test_a_collector_without_streams_leaves_what_another_told_of_its_own(store: Store) -> None:
+    told = State(streams={"kraken": StreamState(whole_since_ms=NOW)}, streams_ms=NOW)
+    store.remember(told)
 
     store.remember(State())
 
-    assert store.state().streams == {}
+    assert store.state() == told
 
 
 @pytest.mark.parametrize("stream", [{"lag_ms": "soon"}, {"whole_since_ms": 5}, {"steady": 1}, {"problem": "\n"}, []])

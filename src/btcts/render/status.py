@@ -11,7 +11,8 @@ from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
 from btcts.render.figures import counted, decimals, duration, price, stamp
 from btcts.render.sentences import describe_problem, describe_remarks, group_reasons
-from btcts.services.status import Completeness, Status
+from btcts.services.status.completeness import Completeness
+from btcts.services.status.run import Status
 from btcts.store.facts import PARAMETERS
 from btcts.system.foreign import plain
 
@@ -30,7 +31,7 @@ def status_lines(
     verdict += [f"warning: {text}" for text in _describe_warnings(status, verbose=verbose)]
     facts = _align_rows(_list_facts(status, market))
     providers = _list_providers(status) if status.state.providers else []
-    streams = _list_streams(status) if status.state.streams else []
+    streams = _list_streams(status) if status.streams else []
     simulated = " (simulated)" if status.state.simulated else ""
     health = "healthy" if status.healthy else "unhealthy"
     yield from _wrap_lines([f"{market.name}{simulated} {health}, {stamp(status.now_ms, utc=utc)}"], width)
@@ -130,7 +131,7 @@ def _list_providers(status: Status) -> list[str]:
 
 
 def _list_streams(status: Status) -> list[str]:
-    known = dict(sorted(status.state.streams.items()))
+    known = dict(sorted(status.streams.items()))
     streams = known.values()
     lags = ("-" if stream.lag_ms is None else f"{stream.lag_ms / 1000:.2f} s" for stream in streams)
     return _format_table(
@@ -229,7 +230,7 @@ def _encode_prices(status: Status) -> dict[str, Any]:
         "flag": state.flag,
         "deviating": [{"provider": name, "deviation": ratio} for name, ratio in sorted(state.deviating.items())],
         "providers": {name: _encode_provider(provider) for name, provider in state.providers.items()},
-        "streams": encode_streams(state.streams),
+        "streams": encode_streams(status.streams),
     }
 
 

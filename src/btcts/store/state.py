@@ -37,7 +37,7 @@ from btcts.store.link import Link
 
 PROVIDER_PREFIX = "provider:"
 
-CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candleless", "streams")
+CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candleless")
 """The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
 
 EXACT_FIELD = "exact_since_ms"
@@ -60,8 +60,8 @@ class State:
     confirmation, `accepted` the last live one that was not doubted, `anchor` the last that a majority agreed on, `lean`
     a stretch in which few were heard.
     `configured` are the providers that collectors ask, with the reach of their candles in ms, as of `configured_ms`;
-    `candleless` says of those whose candles fail since when (ms). `streams` are those of the last cycle; a cycle of a
-    collector without any has none.
+    `candleless` says of those whose candles fail since when (ms). `streams` are those of the
+    last collector that has any, as of `streams_ms`.
     `simulated` says whether the prices are made up (None: no collector has said yet), `ahead_ms` how far the
     providers' clocks were ahead of the Redis server's, `reread_ms` the first minute that is to be read again. Every
     minute from `exact_since_ms` to that of the newest tick is settled or within its bounds (None: the newest is not).
@@ -81,7 +81,8 @@ class State:
     configured: Mapping[str, int] | None = None
     configured_ms: int | None = None
     candleless: Mapping[str, int] = field(default_factory=dict)
-    streams: Mapping[str, StreamState] = field(default_factory=dict)
+    streams: Mapping[str, StreamState] | None = None
+    streams_ms: int | None = None
     simulated: bool | None = None
     ahead_ms: int | None = None
     reread_ms: int | None = None
@@ -92,6 +93,11 @@ class State:
     def max_age_s(self) -> float:
         """The age beyond which a price is stale: three times the cadence of the last collector, at least 150 s."""
         return max(MIN_AGE_S, 3 * max(self.cadence_s or 0, self.spacing_s or 0))
+
+    def find_streams(self, now_ms: int) -> Mapping[str, StreamState]:
+        """Return the streams of a collector that has told of them lately; none where that is long ago."""
+        told = self.streams_ms is not None and abs(now_ms - self.streams_ms) <= 1000 * self.max_age_s
+        return self.streams if told and self.streams else {}
 
 
 def _make_readers(now_ms: int) -> dict[str, Reader]:
@@ -115,6 +121,7 @@ def _make_readers(now_ms: int) -> dict[str, Reader]:
         "configured_ms": past,
         "candleless": partial(read_map, read=past),
         "streams": partial(read_map, read=partial(_read_stream, until_ms=until_ms)),
+        "streams_ms": past,
         "simulated": read_flag,
         "ahead_ms": partial(read_int, least=-END_MS),
         "reread_ms": past,
@@ -226,7 +233,8 @@ def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool 
 def format_fields(state: State) -> dict[str, str]:
     """Format what collectors have set in `state` as it is stored and as `parse` takes it."""
     values = {name: getattr(state, name) for name in _make_readers(now_ms=0) if name != EXACT_FIELD}
-    values["streams"] = {provider: _clean_fields(stream._asdict()) for provider, stream in state.streams.items()}
+    if state.streams is not None:
+        values["streams"] = {provider: _clean_fields(stream._asdict()) for provider, stream in state.streams.items()}
     told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
     return _format_providers(state.providers) | {name: json.dumps(_clean_text(value)) for name, value in told.items()}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from btcts.domain.trades import Frame, Quote, Renewal, Trade
+from btcts.domain.trades import Frame, Renewal, Trade
 from btcts.errors import ProviderError
 from btcts.providers.streams.coinbase import CoinbaseStream
 from providers.streams.talks import Talk, subscribed
@@ -24,10 +24,10 @@ TICKER = (
 TOO_SLOW = '{"type":"error","message":"ErrSlowConsume","reason":"the client reads too slowly"}'
 
 
-def test_the_subscription_names_the_product_and_three_channels() -> None:
+def test_the_subscription_names_the_product_and_two_channels() -> None:
     (message,) = CoinbaseStream().greet()
 
-    channels = ["matches", "heartbeat", "ticker"]
+    channels = ["matches", "heartbeat"]
     assert json.loads(message) == {"type": "subscribe", "product_ids": ["BTC-USD"], "channels": channels}
 
 
@@ -48,8 +48,8 @@ def test_a_heartbeat_without_a_time_is_refused() -> None:
         CoinbaseStream().read('{"type":"heartbeat","sequence":9,"last_trade_id":0,"product_id":"BTC-USD"}')
 
 
-def test_the_price_of_a_ticker_is_no_trade() -> None:
-    assert CoinbaseStream().read(TICKER) == Frame(quote=Quote(61250.54, 61250.55))
+def test_a_ticker_is_ignored_for_its_price_merges_trades() -> None:
+    assert CoinbaseStream().read(TICKER) == Frame()
 
 
 @pytest.mark.parametrize(

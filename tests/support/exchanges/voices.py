@@ -83,15 +83,6 @@ class CoinbaseVoice(Voice):
         """One `match` for each."""
         return self._say("match", trades)
 
-    def say_quote(self, quote: Quote) -> list[str]:
-        """Say it in a ticker, whose price is that of the last trade."""
-        if "ticker" not in self.channels:
-            return []
-        last = self.history[-1] if self.history else Trade(self.now_ns(), 0, quote.bid)
-        prices = {"price": _text(last.price), "best_bid": _text(quote.bid), "best_ask": _text(quote.ask)}
-        sizes = {"best_bid_size": "0.10", "best_ask_size": "0.03", "last_size": "0.05", "side": "buy"}
-        return [_json({"type": "ticker", **prices, **sizes, "trade_id": last.number, **self._date(last.time_ns)})]
-
     def say_heartbeat(self) -> list[str]:
         """Say it each second."""
         if "heartbeat" not in self.channels:

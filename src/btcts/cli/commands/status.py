@@ -26,8 +26,8 @@ def status(
     """
     from btcts.connect import connect, find_spool_folders
     from btcts.domain.clock import ServerClock
-    from btcts.services import status as service
     from btcts.services.collect.spool import open_spool
+    from btcts.services.status import run as service
 
     settings = common.load_settings()
     try:

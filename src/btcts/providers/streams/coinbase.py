@@ -4,11 +4,11 @@ from typing import Any
 
 from btcts.domain.trades import Frame, Renewal, Trade
 from btcts.providers.base import expect_shape, parse_iso_ns, parse_price, quoted
-from btcts.providers.streams.base import parse_message, parse_number, read_quote, tell_trades
+from btcts.providers.streams.base import parse_message, parse_number, tell_trades
 
 PRODUCT = "BTC-USD"
 
-_GREETING = '{"type":"subscribe","product_ids":["BTC-USD"],"channels":["matches","heartbeat","ticker"]}'
+_GREETING = '{"type":"subscribe","product_ids":["BTC-USD"],"channels":["matches","heartbeat"]}'
 """Due within 5 s."""
 
 
@@ -19,8 +19,8 @@ class CoinbaseStream:
 
     After the confirmation comes the last trade from before, as `last_match`. `trade_id` counts the trades of the
     product; `sequence` counts orders too. The heartbeat of each second has a time; its `last_trade_id` was 0 for months
-    (preichenberger/go-coinbasepro#89) and is left alone. The price of a ticker merges the trades of one order, so only
-    its quote counts. An error before the confirmation is about the subscription; later ones (a client that reads too
+    (preichenberger/go-coinbasepro#89) and is left alone. There are no quotes: that of a ticker comes with a trade and
+    is as old. An error before the confirmation is about the subscription; later ones (a client that reads too
     slowly or sends too much) come before a disconnect.
     """
 
@@ -48,7 +48,7 @@ class CoinbaseStream:
                     return Frame(renewal=Renewal.AT_ONCE)
                 case "error":
                     return Frame(refused=quoted(answer.get("reason", answer.get("message"))))
-                case "match" | "last_match" | "heartbeat" | "ticker" as kind if answer["product_id"] == PRODUCT:
+                case "match" | "last_match" | "heartbeat" as kind if answer["product_id"] == PRODUCT:
                     return self._read_product(kind, answer)
             return Frame()
 
@@ -59,8 +59,6 @@ class CoinbaseStream:
         return Frame(subscribed=self._subscribed)
 
     def _read_product(self, kind: str, answer: Any) -> Frame:
-        if kind == "ticker":
-            return Frame(quote=read_quote(self.name, answer.get("best_bid"), answer.get("best_ask")))
         time_ns = parse_iso_ns(self.name, answer["time"])
         if kind == "heartbeat":
             return Frame(stamp_ns=time_ns)

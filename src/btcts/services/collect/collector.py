@@ -280,7 +280,8 @@ class Collector:
         if not survey.guest:
             candleless, configured = self._settling.failing, self.poller.reach.providers
             state = replace(state, candleless=candleless, configured=configured, configured_ms=survey.now_ms)
-        state = replace(state, simulated=self.poller.simulated, streams=self._live.describe())
+        streams, streams_ms = (self._live.describe(), survey.now_ms) if self.streams else (None, None)
+        state = replace(state, simulated=self.poller.simulated, streams=streams, streams_ms=streams_ms)
         waiting = {provider for provider, _, _ in asked.waiting}  # streams go on while polls have to wait
         heard = [reading for reading in asked.prices.readings if reading.provider not in waiting]
         learned = self.poller.learn(state.providers, Prices(heard, errors), survey.now_ms)

@@ -1,18 +1,17 @@
 """`status`: check that prices are fresh and complete, and report on their store."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from btcts.domain.candle_agreement import Reach
 from btcts.domain.codes import ReasonCode, Remark, WarningCode
-from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
-from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, StreamState, Tick
+from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true
+from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, ProviderState, StreamState, Tick
 from btcts.domain.skew import MAX_SKEW_MS
+from btcts.services.status.completeness import Completeness, Thin, count_minutes, count_slots, summarize_thin
 
 if TYPE_CHECKING:
-    from btcts.store import Facts, Inspection, Snapshot, State, Store
+    from btcts.store import Facts, Inspection, State, Store
 
 MIN_SILENCE_S = 20.0
 """Shortest silence that counts as a missing collector: a cycle of a little over 5 s also misses its next beat."""
@@ -22,35 +21,6 @@ NEARLY_FULL = 0.9
 
 UNSETTLED = (WarningCode.NO_TRADES, WarningCode.NOT_REACHED, WarningCode.DISAGREE, WarningCode.POLLS_ONLY)
 """Reasons in the ledger for closed minutes that are not settled although providers answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """Counts of the `expected` closed slots of a resolution, or minutes, and of those `present` and `settled`.
-
-    `gaps` counts the other ones by their known reason.
-    """
-
-    expected: int
-    present: int
-    settled: int
-    gaps: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Thin:
-    """Settled minutes that rest on few providers: on `least` to `most` of the `reaching` ones that have candles.
-
-    `silent` has the providers that gave no candles for them, with the time of their last answer for a price (None:
-    never); those in `priced` still answer.
-    """
-
-    minutes: int = 0
-    least: int = 0
-    most: int = 0
-    reaching: int = 0
-    silent: Mapping[str, int | None] = field(default_factory=dict)
-    priced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +46,7 @@ class Status:
     facts: "Facts"
     spooled: int | None
     refused: Tick | None = None
-    thin: Thin = Thin()
+    thin: Thin = field(default_factory=Thin)
     restless: int = 0
 
     @property
@@ -88,6 +58,11 @@ class Status:
     def silence_s(self) -> float | None:
         """Seconds since the last collector cycle recorded in Redis; None when there was none."""
         return None if self.state.last_cycle_ms is None else self._measure_age_s(self.state.last_cycle_ms)
+
+    @property
+    def streams(self) -> Mapping[str, StreamState]:
+        """The streams of a running collector."""
+        return self.state.find_streams(self.now_ms)
 
     @property
     def healthy(self) -> bool:
@@ -127,61 +102,15 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         max_silence_s=max(MIN_SILENCE_S, 2 * (state.cadence_s or 0), max_age_s or 0),
-        completeness={name: _count_slots(slots) for name, slots in snapshot.slots.items()},
-        minutes=_count_minutes(snapshot),
+        completeness={name: count_slots(slots) for name, slots in snapshot.slots.items()},
+        minutes=count_minutes(snapshot),
         state=state,
         inspection=inspection,
         facts=store.facts(),
         spooled=spooled,
         refused=None if believed else newest,
-        thin=_summarize_thin(gaps, state, snapshot.now_ms),
+        thin=summarize_thin(gaps, state, snapshot.now_ms),
         restless=sum(gap.reason in LOOKS and gap.changes >= MOST_CHANGES for gap in gaps.values()),
-    )
-
-
-def _summarize_thin(gaps: Mapping[int, Gap], state: "State", now_ms: int) -> Thin:
-    reach = Reach(state.configured or {})
-    heard = {
-        minute: reach.find_reaching(minute, now_ms).intersection(gap.heard)
-        for minute, gap in gaps.items()
-        if gap.reason == THIN
-    }
-    if not heard:
-        return Thin()
-    reaching = {minute: reach.find_reaching(minute, now_ms) for minute in heard}
-    silent = sorted(set().union(*(reaching[minute] - names for minute, names in heard.items())))
-    counts = [len(names) for names in heard.values()]
-    answered = {name: known.answered_ms for name, known in state.providers.items()}
-    priced = {name for name, known in state.providers.items() if known.answers}
-    return Thin(
-        minutes=len(heard),
-        least=min(counts),
-        most=max(counts),
-        reaching=max(map(len, reaching.values())),
-        silent={name: answered.get(name) for name in silent},
-        priced=frozenset(priced.intersection(silent)),
-    )
-
-
-def _count_slots(slots: tuple[Slot, ...]) -> Completeness:
-    closed = [slot for slot in slots if slot.closed]
-    return Completeness(
-        expected=len(closed),
-        present=sum(not slot.missing for slot in closed),
-        settled=sum(slot.settled for slot in closed),
-        gaps=Counter(slot.reason for slot in closed if slot.reason),
-    )
-
-
-def _count_minutes(snapshot: "Snapshot") -> Completeness:
-    running = snapshot.slots["minute"][-1]
-    minutes = Span(window(snapshot.now_ms).start_ms, running.start_ms).minutes()
-    unsettled = frozenset(minutes) - snapshot.coverage.settled
-    return Completeness(
-        expected=len(minutes),
-        present=sum(slot.minutes for slot in snapshot.slots["hour"]) - running.minutes,
-        settled=len(minutes) - len(unsettled),
-        gaps=Counter(gap.reason for minute, gap in snapshot.coverage.gaps.items() if minute in unsettled),
     )
 
 
@@ -264,7 +193,7 @@ def _find_warnings(status: Status) -> Iterator[Remark]:
         yield Remark(WarningCode.RESTLESS_MINUTES, {"minutes": status.restless})
     if status.spooled:
         yield Remark(WarningCode.SPOOLED_PRICES, {"prices": status.spooled})
-    yield from _check_streams(status.state.streams)
+    yield from _check_streams(status.streams)
 
 
 def _check_agreement(state: "State", now_ms: int) -> Iterator[Remark]:

@@ -1,0 +1,1 @@
+"""`status`: check that prices are fresh and complete, and report on their store."""
