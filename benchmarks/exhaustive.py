@@ -22,6 +22,7 @@ PARTS = {
     "lies": ("tests/simulation/test_lies.py",),
     "kills": (
         "tests/services/collect/test_killed.py",
+        "tests/services/collect/test_live_killed.py",
         "tests/services/collect/test_spooling.py",
         "tests/services/watch/test_watcher.py",
     ),

@@ -13,19 +13,25 @@ SECOND_MS = 1_000
 class MarketStreams:
     """The streams of these providers; a trade in each second, whose number is that second.
 
-    `delays_ms` is how long the trades of a provider are under way. `factors` are applied to the prices of providers;
-    so much time passes, `passing_ms`, whenever somebody listens.
+    They begin with the trades of `caught_up_s`. `delays_ms` is how long the trades of a provider are under way.
+    `factors` are applied to the prices of providers; so much time passes, `passing_ms`, whenever somebody listens.
     """
 
     def __init__(
-        self, market: Market, clock: FakeClock, names: Sequence[str], *, delays_ms: Mapping[str, int] | None = None
+        self,
+        market: Market,
+        clock: FakeClock,
+        names: Sequence[str],
+        *,
+        delays_ms: Mapping[str, int] | None = None,
+        caught_up_s: int = 1,
     ) -> None:
         self.factors: dict[str, float] = {}
         self.passing_ms = 0
         self._market = market
         self._clock = clock
         self._delays_ms = {name: 50 for name in names} | dict(delays_ms or {})
-        self._told = {name: self._find_known(name) - 1 for name in names}
+        self._told = {name: self._find_known(name) - caught_up_s for name in names}
         self._events: list[tuple[str, StreamEvent]] = []
         self._down: set[str] = set()
         for name in names:
@@ -69,7 +75,9 @@ class MarketStreams:
         known = self._find_known(name)
         trades = tuple(self._make_trade(name, second) for second in range(self._told[name] + 1, known + 1))
         self._told[name] = known
-        arrival = Arrival(self._clock.now_ms(), Frame(stamp_ns=known * SECOND_MS * NS_PER_MS, trades=trades))
+        catch_up = len(trades) > 100  # more than a live message brings
+        frame = Frame(stamp_ns=known * SECOND_MS * NS_PER_MS, trades=trades, catch_up=catch_up)
+        arrival = Arrival(self._clock.now_ms(), frame)
         self._events.append((name, arrival))
 
     def _find_known(self, name: str) -> int:

@@ -29,9 +29,13 @@ from btcts.services.verify.run import verify
 from btcts.store import State, Store, Written
 from support.clocks import FakeClock
 from support.dying import Say, life
+from support.exchanges import SimulatedMarket
+from support.streams import MarketStreams
 from support.wires import Wire
 
 LONGEST_LIFE_S = 20
+
+EXCHANGES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
 
 class Market(Simulated):
@@ -104,6 +108,27 @@ def collect(market: type[Market], store: Store, clock: FakeClock, folder: Path, 
         say(cycle.spooled)
 
 
+class Exchange(Market):
+    """The same under the name of an exchange."""
+
+    def __init__(self, name: str, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.name = name
+
+
+def collect_live(store: Store, clock: FakeClock, folder: Path, say: Say) -> None:
+    """Fifteen seconds of a collector with streams."""
+    streams = MarketStreams(SimulatedMarket(), clock, EXCHANGES, caught_up_s=150)
+    streams.passing_ms = 250
+    until_ms = clock.now_ms() + 15_000
+    with Poller([Exchange(name, clock) for name in EXCHANGES]) as poller:
+        collector = Collector(store, poller, clock, cadence_s=10.0, spool=Spool(folder), streams=streams)
+        while clock.now_ms() < until_ms:
+            collector.cycle()
+            for _ in range(36):
+                collector.pass_time(1)
+
+
 def service(serve: Callable[[Store], object], store: Store, clock: FakeClock, folder: Path, say: Say) -> None:
     """A command that needs Redis alone."""
     serve(store)
@@ -114,6 +139,7 @@ COMMANDS: dict[str, Callable[[Store, FakeClock, Path, Say], None]] = {
     "collect two hours": partial(collect, TwoHours),
     "collect prices alone": partial(collect, PricesAlone),
     "collect hastily": partial(collect, Hasty),
+    "collect live": collect_live,
     "prune": partial(service, prune),
     "init-keys": partial(service, init_keys),
     "init-keys --rebuild": partial(service, partial(init_keys, rebuild=True)),
