@@ -21,7 +21,7 @@ AUDITED_MS = 20 * MINUTE_MS
 """Age up to which the candles of whole minutes are compared with those that the provider publishes."""
 
 ALIVE_MS = 5_000
-"""Longest silence of a stream that counts; each one sends something every 3 s, or is asked to."""
+"""Longest silence of a stream that counts; each one sends something every 2 s, or is asked to."""
 
 BOOKED_MS = 2_000
 """Time in which an exchange reports the last trades of a minute: what it sends later shows that none is missing."""

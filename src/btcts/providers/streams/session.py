@@ -9,6 +9,10 @@ from btcts.errors import ProviderError
 from btcts.providers.streams.base import Subscription
 from btcts.providers.streams.connection import Connection, Ended
 
+PINGED_AFTER_MS = 300
+"""Time of the pings after each full two seconds: trades of a minute are reported within 2 s, and the answer to a ping from
+after that shows soon that all have come, even where the clocks differ or answers take a while."""
+
 MOST_UNREADABLE = 20
 """Messages in a row that cannot be read before the connection is given up."""
 
@@ -24,7 +28,7 @@ class Pace(NamedTuple):
     `retry_s` is the unit of its other waits.
     """
 
-    ping_s: float = 3.0
+    ping_s: float = 2.0
     silent_s: float = 10.0
     confirm_s: float = 10.0
     drain_s: float = 1.0
@@ -46,7 +50,8 @@ class Session:
         self._subscription = subscription
         self._now_ms = now_ms
         self._pace = pace
-        self._heard_s = self._pinged_s = self.begun_s
+        self._heard_s = self.begun_s
+        self._pings_at_s = self.begun_s + self._find_ping_wait()
         self._asked_ms: dict[int, int] = {}
         self._pings = 0
         self._unreadable = 0
@@ -78,14 +83,17 @@ class Session:
             self.end = exc
 
     def _ping(self) -> None:
-        if time.monotonic() - self._pinged_s < self._pace.ping_s:
+        if time.monotonic() < self._pings_at_s:
             return
-        self._pinged_s = time.monotonic()
+        self._pings_at_s = time.monotonic() + self._find_ping_wait()
         self._pings += 1
         if message := self._subscription.ping(self._pings):
             self._asked_ms[self._pings] = self._now_ms()
             self._asked_ms.pop(self._pings - _MOST_ASKED, None)
             self._send(message)
+
+    def _find_ping_wait(self) -> float:
+        return find_ping_wait_ms(self._now_ms(), round(1000 * self._pace.ping_s)) / 1000
 
     def _interpret(self, message: str) -> Arrival:
         received_ms = self._now_ms()
@@ -115,3 +123,9 @@ class Session:
             self.end = Ended(f"no message for {self._pace.silent_s:g} s")
         elif not self.confirmed and now_s - self.begun_s > self._pace.confirm_s:
             self.end = Ended(f"no subscription within {self._pace.confirm_s:g} s")
+
+
+def find_ping_wait_ms(now_ms: int, interval_ms: int) -> int:
+    """Return the time to the next ping: those of a minute come at the same moments of each minute."""
+    half_ms = interval_ms // 2  # a ping that was a little early is not repeated
+    return interval_ms + half_ms - (now_ms - PINGED_AFTER_MS + half_ms) % interval_ms
