@@ -1,0 +1,376 @@
+"""The open buckets of `btcts collect --forever` through a real crash, beside collectors that poll.
+
+    python benchmarks/storm.py [--minutes 10] [--skip 27]
+
+Five local exchanges play the recorded trades in real time, from minute SKIP of the recording on. Three collectors run
+on three Redis servers: with streams, and without them at intervals of 10 and 1 s. Each second a reader compares the
+open bucket of each resolution with what it should hold: of minutes that are settled their candles, of others the median
+of the trades sent by then. What was sent from 1.5 s before the newest tick on may be in or not. Each settled candle has
+to be the median of what three or more exchanges traded in that minute.
+How long a trade takes counts from the moment at which its stream is told to send it until a look at the newest tick,
+50 a second, finds one made since; only trades that change the price or the bounds count.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from pathlib import Path
+from statistics import median, quantiles
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from forever import measure
+from report import Row, print_rows
+from traffic import CountingExchanges
+from venues import HOUR_MS, MINUTE_MS, TRAITS, Venue, VenueMarket, now_ms, read_recording
+
+import btcts
+from btcts.domain.layout import RESOLUTIONS
+from btcts.domain.model import Slot
+from btcts.store import Store
+from btcts.store.reads import Snapshot
+from support.exchanges import Traded
+from support.servers import Server, connect
+
+COLLECTORS = {"streams": (), "10 s": ("--no-streams", "--interval=10"), "1 s": ("--no-streams", "--interval=1")}
+STREAMS = "streams"
+OPEN_MS, LOW_MS, HIGH_MS, CLOSE_MS = 0, 20_000, 40_000, 59_999
+"""The stamps of a settled minute's candle."""
+
+UNDER_WAY_MS = 1_500
+WARM_UP_S = 60
+LEAST_HOLDERS = 3
+ROUNDING = 1e-6
+
+Range = tuple[float, float]
+"""The least and the greatest value that would be right."""
+
+Candles = dict[int, tuple[float, float, float, float]]
+"""Open, low, high and close by minute."""
+
+
+@dataclass
+class Run:
+    """One collector: its store, its process and what was seen of it."""
+
+    name: str
+    server: Server
+    store: Store
+    process: "subprocess.Popen[bytes]"
+    exchanges: Sequence[CountingExchanges]
+    ages_ms: list[int] = field(default_factory=list)
+    seen: list[tuple[int, int]] = field(default_factory=list)
+    """When a new tick was seen, and its stamp."""
+    settled_after_ms: list[int] = field(default_factory=list)
+    compared: int = 0
+    claimed: int = 0
+    wrong: list[str] = field(default_factory=list)
+    right: int = 0
+    errors_bps: list[float] = field(default_factory=list)
+
+    def count_requests(self) -> int:
+        """Count the requests so far."""
+        return sum(exchanges.asked.total() for exchanges in self.exchanges)
+
+
+@contextmanager
+def collecting(name: str, options: Sequence[str], venues: Sequence[Venue], folder: Path) -> Iterator[Run]:
+    """A collector on a Redis of its own, and on exchanges that count its requests."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        server = Server(folder).start()
+        stack.callback(server.kill)
+        url = f"unix://{server.socket}"
+        environ = {"REDIS_URL": url, "BTCTS_DATA_DIR": str(folder / "data"), "HOME": str(folder)}
+        environ |= {"PATH": os.environ["PATH"], "BTCTS_COLLECT_PROVIDERS": ",".join(TRAITS)}
+        asked = []
+        for venue in venues:
+            exchanges = stack.enter_context(CountingExchanges(venue.market, now_ms=now_ms))
+            asked.append(exchanges)
+            environ[f"BTCTS_PROVIDERS_{venue.market.name.upper()}_URL"] = exchanges.url(venue.market.name)
+            environ[f"BTCTS_PROVIDERS_{venue.market.name.upper()}_STREAM_URL"] = venue.server.url
+        command = [sys.executable, "-m", "btcts", "collect", "--forever", "--format=json", *options]
+        cycles = stack.enter_context((folder / "cycles").open("wb"))
+        process = stack.enter_context(subprocess.Popen(command, env=environ, stdout=cycles))
+        stack.callback(process.kill)
+        yield Run(name, server, stack.enter_context(btcts.open_store(url)), process, asked)
+
+
+def watch_ticks(runs: Sequence[Run], ending: threading.Event) -> None:
+    """Look at the newest ticks, and for the marks of minutes that are over, until the end."""
+    clients = [connect(run.server.socket) for run in runs]
+    pending: list[set[int]] = [set() for _ in runs]
+    newest_minute = now_ms() // MINUTE_MS * MINUTE_MS
+    looks = 0
+    while not ending.wait(0.02):
+        looks += 1
+        over = [now_ms() // MINUTE_MS * MINUTE_MS] if now_ms() // MINUTE_MS * MINUTE_MS > newest_minute else []
+        for run, client, minutes in zip(runs, clients, pending, strict=True):
+            stamp = client.execute_command("TS.GET", "btc:price:tick")[0]
+            seen_ms = now_ms()
+            run.ages_ms.append(seen_ms - stamp)
+            if not run.seen or run.seen[-1][1] != stamp:
+                run.seen.append((seen_ms, stamp))
+            minutes.update(minute - MINUTE_MS for minute in over)
+            for minute in [*minutes] if looks % 5 == 0 else []:
+                mark = minute + CLOSE_MS
+                if client.execute_command("TS.RANGE", "btc:price:tick", mark, mark):
+                    run.settled_after_ms.append(now_ms() - minute - MINUTE_MS)
+                    minutes.remove(minute)
+        newest_minute = max([newest_minute, *over])
+
+
+class Truth:
+    """What the buckets should hold, by the record of what was sent."""
+
+    def __init__(self, venues: Sequence[Venue]) -> None:
+        self._venues = venues
+
+    def list_candles(self, minute: int) -> list[Traded]:
+        """Return what the exchanges traded in a minute."""
+        return [candle for venue in self._venues if (candle := venue.market.candle(minute))]
+
+    def find_open(self, minute: int, sure_ms: int, until_ms: int) -> tuple[Range, Range] | None:
+        """Return the ranges of low and high of a minute: all trades sent by one time are in, and some by another."""
+        views = []
+        for venue in self._venues:
+            told = [*venue.told[minute]]
+            sure = [each.trade.price for each in told if each.sent_ms <= sure_ms]
+            some = [each.trade.price for each in told if each.sent_ms <= until_ms]
+            if some:
+                least = (min(some), max(some))
+                views.append([(min(sure), max(sure)), least] if sure else [(some[0], some[0]), least, None])
+        lows, highs = [], []
+        for chosen in product(*views):
+            held = [view for view in chosen if view]
+            if len(held) >= LEAST_HOLDERS:
+                lows.append(median(low for low, _ in held))
+                highs.append(median(high for _, high in held))
+        return ((min(lows), max(lows)), (min(highs), max(highs))) if lows else None
+
+    def find_bucket(
+        self, start: int, snapshot: Snapshot, sure_ms: int, settled: Sequence[Candles]
+    ) -> tuple[Range, Range] | None:
+        """Return the ranges of minimum and maximum of the open bucket that starts there."""
+        lows, highs = [], []
+        for minute in range(start, snapshot.now_ms, MINUTE_MS):
+            if minute in snapshot.coverage.settled:
+                stored = [candles[minute] for candles in settled if minute in candles]
+                least, most = [low for _, low, _, _ in stored], [high for _, _, high, _ in stored]
+                bounds = ((min(least), max(least)), (min(most), max(most)))
+            else:
+                bounds = self.find_open(minute, sure_ms, snapshot.now_ms)
+            if bounds:
+                lows.append(bounds[0])
+                highs.append(bounds[1])
+        if not lows:
+            return None
+        low = min(least for least, _ in lows), min(most for _, most in lows)
+        return low, (max(least for least, _ in highs), max(most for _, most in highs))
+
+
+def read_candles(run: Run) -> Candles:
+    """Return the candles of the settled minutes since the start of the hour before."""
+    with connect(run.server.socket) as client:
+        found: list[dict[int, float]] = []
+        first = now_ms() // HOUR_MS * HOUR_MS - HOUR_MS // 3
+        minutes = range(first, now_ms(), MINUTE_MS)
+        for offset in (OPEN_MS, LOW_MS, HIGH_MS, CLOSE_MS):
+            stamps = [minute + offset for minute in minutes]
+            query = ("TS.RANGE", "btc:price:tick", stamps[0], stamps[-1], "FILTER_BY_TS", *stamps)
+            found.append({stamp - offset: float(price) for stamp, price in client.execute_command(*query)})
+    opens, lows, highs, closes = found
+    return {minute: (opens[minute], lows[minute], highs[minute], closes[minute]) for minute in closes}
+
+
+def judge_candles(run: Run, truth: Truth) -> tuple[list[str], list[float]]:
+    """Return complaints about settled candles that no three exchanges come to, and how far others are from all five."""
+    complaints, errors = [], []
+    for minute, stored in read_candles(run).items():
+        candles = [(each.open, each.low, each.high, each.close) for each in truth.list_candles(minute)]
+        possible = {
+            tuple(median(prices) for prices in zip(*chosen, strict=True))
+            for size in range(min(LEAST_HOLDERS, len(candles)), len(candles) + 1)
+            for chosen in combinations(candles, size)
+        }
+        if stored not in possible:
+            complaints.append(f"{minute}: {stored} of {candles}")
+        whole = [median(prices) for prices in zip(*candles, strict=True)]
+        errors.append(max(10_000 * abs(price / right - 1) for price, right in zip(stored, whole, strict=True)))
+    return complaints, errors
+
+
+def compare(run: Run, truth: Truth) -> None:
+    """Compare the open buckets of one collector with the truth."""
+    settled = [read_candles(run)]
+    snapshot = run.store.snapshot()
+    settled.append(read_candles(run))
+    if snapshot.newest is None:
+        return
+    run.compared += 1
+    for name in RESOLUTIONS:
+        slot = snapshot.slots[name][-1]
+        expected = truth.find_bucket(slot.start_ms, snapshot, snapshot.newest.time_ms - UNDER_WAY_MS, settled)
+        run.claimed += slot.exact
+        if expected is None or slot.min is None or slot.max is None:
+            if slot.exact:
+                run.wrong.append(f"{name} {slot} beside {expected}")
+            continue
+        error = max(measure_error(slot.min, expected[0]), measure_error(slot.max, expected[1]))
+        run.right += not error
+        if error and slot.exact:
+            run.wrong.append(describe_error(name, slot, expected, snapshot))
+        if not slot.exact:
+            run.errors_bps.append(error)
+
+
+def measure_error(value: float, right: Range) -> float:
+    """Return how far a value is from what would be right, in bps."""
+    distance = max(right[0] - value, value - right[1])
+    return 0.0 if distance <= ROUNDING else 10_000 * distance / value
+
+
+def describe_error(name: str, slot: Slot, expected: tuple[Range, Range], snapshot: Snapshot) -> str:
+    """Describe a wrong claim, with what helps to find its cause."""
+    running = snapshot.now_ms // MINUTE_MS * MINUTE_MS
+    unsettled = [
+        (minute - running) // MINUTE_MS
+        for minute in range(slot.start_ms, running + 1, MINUTE_MS)
+        if minute not in snapshot.coverage.settled
+    ]
+    return (
+        f"{name} at {snapshot.now_ms} (second {snapshot.now_ms % MINUTE_MS / 1000}), newest {snapshot.newest}: "
+        f"min {slot.min} max {slot.max}, right {expected}, unsettled {unsettled}, "
+        f"exact since {snapshot.state.exact_since_ms}"
+    )
+
+
+def read_each_second(runs: Sequence[Run], truth: Truth, seconds: float) -> None:
+    """Compare each second until the time is up; say what claims were wrong at once."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(1.0, left))
+        for run in runs:
+            before = len(run.wrong)
+            compare(run, truth)
+            for complaint in run.wrong[before:]:
+                print(f"WRONG {run.name}: {complaint}", flush=True)
+
+
+def find_delays(venues: Sequence[Venue], run: Run) -> Iterator[tuple[int, bool]]:
+    """Yield how long trades took that change price or bounds, and whether nothing had been written for a second."""
+    told = sorted((each, venue.market.name) for venue in venues for list_ in venue.told.values() for each in list_)
+    last: dict[str, float] = {}
+    ranges: dict[tuple[int, str], Range] = {}
+    before: object = None
+    place = 0
+    for (sent_ms, trade), name in told:
+        minute = trade.time_ns // 10**6 // MINUTE_MS
+        low, high = ranges.get((minute, name), (trade.price, trade.price))
+        ranges[minute, name] = min(low, trade.price), max(high, trade.price)
+        last[name] = trade.price
+        held = [ranges[minute, each] for each in TRAITS if (minute, each) in ranges]
+        after = minute, median(last.values()), median(each[0] for each in held), median(each[1] for each in held)
+        while place < len(run.seen) and run.seen[place][1] < sent_ms - 2:
+            place += 1
+        if place == len(run.seen):
+            return
+        if after != before and place and sent_ms >= run.seen[0][0]:
+            yield run.seen[place][0] - sent_ms, sent_ms - run.seen[place - 1][1] >= 1_000
+        before = after
+
+
+def describe(values: Iterable[float]) -> str:
+    """Return the number of values, and percentiles of them."""
+    ordered = sorted(values)
+    if len(ordered) < 2:
+        return f"{len(ordered)} values"
+    cuts = quantiles(ordered, n=100, method="inclusive")
+    return f"{len(ordered)} values, p50 {cuts[49]:.1f}, p90 {cuts[89]:.1f}, p99 {cuts[98]:.1f}, most {ordered[-1]:.1f}"
+
+
+def find_percentile(values: Sequence[float], percent: int) -> float:
+    """Return a percentile."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else float("nan")
+
+
+def print_run(run: Run, requests: int, busy_s: float, seconds: float, folder: Path) -> None:
+    """Print what was seen of one collector."""
+    cycles = [json.loads(line) for line in (folder / "cycles").read_text().splitlines()]
+    late = max((cycle["took_ms"] for cycle in cycles), default=0)
+    problems = sorted({cycle["problem"] for cycle in cycles if cycle["problem"]})
+    slots = run.compared * len(RESOLUTIONS)
+    print(f"\n{run.name}: {run.compared} seconds, {slots} open buckets, {100 * run.right / slots:.1f} % right")
+    print(f"  claimed exact {100 * run.claimed / slots:.1f} %, {len(run.wrong)} of {run.claimed} claims wrong")
+    print(f"  error of the others, bps: {describe(run.errors_bps)}")
+    print(f"  age of the price, ms: {describe(run.ages_ms)}")
+    print(f"  minutes settled after their end, ms: {describe(run.settled_after_ms)}")
+    print(f"  {requests} requests in {seconds / 60:.0f} min, {busy_s:.1f} s of a core ({100 * busy_s / seconds:.2f} %)")
+    print(f"  {len(cycles)} cycles, the longest {late} ms, problems: {problems or 'none'}")
+
+
+def list_rows(run: Run, delays: Sequence[tuple[int, bool]]) -> Iterator[Row]:
+    """List the bars."""
+    yield Row("claims of exactness that were wrong", 0, [len(run.wrong)], "")
+    yield Row("age of the price, p50", 1_000, [find_percentile(run.ages_ms, 50)], "ms")
+    yield Row("age of the price, p99", 2_000, [find_percentile(run.ages_ms, 99)], "ms")
+    yield Row("minutes settled after their end, p50", 3_000, [find_percentile(run.settled_after_ms, 50)], "ms")
+    yield Row("minutes settled after their end, p99", 6_000, [find_percentile(run.settled_after_ms, 99)], "ms")
+    quiet = [delay for delay, was_quiet in delays if was_quiet]
+    yield Row("trade to readable after a quiet second, p50", 50, [find_percentile(quiet, 50)], "ms")
+
+
+def main() -> int:
+    """Run it, and print the table; 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(description="Compare open buckets with the trades through a crash.")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--skip", type=int, default=27)
+    arguments = parser.parse_args()
+    origin_ms = (now_ms() // MINUTE_MS - arguments.skip + 1) * MINUTE_MS
+    recording, seconds = read_recording(), 60 * arguments.minutes
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="btcts-storm-")))
+        venues = [stack.enter_context(Venue(VenueMarket(name, recording, origin_ms))) for name in TRAITS]
+        runs = [
+            stack.enter_context(collecting(name, options, venues, folder / name.replace(" ", "")))
+            for name, options in COLLECTORS.items()
+        ]
+        time.sleep(WARM_UP_S)
+        asked = [run.count_requests() for run in runs]
+        busy = [measure(run.process.pid)[1] for run in runs]
+        ending = threading.Event()
+        watcher = threading.Thread(target=watch_ticks, args=(runs, ending), daemon=True)
+        watcher.start()
+        truth = Truth(venues)
+        try:
+            read_each_second(runs, truth, seconds)
+        finally:
+            ending.set()
+            watcher.join()
+        for run, before, busy_s in zip(runs, asked, busy, strict=True):
+            spent_s = measure(run.process.pid)[1] - busy_s
+            complaints, errors = judge_candles(run, truth)
+            for complaint in complaints:
+                print(f"WRONG candle of {run.name}: {complaint}")
+            print_run(run, run.count_requests() - before, spent_s, seconds, folder / run.name.replace(" ", ""))
+            print(f"  settled candles beside the medians of all five, bps: {describe(errors)}")
+        delays = list(find_delays(venues, runs[0]))
+        print(f"\ntrade to readable, ms: {describe(delay for delay, _ in delays)}")
+        print(f"the same after a second without a tick, ms: {describe(delay for delay, quiet in delays if quiet)}")
+        memory_mib, _ = measure(runs[0].process.pid)
+        print(f"memory with streams: {memory_mib:.0f} MiB; load of the machine: {os.getloadavg()[0]:.1f}\n")
+        return print_rows(list_rows(runs[0], delays))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
