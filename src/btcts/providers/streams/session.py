@@ -10,8 +10,8 @@ from btcts.providers.streams.base import Subscription
 from btcts.providers.streams.connection import Connection, Ended
 
 PINGED_AFTER_MS = 300
-"""Time of the pings after each full two seconds: trades of a minute are reported within 2 s, and the answer to a ping from
-after that shows soon that all have come, even where the clocks differ or answers take a while."""
+"""Time of the pings after each full 2 s: exchanges report the trades of a minute within 2 s after it, and the answer to
+the next ping shows that all have come."""
 
 MOST_UNREADABLE = 20
 """Messages in a row that cannot be read before the connection is given up."""
