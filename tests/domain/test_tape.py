@@ -146,6 +146,22 @@ def test_the_answer_to_a_ping_is_evidence_by_the_exchange_s_clock() -> None:
     assert is_complete_after(end_ms + BOOKED_MS + behind_ms)
 
 
+def test_a_step_of_our_clock_is_no_evidence() -> None:
+    tape = _open_tape(contiguous=False)
+    ahead_ms = 9_000
+    end_ms = NOON_MS + MINUTE_MS
+    _hear(tape, _trade(1, -1000, 100.0), at_ms=NOON_MS - 1000)
+    _hear(tape, _trade(2, MINUTE_MS - 4000, 100.0), at_ms=end_ms - 4000 + ahead_ms)
+
+    asked_ms = end_ms - 1000 + ahead_ms
+    tape.take(Arrival(asked_ms + 90, Frame(echo=1), asked_ms))
+
+    reading = tape.find_reading(asked_ms + 90)
+    assert not tape.is_complete(NOON_MS)
+    assert reading
+    assert reading.date_ms == asked_ms + 90 - ahead_ms
+
+
 def test_evidence_of_one_connection_says_nothing_about_the_next() -> None:
     tape = _open_tape()
     _hear(tape, _trade(1, -1000, 100.0), _trade(2, 10, 100.0))

@@ -14,7 +14,8 @@ class MarketStreams:
     """The streams of these providers; a trade in each second, whose number is that second.
 
     They begin with the trades of `caught_up_s`. `delays_ms` is how long the trades of a provider are under way.
-    `factors` are applied to the prices of providers; so much time passes, `passing_ms`, whenever somebody listens.
+    `factors` are applied to the prices of providers; so much time passes, `passing_ms`, whenever somebody listens; the
+    clocks of all are `behind_ms` behind ours.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class MarketStreams:
         caught_up_s: int = 1,
     ) -> None:
         self.factors: dict[str, float] = {}
-        self.passing_ms = 0
+        self.passing_ms = self.behind_ms = 0
         self._market = market
         self._clock = clock
         self._delays_ms = {name: 50 for name in names} | dict(delays_ms or {})
@@ -82,7 +83,7 @@ class MarketStreams:
 
     def _find_known(self, name: str) -> int:
         """Return the second of the last trade that has arrived."""
-        return (self._clock.now_ms() - self._delays_ms[name]) // SECOND_MS
+        return (self._clock.now_ms() - self.behind_ms - self._delays_ms[name]) // SECOND_MS
 
     def _make_trade(self, name: str, second: int) -> Trade:
         price = self._market.price(second * SECOND_MS)

@@ -191,11 +191,13 @@ class Tape:
                 self._add_live(trade, arrival.received_ms)
 
     def _note_stamp(self, stamp_ms: int, received_ms: int) -> None:
-        """Learn the difference of the clocks; a frame proves that all trades reported before it have arrived."""
+        """Learn the difference of the clocks; a frame proves that all trades reported before it have arrived.
+
+        The newest stamp counts: the least difference of all would outlast a step of our clock.
+        """
         if not _is_credible(stamp_ms, received_ms):
             return
-        lead_ms = received_ms - stamp_ms
-        self._offset_ms = lead_ms if self._offset_ms is None else min(self._offset_ms, lead_ms)
+        self._offset_ms = received_ms - stamp_ms
         self._evidence_ms = max(self._evidence_ms, stamp_ms)
 
     def _miss(self, at_ms: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from btcts.config import BTC_USD
 from btcts.domain.candles import minute_of
+from btcts.domain.codes import ProblemCode
 from btcts.domain.model import MINUTE_MS, Span
 from btcts.providers import open_providers
 from btcts.providers.poller import Poller
@@ -200,6 +201,25 @@ def test_without_an_undisputed_price_nothing_is_written_between_cycles(
     for _ in range(5):
         collector.pass_time(1)
 
+    assert store.latest() == before
+
+
+@pytest.mark.parametrize("step_ms", [12_000, 30_000])
+def test_nothing_is_written_after_a_step_of_the_clock_that_the_streams_show(
+    store: Store, clock: FakeClock, make_live: MakeLive, step_ms: int
+) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 8)
+    before = store.latest()
+    streams.behind_ms = step_ms
+
+    clock.step(step_ms)
+    for _ in range(5):
+        collector.pass_time(1)
+    cycle = collector.cycle()
+
+    assert cycle.stored is None
+    assert ProblemCode.PROVIDER_CLOCKS in cycle.problem_codes
     assert store.latest() == before
 
 

@@ -15,6 +15,7 @@ from btcts.domain.agreement import Past, agree
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.clock import Clock
 from btcts.domain.model import Bounds, Candles, Reading, StreamState, Tick
+from btcts.domain.skew import find_skew
 from btcts.domain.tape import Tape
 from btcts.domain.tapes import Settleable, Tapes
 from btcts.domain.trades import StreamEvent
@@ -178,7 +179,10 @@ class Live:
             self._basis = None
 
     def _write(self, basis: Basis, now_ms: int) -> None:
-        price, bounds = self._agree(basis, now_ms), self._tapes.find_bounds(now_ms)
+        streamed = self._tapes.find_readings(now_ms)
+        if find_skew([reading.date_ms for reading in streamed if reading.date_ms is not None], now_ms) is not None:
+            return
+        price, bounds = self._agree(streamed, basis, now_ms), self._tapes.find_bounds(now_ms)
         settleable = [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach)
         if (price is None or self._written == (price, bounds)) and not settleable:
             return
@@ -189,9 +193,8 @@ class Live:
         elif self.spool is not None:
             self._keep(self.spool, live)
 
-    def _agree(self, basis: Basis, now_ms: int) -> float | None:
+    def _agree(self, streamed: Sequence[Reading], basis: Basis, now_ms: int) -> float | None:
         """Return the price that streams and recent polls agree on without a dispute."""
-        streamed = self._tapes.find_readings(now_ms)
         names = {reading.provider for reading in streamed}
         polled = [
             reading
