@@ -196,6 +196,14 @@ def test_a_minute_that_is_neither_settled_nor_bounded_is_not_covered(settled: St
     assert settled.slots("minute")[-1].exact
 
 
+def test_a_slot_whose_minimum_was_deleted_is_not_exact(client: redis.Redis, exact: Store) -> None:
+    client.delete("btc:price:5min:min")
+
+    slot = open_slot(exact)
+
+    assert (slot.min, slot.exact) == (None, False)
+
+
 def test_minutes_are_covered_from_the_first_bounded_one_on(settled: Store) -> None:
     settled.write([Tick(NOW, 11)], [Candle(RUNNING - MINUTE, 10, 12, 9, 11)], bounds=[Bounds(RUNNING, 7, 13)])
 

@@ -135,7 +135,7 @@ def _build_slots(
         yield Slot(
             *(start, close.get(start), low.get(start), high.get(start), minutes.stop <= now_ms),
             *coverage.summarize(minutes),
-            exact=start in close and coverage.is_exact(minutes, held),
+            exact=all(start in found for found in (close, low, high)) and coverage.is_exact(minutes, held),
             open=coverage.find_open(minutes),
         )
 
