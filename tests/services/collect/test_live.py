@@ -6,18 +6,20 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import redis
 
 from btcts.config import BTC_USD
 from btcts.domain.candles import minute_of
 from btcts.domain.codes import ProblemCode
-from btcts.domain.model import MINUTE_MS, Span
+from btcts.domain.model import MINUTE_MS, Span, Tick
+from btcts.errors import StoreError
 from btcts.providers import open_providers
 from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.cycle import Cycle
 from btcts.services.collect.loop import forever
 from btcts.services.collect.spool import Spool
-from btcts.store import Store
+from btcts.store import State, Store
 from services.conftest import EXCHANGES
 from support.backups import FillOnce
 from support.clocks import FakeClock
@@ -220,6 +222,24 @@ def test_nothing_is_written_after_a_step_of_the_clock_that_the_streams_show(
 
     assert cycle.stored is None
     assert ProblemCode.PROVIDER_CLOCKS in cycle.problem_codes
+    assert store.latest() == before
+
+
+def test_no_price_follows_a_cycle_that_may_not_write_to_its_store(
+    client: redis.Redis, store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, clock, 2)
+    client.flushall()
+    store.write([Tick(clock.now_ms(), 1.0)], [])
+    store.remember(State(simulated=True))
+    before = store.latest()
+
+    with pytest.raises(StoreError):
+        collector.cycle()
+    for _ in range(5):
+        collector.pass_time(1)
+
     assert store.latest() == before
 
 

@@ -15,7 +15,7 @@ from btcts.domain.candles import CANDLE_OFFSETS_MS
 from btcts.domain.clock import Clock
 from btcts.domain.model import THIN, Tick
 from btcts.domain.skew import describe_skew
-from btcts.errors import ProviderError
+from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
 from btcts.services.collect.cycle import (
     Asked,
@@ -92,6 +92,13 @@ class Collector:
             NoTimeSeries: the server lacks the module.
             StoreError: the store holds simulated prices and the providers are real, or the other way round.
         """
+        try:
+            return self._run_cycle(patience_s, limit_s)
+        except StoreError:
+            self._live.go_on(None)
+            raise
+
+    def _run_cycle(self, patience_s: float, limit_s: float) -> Cycle:
         progress = Progress()
         limits = Limits(progress.began, patience_s, limit_s)
         self.deadline.set(limits.survey)
