@@ -1,14 +1,14 @@
 """The open buckets of `btcts collect --forever` through a real crash, beside collectors that poll.
 
-    python benchmarks/storm.py [--minutes 10] [--skip 27]
+    python benchmarks/storm.py [--minutes 10] [--skip 27] [--slowest 1900]
 
-Five local exchanges play the recorded trades in real time, from minute SKIP of the recording on. Three collectors run
-on three Redis servers: with streams, and without them at intervals of 10 and 1 s. Each second a reader compares the
-open bucket of each resolution with what it should hold: of minutes that are settled their candles, of others the median
-of the trades sent by then. What was sent from 1.5 s before the newest tick on may be in or not. Each settled candle has
-to be the median of what three or more exchanges traded in that minute.
-How long a trade takes counts from the moment at which its stream is told to send it until a look at the newest tick,
-50 a second, finds one made since; only trades that change the price or the bounds count.
+Five local exchanges play the recorded trades in real time, from minute SKIP of the recording on; the slowest one
+tells of a trade SLOWEST ms after it. Three collectors run on three Redis servers: with streams, and without them at
+intervals of 10 and 1 s. Each second a reader compares the open bucket of each resolution with what it should hold: of
+minutes that are settled their candles, of others the median of the trades sent by then. What was sent from 1.5 s
+before the newest tick on may be in or not. Each settled candle has to be the median of what three or more exchanges
+traded then. How long a trade takes counts from the moment at which its stream is told to send it until a look at the
+newest tick, 50 a second, finds one made since; only trades that change the price or the bounds count.
 """
 
 import argparse
@@ -334,13 +334,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare open buckets with the trades through a crash.")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--skip", type=int, default=27)
+    parser.add_argument("--slowest", type=int, default=1_900)
     arguments = parser.parse_args()
     origin_ms = (now_ms() // MINUTE_MS - arguments.skip + 1) * MINUTE_MS
     recording, seconds = read_recording(), 60 * arguments.minutes
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="btcts-storm-")))
-        venues = [stack.enter_context(Venue(VenueMarket(name, recording, origin_ms))) for name in TRAITS]
+        venues = [
+            stack.enter_context(Venue(VenueMarket(name, recording, origin_ms), arguments.slowest)) for name in TRAITS
+        ]
         runs = [
             stack.enter_context(collecting(name, options, venues, folder / name.replace(" ", "")))
             for name, options in COLLECTORS.items()

@@ -28,21 +28,21 @@ LEAD_MS = 120_000
 
 
 class Trait(NamedTuple):
-    """Tenths of the trades that an exchange has, its price in bps off, and the delay of its stream."""
+    """Tenths of the trades that an exchange has, its price in bps off, and the delay of its stream beside others."""
 
     tenths: int
     bps: float
-    delay_ms: int
+    delay: float
     step: int
     """From the number of a trade to that of the next one."""
 
 
 TRAITS = {
-    "coinbase": Trait(9, 0, 50, 1),
-    "kraken": Trait(8, 3, 120, 1),
-    "bitstamp": Trait(7, -2, 400, 3),
-    "bitfinex": Trait(6, 6, 900, 5),
-    "gemini": Trait(5, -5, 1_900, 7),
+    "coinbase": Trait(9, 0, 0.025, 1),
+    "kraken": Trait(8, 3, 0.06, 1),
+    "bitstamp": Trait(7, -2, 0.2, 3),
+    "bitfinex": Trait(6, 6, 0.5, 5),
+    "gemini": Trait(5, -5, 1.0, 7),
 }
 BEATING = ("coinbase", "kraken")
 """Exchanges that send a sign of life each second unasked."""
@@ -112,10 +112,14 @@ class Told(NamedTuple):
 
 
 class Venue:
-    """The stream of one exchange, which plays its market in real time and records what it sends."""
+    """The stream of one exchange, which plays its market in real time and records what it sends.
 
-    def __init__(self, market: VenueMarket) -> None:
+    The slowest exchange tells of a trade `slowest_ms` after it took place.
+    """
+
+    def __init__(self, market: VenueMarket, slowest_ms: int) -> None:
         self.market = market
+        self._delay_ms = round(market.trait.delay * slowest_ms)
         self.server = StreamServer(market.name)
         self.told: dict[int, list[Told]] = defaultdict(list)
         """What was sent, by minute of the trade, in order."""
@@ -126,7 +130,7 @@ class Venue:
 
     def __enter__(self) -> Self:
         self.server.__enter__()
-        self._coming = self.market.trades_from(now_ms() - self.market.trait.delay_ms - LEAD_MS)
+        self._coming = self.market.trades_from(now_ms() - self._delay_ms - LEAD_MS)
         self._next = next(self._coming)
         self.server.miss(self._take_due())
         for thread in self._threads:
@@ -141,13 +145,13 @@ class Venue:
 
     def _take_due(self) -> list[Trade]:
         due = []
-        while self._next.time_ns // 10**6 + self.market.trait.delay_ms <= now_ms():
+        while self._next.time_ns // 10**6 + self._delay_ms <= now_ms():
             due.append(self._next)
             self._next = next(self._coming)
         return due
 
     def _play(self) -> None:
-        while not self._ending.wait(max(0, self._next.time_ns // 10**6 + self.market.trait.delay_ms - now_ms()) / 1000):
+        while not self._ending.wait(max(0, self._next.time_ns // 10**6 + self._delay_ms - now_ms()) / 1000):
             due, sent_ms = self._take_due(), now_ms()
             for trade in due:
                 self.told[trade.time_ns // 10**6 // MINUTE_MS * MINUTE_MS].append(Told(sent_ms, trade))

@@ -12,6 +12,9 @@ NUMBERS_END = 1 << 63
 """Numbers of trades and pings are smaller."""
 
 
+_DECODER = json.JSONDecoder(parse_float=read_float, parse_int=read_whole, parse_constant=str)
+
+
 class Subscription(Protocol):
     """One subscription to the trades of BTC-USD, on one connection: what to send, and what the answers say."""
 
@@ -45,7 +48,7 @@ def parse_message(provider: str, message: str) -> Any:
         ProviderError: it is not JSON, nested too deeply, or has a number out of bounds.
     """
     try:
-        return json.loads(message, parse_float=read_float, parse_int=read_whole, parse_constant=str)
+        return _DECODER.decode(message)
     except (ValueError, RecursionError) as exc:
         raise ProviderError(provider, f"sent no JSON ({quoted(message)})") from exc
 

@@ -171,9 +171,11 @@ class Connection:
 
     def _flush(self, within_s: float = SEND_WITHIN_S) -> None:
         """Send what is to be sent, the answers to pings included."""
+        if not (waiting := self._protocol.data_to_send()):
+            return
         try:
             with limit_steps(within_s):
-                for data in filter(None, self._protocol.data_to_send()):
+                for data in filter(None, waiting):
                     self._stream.write(data)
         except Unanswered as exc:
             self._failure = "it takes no messages" if exc.code == SLOW else f"the connection was lost ({exc.why})"

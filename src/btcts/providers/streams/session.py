@@ -63,7 +63,7 @@ class Session:
             return []
         self._ping()
         try:
-            messages = self._connection.receive(within_s)
+            messages = self._connection.receive(max(0.0, min(within_s, self._pings_at_s - time.monotonic())))
         except Ended as exc:
             self.end = exc
             return []

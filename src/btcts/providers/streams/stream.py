@@ -21,7 +21,7 @@ MOST_WAITING = 100_000
 
 END_WITHIN_S = 0.5
 
-_SLICE_S = 0.2
+_SLICE_S = 0.4
 """Longest time without a look at the clock and at whether to stop."""
 
 _TURN_S = 0.02

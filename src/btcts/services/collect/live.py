@@ -27,7 +27,7 @@ TICK_MS = 1_000
 """Shortest time between two ticks."""
 
 SLICE_S = 0.25
-"""Longest wait for trades before a tick is considered, and before a signal to stop is noticed."""
+"""Longest wait for trades once a tick is due, before what else may be due is looked for, and signals to stop."""
 
 STEP_BACK_MS = 1_000
 """A clock that goes back further than this was set; what the tapes know of times then no longer holds."""
@@ -151,12 +151,11 @@ class Live:
         if self.streams is None:
             self.clock.sleep(seconds)
             return
-        limit_s = min(seconds, SLICE_S)
         since_s = (self.clock.now_ms() - self._tried_ms) / 1000
         if 0 <= since_s < TICK_MS / 1000:
-            self.clock.sleep(min(limit_s, TICK_MS / 1000 - since_s))
+            self.clock.sleep(min(seconds, TICK_MS / 1000 - since_s))
         else:
-            self.streams.wait(limit_s)
+            self.streams.wait(min(seconds, SLICE_S))
         self.tick()
 
     def wait_for(self, jobs: Collection[Future[Any]], seconds: float) -> None:
