@@ -6,7 +6,7 @@ import pytest
 
 from simulation.chaos.judge import judge
 from simulation.chaos.stage import is_quiet, open_stage
-from simulation.chaos.world import World, open_world
+from simulation.chaos.world import Setting, World, open_world
 from simulation.place import CANDLES
 from support.exchanges import Fault
 from support.series import HOUR, MIDNIGHT, MINUTE, TICK
@@ -19,7 +19,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A world with this market."""
     with (
         open_stage() as stage,
-        open_world(stage, request.param, NAMES, begin_ms=MIDNIGHT + 5 * HOUR + 7_000, durable=True) as opened,
+        open_world(stage, Setting(request.param, NAMES, MIDNIGHT + 5 * HOUR + 7_000, durable=True)) as opened,
     ):
         yield opened
 

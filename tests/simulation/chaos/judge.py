@@ -16,6 +16,7 @@ from support.series import COMPACTIONS, HOUR, MINUTE, samples
 REACH = {"kraken": 719 * MINUTE, "gemini": 24 * HOUR}
 """How far back a provider answers; the others without limit."""
 
+BOUND_MS = 3
 STALE_MS = 120_000
 FINAL_MS = 5_000
 
@@ -80,11 +81,27 @@ def _healing(scene: Scene, healed: Cycle) -> Iterator[str]:
     market, now_ms = scene.world.venue.market, scene.now_ms
     traded_ms = market.traded_ms(now_ms)
     fresh = traded_ms is not None and now_ms - traded_ms <= STALE_MS
+    if scene.world.streaming:
+        yield from _healing_with_streams(scene, healed, fresh=fresh)
+        return
     expected = (now_ms - (now_ms % MINUTE == MINUTE - 1), market.price(now_ms)) if fresh else None
     if healed.stored != expected:
         yield f"the healing cycle stored {healed.stored}, not {expected}: {healed.problem}"
     if fresh and healed.problem:
         yield f"the healing cycle has a problem: {healed.problem}"
+
+
+def _healing_with_streams(scene: Scene, healed: Cycle, *, fresh: bool) -> Iterator[str]:
+    """The healing cycle stores a price of the last seconds."""
+    world, prices = scene.world, scene.world.seen[-1]
+    if fresh and not (healed.stored and prices.low <= healed.stored.price <= prices.high):
+        yield f"the healing cycle stored {healed.stored}, not one of {prices}: {healed.problem}"
+    if fresh and healed.problem:
+        yield f"the healing cycle has a problem: {healed.problem}"
+    for feeds in world.feeds.values():
+        for feed in feeds.feeds:
+            if any(after - before < 600 for before, after in zip(feed.begun_s, feed.begun_s[20:], strict=False)):
+                yield f"{feed.floor.name} was connected more than 20 times in 10 minutes: {feed.begun_s}"
 
 
 def _minutes(scene: Scene) -> Iterator[str]:
@@ -127,6 +144,8 @@ def _ticks(scene: Scene) -> Iterator[str]:
             if price != getattr(candle, field):
                 yield f"{field} of {minute} is {price}, not {getattr(candle, field)}"
             continue
+        if scene.world.streaming and stamp - minute <= BOUND_MS:
+            continue  # it may stand for a price of its minute, wherever that was
         seen = [each for each in scene.world.seen if each.first_ms - 1 <= stamp <= each.last_ms]
         if not seen:
             yield f"nobody looked at {stamp}, where {price} is stored"
@@ -146,6 +165,8 @@ def _lost(scene: Scene) -> Iterator[str]:
         if candle and stamp - minute in OF_A_CANDLE:
             continue
         wanted = min(max(price, candle.low), candle.high) if candle else price
+        if scene.world.streaming:  # it was moved into bounds
+            wanted = scene.ticks.get(stamp, wanted)
         if scene.ticks.get(stamp) != wanted:
             yield f"{stamp} has {scene.ticks.get(stamp)}, not the stored {wanted}"
 

@@ -14,13 +14,16 @@ from btcts.errors import StoreError
 from btcts.services.collect.cycle import Cycle
 from simulation.chaos.judge import judge
 from simulation.chaos.said import Account
-from simulation.chaos.schedule import UNBOUNDED, Schedule, Step, draw
+from simulation.chaos.schedule import LONG_MS, UNBOUNDED, Schedule, Step, draw
 from simulation.chaos.stage import COLLECTORS, Stage, open_stage
-from simulation.chaos.world import World, open_world, raw_ticks
+from simulation.chaos.world import DOUBT_MS, World, open_world, raw_ticks
 from support.series import COMPACTIONS, MINUTE, samples
 
-DOUBT_MS = 10_000
-"""While the clock is further from the providers' than this, nothing is written."""
+SETTLING_IN_MS = 2_000
+"""Every other step its troubles meet the streams before a cycle."""
+
+RUN_MS = 20_000
+"""After a stretch without collectors they run for so long before somebody does a cycle."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Ran:
     problems: tuple[str, ...]
     cycles: tuple[Account, ...]
     buckets: Mapping[str, Mapping[int, float]]
+    claims: int = 0
+    """Minutes within bounds of slots that were called exact."""
 
 
 @dataclass
@@ -41,6 +46,7 @@ class Total:
     failed: dict[int, tuple[str, ...]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
     cycles: int = 0
+    claims: int = 0
     seconds: float = 0.0
 
     def add(self, ran: Ran) -> None:
@@ -48,6 +54,7 @@ class Total:
         self.count += 1
         self.kinds += ran.schedule.kinds
         self.cycles += len(ran.cycles)
+        self.claims += ran.claims
         if ran.problems:
             self.failed[ran.schedule.seed] = ran.problems
 
@@ -56,33 +63,34 @@ class Total:
         self.count += other.count
         self.kinds += other.kinds
         self.cycles += other.cycles
+        self.claims += other.claims
         self.failed |= other.failed
 
     def __str__(self) -> str:
         lines = [f"{count:6} {kind}" for kind, count in self.kinds.most_common()]
         lines += [f"seed {seed}: {'; '.join(problems[:3])}" for seed, problems in sorted(self.failed.items())]
         seeds = " ".join(map(str, sorted(self.failed))) or "none"
-        lines.append(f"{self.count} schedules, {self.cycles} cycles, {self.kinds.total()} faults, {self.seconds:.1f} s")
+        counts = f"{self.cycles} cycles, {self.kinds.total()} faults, {self.claims} exact minutes"
+        lines.append(f"{self.count} schedules, {counts}, {self.seconds:.1f} s")
         return "\n".join((*lines, f"seeds that fail: {seeds}"))
 
 
 def play(schedule: Schedule, stage: Stage) -> Ran:
     """Play a schedule to its end, and judge what is stored then."""
-    with open_world(
-        stage, schedule.market, schedule.names, begin_ms=schedule.begin_ms, durable=schedule.durable
-    ) as world:
+    with open_world(stage, schedule.setting) as world:
         problems: list[str] = []
         try:
             for step, moment in zip(schedule.steps, schedule.moments, strict=False):
-                world.go_to(moment)
+                _go_to(world, moment)
                 problems += _take(world, step)
             healed = _heal(world, schedule)
+            problems += world.lies
             problems += [str(healed)] if isinstance(healed, StoreError) else judge(world, healed)
             buckets = {key: samples(world.admin, key, latest=True) for key in COMPACTIONS}
         except Exception:  # noqa: BLE001 - whatever it is, the seed that brings it about is to be told
             problems.append(traceback.format_exc())
             buckets = {}
-        return Ran(schedule, tuple(problems), tuple(world.cycles), buckets)
+        return Ran(schedule, tuple(problems), tuple(world.cycles), buckets, world.claims.checked)
 
 
 def _take(world: World, step: Step) -> Iterator[str]:
@@ -91,13 +99,28 @@ def _take(world: World, step: Step) -> Iterator[str]:
         trouble.end(world)
     for trouble in step.begins:
         trouble.begin(world)
+    stepped = any(each.kind == "clock step" for each in (*step.begins, *step.ends))
+    if world.streaming and (stepped or step.after_ms % 2 == 0):
+        world.live_to(world.true.now_ms() + SETTLING_IN_MS)
     if step.runs == "new":
         world.renew(0)
     accounts = world.run(*{"both": range(COLLECTORS), "nobody": ()}.get(step.runs, (0,)))
+    if world.streaming:
+        world.look()
     if abs(world.clock.wrong_ms) > DOUBT_MS:
         yield from (f"{each} was written under a wrong clock" for each in accounts if _wrote(each))
     if not set(world.names) & set(UNBOUNDED) and world.alive and not world.strange:
         _note_settled(world)
+
+
+def _go_to(world: World, moment_ms: int, long_ms: int = LONG_MS) -> None:
+    """Let time pass; after a long stretch without collectors, these run for the last seconds of it."""
+    if not world.streaming:
+        world.go_to(moment_ms)
+        return
+    if moment_ms - world.true.now_ms() >= long_ms:
+        world.jump_to(moment_ms - RUN_MS)
+    world.live_to(moment_ms)
 
 
 def _wrote(account: Account) -> bool:
@@ -121,7 +144,7 @@ def _heal(world: World, schedule: Schedule) -> Account:
     for trouble in begun:
         if not any(trouble is each for each in ended):
             trouble.end(world)
-    world.go_to(schedule.moments[-1])
+    _go_to(world, schedule.moments[-1], LONG_MS if schedule.seed % 3 else MINUTE)
     if schedule.healer == "new":
         world.renew(0)
     (account,) = world.run(0, patient=True)

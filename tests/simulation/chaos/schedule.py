@@ -6,7 +6,7 @@ time; while the clock is wrong by more than the providers' Date headers may diff
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from random import Random
@@ -14,10 +14,16 @@ from random import Random
 from simulation.chaos.answers import LIES, NETWORK, PROVIDER
 from simulation.chaos.faults import EVENTS, REDIS, WIRE, Draw, Trouble, no_spool, wrong_clock
 from simulation.chaos.stage import EXCHANGES
+from simulation.chaos.stream_faults import STREAM, lying
+from simulation.chaos.world import Setting
 from support.series import HOUR, MIDNIGHT, MINUTE
 
 SCHEDULES = 2000
 """So many are played, by the seeds from 1 on."""
+
+STREAMED = 10_000
+STREAMED_SCHEDULES = 1_000
+"""So many are with streams, by the seeds from `STREAMED` on."""
 
 UNBOUNDED = ("coinbase", "bitstamp", "bitfinex")
 FALSIFIED_MS = 16 * MINUTE
@@ -25,6 +31,15 @@ FALSIFIED_MS = 16 * MINUTE
 
 FINAL_MS = 5_000
 """A minute's candle is final so long after its end."""
+
+AWAITED_MS = 9_000
+"""By then a minute is settled from trades, or candles are asked for."""
+
+PAIR_STEPS = 24
+"""Cycles of two collectors that run all the time."""
+
+LONG_MS = 2 * MINUTE
+"""A longer pause is one in which no collector runs; in shorter ones those with streams write a price each second."""
 
 RUNS = ("same", "same", "same", "new", "new", "both", "both", "nobody")
 """Who does the cycle of a step: the first collector, a new one in its place, two at the same time, or nobody."""
@@ -44,20 +59,21 @@ class Step:
 class Schedule:
     """All that a seed stands for; `rest_ms` is the time from the last step to the cycle that heals."""
 
-    seed: int
-    begin_ms: int
-    market: str
-    names: tuple[str, ...]
-    durable: bool
+    setting: Setting
     steps: tuple[Step, ...]
     rest_ms: int
     healer: str
 
     @property
+    def seed(self) -> int:
+        """The number that stands for it."""
+        return self.setting.seed
+
+    @property
     def moments(self) -> list[int]:
         """When the steps are, and the healing cycle last."""
         pauses = (*(each.after_ms for each in self.steps), self.rest_ms)
-        return [self.begin_ms + passed for passed in accumulate(pauses)]
+        return [self.setting.begin_ms + passed for passed in accumulate(pauses)]
 
     @property
     def kinds(self) -> Counter[str]:
@@ -68,9 +84,15 @@ class Schedule:
         """The same without its troubles."""
         return replace(self, steps=tuple(Step(each.after_ms, each.runs) for each in self.steps))
 
+    def poll(self) -> "Schedule":
+        """The same without streams."""
+        return replace(self, setting=self.setting._replace(streaming=()))
+
     def __str__(self) -> str:
-        disk = "always" if self.durable else "everysec"
-        lines = [f"seed {self.seed}: {self.market} market, {', '.join(self.names)}; appendfsync {disk}"]
+        _, names, _, durable, streaming, seed = self.setting
+        disk = "always" if durable else "everysec"
+        lines = [f"seed {seed}: {self.setting.market} market, {', '.join(names)}; appendfsync {disk}"]
+        lines += [f"  streams of collectors {streaming}"] if streaming else []
         for step in self.steps:
             lines.append(f"  +{step.after_ms / 1000:.0f} s")
             lines += [f"      ends    {each.words}" for each in step.ends]
@@ -81,22 +103,54 @@ class Schedule:
 
 def draw(seed: int) -> Schedule:
     """The schedule of a seed."""
+    return draw_streamed(seed) if seed >= STREAMED else draw_polled(seed)
+
+
+def draw_polled(seed: int) -> Schedule:
+    """The schedule of a seed without streams."""
     chance = Random(seed)
     names = tuple(chance.sample(EXCHANGES, chance.choices((1, 2, 3, 5), (8, 17, 66, 9))[0]))
     steps = tuple(Step(_pause_ms(chance), chance.choice(RUNS)) for _ in range(chance.randrange(4, 13)))
     lanes = Lanes(chance, steps)
     lanes.fill(names)
     begin_ms = MIDNIGHT + chance.randrange(12 * HOUR)
-    return Schedule(
-        seed=seed,
-        begin_ms=begin_ms,
-        market=chance.choice(("busy", "busy", "busy", "thin")),
-        names=names,
-        durable=chance.random() < 0.5,
-        steps=steps,
-        rest_ms=_rest_ms(chance, begin_ms + lanes.times[-1], lanes),
-        healer=chance.choice(("same", "same", "new")),
-    )
+    market, durable = chance.choice(("busy", "busy", "busy", "thin")), chance.random() < 0.5
+    rest_ms = _rest_ms(chance, begin_ms + lanes.times[-1], lanes)
+    setting = Setting(market, names, begin_ms, durable, seed=seed)
+    return Schedule(setting, steps, rest_ms, healer=chance.choice(("same", "same", "new")))
+
+
+def draw_streamed(seed: int) -> Schedule:
+    """The schedule of a seed with streams: shorter steps, and more providers."""
+    chance = Random(seed)
+    names = tuple(chance.sample(EXCHANGES, chance.choices((1, 2, 3, 4, 5), (2, 4, 24, 20, 50))[0]))
+    steps = tuple(_draw_steps(chance) if chance.random() < 0.9 else _draw_pair(chance))
+    lanes = Lanes(chance, steps)
+    if chance.random() < 0.6:
+        lanes.fill(names)
+    lanes.fill_streams(names)
+    begin_ms = MIDNIGHT + chance.randrange(12 * HOUR)
+    rest_ms = _rest_ms(chance, begin_ms + lanes.times[-1], lanes)
+    rest_ms += max(0, AWAITED_MS - (begin_ms + lanes.times[-1] + rest_ms) % MINUTE)
+    market, durable = chance.choice(("busy", "busy", "busy", "thin")), chance.random() < 0.5
+    healer, streaming = chance.choice(("same", "same", "new")), chance.choice(((0,), (0,), (1,), (0, 1)))
+    return Schedule(Setting(market, names, begin_ms, durable, streaming, seed), steps, rest_ms, healer)
+
+
+def _draw_steps(chance: Random) -> Iterator[Step]:
+    for _ in range(chance.randrange(5, 13)):
+        yield Step(_short_pause_ms(chance), chance.choice(RUNS))
+
+
+def _draw_pair(chance: Random) -> Iterator[Step]:
+    """Two collectors that run all the time, one of which is restarted each minute."""
+    for number in range(PAIR_STEPS):
+        yield Step(10_000, "new" if number % 6 == 5 else "both")
+
+
+def _short_pause_ms(chance: Random) -> int:
+    """Some seconds, seldom minutes."""
+    return chance.randrange(LONG_MS, 10 * MINUTE) if chance.random() < 0.06 else chance.randrange(4_000, 24_000)
 
 
 def _pause_ms(chance: Random) -> int:
@@ -142,6 +196,14 @@ class Lanes:
                 lies = [LIES(name)] * len(PROVIDER) if name == liar else []
                 kinds = [*(each(name) for each in PROVIDER), *lies]
                 self._lane(self._one_of(kinds), 0.3 if lies else chance.choice((0.0, 0.15, 0.3)), wrong)
+
+    def fill_streams(self, names: Sequence[str]) -> None:
+        """Draw the troubles of streams; at most one of three or more is inexact."""
+        chance = self.chance
+        liar = chance.choice((*names, None, None)) if len(names) > 2 else None
+        for name in names:
+            kinds = [draw(name) for draw in STREAM if draw is not lying or name == liar]
+            self._lane(self._one_of(kinds), chance.choice((0.0, 0.2, 0.4)), set(), longest=3)
 
     def _liar_and_anchor(self, names: Sequence[str]) -> tuple[str | None, str | None]:
         """One that may lie, and one that is honest then."""

@@ -40,16 +40,27 @@ USUAL = Pace()
 
 
 class Session:
-    """An open connection and its subscription, which is `confirmed` by the exchange; `end` tells why it has ended."""
+    """An open connection and its subscription, which is `confirmed` by the exchange; `end` tells why it has ended.
 
-    def __init__(self, connection: Connection, subscription: Subscription, now_ms: Callable[[], int], pace: Pace):
-        self.begun_s = time.monotonic()
+    `now_ms` is the clock that dates what arrives, `steady_s` the one that measures silence.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        subscription: Subscription,
+        now_ms: Callable[[], int],
+        pace: Pace,
+        steady_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.begun_s = steady_s()
         self.confirmed = False
         self.end: Ended | None = None
         self._connection = connection
         self._subscription = subscription
         self._now_ms = now_ms
         self._pace = pace
+        self._steady_s = steady_s
         self._heard_s = self.begun_s
         self._pings_at_s = self.begun_s + self._find_ping_wait()
         self._asked_ms: dict[int, int] = {}
@@ -83,9 +94,9 @@ class Session:
             self.end = exc
 
     def _ping(self) -> None:
-        if time.monotonic() < self._pings_at_s:
+        if self._steady_s() < self._pings_at_s:
             return
-        self._pings_at_s = time.monotonic() + self._find_ping_wait()
+        self._pings_at_s = self._steady_s() + self._find_ping_wait()
         self._pings += 1
         if message := self._subscription.ping(self._pings):
             self._asked_ms[self._pings] = self._now_ms()
@@ -114,7 +125,7 @@ class Session:
         return Arrival(received_ms, frame, asked_ms)
 
     def _judge(self, *, silent: bool) -> None:
-        now_s = time.monotonic()
+        now_s = self._steady_s()
         if not silent:
             self._heard_s = now_s
         if self.end:
