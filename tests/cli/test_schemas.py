@@ -23,6 +23,7 @@ CALLS = (
     ("show 5min", "show"),
     ("show minute --limit 3 --at newest", "show"),
     ("show", "overview"),
+    ("price", "price"),
     ("status", "status"),
     ("verify", "verify"),
     ("init-keys --dry-run", "init-keys"),

@@ -1,11 +1,12 @@
-"""`show`: the stored prices as slots by the clock, once or repeatedly."""
+"""`show` and `price`: the stored prices as slots by the clock, once or repeatedly, and the newest one alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btcts.domain.clock import Clock, follow_beats
-from btcts.domain.layout import RESOLUTIONS, Resolution, can_be_true, window
+from btcts.domain.codes import ReasonCode, Remark
+from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Resolution, can_be_true, window
 from btcts.domain.market import Market
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
@@ -72,6 +73,18 @@ class PriceView:
         """True when the newest price is too old, or there is none."""
         return self.age_s is None or self.age_s > self.max_age_s
 
+    @property
+    def lack(self) -> Remark | None:
+        """The reason why there is no fresh price, as `status` gives it; None when there is one."""
+        if self.refused:
+            ahead_ms = self.refused.time_ms - self.now_ms
+            if ahead_ms > FUTURE_SLACK_MS:
+                return Remark(ReasonCode.FUTURE_PRICE, {"ahead_s": ahead_ms / 1000})
+            return Remark(ReasonCode.BAD_PRICE, {"price": self.refused.price})
+        if self.age_s is None:
+            return Remark(ReasonCode.NO_PRICE)
+        return Remark(ReasonCode.STALE_PRICE, {"age_s": self.age_s, "limit_s": self.max_age_s}) if self.stale else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(PriceView):
@@ -118,6 +131,15 @@ class Which(NamedTuple):
 
 
 ALL = Which()
+
+
+def show_price(store: "Store", *, max_age_s: float | None = None) -> PriceView:
+    """Return the newest price alone, in one round trip; without `max_age_s` the collectors' cadence decides.
+
+    Raises:
+        StoreError: Redis does not answer.
+    """
+    return PriceView(**_describe_price(store, store.price(), None, max_age_s))
 
 
 def show_slots(

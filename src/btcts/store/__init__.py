@@ -103,6 +103,10 @@ class Store:
         """Return the newest tick, None on an empty store."""
         return reads.latest(self._link)
 
+    def price(self) -> Snapshot:
+        """Return the newest tick and the collectors' state in one round trip, without any slots."""
+        return reads.price(self._link)
+
     def ticks(self, span: Span) -> list[Tick]:
         """Return the ticks of the span, ascending; those older than 26 h before the newest are gone.
 

@@ -43,6 +43,16 @@ def latest(link: Link) -> Tick | None:
     return _read_tick(reply)
 
 
+def price(link: Link) -> Snapshot:
+    """Return the newest tick and the collectors' state, without any slots."""
+    layout = link.layout
+    queries: Queries = {"TIME": ("TIME",), "TS.GET": ("TS.GET", layout.tick), "state": ("HGETALL", layout.state)}
+    replies = ask(link, queries, at_one_moment=True)
+    now_ms = link.clock.observe(now_of(replies["TIME"]))
+    state = parse(read_hash(replies["state"]), link.told_ms)
+    return Snapshot(now_ms, _read_tick(replies["TS.GET"]), {}, state)
+
+
 def ticks(link: Link, span: Span) -> list[Tick]:
     """Return the ticks of the span, ascending."""
     (reply,) = link.ask_all([query_range(link.layout.tick, span.start_ms, span.end_ms - 1)])

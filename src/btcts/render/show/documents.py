@@ -12,8 +12,9 @@ from typing import Any
 from btcts.domain.model import MINUTE_MS, Slot
 from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
 from btcts.domain.volatility import Range, Volatility, volatility_of
-from btcts.render.documents import begin_document, dump_document
+from btcts.render.documents import dump_document
 from btcts.render.figures import iso
+from btcts.render.price import encode_price
 from btcts.services.show import Overview, Shown, View
 
 SLOT_FIELDS = (
@@ -27,7 +28,7 @@ VOLATILITY_FIELDS = ("returns", "realised", "realised_per_year", "ranges", "park
 
 def view_json(view: View) -> str:
     """Encode one resolution as `docs/schemas/show.json` says, or an overview as `docs/schemas/overview.json` says."""
-    document = _encode_head(view)
+    document = encode_price(view)
     if isinstance(view, Overview):
         resolutions = {shown.resolution.name: _encode_resolution(shown) for shown in view.resolutions}
         document |= _encode_moves(view) | {"resolutions": resolutions}
@@ -42,21 +43,6 @@ def view_csv(view: View) -> str:
         slots = ((shown.resolution.name, slot) for shown in view.resolutions for slot in shown.slots)
         return _dump_csv(("resolution", *SLOT_FIELDS), ((name, *_encode_slot(slot).values()) for name, slot in slots))
     return _dump_csv(SLOT_FIELDS, (_encode_slot(slot).values() for slot in view.shown.slots))
-
-
-def _encode_head(view: View) -> dict[str, Any]:
-    newest = view.newest
-    return begin_document(view.market) | {
-        "simulated": view.simulated,
-        "generated_ms": view.now_ms,
-        "newest_ms": newest and newest.time_ms,
-        "price": newest and newest.price,
-        "age_s": view.age_s,
-        "stale": view.stale,
-        "members": view.members,
-        "flag": view.flag,
-        "deviating": [{"provider": provider, "deviation": ratio} for provider, ratio in view.deviating],
-    }
 
 
 def _encode_moves(view: Overview) -> dict[str, Any]:
