@@ -26,7 +26,7 @@ from btcts.services.collect.cycle import (
     build_cycle,
     find_outdated,
 )
-from btcts.services.collect.live import Basis, Live, Source
+from btcts.services.collect.live import Live, Source, build_basis
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.settling import Settling, Snapshot
 from btcts.services.collect.sharing import build_past, build_state, build_tick
@@ -122,7 +122,8 @@ class Collector:
         else:
             errors = [*errors, *self._deliver(build_tick(verdict), survey, asked.ready, progress, until=until)]
             self._learn(survey, asked, verdict, errors, progress)
-            self._live.go_on(self._build_basis(survey, asked, verdict, progress))
+            configured = len(self.poller.providers) - asked.unpaid
+            self._live.go_on(build_basis(survey, asked, verdict, configured=configured, away=progress.away))
         self._tell(progress)
         progress.note_settled(self._live.take_settled())
         return build_cycle(survey, asked, verdict, progress, errors, self._live.describe())
@@ -175,20 +176,6 @@ class Collector:
             past=past,
             configured=len(self.poller.providers) - asked.unpaid,
             quorum=self.quorum,
-        )
-
-    def _build_basis(self, survey: Survey, asked: Asked, verdict: Verdict, progress: Progress) -> Basis | None:
-        """Return what the ticks until the next cycle rest on; None without an undisputed price."""
-        agreed, configured = verdict.agreed, len(self.poller.providers) - asked.unpaid
-        if agreed is None or (agreed.flag and configured > 1):
-            return None
-        return Basis(
-            past=replace(verdict.past, last=build_tick(verdict)),
-            polled=tuple(asked.prices.readings),
-            configured=configured,
-            reach=survey.reach,
-            guest=survey.guest,
-            away=progress.away,
         )
 
     def _deliver(

@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Protocol
 
-from btcts.domain.agreement import Past, agree
+from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.clock import Clock
 from btcts.domain.model import Bounds, Candles, Reading, StreamState, Tick
@@ -20,7 +20,10 @@ from btcts.domain.tape import Tape
 from btcts.domain.tapes import Settleable, Tapes
 from btcts.domain.trades import StreamEvent
 from btcts.errors import EmbeddedError, SpoolError, StoreError
+from btcts.services.collect.cycle import Asked
+from btcts.services.collect.sharing import build_tick
 from btcts.services.collect.spool import Spool
+from btcts.services.collect.survey import Survey
 from btcts.store import Store
 
 TICK_MS = 1_000
@@ -66,6 +69,21 @@ class Basis:
     reach: Reach
     guest: bool = False
     away: bool = False
+
+
+def build_basis(survey: Survey, asked: Asked, verdict: Verdict, *, configured: int, away: bool) -> Basis | None:
+    """Return what the ticks after a cycle rest on; None without an undisputed price."""
+    agreed = verdict.agreed
+    if agreed is None or (agreed.flag and configured > 1):
+        return None
+    return Basis(
+        past=replace(verdict.past, last=build_tick(verdict)),
+        polled=tuple(asked.prices.readings),
+        configured=configured,
+        reach=survey.reach,
+        guest=survey.guest,
+        away=away,
+    )
 
 
 @dataclass(eq=False)
