@@ -162,6 +162,28 @@ def test_a_step_of_our_clock_is_no_evidence() -> None:
     assert reading.date_ms == asked_ms + 90 - ahead_ms
 
 
+def test_a_reading_is_dated_by_the_exchange_although_our_clock_is_an_hour_ahead() -> None:
+    tape = _open_tape(contiguous=False)
+    _hear(tape, _trade(1, -1000, 100.0))
+    ahead_ms = NOON_MS + 60 * MINUTE_MS
+
+    tape.take(Arrival(ahead_ms, Frame(stamp_ns=NOON_MS * NS_PER_MS, quote=Quote(99.0, 101.0))))
+
+    reading = tape.find_reading(ahead_ms)
+    assert reading
+    assert reading.date_ms == NOON_MS
+
+
+def test_a_stamp_from_the_future_is_no_evidence_nor_is_the_answer_to_a_ping_after_it() -> None:
+    tape = _open_tape(contiguous=False)
+    _hear(tape, _trade(1, -1000, 100.0), _trade(2, 10, 100.0))
+
+    tape.take(Arrival(NOON_MS + 100, Frame(stamp_ns=(NOON_MS + 60 * MINUTE_MS) * NS_PER_MS)))
+    tape.take(Arrival(NOON_MS + 300, Frame(echo=1), NOON_MS + 200))
+
+    assert not tape.is_complete(NOON_MS)
+
+
 def test_evidence_of_one_connection_says_nothing_about_the_next() -> None:
     tape = _open_tape()
     _hear(tape, _trade(1, -1000, 100.0), _trade(2, 10, 100.0))

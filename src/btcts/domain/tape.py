@@ -183,7 +183,7 @@ class Tape:
         if frame.quote:
             self._quote = arrival.received_ms, frame.quote
         if arrival.asked_ms is not None and self._offset_ms is not None:
-            self._evidence_ms = max(self._evidence_ms, arrival.asked_ms - self._offset_ms)
+            self._note_evidence(arrival.asked_ms - self._offset_ms, arrival.received_ms)
         if frame.catch_up:
             self._catch_up(frame.trades, arrival.received_ms)
         else:
@@ -191,14 +191,14 @@ class Tape:
                 self._add_live(trade, arrival.received_ms)
 
     def _note_stamp(self, stamp_ms: int, received_ms: int) -> None:
-        """Learn the difference of the clocks; a frame proves that all trades reported before it have arrived.
-
-        The newest stamp counts: the least difference of all would outlast a step of our clock.
-        """
-        if not _is_credible(stamp_ms, received_ms):
-            return
+        """Learn the difference of the clocks: the newest one, for the least of all would outlast a step of ours."""
         self._offset_ms = received_ms - stamp_ms
-        self._evidence_ms = max(self._evidence_ms, stamp_ms)
+        self._note_evidence(stamp_ms, received_ms)
+
+    def _note_evidence(self, time_ms: int, received_ms: int) -> None:
+        """Note that all trades have arrived that the exchange reported until then."""
+        if _is_credible(time_ms, received_ms):
+            self._evidence_ms = max(self._evidence_ms, time_ms)
 
     def _miss(self, at_ms: int) -> None:
         """Note that trades are missing, or may be."""
