@@ -188,6 +188,15 @@ def test_an_open_slot_of_settled_and_bounded_minutes_is_exact(exact: Store) -> N
     assert exact.state().exact_since_ms == RUNNING - MINUTE
 
 
+def test_a_settled_slot_stays_exact_while_no_price_comes(exact: Store, clock: FakeClock) -> None:
+    exact.write([], [Candle(RUNNING - MINUTE, 10, 12, 9, 11)])
+    clock.advance(5 * MINUTE)
+
+    (slot,) = (slot for slot in exact.slots("minute") if slot.start_ms == RUNNING - MINUTE)
+
+    assert (slot.settled, slot.exact) == (True, True)
+
+
 def test_a_minute_that_is_neither_settled_nor_bounded_is_not_covered(settled: Store) -> None:
     settled.write([Tick(NOW, 11)], bounds=[Bounds(RUNNING, 7, 13)])
 

@@ -51,13 +51,16 @@ class Coverage:
 
     def is_exact(self, minutes: range, held: Held | None) -> bool:
         """Tell whether the extremes of these minutes are those of the trades, as settled, or as they are `held` now."""
+        hours = range(HOUR.start_of(minutes.start), minutes.stop, HOUR.bucket_ms)
+        if not self.restless.isdisjoint(hours):
+            return False
+        if self.settled.issuperset(minutes):
+            return True
         if held and minutes.stop > held.since_ms:
             if not held.now:
                 return False
             minutes = range(minutes.start, held.since_ms, MINUTE_MS)
-        if self.restless.intersection(range(HOUR.start_of(minutes.start), minutes.stop, HOUR.bucket_ms)):
-            return False
-        return self.settled.issuperset(minutes) or all(map(self._is_quiet, set(minutes) - self.settled))
+        return all(map(self._is_quiet, set(minutes) - self.settled))
 
     def _is_quiet(self, minute: int) -> bool:
         """Tell whether a minute had no trades, and holds no price either."""
@@ -68,6 +71,8 @@ class Coverage:
 
         The reason is the commonest one, if any is known.
         """
+        if self.settled.issuperset(minutes):
+            return True, len(minutes), None
         present = self.present.intersection(minutes)
         unsettled = [minute for minute in minutes if minute in self.gaps and minute not in self.settled]
         reasons = Counter(self.gaps[minute].reason for minute in unsettled).most_common(1) if unsettled else []
