@@ -1,14 +1,19 @@
 """Findings of the schedules of faults, each reduced to the smallest case."""
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
+from btcts.domain.tape import Tape
+from simulation.chaos.feeds import Feeds
+from simulation.chaos.floor import Floor
 from simulation.chaos.judge import judge
 from simulation.chaos.stage import is_quiet, open_stage
+from simulation.chaos.witness import Witness
 from simulation.chaos.world import Setting, World, open_world
 from simulation.place import CANDLES
-from support.exchanges import Fault
+from support.exchanges import Fault, SimulatedMarket
 from support.series import HOUR, MIDNIGHT, MINUTE, TICK
 
 NAMES = ("coinbase", "bitstamp", "bitfinex")
@@ -22,6 +27,29 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         open_world(stage, Setting(request.param, NAMES, MIDNIGHT + 5 * HOUR + 7_000, durable=True)) as opened,
     ):
         yield opened
+
+
+def test_a_connection_that_lags_behind_the_one_that_replaces_it_brings_its_last_trades() -> None:
+    floor = Floor("bitstamp", SimulatedMarket(), Random(1))
+    tape = Tape("bitstamp", contiguous=False)
+    witness = Witness({"bitstamp": floor})
+    feeds = Feeds([floor], lambda: floor.at_ms, Random(1), witness.note)
+    floor.offset_ms, floor.delay_ms = 0, 2_000
+    floor.draw_delay = lambda: floor.delay_ms
+    floor.jump(MIDNIGHT)
+
+    for at_ms in range(MIDNIGHT, MIDNIGHT + 2 * MINUTE + 3_000, 100):
+        if at_ms == MIDNIGHT + 80_500:
+            floor.delay_ms = 50
+            floor.say(lambda voice: voice.ask_to_reconnect())
+        floor.go_on(at_ms)
+        feeds.go_on()
+        for _, event in feeds.take():
+            tape.take(event)
+
+    numbers = {number for number, _ in floor.reported[MIDNIGHT + MINUTE]}
+    assert tape.is_whole(MIDNIGHT + MINUTE)
+    assert len(witness.told["bitstamp"][MIDNIGHT + MINUTE]) == len(numbers) == 60
 
 
 def cycle(world: World, after_ms: int) -> None:

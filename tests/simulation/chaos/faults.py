@@ -272,6 +272,7 @@ def _event(chance: Random, kind: str, words: str, command: tuple[Any, ...], *, l
     def act(world: World) -> None:
         if loses:
             world.lose()
+        world.damaged = True
         _send(world, *command)
 
     if chance.random() < 0.5:

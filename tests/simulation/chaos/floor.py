@@ -21,6 +21,9 @@ KNOWN = 60
 BURST_NS = 1_000_000
 """Between two trades of a burst."""
 
+CLOSE = "close"
+"""What is said last on a connection that ends without a loss."""
+
 Garble = Callable[[str, Trade], str]
 
 
@@ -31,6 +34,7 @@ class Line:
         self.voice = voice
         self.closes_ms: int | None = None
         self._floor = floor
+        self._delay_ms = floor.draw_delay()
         self._under_way: deque[tuple[int, str]] = deque()
         self._asked: deque[tuple[int, str]] = deque()
         self._ended = ""
@@ -39,14 +43,18 @@ class Line:
     def send(self, message: str) -> None:
         """Send a message to the exchange, which has it a moment later."""
         self._check()
-        self._asked.append((self._floor.at_ms + self._floor.delay_ms // 4, message))
+        self._asked.append((self._floor.at_ms + self._delay_ms // 4, message))
 
     def receive(self, within_s: float) -> list[str]:
         """Return what has arrived by now."""
         self._check()
         arrived = []
         while not self._floor.silent and self._under_way and self._under_way[0][0] <= self._floor.at_ms:
-            arrived.append(self._under_way.popleft()[1])
+            message = self._under_way.popleft()[1]
+            if message == CLOSE:
+                self.end("closed by the server")
+                break
+            arrived.append(message)
         return arrived
 
     def close(self) -> None:
@@ -60,7 +68,7 @@ class Line:
 
     def say(self, messages: Sequence[str]) -> None:
         """Let the exchange say something."""
-        self._under_way += [(self._floor.at_ms + self._floor.delay_ms, message) for message in messages]
+        self._under_way += [(self._floor.at_ms + self._delay_ms, message) for message in messages]
 
     def answer(self) -> None:
         """Let the exchange answer what it has been asked by now."""
@@ -73,7 +81,7 @@ class Line:
 
 
 class Floor:
-    """The streams of one exchange, whose clock is `offset_ms` ahead of the true one; what it says takes `delay_ms`.
+    """The streams of one exchange, whose clock is `offset_ms` ahead; what it says takes up to `delay_ms`.
 
     `reported` are the numbers of its trades in the order in which it told of them, by minute, those included that got
     lost. Faults: it is `shut` to new connections; what it says waits on its way (`silent`); trades are `dropped`,
@@ -129,9 +137,15 @@ class Floor:
         if to_ms % SECOND < 200:
             self._show_life()
         for line in [line for line in self.lines if line.closes_ms is not None and line.closes_ms <= to_ms]:
-            line.end("closed by the server")
+            line.say([CLOSE])
+            line.closes_ms = None
+            self.forget(line)
 
     # Connections
+
+    def draw_delay(self) -> int:
+        """Return how long messages take on a new connection."""
+        return self.delay_ms // self._chance.choice((1, 1, 2))
 
     def connect(self) -> Line:
         """Open a connection."""

@@ -161,7 +161,7 @@ def play_all(seeds: Iterable[int]) -> Total:
             ran = play(draw(seed), stage)
             total.add(ran)
             if ran.problems:
-                sys.stderr.write(f"seed {seed} fails\n")
+                sys.stderr.write(f"seed {seed} fails: {ran.problems[0]}\n")
     total.seconds = time.perf_counter() - began
     return total
 

@@ -17,6 +17,7 @@ from btcts.domain.model import Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
+from btcts.services.collect.cycle import Cycle
 from btcts.services.collect.loop import once
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.spool import Spool
@@ -73,9 +74,10 @@ class Seen(NamedTuple):
 class World(Place):
     """The world that a schedule happens to; `open_world` makes one.
 
-    While `strange` a key of ours is somebody else's, while `spoolless` no spool can be used. So many providers are
-    `inexact`: their prices are up to a hundredth away from the market's. `answer_s` is how long collectors wait for an
-    answer of Redis. Streams come from `floors`; `lies` are claims of collectors with streams that were false.
+    While `strange` a key of ours is somebody else's, while `spoolless` no spool can be used; `damaged` keys wait for
+    the next cycle, which repairs them. So many providers are `inexact`: their prices are up to a hundredth away from
+    the market's. `answer_s` is how long collectors wait for an answer of Redis. Streams come from `floors`; `stamps`
+    are those of the ticks before, `lies` are claims of collectors with streams that were false.
     """
 
     venue: Venue
@@ -84,8 +86,10 @@ class World(Place):
     setting: Setting
     strange: bool = False
     spoolless: bool = False
+    damaged: bool = False
     inexact: int = 0
     answer_s: float = ANSWER_S
+    stamps: set[int] = field(default_factory=set)
     lies: list[str] = field(default_factory=list)
     said: Said = field(default_factory=Said)
     cycles: list[Account] = field(default_factory=list)
@@ -117,8 +121,10 @@ class World(Place):
     def run(self, *numbers: int, patient: bool = False) -> list[Account]:
         """Let these collectors do a cycle at the same time, and take note of what they say."""
         self.said.begin()
+        damaged, self.damaged = self.damaged, False
         with ThreadPoolExecutor(len(numbers) or 1) as pool:
             accounts = list(pool.map(lambda number: self._cycle(number, patient=patient), numbers))
+        self.damaged |= damaged and not any(isinstance(each, Cycle) and not each.problem for each in accounts)
         self.cycles += accounts
         self.said.note(accounts, None if self.spoolless else self.waiting())
         return accounts
@@ -154,10 +160,12 @@ class World(Place):
             snapshot = self.reader.snapshot(self.chance.choice([*RESOLUTIONS]))
             first_ms = snapshot.now_ms // HOUR * HOUR
             ticks = dict(self.admin.execute_command("TS.RANGE", TICK, first_ms, "+"))
-            self.lies += [f"exact, {claim}" for claim in self.claims.judge(view(snapshot, first_ms, ticks))]
-            if now_ms in ticks and abs(self.clock.wrong_ms) > DOUBT_MS:
+            claims = [] if self.damaged else self.claims.judge(view(snapshot, first_ms, ticks))
+            self.lies += [f"exact, {claim}" for claim in claims]
+            fresh, self.stamps = now_ms in ticks.keys() - self.stamps, set(ticks)
+            if fresh and abs(self.clock.wrong_ms) > DOUBT_MS:
                 self.lies.append(f"a tick was written under a clock that is {self.clock.wrong_ms} ms wrong")
-            if now_ms in ticks and not self.seen[-1].low <= ticks[now_ms] <= self.seen[-1].high:
+            if fresh and not self.seen[-1].low <= ticks[now_ms] <= self.seen[-1].high:
                 self.lies.append(f"{ticks[now_ms]} at {now_ms} is not a price of {self.seen[-1]}")
 
     def _pass_floors(self) -> None:

@@ -31,7 +31,7 @@ class Pace(NamedTuple):
     ping_s: float = 2.0
     silent_s: float = 10.0
     confirm_s: float = 10.0
-    drain_s: float = 1.0
+    drain_s: float = 2.0
     refused_s: float = 300.0
     retry_s: float = 1.0
 
