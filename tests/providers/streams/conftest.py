@@ -23,7 +23,7 @@ WITHIN_S = 10.0
 
 NOW_MS = 1_767_268_830_000
 
-QUICK = Pace(ping_s=0.05, silent_s=5, confirm_s=5, drain_s=0.1, refused_s=0.01, retry_s=0.01)
+QUICK = Pace(ping_s=0.05, silent_s=5, confirm_s=5, drain_s=0.1, refused_s=0.01, retry_s=0.01, rest_s=0)
 
 
 class Running:

@@ -8,7 +8,8 @@ from contextlib import closing
 import pytest
 
 from btcts import __version__
-from providers.streams.conftest import QUICK, Follow
+from btcts.domain.trades import Trade
+from providers.streams.conftest import NOW_MS, QUICK, Follow
 from support.exchanges.stream_server import StreamServer
 from support.networks import (
     CERTIFICATE,
@@ -43,6 +44,20 @@ def tls(kraken: StreamServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place
 
 def test_a_stream_over_tls_by_name(tls: Place, follow: Follow) -> None:
     follow("kraken", URL, dialer=dialer_of({"exchange.test": [tls]})).await_subscription()
+
+
+def test_messages_that_gather_while_a_stream_rests_are_read_in_order(
+    tls: Place, kraken: StreamServer, follow: Follow
+) -> None:
+    rests = QUICK._replace(rest_s=0.02)
+    running = follow("kraken", URL, pace=rests, dialer=dialer_of({"exchange.test": [tls]}))
+    running.await_subscription()
+
+    for number in range(200):
+        kraken.say([Trade(NOW_MS * 1_000_000, number, 60_000.0)])
+
+    numbers = [running.await_frame(lambda frame: frame.trades).frame.trades[0].number for _ in range(200)]
+    assert numbers == list(range(200))
 
 
 def test_an_address_that_swallows_connections_is_no_obstacle(kraken: StreamServer, follow: Follow) -> None:

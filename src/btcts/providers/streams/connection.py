@@ -4,6 +4,7 @@
 """
 
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -149,6 +150,13 @@ class Connection:
         messages = [message for frame in self._protocol.events_received() if (message := self._join(frame)) is not None]
         self._flush()
         return messages
+
+    def has_more(self) -> bool:
+        """Tell whether more may have come already; a tunnel through an HTTPS proxy never tells."""
+        tls = self._stream.get_extra_info("ssl_object")
+        if tls is not None and (isinstance(tls, ssl.SSLObject) or tls.pending()):
+            return True
+        return bool(self._stream.get_extra_info("is_readable"))
 
     def close(self) -> None:
         """Say goodbye if that takes no time, and close the connection."""

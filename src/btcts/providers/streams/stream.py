@@ -86,6 +86,8 @@ class Stream:
             _put_all(put, arrivals)
             if any(arrival.frame.renewal is Renewal.OVERLAPPING for arrival in arrivals):
                 session = self._replace(session, put, stop)
+            elif arrivals:
+                session.rest(stop)
         return time.monotonic() - session.begun_s, session.end or Ended("stopped")
 
     def _open(self) -> Session:
