@@ -1,14 +1,15 @@
 """The open buckets of `btcts collect --forever` through a real crash, beside collectors that poll.
 
-    python benchmarks/storm.py [--minutes 10] [--skip 27] [--slowest 1900]
+    python benchmarks/storm.py [--minutes 10] [--skip 27] [--slowest 1900] [--beside streams|polls]
 
 Five local exchanges play the recorded trades in real time, from minute SKIP of the recording on; the slowest one
 tells of a trade SLOWEST ms after it. Three collectors run on three Redis servers: with streams, and without them at
 intervals of 10 and 1 s. Each second a reader compares the open bucket of each resolution with what it should hold: of
 minutes that are settled their candles, of others the median of the trades sent by then. What was sent from 1.5 s
 before the newest tick on may be in or not. Each settled candle has to be the median of what three or more exchanges
-traded then. How long a trade takes counts from the moment at which its stream is told to send it until a look at the
-newest tick, 50 a second, finds one made since; only trades that change the price or the bounds count.
+traded then. With --beside a second collector of that kind works on the first Redis. How long a trade takes counts
+from the moment at which its stream is told to send it until a look at the newest tick, 50 a second, finds one made
+since; only trades that change the price or the bounds count.
 """
 
 import argparse
@@ -22,7 +23,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import combinations, product
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -31,31 +31,21 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from forever import measure
 from report import Row, print_rows
 from traffic import CountingExchanges
-from venues import HOUR_MS, MINUTE_MS, TRAITS, Venue, VenueMarket, now_ms, read_recording
+from truth import CLOSE_MS, Range, Truth, judge_candles, measure_error, read_candles
+from venues import MINUTE_MS, TRAITS, Venue, VenueMarket, now_ms, read_recording
 
 import btcts
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Slot
 from btcts.store import Store
 from btcts.store.reads import Snapshot
-from support.exchanges import Traded
 from support.servers import Server, connect
 
-COLLECTORS = {"streams": (), "10 s": ("--no-streams", "--interval=10"), "1 s": ("--no-streams", "--interval=1")}
+COLLECTORS = {"streams": (), "polls-10": ("--no-streams", "--interval=10"), "polls-1": ("--no-streams", "--interval=1")}
 STREAMS = "streams"
-OPEN_MS, LOW_MS, HIGH_MS, CLOSE_MS = 0, 20_000, 40_000, 59_999
-"""The stamps of a settled minute's candle."""
-
+RIVALS = {"streams": (), "polls": ("--no-streams",)}
 UNDER_WAY_MS = 1_500
 WARM_UP_S = 60
-LEAST_HOLDERS = 3
-ROUNDING = 1e-6
-
-Range = tuple[float, float]
-"""The least and the greatest value that would be right."""
-
-Candles = dict[int, tuple[float, float, float, float]]
-"""Open, low, high and close by minute."""
 
 
 @dataclass
@@ -83,8 +73,10 @@ class Run:
 
 
 @contextmanager
-def collecting(name: str, options: Sequence[str], venues: Sequence[Venue], folder: Path) -> Iterator[Run]:
-    """A collector on a Redis of its own, and on exchanges that count its requests."""
+def collecting(
+    name: str, options: Sequence[str], venues: Sequence[Venue], folder: Path, *, rivals: Sequence[Sequence[str]] = ()
+) -> Iterator[Run]:
+    """A collector on a Redis of its own, perhaps beside rivals, and on exchanges that count its requests."""
     folder.mkdir()
     with ExitStack() as stack:
         server = Server(folder).start()
@@ -98,10 +90,11 @@ def collecting(name: str, options: Sequence[str], venues: Sequence[Venue], folde
             asked.append(exchanges)
             environ[f"BTCTS_PROVIDERS_{venue.market.name.upper()}_URL"] = exchanges.url(venue.market.name)
             environ[f"BTCTS_PROVIDERS_{venue.market.name.upper()}_STREAM_URL"] = venue.server.url
-        command = [sys.executable, "-m", "btcts", "collect", "--forever", "--format=json", *options]
-        cycles = stack.enter_context((folder / "cycles").open("wb"))
-        process = stack.enter_context(subprocess.Popen(command, env=environ, stdout=cycles))
-        stack.callback(process.kill)
+        command = [sys.executable, "-m", "btcts", "collect", "--forever", "--format=json"]
+        for file, given in (*((f"rival {place}", rival) for place, rival in enumerate(rivals)), ("cycles", options)):
+            cycles = stack.enter_context((folder / file).open("wb"))
+            process = stack.enter_context(subprocess.Popen([*command, *given], env=environ, stdout=cycles))
+            stack.callback(process.kill)
         yield Run(name, server, stack.enter_context(btcts.open_store(url)), process, asked)
 
 
@@ -129,91 +122,11 @@ def watch_ticks(runs: Sequence[Run], ending: threading.Event) -> None:
         newest_minute = max([newest_minute, *over])
 
 
-class Truth:
-    """What the buckets should hold, by the record of what was sent."""
-
-    def __init__(self, venues: Sequence[Venue]) -> None:
-        self._venues = venues
-
-    def list_candles(self, minute: int) -> list[Traded]:
-        """Return what the exchanges traded in a minute."""
-        return [candle for venue in self._venues if (candle := venue.market.candle(minute))]
-
-    def find_open(self, minute: int, sure_ms: int, until_ms: int) -> tuple[Range, Range] | None:
-        """Return the ranges of low and high of a minute: all trades sent by one time are in, and some by another."""
-        views = []
-        for venue in self._venues:
-            told = [*venue.told[minute]]
-            sure = [each.trade.price for each in told if each.sent_ms <= sure_ms]
-            some = [each.trade.price for each in told if each.sent_ms <= until_ms]
-            if some:
-                least = (min(some), max(some))
-                views.append([(min(sure), max(sure)), least] if sure else [(some[0], some[0]), least, None])
-        lows, highs = [], []
-        for chosen in product(*views):
-            held = [view for view in chosen if view]
-            if len(held) >= LEAST_HOLDERS:
-                lows.append(median(low for low, _ in held))
-                highs.append(median(high for _, high in held))
-        return ((min(lows), max(lows)), (min(highs), max(highs))) if lows else None
-
-    def find_bucket(
-        self, start: int, snapshot: Snapshot, sure_ms: int, settled: Sequence[Candles]
-    ) -> tuple[Range, Range] | None:
-        """Return the ranges of minimum and maximum of the open bucket that starts there."""
-        lows, highs = [], []
-        for minute in range(start, snapshot.now_ms, MINUTE_MS):
-            if minute in snapshot.coverage.settled:
-                stored = [candles[minute] for candles in settled if minute in candles]
-                least, most = [low for _, low, _, _ in stored], [high for _, _, high, _ in stored]
-                bounds = ((min(least), max(least)), (min(most), max(most)))
-            else:
-                bounds = self.find_open(minute, sure_ms, snapshot.now_ms)
-            if bounds:
-                lows.append(bounds[0])
-                highs.append(bounds[1])
-        if not lows:
-            return None
-        low = min(least for least, _ in lows), min(most for _, most in lows)
-        return low, (max(least for least, _ in highs), max(most for _, most in highs))
-
-
-def read_candles(run: Run) -> Candles:
-    """Return the candles of the settled minutes since the start of the hour before."""
-    with connect(run.server.socket) as client:
-        found: list[dict[int, float]] = []
-        first = now_ms() // HOUR_MS * HOUR_MS - HOUR_MS // 3
-        minutes = range(first, now_ms(), MINUTE_MS)
-        for offset in (OPEN_MS, LOW_MS, HIGH_MS, CLOSE_MS):
-            stamps = [minute + offset for minute in minutes]
-            query = ("TS.RANGE", "btc:price:tick", stamps[0], stamps[-1], "FILTER_BY_TS", *stamps)
-            found.append({stamp - offset: float(price) for stamp, price in client.execute_command(*query)})
-    opens, lows, highs, closes = found
-    return {minute: (opens[minute], lows[minute], highs[minute], closes[minute]) for minute in closes}
-
-
-def judge_candles(run: Run, truth: Truth) -> tuple[list[str], list[float]]:
-    """Return complaints about settled candles that no three exchanges come to, and how far others are from all five."""
-    complaints, errors = [], []
-    for minute, stored in read_candles(run).items():
-        candles = [(each.open, each.low, each.high, each.close) for each in truth.list_candles(minute)]
-        possible = {
-            tuple(median(prices) for prices in zip(*chosen, strict=True))
-            for size in range(min(LEAST_HOLDERS, len(candles)), len(candles) + 1)
-            for chosen in combinations(candles, size)
-        }
-        if stored not in possible:
-            complaints.append(f"{minute}: {stored} of {candles}")
-        whole = [median(prices) for prices in zip(*candles, strict=True)]
-        errors.append(max(10_000 * abs(price / right - 1) for price, right in zip(stored, whole, strict=True)))
-    return complaints, errors
-
-
 def compare(run: Run, truth: Truth) -> None:
     """Compare the open buckets of one collector with the truth."""
-    settled = [read_candles(run)]
+    settled = [read_candles(run.server)]
     snapshot = run.store.snapshot()
-    settled.append(read_candles(run))
+    settled.append(read_candles(run.server))
     if snapshot.newest is None:
         return
     run.compared += 1
@@ -231,12 +144,6 @@ def compare(run: Run, truth: Truth) -> None:
             run.wrong.append(describe_error(name, slot, expected, snapshot))
         if not slot.exact:
             run.errors_bps.append(error)
-
-
-def measure_error(value: float, right: Range) -> float:
-    """Return how far a value is from what would be right, in bps."""
-    distance = max(right[0] - value, value - right[1])
-    return 0.0 if distance <= ROUNDING else 10_000 * distance / value
 
 
 def describe_error(name: str, slot: Slot, expected: tuple[Range, Range], snapshot: Snapshot) -> str:
@@ -315,6 +222,9 @@ def print_run(run: Run, requests: int, busy_s: float, seconds: float, folder: Pa
     print(f"  age of the price, ms: {describe(run.ages_ms)}")
     print(f"  minutes settled after their end, ms: {describe(run.settled_after_ms)}")
     print(f"  {requests} requests in {seconds / 60:.0f} min, {busy_s:.1f} s of a core ({100 * busy_s / seconds:.2f} %)")
+    with connect(run.server.socket) as client:
+        scripts = client.info("commandstats")["cmdstat_evalsha"]
+    print(f"  {scripts['calls']} calls of scripts, {scripts['usec_per_call']:.0f} us of Redis each")
     print(f"  {len(cycles)} cycles, the longest {late} ms, problems: {problems or 'none'}")
 
 
@@ -335,7 +245,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--skip", type=int, default=27)
     parser.add_argument("--slowest", type=int, default=1_900)
+    parser.add_argument("--beside", choices=sorted(RIVALS))
     arguments = parser.parse_args()
+    rivals = [RIVALS[arguments.beside]] if arguments.beside else []
     origin_ms = (now_ms() // MINUTE_MS - arguments.skip + 1) * MINUTE_MS
     recording, seconds = read_recording(), 60 * arguments.minutes
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
@@ -345,7 +257,9 @@ def main() -> int:
             stack.enter_context(Venue(VenueMarket(name, recording, origin_ms), arguments.slowest)) for name in TRAITS
         ]
         runs = [
-            stack.enter_context(collecting(name, options, venues, folder / name.replace(" ", "")))
+            stack.enter_context(
+                collecting(name, options, venues, folder / name, rivals=rivals if name == STREAMS else ())
+            )
             for name, options in COLLECTORS.items()
         ]
         time.sleep(WARM_UP_S)
@@ -362,10 +276,10 @@ def main() -> int:
             watcher.join()
         for run, before, busy_s in zip(runs, asked, busy, strict=True):
             spent_s = measure(run.process.pid)[1] - busy_s
-            complaints, errors = judge_candles(run, truth)
+            complaints, errors = judge_candles(run.server, truth)
             for complaint in complaints:
                 print(f"WRONG candle of {run.name}: {complaint}")
-            print_run(run, run.count_requests() - before, spent_s, seconds, folder / run.name.replace(" ", ""))
+            print_run(run, run.count_requests() - before, spent_s, seconds, folder / run.name)
             print(f"  settled candles beside the medians of all five, bps: {describe(errors)}")
         delays = list(find_delays(venues, runs[0]))
         print(f"\ntrade to readable, ms: {describe(delay for delay, _ in delays)}")

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import median
 
@@ -95,21 +95,22 @@ class Player:
         self._markets = markets
 
     def play(self, seconds: float, rates: Mapping[str, int]) -> Iterator[float]:
-        """Tell so many trades a second, in ten batches; yield after each second how much of the time is over."""
+        """Tell so many trades a second, in ten batches, one exchange after the other; yield each second."""
         began = time.monotonic()
-        for batch in range(round(seconds * BATCHES)):
-            left_s = began + batch / BATCHES - time.monotonic()
+        for place, (batch, name) in enumerate(product(range(round(seconds * BATCHES)), rates)):
+            left_s = began + place / BATCHES / len(rates) - time.monotonic()
             self.late_s = max(self.late_s, -left_s)
             time.sleep(max(0.0, left_s))
-            for name, rate in rates.items():
-                trades = self._markets[name].make_trades(rate // BATCHES)
-                for each in (trades,) if rate > RATE else ((trade,) for trade in trades):
-                    self._servers[name].say(each)
-                self.told += len(trades)
-            if batch % BATCHES == 0:
-                for name in COUNTING:
-                    self._servers[name].beat()
+            self._tell(name, rates[name] // BATCHES)
+            if batch % BATCHES == 0 and name in COUNTING:
+                self._servers[name].beat()
+            if place % (BATCHES * len(rates)) == 0:
                 yield time.monotonic() - began
+
+    def _tell(self, name: str, count: int) -> None:
+        trades = self._markets[name].make_trades(count)
+        self._servers[name].say(trades)
+        self.told += len(trades)
 
 
 def find_lost(store: Store, markets: Mapping[str, ToldMarket], minutes: range) -> Iterator[str]:
