@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("redis", "httpcore", "websockets", "rich", "pydantic", "click", "pygments")
+HEAVY = ("redis", "httpcore", "websockets", "rich", "pydantic", "click", "pygments", "starlette", "uvicorn")
 
 REPORT = """
 import sys

@@ -25,7 +25,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The exception that typer raises for a wrong call; it has no public name."""
 
 PANELS = {
-    **dict.fromkeys(("collect", "show", "price", "watch", "backfill", "demo"), "Prices"),
+    **dict.fromkeys(("collect", "show", "price", "watch", "serve", "backfill", "demo"), "Prices"),
     **dict.fromkeys(("status", "init-keys", "verify", "prune", "server"), "Store"),
     "config": "Settings",
 }

@@ -1,7 +1,7 @@
 """`show` and `price`: the stored prices as slots by the clock, once or repeatedly, and the newest one alone."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btcts.domain.clock import Clock, follow_beats
@@ -96,6 +96,11 @@ class Overview(PriceView):
     def parts(self) -> tuple[Shown, ...]:
         """The slots of every resolution in this view."""
         return self.resolutions
+
+    def pick(self, name: str) -> "SlotsView":
+        """Return the view of one resolution."""
+        shown = next(shown for shown in self.resolutions if shown.resolution.name == name)
+        return SlotsView(**{field.name: getattr(self, field.name) for field in fields(PriceView)}, shown=shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""`serve`: the last look at Redis over HTTP, for people, programs and Prometheus; needs `btcts[serve]`."""

@@ -1,0 +1,169 @@
+"""The server: a socket, uvicorn with limits on what a client may take, and a thread that looks at Redis."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+import threading
+from asyncio import TimerHandle, Transport
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from btcts.errors import ConfigError
+from btcts.system.calls import start_thread
+from btcts.system.causes import describe
+from btcts.web.board import Board, Post
+
+MOST_CONNECTIONS = 800
+"""Connections that are answered at the same time; more get status 503. A process may mostly have 1024 files open."""
+
+MOST_HEAD_BYTES = 16_384
+
+
+def listen(address: str) -> socket.socket:
+    """Return a socket that listens at `host:port`, an IPv6 address in brackets; port 0 takes a free one.
+
+    Raises:
+        ConfigError: it is no such address, or nobody can listen there.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) < 65_536):
+        raise ConfigError(f"--listen {address} is not an address such as 127.0.0.1:8080 or [::1]:8080")
+    try:
+        family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        return socket.create_server(place[:2], family=family)
+    except (OSError, UnicodeError) as exc:
+        why = os.strerror(exc.errno).lower() if isinstance(exc, OSError) and (exc.errno or 0) > 0 else describe(exc)
+        raise ConfigError(f"--listen {address}: nothing can listen there ({why}); name another one") from exc
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Tell whether only this machine reaches the socket."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+
+
+def format_address(listener: socket.socket) -> str:
+    """Return the URL of the socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def serve(
+    app: ASGIApp,
+    board: Board,
+    listener: socket.socket,
+    *,
+    look_on: Callable[[Post], None],
+    stop: threading.Event,
+    protocol: "type[TimelyProtocol] | None" = None,
+) -> None:
+    """Answer requests until SIGINT, SIGTERM or `stop`; `look_on` runs in a thread and posts to the board."""
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=protocol or TimelyProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+    )
+    server = Server(config, board, look_on, stop)
+    server.run(sockets=[listener])
+    if server.failure:
+        raise server.failure
+
+
+class Server(uvicorn.Server):
+    """A server whose board is filled while it runs; streams of events end with it."""
+
+    def __init__(
+        self, config: uvicorn.Config, board: Board, look_on: Callable[[Post], None], stop: threading.Event
+    ) -> None:
+        super().__init__(config)
+        self.failure: Exception | None = None
+        self._board = board
+        self._look_on = look_on
+        self._stop = stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections, and start to look at Redis."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        start_thread(lambda: self._look(loop))
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether to stop."""
+        return await super().on_tick(counter) or self._stop.is_set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams of events, then the connections."""
+        self._board.close()
+        await super().shutdown(sockets)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._look_on(lambda found, status: loop.call_soon_threadsafe(self._board.post, found, status))
+        except Exception as exc:  # noqa: BLE001 - a bug here would be answered as a silent Redis for ever
+            if not self._board.closed:
+                self.failure = exc
+                self.should_exit = True
+
+
+class TimelyProtocol(H11Protocol):
+    """Cuts off clients that take longer than `asking_s` to ask, or leave what they were sent unread for `stuck_s`."""
+
+    asking_s = 10.0
+    stuck_s = 30.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._asking: TimerHandle | None = None
+        self._stuck: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in the base class
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._asking = self.loop.call_later(self.asking_s, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request; the whole head ends the wait."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            _cancel(self._asking)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        _cancel(self._asking)
+        self._asking = self.loop.call_later(self.asking_s, self.transport.abort)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read."""
+        super().pause_writing()
+        self._stuck = self.loop.call_later(self.stuck_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, as the client reads."""
+        super().resume_writing()
+        _cancel(self._stuck)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        _cancel(self._asking)
+        _cancel(self._stuck)
+        super().connection_lost(exc)
+
+
+def _cancel(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

@@ -1,0 +1,104 @@
+"""What many readers cost, and what slow ones may take."""
+
+import asyncio
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from btcts.config import BTC_USD
+from btcts.store import Store
+from btcts.web.server import MOST_CONNECTIONS, TimelyProtocol
+from support.servers import Server
+from support.wires import Wire
+from web.conftest import ServeStore
+from web.serving import PATIENCE_S, BeatClock, Site
+
+READERS = 500
+
+
+def test_many_readers_share_each_look(serve_store: ServeStore, held: Store, clock: BeatClock, server: Server) -> None:
+    wire = Wire(server.socket)
+    site = serve_store(Store(wire.client, BTC_USD, clock=clock, where="test"))
+    wire.reset()
+    site.beat(60)
+    alone = wire.commands
+    wire.reset()
+
+    answered = asyncio.run(read_together(site))
+
+    assert answered == READERS
+    assert wire.commands == alone
+
+
+async def read_together(site: Site) -> int:
+    """Follow the events on many connections, and let it look as often as in a minute meanwhile."""
+    place = urlsplit(site.url)
+
+    async def follow() -> bool:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for _ in range(3):
+            await reader.readuntil(b"event: beat\n")
+        writer.close()
+        return True
+
+    async def look() -> None:
+        await asyncio.to_thread(site.beat, 60)
+
+    *answers, _ = await asyncio.gather(*(follow() for _ in range(READERS)), look())
+    return len(answers)
+
+
+def test_more_connections_than_the_limit_are_told_so(site: Site) -> None:
+    place = urlsplit(site.url)
+    idle = [socket.create_connection((str(place.hostname), place.port or 0)) for _ in range(MOST_CONNECTIONS)]
+
+    refused = site.get("/api/price")
+    for connection in idle:
+        connection.close()
+
+    assert refused.status_code == 503
+
+
+class Hasty(TimelyProtocol):
+    asking_s = 0.05
+    stuck_s = 0.05
+
+
+def read_to_the_end(connection: socket.socket) -> int:
+    """Return how many bytes come until the other side closes the connection, in whatever way."""
+    count = 0
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65_536):
+            count += len(part)
+    return count
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/price HTTP/1.1\r\nHost: local"])
+def test_a_client_that_asks_for_nothing_is_cut_off(serve_store: ServeStore, held: Store, sent: bytes) -> None:
+    place = urlsplit(serve_store(held, protocol=Hasty).url)
+
+    with socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection:
+        connection.sendall(sent)
+
+        assert read_to_the_end(connection) == 0
+
+
+def ask_until_cut_off(connection: socket.socket) -> None:
+    """Ask again and again, and read nothing."""
+    while True:
+        connection.sendall(b"GET /api/show HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+
+
+def test_a_client_that_reads_nothing_is_cut_off(serve_store: ServeStore, held: Store) -> None:
+    site = serve_store(held, protocol=Hasty)
+    place = urlsplit(site.url)
+    with (
+        socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection,
+        pytest.raises((ConnectionResetError, BrokenPipeError)),
+    ):
+        ask_until_cut_off(connection)
+
+    assert site.get("/api/price").status_code == 200
