@@ -37,7 +37,8 @@ def listen(address: str) -> socket.socket:
         family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family)
     except (OSError, UnicodeError) as exc:
-        why = os.strerror(exc.errno).lower() if isinstance(exc, OSError) and (exc.errno or 0) > 0 else describe(exc)
+        number = (isinstance(exc, OSError) and exc.errno) or 0
+        why = os.strerror(number).lower() if number > 0 else describe(exc)
         raise ConfigError(f"--listen {address}: nothing can listen there ({why}); name another one") from exc
 
 
