@@ -52,8 +52,8 @@ def test_zsh_and_fish_get_the_words_that_bash_gets(line: str) -> None:
 def test_zsh_and_fish_are_told_what_commands_do() -> None:
     summary = "Remove what is past its retention by the clock, and name unknown keys."
 
-    assert complete("fish", "btcts pr") == f"prune\t{summary}\n"
-    assert f'"prune":"{summary}"' in complete("zsh", "btcts pr")
+    assert complete("fish", "btcts pru") == f"prune\t{summary}\n"
+    assert f'"prune":"{summary}"' in complete("zsh", "btcts pru")
 
 
 @pytest.mark.parametrize(
