@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MEASURING = ("startup", "store", "blocking", "forever", "traffic", "peers")
+MEASURING = ("startup", "store", "blocking", "forever", "streams", "storm", "traffic", "peers")
 
 
 def main() -> int:
