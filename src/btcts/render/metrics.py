@@ -65,7 +65,7 @@ def _measure_store(status: Status) -> Iterator[Metric]:
     yield Metric("btcts_slots_missing", "Closed slots without a price.", missing)
     yield Metric("btcts_slots_settled", "Closed slots with the agreed candles of the exchanges.", settled)
     gaps: list[Sample] = [({"reason": reason}, count) for reason, count in sorted(status.minutes.gaps.items())]
-    yield Metric("btcts_minutes_unsettled", "Closed minutes without an agreed candle by the known reason.", gaps)
+    yield Metric("btcts_gaps", "Closed minutes without an agreed candle by the known reason.", gaps)
     clocks: list[Sample] = [({"clock": "machine"}, status.facts.ahead_ms / 1000)]
     if status.state.ahead_ms is not None:
         clocks.append(({"clock": "providers"}, status.state.ahead_ms / 1000))
@@ -110,8 +110,8 @@ def _measure_streams(status: Status) -> Iterator[Metric]:
     yield measure("last_gap_timestamp_seconds", "Time of the last gap in the trades.", gaps)
     for name, text, field in (
         ("reconnects_total", "Connections after the first.", "reconnects"),
-        ("compared_minutes_total", "Minutes whose candle was compared with that of the provider.", "compared"),
-        ("corrected_minutes_total", "Those of them in which they differ.", "corrected"),
+        ("candles_compared_total", "Candles from trades that were compared with those of the provider.", "compared"),
+        ("candles_corrected_total", "Those of them in which they differ.", "corrected"),
     ):
         yield measure(name, text, [(at, getattr(stream, field)) for at, stream in streams], "counter")
 

@@ -25,11 +25,11 @@ def make(folder: Path) -> None:
             sync(place.parent)
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Replace the file atomically; the content is on the disk when this returns."""
     draft = path.with_name(f"{path.name}.new")
     try:
-        with _open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
+        with _open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode) as descriptor:
             _write(descriptor, content)
             os.fsync(descriptor)
         draft.replace(path)
@@ -129,9 +129,9 @@ def _open_to_read(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _open(path: Path, flags: int) -> Iterator[int]:
+def _open(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
     """Open a regular file until the block ends, without waiting for a pipe or a device; a new one is for us alone."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o600)
+    descriptor = os.open(path, flags | os.O_NONBLOCK, mode)
     try:
         _require_file(descriptor, path)
         yield descriptor

@@ -2,17 +2,19 @@
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell, tell_if_possible
+from btcts.cli.output import LineFormat, complain, emit, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
-from btcts.errors import ConfigError, ExitCode
+from btcts.errors import ConfigError, ExitCode, StoreError
 
 if TYPE_CHECKING:
     from btcts.config import Settings
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.cycle import Cycle
+
+METRICS_S = 2.0
+"""The longest that Redis may take for the metrics of a single run."""
 
 
 @with_common_options
@@ -41,6 +46,10 @@ def collect(
         bool | None,
         typer.Option("--streams/--no-streams", help="Receive trades as they happen, with --forever (default: yes)."),
     ] = None,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Write metrics to this file after each cycle, for node_exporter."),
+    ] = None,
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
@@ -50,6 +59,7 @@ def collect(
       btcts collect --once
       btcts collect --once --provider kraken --provider coinbase
       btcts collect --forever --interval 5
+      btcts collect --forever --textfile /var/lib/node_exporter/btcts.prom
       * * * * * btcts collect --once --jitter 10      (a line for cron)
 
     The first cycle fetches the candles of the last 24 hours, later ones those of the minutes since the last run. A
@@ -64,20 +74,60 @@ def collect(
         raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever already starts at a random offset")
     if once and streams is not None:
         raise ConfigError(f"--{'' if streams else 'no-'}streams goes with --forever; --once only asks for prices")
+    if textfile is not None and (textfile.is_dir() or not textfile.parent.is_dir()):
+        raise ConfigError(f"--textfile {textfile} cannot be a file; name one in a folder that exists")
     settings = common.load_settings(
         collect__interval_s=interval, collect__providers=provider or None, collect__streams=streams
     )
-    code = _run_once(settings, common, format, jitter) if once else _run_forever(settings, common, format)
-    raise typer.Exit(code)
+    metrics = Metrics(textfile, settings.market)
+    if once:
+        raise typer.Exit(_run_once(settings, common, format, jitter, metrics))
+    raise typer.Exit(_run_forever(settings, common, format, metrics))
 
 
-def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float) -> ExitCode:
+class Metrics(NamedTuple):
+    """The file for metrics, if any is wanted."""
+
+    path: Path | None
+    market: "Market"
+
+    def write(self, collector: "Collector") -> None:
+        """Replace the file by the metrics of the present; without Redis they say that it does not answer."""
+        if self.path is None:
+            return
+        from btcts import __version__
+        from btcts.render.metrics import metrics_text
+        from btcts.services.collect.spool import count_held
+        from btcts.services.status.run import status
+        from btcts.system import durable
+        from btcts.system.causes import describe
+
+        collector.deadline.set(time.monotonic() + METRICS_S)
+        try:
+            known = status(collector.store, spooled=count_held(collector.spool) if collector.spool else None)
+        except StoreError:
+            known = None
+        try:
+            text = metrics_text(known, self.market, version=__version__)
+            durable.replace(self.path, text.encode(), mode=0o644)  # node_exporter is another user
+        except OSError as exc:
+            complain(f"--textfile {self.path} cannot be written ({describe(exc)})")
+
+    def remove(self) -> None:
+        """Remove the file, whose price would not grow stale without a collector."""
+        if self.path is not None:
+            with suppress(OSError):
+                self.path.unlink()
+
+
+def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float, metrics: Metrics) -> ExitCode:
     from btcts.services.collect.loop import once
 
     stop = threading.Event()
     stop.wait(_draw_number(jitter))
     with _open_collector(settings, common, stop, cadence_s=None) as (collector, _):
         cycle = once(collector)
+        metrics.write(collector)
     wrong = bool(cycle.problem)
     if format is LineFormat.json or wrong or common.verbose or (sys.stdout.isatty() and not common.quiet):
         text = _format_cycle(cycle, settings.market, format, verbose=common.verbose)
@@ -93,7 +143,7 @@ def _choose_exit_code(cycle: "Cycle") -> ExitCode:
     return ExitCode.STORE if cycle.members or nobody_asked else ExitCode.PROVIDERS
 
 
-def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> ExitCode:
+def _run_forever(settings: "Settings", common: Common, format: LineFormat, metrics: Metrics) -> ExitCode:
     from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
     from btcts.services.collect.loop import forever
 
@@ -106,6 +156,9 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat) -> Ex
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
                     tell_if_possible(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
+            with suppress(MemoryError):
+                metrics.write(collector)
+    metrics.remove()
     return ExitCode.DONE
 
 

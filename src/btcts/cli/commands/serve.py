@@ -1,9 +1,8 @@
 """`btcts serve`."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,10 +10,7 @@ from btcts.cli.options import Common, MaxAgeOption, with_common_options
 from btcts.cli.output import show_log
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
-from btcts.errors import ConfigError, SpoolError
-
-if TYPE_CHECKING:
-    from btcts.services.collect.spool import Spool
+from btcts.errors import ConfigError
 
 SHORTEST_TOKEN = 16
 
@@ -57,7 +53,7 @@ def serve(
         raise ConfigError(f"serve needs a further package ({package}); run pip install 'btcts[serve]'") from exc
     from btcts.connect import connect, find_spool_folders
     from btcts.domain.clock import ServerClock
-    from btcts.services.collect.spool import open_spool
+    from btcts.services.collect.spool import count_held, open_spool
     from btcts.services.show import show_overview
     from btcts.services.status.run import status
 
@@ -72,7 +68,7 @@ def serve(
             pinned = board.Board(clock)
             hosts = frozenset(map(str.lower, (*(host or ()), gate.parse_host(listen))))
             guarded = gate.Gate(app.make_router(pinned, settings.market), hosts, token, frozenset(cors or ()))
-            count = _make_counter(open_spool(find_spool_folders(settings)))
+            spool = open_spool(find_spool_folders(settings))
             collect_garbage_again()
             common.say(f"serving {settings.market.name} of {store.where} at {server.format_address(listener)}")
             server.serve(
@@ -82,24 +78,12 @@ def serve(
                 look_on=lambda post: board.look_on(
                     store,
                     lambda: show_overview(store, max_age_s=max_age),
-                    lambda: status(store, max_age_s=max_age, spooled=count()),
+                    lambda: status(store, max_age_s=max_age, spooled=count_held(spool)),
                     clock,
                     post,
                 ),
                 stop=stop,
             )
-
-
-def _make_counter(spool: "Spool") -> Callable[[], int | None]:
-    """Return a function that counts the prices that wait on this machine; None where they cannot be read."""
-
-    def count() -> int | None:
-        try:
-            return spool.count()
-        except SpoolError:
-            return None
-
-    return count
 
 
 def _read_token(path: Path) -> str:

@@ -104,6 +104,14 @@ class Spool:
         return sum(_parse_line(line) is not None for line in lines)
 
 
+def count_held(spool: Spool) -> int | None:
+    """Return how many prices wait; None when they cannot be read."""
+    try:
+        return spool.count()
+    except SpoolError:
+        return None
+
+
 def open_spool(folders: Sequence[Path]) -> Spool:
     """Open the spool in the first of the folders, with the prices that wait in the others."""
     folder, *former = folders
