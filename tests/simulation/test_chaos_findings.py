@@ -49,7 +49,7 @@ def test_a_connection_that_lags_behind_the_one_that_replaces_it_brings_its_last_
 
     numbers = {number for number, _ in floor.reported[MIDNIGHT + MINUTE]}
     assert tape.is_whole(MIDNIGHT + MINUTE)
-    assert len(witness.told["bitstamp"][MIDNIGHT + MINUTE]) == len(numbers) == 60
+    assert len(witness.told["bitstamp", MIDNIGHT + MINUTE]) == len(numbers) == 60
 
 
 def cycle(world: World, after_ms: int) -> None:

@@ -97,6 +97,8 @@ class Floor:
         self.lines: list[Line] = []
         self.history: list[Trade] = []
         self.reported: dict[int, list[tuple[int, float]]] = {}
+        self.numbers: set[tuple[int, int]] = set()
+        """The minute and the number of each of them."""
         self.heal()
         self._market = market
         self._chance = chance
@@ -118,7 +120,7 @@ class Floor:
         """Let time pass in which nobody is connected."""
         self.drop("the network was away")
         self._number += max(0, to_ms - self.at_ms) // SECOND
-        self._waiting, self._held, self.reported = [], [], {}
+        self._waiting, self._held, self.reported, self.numbers = [], [], {}, set()
         self._second = to_ms // SECOND - KNOWN
         self.at_ms = to_ms
         self.history = [trade for _, trade in self._make_trades()]
@@ -206,6 +208,7 @@ class Floor:
         for trade in trades:
             minute = trade.time_ns // NS_PER_MS // MINUTE * MINUTE
             self.reported.setdefault(minute, []).append((trade.number, trade.price))
+            self.numbers.add((minute, trade.number))
 
     def _word(self, voice: Voice, trades: Sequence[Trade]) -> list[str]:
         before = getattr(voice, "sequence", None)

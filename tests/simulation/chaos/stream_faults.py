@@ -151,7 +151,7 @@ STREAM: tuple[Callable[[str], Draw], ...] = (
     setting("repeating", again=True),
     setting("backwards", reversed=True),
     setting("without heartbeats", unbeating=True),
-    setting("bursting", burst=150),
+    setting("bursting", burst=60),
     *(setting(f"{late_ms} ms late", late_ms=late_ms) for late_ms in (900, 1_900, 4_900)),
     *(setting(f"telling {kind} alone", kinds=(kind,)) for kind in ("te", "tu")),
 )

@@ -1,7 +1,8 @@
 """Knows what each collector with streams was told, and finds claims of exact slots that this does not bear out."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import median
@@ -16,7 +17,9 @@ from support.exchanges import Market
 from support.series import MINUTE
 
 ALIVE_MS = 5_000
-KEPT = 4
+KEPT = 3
+"""Minutes before the running one that may be within bounds."""
+
 LASTING = 80
 """Moments that are remembered: a claim lasts for 12 s after the tick that it stands on."""
 
@@ -26,33 +29,49 @@ Range = tuple[float, float]
 
 
 @dataclass
+class Known:
+    """The first trades of a minute, in the order in which the exchange told of them: their count and their range."""
+
+    count: int = 0
+    low: float = math.inf
+    high: float = 0.0
+
+    def extend(self, reported: Sequence[tuple[int, float]], told: Collection[int]) -> None:
+        """Add those after them up to the first one that was not told."""
+        while self.count < len(reported) and reported[self.count][0] in told:
+            price = reported[self.count][1]
+            self.count, self.low, self.high = self.count + 1, min(self.low, price), max(self.high, price)
+
+
+@dataclass
 class Witness:
-    """What the collector of one process was told of the exchanges, by minute and number."""
+    """What the collector of one process was told of the exchanges, by provider, minute and number."""
 
     floors: Mapping[str, Floor]
-    told: dict[str, dict[int, set[int]]] = field(default_factory=dict)
+    told: dict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
     heard_ms: dict[str, int] = field(default_factory=dict)
+    known: dict[tuple[str, int], Known] = field(default_factory=lambda: defaultdict(Known))
 
     def note(self, provider: str, event: StreamEvent) -> None:
-        """Take note of what the collector takes in."""
+        """Take note of what the collector takes in; trades that never took place are left out."""
         if not isinstance(event, Arrival):
             return
-        self.heard_ms[provider] = self.floors[provider].at_ms
-        minutes = self.told.setdefault(provider, {})
+        floor = self.floors[provider]
+        self.heard_ms[provider] = floor.at_ms
         for trade in event.frame.trades:
-            minutes.setdefault(trade.time_ns // NS_PER_MS // MINUTE * MINUTE, set()).add(trade.number)
+            minute = trade.time_ns // NS_PER_MS // MINUTE * MINUTE
+            if (minute, trade.number) in floor.numbers:
+                self.told[provider, minute].add(trade.number)
 
     def find_ranges(self, minute: int) -> list[Range]:
         """Return the ranges of a minute by the providers of which nothing is missing, and that were just heard."""
         ranges = []
         for name, floor in self.floors.items():
-            told = self.told.get(name, {}).get(minute, set())
-            reported = floor.reported.get(minute, [])
-            places = [place for place, (number, _) in enumerate(reported) if number in told]
+            told, known = self.told[name, minute], self.known[name, minute]
+            known.extend(floor.reported.get(minute, ()), told)
             fresh = floor.at_ms - self.heard_ms.get(name, 0) <= ALIVE_MS
-            if places and fresh and len(places) == places[-1] + 1:
-                prices = [reported[place][1] for place in places]
-                ranges.append((min(prices), max(prices)))
+            if told and fresh and known.count == len(told):
+                ranges.append((known.low, known.high))
         return ranges
 
 
@@ -92,7 +111,7 @@ class Claims:
     def note(self, now_ms: int, witnesses: Sequence[Witness]) -> None:
         """Remember what is known at a moment of the clock."""
         running = now_ms // MINUTE * MINUTE
-        minutes = range(running - KEPT * MINUTE, running + 2 * MINUTE, MINUTE)
+        minutes = range(running - KEPT * MINUTE, running + MINUTE, MINUTE)
         self.known.append((now_ms, {minute: [each.find_ranges(minute) for each in witnesses] for minute in minutes}))
 
     def judge(self, view: View) -> Iterator[str]:
