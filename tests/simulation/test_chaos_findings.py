@@ -34,7 +34,7 @@ def test_a_connection_that_lags_behind_the_one_that_replaces_it_brings_its_last_
     tape = Tape("bitstamp", contiguous=False)
     witness = Witness({"bitstamp": floor})
     feeds = Feeds([floor], lambda: floor.at_ms, Random(1), witness.note)
-    floor.offset_ms, floor.delay_ms = 0, 2_000
+    floor.offset_ms, floor.phase_ms, floor.delay_ms = 0, 0, 2_000
     floor.draw_delay = lambda: floor.delay_ms
     floor.jump(MIDNIGHT)
 

@@ -1,6 +1,7 @@
 """The exchanges of a world as they stream the trades of its market: message by message, in process, in its true time.
 
-One trade in each second of the market, whose price is that of the second; the stamp is by the exchange's own clock.
+One trade in each second of the market, at the same phase of each, whose price is that of the second; the stamp is by
+the exchange's own clock, and in the same second.
 """
 
 import json
@@ -18,7 +19,7 @@ SECOND = 1_000
 KNOWN = 60
 """Trades from before a jump in time that the exchange still remembers."""
 
-BURST_NS = 1_000_000
+FILL_NS = 1_000
 """Between two trades of a burst."""
 
 CLOSE = "close"
@@ -92,6 +93,7 @@ class Floor:
     def __init__(self, name: str, market: Market, chance: Random) -> None:
         self.name = name
         self.offset_ms = chance.choice((0, 0, 0, -1_000, -400, 300, 900))
+        self.phase_ms = min(chance.choice((0, 300, 600, 900)), SECOND - 1 - max(0, self.offset_ms))
         self.delay_ms = chance.choice((20, 50, 100, 400, 900, 2_000))
         self.at_ms = 0
         self.lines: list[Line] = []
@@ -176,7 +178,7 @@ class Floor:
 
     def _make_trades(self) -> Iterator[tuple[int, Trade]]:
         """Yield the trades since the last call, and when the exchange tells of each."""
-        while self._second * SECOND + max(0, -self.offset_ms) <= self.at_ms:
+        while (told_ms := self._second * SECOND + self.phase_ms + max(0, -self.offset_ms)) <= self.at_ms:
             time_ms = self._second * SECOND
             price = self._market.price(time_ms)
             self._second += 1
@@ -184,9 +186,9 @@ class Floor:
                 continue
             for fill in range(1 + self.burst):
                 self._number += 1 if self.name in ("coinbase", "kraken") else self._chance.randrange(1, 6)
-                time_ns = (time_ms + max(0, self.offset_ms)) * NS_PER_MS + fill * BURST_NS // 10
+                time_ns = (time_ms + self.phase_ms + max(0, self.offset_ms)) * NS_PER_MS + fill * FILL_NS
                 trade = Trade(time_ns, self._number, round(price * self.factor, 8))
-                yield time_ms + max(0, -self.offset_ms) + self._draw_lateness(), trade
+                yield told_ms + self._draw_lateness(), trade
 
     def _draw_lateness(self) -> int:
         return self._chance.choice((0, 0, self.late_ms))

@@ -89,7 +89,7 @@ class Schedule:
         return replace(self, setting=self.setting._replace(streaming=()))
 
     def __str__(self) -> str:
-        _, names, _, durable, streaming, seed = self.setting
+        _, names, _, durable, streaming, seed, _ = self.setting
         disk = "always" if durable else "everysec"
         lines = [f"seed {seed}: {self.setting.market} market, {', '.join(names)}; appendfsync {disk}"]
         lines += [f"  streams of collectors {streaming}"] if streaming else []
@@ -134,12 +134,19 @@ def draw_streamed(seed: int) -> Schedule:
     rest_ms += max(0, AWAITED_MS - (begin_ms + lanes.times[-1] + rest_ms) % MINUTE)
     market, durable = chance.choice(("busy", "busy", "busy", "thin")), chance.random() < 0.5
     healer, streaming = chance.choice(("same", "same", "new")), chance.choice(((0,), (0,), (1,), (0, 1)))
-    return Schedule(Setting(market, names, begin_ms, durable, streaming, seed), steps, rest_ms, healer)
+    setting = Setting(market, names, begin_ms, durable, streaming, seed, truthful=_is_truthful(steps))
+    return Schedule(setting, steps, rest_ms, healer)
+
+
+def _is_truthful(steps: Sequence[Step]) -> bool:
+    """Tell whether no exchange tells anything wrong, or late by more than it may."""
+    begun = [trouble for step in steps for trouble in step.begins]
+    return not any(trouble.lies or trouble.kind in ("stream inexact", "stream 4900 ms late") for trouble in begun)
 
 
 def _draw_steps(chance: Random) -> Iterator[Step]:
     for _ in range(chance.randrange(5, 13)):
-        yield Step(_short_pause_ms(chance), chance.choice(RUNS))
+        yield Step(_short_pause_ms(chance), chance.choice((*RUNS, "same", "both", "both")))
 
 
 def _draw_pair(chance: Random) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import median
@@ -13,7 +13,7 @@ from btcts.domain.trades import NS_PER_MS, Arrival, StreamEvent
 from btcts.store.reads import Snapshot
 from simulation.chaos.floor import Floor
 from support import oracle
-from support.exchanges import Market
+from support.exchanges import Market, Traded
 from support.series import MINUTE
 
 ALIVE_MS = 5_000
@@ -94,6 +94,15 @@ def view(snapshot: Snapshot, first_ms: int, ticks: Mapping[int, float]) -> View:
     for stamp, price in ticks.items():
         minutes.setdefault(stamp // MINUTE * MINUTE, {})[stamp % MINUTE] = price
     return View(snapshot, first_ms, minutes)
+
+
+def find_wrong(view: View, find_candle: Callable[[int], Traded | None]) -> Iterator[str]:
+    """Tell of each minute that is settled with another candle than that of its trades."""
+    for minute, found in view.minutes.items():
+        if MINUTE - 1 in found:
+            candle, stored = find_candle(minute), tuple(found.get(offset) for offset in oracle.OF_A_CANDLE)
+            if candle is None or stored != (candle.open, candle.low, candle.high, candle.close):
+                yield f"{minute} was settled with {stored}, not {candle}"
 
 
 @dataclass

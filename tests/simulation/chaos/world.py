@@ -27,7 +27,7 @@ from simulation.chaos.floor import Floor
 from simulation.chaos.proxy import Proxy
 from simulation.chaos.said import Account, Said
 from simulation.chaos.stage import COLLECTORS, PATIENCE_S, Stage, Venue
-from simulation.chaos.witness import Claims, Witness, view
+from simulation.chaos.witness import Claims, Witness, find_wrong, view
 from simulation.place import Place, open_redis
 from support.series import COMPACTIONS, HOUR, TICK, samples
 
@@ -50,7 +50,8 @@ OLDEST_MS = 20_000
 class Setting(NamedTuple):
     """The setting of a world: with a `durable` disk Redis loses nothing when it is killed.
 
-    The collectors `streaming` have streams, whose delays and the like are those of the seed.
+    The collectors `streaming` have streams, whose delays and the like are those of the seed. Where exchanges are
+    `truthful`, late by 2 s at most, no minute is ever settled with another candle than that of its trades.
     """
 
     market: str
@@ -59,6 +60,7 @@ class Setting(NamedTuple):
     durable: bool
     streaming: Sequence[int] = ()
     seed: int = 0
+    truthful: bool = False
 
 
 class Seen(NamedTuple):
@@ -160,8 +162,11 @@ class World(Place):
             snapshot = self.reader.snapshot(self.chance.choice([*RESOLUTIONS]))
             first_ms = snapshot.now_ms // HOUR * HOUR
             ticks = dict(self.admin.execute_command("TS.RANGE", TICK, first_ms, "+"))
-            claims = [] if self.damaged else self.claims.judge(view(snapshot, first_ms, ticks))
+            seen = view(snapshot, first_ms, ticks)
+            claims = [] if self.damaged else self.claims.judge(seen)
             self.lies += [f"exact, {claim}" for claim in claims]
+            if self.setting.truthful:
+                self.lies += find_wrong(seen, self.venue.candle)
             fresh, self.stamps = now_ms in ticks.keys() - self.stamps, set(ticks)
             if fresh and abs(self.clock.wrong_ms) > DOUBT_MS:
                 self.lies.append(f"a tick was written under a clock that is {self.clock.wrong_ms} ms wrong")
