@@ -78,6 +78,16 @@ def test_what_cannot_be_the_price_of_now_is_refused(
     assert reason in done.err
 
 
+def test_simulated_prices_are_called_so_beside_the_number(btcts: Btcts, client: redis.Redis) -> None:
+    put_price(client, 60_000.0)
+    client.hset("btc:price:state", "simulated", "true")
+
+    done = btcts("price")
+
+    assert (done.code, done.out, done.err) == (0, "60000.00\n", "btcts: the prices of this store are simulated\n")
+    assert btcts("price", "--quiet").err == ""
+
+
 def test_quiet_the_reason_is_still_said(btcts: Btcts) -> None:
     assert btcts("price", "-q").err.startswith("btcts: there is no price")
 

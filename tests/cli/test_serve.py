@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,7 @@ import pytest
 import redis
 
 from cli.conftest import BTCTS, Btcts
-from support.leaks import PLANTED_PASSWORD
+from support.leaks import PLANTED_KEY, PLANTED_PASSWORD
 from support.series import TICK
 
 Serve = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -97,6 +98,33 @@ def test_a_token_is_asked_for_and_never_printed(serve: Serve, tmp_path: Path) ->
     assert (refused.status_code, allowed.status_code) == (401, 200)
     assert running.stderr
     assert TOKEN not in running.stderr.read()
+
+
+def test_no_answer_holds_a_secret(serve: Serve, btcts: Btcts, environ: dict[str, str]) -> None:
+    btcts("collect", "--once", "--provider", "coinmarketcap", "--provider", "kraken")
+    _, url = serve()
+
+    with httpx.stream("GET", f"{url}/events", timeout=30) as answer:
+        told = "".join(json.dumps(event) for event in islice(read_events(answer), 2))
+    told += "".join(httpx.get(f"{url}{path}").text for path in ("/api/show", "/api/status", "/health", "/metrics"))
+
+    assert PLANTED_PASSWORD in environ["REDIS_URL"]
+    assert "btcts_provider_state" in told
+    assert PLANTED_PASSWORD not in told
+    assert PLANTED_KEY not in told
+
+
+def test_it_listens_on_ipv6(environ: dict[str, str], tmp_path: Path) -> None:
+    command = [*BTCTS, "serve", "--listen", "[::1]:0"]
+    with subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        url = running.stderr.readline().rpartition(" at ")[2].strip()
+        answer = httpx.get(f"{url}/api/show/2min", headers={"Host": "localhost"}), httpx.get(f"{url}/api/show/2min")
+        running.terminate()
+
+    assert url.startswith("http://[::1]:")
+    assert [each.status_code for each in answer] == [404, 404]
+    assert running.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ def price(*, max_age: MaxAgeOption = None, format: FormatOption = LineFormat.tex
 
     with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         view = show_price(store, max_age_s=max_age)
+    if view.simulated:
+        common.say("the prices of this store are simulated")
     if format is LineFormat.json:
         emit(price_json(view))
     if view.lack:
