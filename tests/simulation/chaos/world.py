@@ -40,6 +40,9 @@ ANSWER_S = 10.0
 DOUBT_MS = 10_000
 """While the clock is further from the providers' than this, nothing is written."""
 
+NOTICED_MS = 3_000
+"""By then a stamp of each exchange has shown that the clock was set."""
+
 SLICE_MS = 200
 """Steps in which exchanges and connections go on."""
 
@@ -78,8 +81,9 @@ class World(Place):
 
     While `strange` a key of ours is somebody else's, while `spoolless` no spool can be used; `damaged` keys wait for
     the next cycle, which repairs them. So many providers are `inexact`: their prices are up to a hundredth away from
-    the market's. `answer_s` is how long collectors wait for an answer of Redis. Streams come from `floors`; `stamps`
-    are those of the ticks before, `lies` are claims of collectors with streams that were false.
+    the market's. `answer_s` is how long collectors wait for an answer of Redis. Streams come from `floors`; The clock
+    was last right at `right_ms`; `stamps` are those of the ticks before, `lies` are claims of collectors with streams
+    that were false.
     """
 
     venue: Venue
@@ -91,6 +95,7 @@ class World(Place):
     damaged: bool = False
     inexact: int = 0
     answer_s: float = ANSWER_S
+    right_ms: int = 0
     stamps: set[int] = field(default_factory=set)
     lies: list[str] = field(default_factory=list)
     said: Said = field(default_factory=Said)
@@ -168,7 +173,9 @@ class World(Place):
             if self.setting.truthful:
                 self.lies += find_wrong(seen, self.venue.candle)
             fresh, self.stamps = now_ms in ticks.keys() - self.stamps, set(ticks)
-            if fresh and abs(self.clock.wrong_ms) > DOUBT_MS:
+            if abs(self.clock.wrong_ms) <= DOUBT_MS:
+                self.right_ms = self.true.now_ms()
+            if fresh and self.true.now_ms() - self.right_ms > NOTICED_MS:
                 self.lies.append(f"a tick was written under a clock that is {self.clock.wrong_ms} ms wrong")
             if fresh and not self.seen[-1].low <= ticks[now_ms] <= self.seen[-1].high:
                 self.lies.append(f"{ticks[now_ms]} at {now_ms} is not a price of {self.seen[-1]}")
