@@ -1,6 +1,8 @@
 """What each path answers, and that no old price is among it."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +59,20 @@ def test_head_answers_as_get_does_without_the_content(site: Site, path: str) -> 
 
     assert (head.status_code, head.headers["content-type"]) == got
     assert head.content == b""
+
+
+def test_the_page_and_every_file_that_it_names_are_served(site: Site) -> None:
+    page = site.get("/")
+
+    named = set(re.findall(r'(?:href|src)="(/[^"]+)"', page.text))
+    scripts = [path for path in named if path.endswith(".js")]
+    imported = {f"/{name}" for path in scripts for name in re.findall(r'from "\./([\w.]+)"', site.get(path).text)}
+
+    kinds = {path: site.get(path).headers["content-type"].partition(";")[0] for path in named | imported}
+    types = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert len(imported) > 0
+    assert kinds == {path: types[Path(path).suffix] for path in kinds}
 
 
 def test_the_price_is_that_of_the_newest_look(site: Site, held: Store) -> None:

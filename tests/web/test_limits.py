@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -9,7 +10,9 @@ import pytest
 
 from btcts.config import BTC_USD
 from btcts.store import Store
-from btcts.web.server import MOST_CONNECTIONS, TimelyProtocol
+from btcts.web.app import make_router
+from btcts.web.board import Board, Post
+from btcts.web.server import MOST_CONNECTIONS, TimelyProtocol, listen, serve
 from support.servers import Server
 from support.wires import Wire
 from web.conftest import ServeStore
@@ -102,3 +105,15 @@ def test_a_client_that_reads_nothing_is_cut_off(serve_store: ServeStore, held: S
         ask_until_cut_off(connection)
 
     assert site.get("/api/price").status_code == 200
+
+
+def test_a_bug_while_looking_ends_the_server_with_its_traceback(clock: BeatClock) -> None:
+    board, failure = Board(clock), ZeroDivisionError("a bug")
+
+    def fail(post: Post) -> None:
+        raise failure
+
+    with listen("127.0.0.1:0") as listener, pytest.raises(ZeroDivisionError) as raised:
+        serve(make_router(board, BTC_USD), board, listener, look_on=fail, stop=threading.Event())
+
+    assert raised.value is failure
