@@ -21,6 +21,23 @@ PRICE, ALARM = "#price", "#alarm"
 
 STATES = cache(make_states)
 
+FIGURES = {
+    "words.formatPrice(64123.451, 2)": "64,123.45",
+    "words.formatPrice(null, 2)": "\N{EN DASH}",
+    "[0.00123, -0.0042, 0.00001, 12].map(words.formatPercent)": ["+0.12%", "\N{MINUS SIGN}0.42%", "0.00%", "+1,200%"],
+    "[0, 59.9, 150, 3600, 90061].map(words.formatDuration)": ["0 s", "59 s", "2 min 30 s", "1 h", "1 d 1 h"],
+    "[0, 1, 250000].map(words.formatCountdown)": ["0:00", "0:01", "4:10"],
+    "words.formatUtc(0)": "1970-01-01 00:00:00 UTC",
+    "chart.chooseSteps(64012, 64391, 4)": [64100, 64200, 64300],
+    "chart.makeSticks([{close: 2}, {close: null}, {close: 1}]).map((stick) => stick?.trend)": [0, None, 0],
+    "chart.makeSticks([{close: 2}, {close: 1}, {open: 1, close: 3}]).map(({trend}) => trend)": [0, -1, 1],
+    "chart.findGaps([1, 1, 0, 1].map((missing) => ({missing, closed: true, reason: null})))": [
+        {"from": 0, "to": 2, "reason": None},
+        {"from": 3, "to": 4, "reason": None},
+    ],
+}
+"""What the functions of the page's modules make of their arguments."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -188,6 +205,15 @@ def test_the_resolutions_are_tabs_for_the_keyboard(page: Page, stage: Stage) -> 
     assert page.evaluate("location.hash") == "#hour"
     page.press("Tab")
     assert page.evaluate("document.activeElement.id") == "table"
+
+
+def test_figures_and_shapes_are_made_by_pure_functions(page: Page, stage: Stage) -> None:
+    page.open(stage.url)
+    page.wait_for("document.querySelector('#tabs')")
+    modules = "Promise.all(['words', 'chart'].map((name) => import(`/${name}.js`)))"
+
+    for expression, value in FIGURES.items():
+        assert page.evaluate(f"{modules}.then(([words, chart]) => {expression})") == value, expression
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280, 1920])

@@ -11,7 +11,10 @@ const STRIP = 8;
 const BELOW = STRIP + 42;
 const LETTER = 7.4;
 const WIDEST_BODY = 36;
-const QUIET = 0.001;
+
+/** Smallest share of the price that the axis spans, so that noise does not look like a move; and what it leaves free. */
+const [QUIET, AIR] = [0.001, 0.06];
+
 const MINUTE_MS = 60_000;
 const ROUND_MINUTES = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440];
 /** Height of the mark for each grade of a slot: the better, the higher. */
@@ -71,8 +74,10 @@ export function layOut({ slots, bucket_ms: bucketMs }, newest, { width, height, 
   const prices = sticks.filter(Boolean).flatMap(({ open, low, high }) => [open, low, high]);
   if (newest !== null && sticks.at(-1)) prices.push(newest);
   if (!prices.length) return null;
-  const margin = Math.max(Math.max(...prices) * QUIET - (Math.max(...prices) - Math.min(...prices)), 0) / 2;
-  const [low, high] = [Math.min(...prices) - margin, Math.max(...prices) + margin];
+  const [lowest, highest] = [Math.min(...prices), Math.max(...prices)];
+  const span = highest - lowest;
+  const margin = Math.max(highest * QUIET - span, span * AIR) / 2;
+  const [low, high] = [lowest - margin, highest + margin];
   const right = width - formatPrice(high, places).length * LETTER - 18;
   const bottom = height - BELOW;
   const pitch = right / slots.length;

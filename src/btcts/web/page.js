@@ -256,10 +256,12 @@ function connect() {
   source.onerror = lose;
 }
 
+/** Learn what an event tells; the next tick draws a beat that changes the time alone. */
 function hear(nowMs, news) {
   const was = sight.state;
+  const changed = news.overview || news.away || sight.away || sight.lostMs !== null;
   Object.assign(sight, news, { serverMs: nowMs, heardAt: elapse(), lostMs: null });
-  draw();
+  if (changed) draw();
   if (was !== sight.state) askStatus();
 }
 
@@ -294,8 +296,9 @@ async function askStatus() {
 function tick() {
   notice();
   const due = sight.lostMs === null && elapse() - sight.statusAt >= STATUS_EVERY_MS;
-  if (due && !document.hidden) askStatus();
+  const was = sight.state;
   draw();
+  if ((due && !document.hidden) || was !== sight.state) askStatus();
 }
 
 // ---- what the viewer does

@@ -22,6 +22,10 @@ const clocks = {
   zone: new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }),
 };
 
+/** Number formats by their decimals; making one takes longer than drawing a slot. */
+const numbers = Array.from({ length: 9 }, (_, places) =>
+  new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
+
 /** Decimals for all prices of a document: below 10 USD enough for four significant digits. */
 export function choosePlaces(overview) {
   const slots = Object.values(overview.resolutions).flatMap((resolution) => resolution.slots);
@@ -32,8 +36,7 @@ export function choosePlaces(overview) {
 
 /** A price such as `64,123.45`; a dash for none. */
 export function formatPrice(price, places) {
-  const digits = { minimumFractionDigits: places, maximumFractionDigits: places };
-  return price === null ? "–" : price.toLocaleString("en-US", digits);
+  return price === null ? "–" : numbers[places].format(price);
 }
 
 /** A relative change with its sign, such as `−0.42%`; zero after rounding has none. */
@@ -89,8 +92,8 @@ export function describeState(slot, bucketMs) {
   const reason = slot.reason ? ` (${formatReason(slot.reason)})` : "";
   if (slot.missing) return slot.closed ? `no price${reason}` : "open, no price yet";
   const lacking = slot.closed && slot.minutes < whole ? `, ${slot.minutes} of ${whole} min` : "";
-  const why = lacking || (slot.closed && !slot.settled) ? reason : "";
-  return `${slot.closed ? "" : "open, "}${gradeSlot(slot)}${lacking}${why}`;
+  const told = !lacking && (!slot.closed || slot.settled || slot.reason === "polls_only");
+  return `${slot.closed ? "" : "open, "}${gradeSlot(slot)}${lacking}${told ? "" : reason}`;
 }
 
 /** A slot in figures and words, for the line above the chart. */
