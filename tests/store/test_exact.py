@@ -188,6 +188,15 @@ def test_an_open_slot_of_settled_and_bounded_minutes_is_exact(exact: Store) -> N
     assert exact.state().exact_since_ms == RUNNING - MINUTE
 
 
+def test_a_minute_that_is_settled_together_with_the_price_counts_as_covered(settled: Store) -> None:
+    bounds = [Bounds(RUNNING - MINUTE, 9, 12), Bounds(RUNNING, 7, 13)]
+
+    settled.write([Tick(NOW, 11)], [Candle(RUNNING - MINUTE, 10, 12, 9, 11)], bounds=bounds)
+
+    assert settled.state().exact_since_ms == RUNNING - MINUTE
+    assert open_slot(settled).exact
+
+
 def test_a_settled_slot_stays_exact_while_no_price_comes(exact: Store, clock: FakeClock) -> None:
     exact.write([], [Candle(RUNNING - MINUTE, 10, 12, 9, 11)])
     clock.advance(5 * MINUTE)
