@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from btcts.domain.trades import NS_PER_MS, Arrival, Closed, Frame, Opened, StreamEvent, Trade
+from btcts.domain.trades import NS_PER_MS, Arrival, Closed, Frame, Opened, Quote, StreamEvent, Trade
 from support.clocks import FakeClock
 from support.exchanges import Market
 
@@ -29,6 +29,7 @@ class MarketStreams:
     ) -> None:
         self.factors: dict[str, float] = {}
         self.passing_ms = self.behind_ms = 0
+        self.quotes: Quote | None = None
         self._market = market
         self._clock = clock
         self._delays_ms = {name: 50 for name in names} | dict(delays_ms or {})
@@ -47,7 +48,10 @@ class MarketStreams:
         """The trades since the last call, and what happened to connections."""
         self._clock.advance(self.passing_ms)
         for name in self.contiguous.keys() - self._down:
-            self._tell(name)
+            if self.quotes is None:
+                self._tell(name)
+            else:
+                self._events.append((name, Arrival(self._clock.now_ms(), Frame(quote=self.quotes))))
         events, self._events = self._events, []
         return events
 

@@ -11,7 +11,8 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.candles import minute_of
 from btcts.domain.codes import ProblemCode
-from btcts.domain.model import MINUTE_MS, Span, Tick
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick
+from btcts.domain.trades import Quote
 from btcts.errors import StoreError
 from btcts.providers import open_providers
 from btcts.providers.poller import Poller
@@ -225,6 +226,22 @@ def test_nothing_is_written_after_a_step_of_the_clock_that_the_streams_show(
     assert store.latest() == before
 
 
+def test_quotes_without_a_time_are_no_price_once_the_clock_has_leapt(
+    store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 8)
+    before = store.latest()
+    assert before
+    streams.quotes = Quote(before.price, before.price)
+
+    clock.step(HOUR_MS)
+    for _ in range(3):
+        collector.pass_time(1)
+
+    assert store.latest() == before
+
+
 def test_no_price_follows_a_cycle_that_may_not_write_to_its_store(
     client: redis.Redis, store: Store, clock: FakeClock, make_live: MakeLive
 ) -> None:
@@ -283,3 +300,19 @@ def test_a_slow_provider_does_not_keep_the_price_of_a_second_waiting(
     collector.cycle()
 
     assert len(store.ticks(Span(before_ms, clock.now_ms() + 1))) >= 3
+
+
+def test_a_tick_that_fails_for_an_unforeseen_reason_is_told_by_the_next_cycle(
+    clock: FakeClock, make_live: MakeLive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 2)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(streams, "take", lambda: 1 / 0)
+        clock.advance(1_000)
+        collector.pass_time(1)
+    cycle, after = collector.cycle(), collector.cycle()
+
+    assert cycle.problem_codes == (ProblemCode.UNEXPECTED,)
+    assert (cycle.stored is not None, after.problem) == (True, None)

@@ -114,6 +114,8 @@ class Collector:
             self._settling.recheck(survey, asked.ready, verdict.agreed.members)
         if verdict.problem and (asked.ready or not asked.waiting):
             progress.note_problem(verdict.problem)
+        if failure := self._live.take_failure():
+            progress.note_problem(failure)
         errors = asked.prices.errors
         self._learn(survey, asked, verdict, errors, progress)
         if asked.doubt or survey.poisoned:

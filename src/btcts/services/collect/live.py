@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.clock import Clock
+from btcts.domain.codes import ProblemCode
 from btcts.domain.model import Bounds, Candles, Reading, StreamState, Tick
 from btcts.domain.skew import find_skew
 from btcts.domain.tape import Tape
 from btcts.domain.tapes import Settleable, Tapes
 from btcts.domain.trades import StreamEvent
-from btcts.errors import EmbeddedError, SpoolError, StoreError
+from btcts.errors import EmbeddedError, Problem, SpoolError, StoreError, describe_unforeseen
 from btcts.services.collect.cycle import Asked
 from btcts.services.collect.sharing import build_tick
 from btcts.services.collect.spool import Spool
@@ -32,8 +33,8 @@ TICK_MS = 1_000
 SLICE_S = 0.25
 """Longest wait for trades once a tick is due, before what else may be due is looked for, and signals to stop."""
 
-STEP_BACK_MS = 1_000
-"""A clock that goes back further than this was set; what the tapes know of times then no longer holds."""
+STEP_BACK_MS, LEAP_MS = 1_000, 10_000
+"""A clock that goes back or leaps further than this was set; what the tapes know of times then no longer holds."""
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,11 @@ class Live:
     spool: Spool | None = None
     _basis: Basis | None = field(default=None, init=False)
     _listened_ms: int = field(default=0, init=False)
+    _listened_s: float = field(default=0.0, init=False)
     _tried_ms: int = field(default=0, init=False)
     _written: tuple[float, Sequence[Bounds]] | None = field(default=None, init=False)
     _settled: set[int] = field(default_factory=set, init=False)
+    _failure: Problem | None = field(default=None, init=False)
     _tapes: Tapes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +144,11 @@ class Live:
         settled, self._settled = self._settled, set()
         return settled
 
+    def take_failure(self) -> Problem | None:
+        """Return what ended the ticks after the last cycle, once."""
+        failure, self._failure = self._failure, None
+        return failure
+
     def describe(self) -> Mapping[str, StreamState]:
         """Return the state of each stream."""
         return self._tapes.describe(self.clock.now_ms())
@@ -149,9 +157,10 @@ class Live:
         """Take in what has arrived, and return the time."""
         events = self.streams.take() if self.streams else ()
         now_ms = self.clock.now_ms()
-        if now_ms < self._listened_ms - STEP_BACK_MS:
+        passed_ms, leapt_ms = now_ms - self._listened_ms, 1000 * (time.monotonic() - self._listened_s) + LEAP_MS
+        if not -STEP_BACK_MS <= passed_ms <= leapt_ms:
             self._tapes.begin_anew()
-        self._listened_ms = now_ms
+        self._listened_ms, self._listened_s = now_ms, time.monotonic()
         for provider, event in events:
             self._tapes.take(provider, event)
         self._tapes.forget_old(now_ms)
@@ -193,7 +202,7 @@ class Live:
                 self._write(self._basis, now_ms)
         except Exception as exc:
             log.debug("a tick failed", exc_info=exc)
-            self._basis = None
+            self._basis, self._failure = None, Problem(describe_unforeseen(exc), ProblemCode.UNEXPECTED)
 
     def _write(self, basis: Basis, now_ms: int) -> None:
         streamed = self._tapes.find_readings(now_ms)
