@@ -87,6 +87,24 @@ def test_the_price_of_each_second_is_stored_and_stays_the_newest_tick(
     assert 7 <= len(store.ticks(Span(begin_ms, clock.now_ms() + 1))) <= 9
 
 
+def test_a_price_that_does_not_change_is_never_older_than_two_seconds(
+    store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, streams = make_live()
+    run(collector, clock, 2)
+    last = store.latest()
+    assert last
+    streams.quotes = Quote(1.0, 2.0)  # too wide to count
+
+    for _ in range(30):
+        collector.pass_time(1)
+        newest = store.latest()
+        assert newest
+        assert clock.now_ms() - newest.time_ms <= 2_000
+
+    assert newest.time_ms > last.time_ms + 4_000
+
+
 def test_nobody_is_polled_whose_stream_has_a_price(clock: FakeClock, exchanges: Exchanges, make_live: MakeLive) -> None:
     collector, _ = make_live(streaming=("kraken", "gemini"))
     run(collector, clock, 1)

@@ -30,6 +30,9 @@ from btcts.store import Store
 TICK_MS = 1_000
 """Shortest time between two ticks."""
 
+REPEAT_MS = 1_600
+"""Time after which a price that has not changed is written again, so that readers see that it holds."""
+
 SLICE_S = 0.25
 """Longest wait for trades once a tick is due, before what else may be due is looked for, and signals to stop."""
 
@@ -195,7 +198,7 @@ class Live:
             self.tick()
 
     def tick(self) -> None:
-        """Write the price of this moment and what can be settled, unless it is the same as a moment ago."""
+        """Write the price of this moment and what can be settled, unless that was done a moment ago."""
         try:
             now_ms = self.listen()
             if self._basis and abs(now_ms - self._tried_ms) >= TICK_MS:
@@ -210,7 +213,8 @@ class Live:
             return
         price, bounds = self._agree(streamed, basis, now_ms), self._tapes.find_bounds(now_ms)
         settleable = [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach)
-        if (price is None or self._written == (price, bounds)) and not settleable:
+        known = self._written == (price, bounds) and now_ms - self._tried_ms < REPEAT_MS
+        if (price is None or known) and not settleable:
             return
         self._tried_ms = now_ms
         live = [Tick(now_ms, price)] if price is not None else []
