@@ -39,11 +39,11 @@ Answer = Callable[[Board, Market, Request], Response]
 def make_router(board: Board, market: Market) -> Router:
     """Return the application; whoever may not ask has to be kept out by `Gate`."""
     answers: dict[str, Answer] = {
-        "/api/price": _answer_price,
-        "/api/show": _answer_overview,
-        "/api/show/{resolution}": _answer_slots,
-        "/api/status": _answer_status,
-        "/health": _answer_health,
+        "/api/price": _require_present(_answer_price),
+        "/api/show": _require_present(_answer_overview),
+        "/api/show/{resolution}": _require_present(_answer_slots),
+        "/api/status": _require_present(_answer_status),
+        "/health": _require_present(_answer_health),
         "/metrics": _answer_metrics,
         "/events": _answer_events,
     }
@@ -54,6 +54,17 @@ def make_router(board: Board, market: Market) -> Router:
 def _make_endpoint(answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         return answer(request)
+
+    return respond
+
+
+def _require_present(answer: Answer) -> Answer:
+    """Return the function that answers so while Redis is read, and otherwise says why it is not."""
+
+    def respond(board: Board, market: Market, request: Request) -> Response:
+        if board.problem:
+            return _respond(away_json(market, board.problem), UNAVAILABLE)
+        return answer(board, market, request)
 
     return respond
 
@@ -69,7 +80,7 @@ def _answer_file(content: bytes, file: Path, request: Request) -> Response:
     return Response(content, media_type=FILE_TYPES[file.suffix])
 
 
-def _document(text: str, status: int = 200) -> Response:
+def _respond(text: str, status: int = 200) -> Response:
     """Return a document for programs, free of secrets and control characters."""
     return Response(_guard(text), status, media_type=JSON)
 
@@ -80,15 +91,11 @@ def _guard(text: str) -> str:
 
 def _answer_price(board: Board, market: Market, request: Request) -> Response:
     """Answer with the price, and never with one that is stale."""
-    if board.problem:
-        return _document(away_json(market, board.problem), UNAVAILABLE)
     view = board.view
-    return _document(health_json(market, [view.lack]), UNAVAILABLE) if view.lack else _document(price_json(view))
+    return _respond(health_json(market, [view.lack]), UNAVAILABLE) if view.lack else _respond(price_json(view))
 
 
 def _answer_overview(board: Board, market: Market, request: Request) -> Response:
-    if board.problem:
-        return _document(away_json(market, board.problem), UNAVAILABLE)
     view = board.looked
     return Response(board.render("show", view, lambda: _guard(view_json(view))), media_type=JSON)
 
@@ -97,23 +104,17 @@ def _answer_slots(board: Board, market: Market, request: Request) -> Response:
     name = request.path_params["resolution"]
     if name not in RESOLUTIONS:
         return PlainTextResponse(f"the resolutions are {', '.join(RESOLUTIONS)}", 404)
-    if board.problem:
-        return _document(away_json(market, board.problem), UNAVAILABLE)
     view = board.looked
     return Response(board.render(name, view, lambda: _guard(view_json(view.pick(name)))), media_type=JSON)
 
 
 def _answer_status(board: Board, market: Market, request: Request) -> Response:
-    if board.problem:
-        return _document(away_json(market, board.problem), UNAVAILABLE)
-    return _document(status_json(board.status, market))
+    return _respond(status_json(board.status, market))
 
 
 def _answer_health(board: Board, market: Market, request: Request) -> Response:
-    if board.problem:
-        return _document(away_json(market, board.problem), UNAVAILABLE)
     reasons = board.status.reasons
-    return _document(health_json(market, reasons), UNAVAILABLE if reasons else 200)
+    return _respond(health_json(market, reasons), UNAVAILABLE if reasons else 200)
 
 
 def _answer_metrics(board: Board, market: Market, request: Request) -> Response:
