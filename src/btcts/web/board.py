@@ -87,7 +87,7 @@ class Board:
     @property
     def problem(self) -> str:
         """The reason why nothing is known of the present; empty when it is."""
-        recent = self._view is not None and self.now_ms - self._view.now_ms <= SILENT_MS
+        recent = self._view is not None and abs(self.now_ms - self._view.now_ms) <= SILENT_MS
         return "" if recent and self._status is not None else self._problem
 
     @property
