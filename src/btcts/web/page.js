@@ -7,6 +7,7 @@
  */
 
 import { drawChart, layOut } from "./chart.js";
+import { item, patch, reveal, write } from "./patch.js";
 import * as words from "./words.js";
 
 const STATUS_EVERY_MS = 15_000;
@@ -36,48 +37,10 @@ function elapse() {
 /** The present by the clock of Redis: what it was at the last word, and the time since then. */
 const tellServerTime = () => sight.serverMs + elapse() - sight.heardAt;
 
-// ---- drawing in place
-
-/** Make the children of `parent` these shapes; an element whose key stays is kept, and only what differs is touched. */
-function patch(parent, shapes) {
-  const before = (patch.drawn ??= new WeakMap()).get(parent) ?? new Map();
-  const after = new Map();
-  let place = parent.firstChild;
-  for (const shape of shapes) {
-    const node = before.get(shape.key) ?? document.createElementNS(parent.namespaceURI, shape.tag);
-    dress(node, shape);
-    if (node === place) place = place.nextSibling;
-    else parent.insertBefore(node, place);
-    before.delete(shape.key);
-    after.set(shape.key, node);
-  }
-  for (const node of before.values()) node.remove();
-  patch.drawn.set(parent, after);
-}
-
-function dress(node, { attributes = {}, text, children }) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
-  }
-  if (children) patch(node, children);
-  else write(node, text ?? "");
-}
-
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function reveal(node, text) {
-  write(node, text);
-  node.hidden = !text;
-}
-
-const item = (key, tag, text, attributes) => ({ key, tag, text, attributes });
+// ---- the parts of the page
 
 const time = (key, timeMs, text) =>
   item(key, "time", text, { datetime: new Date(timeMs).toISOString(), title: words.formatUtc(timeMs) });
-
-// ---- the parts of the page
 
 function draw() {
   const { overview } = sight;
