@@ -11,7 +11,7 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.candles import minute_of
 from btcts.domain.codes import ProblemCode
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick
+from btcts.domain.model import HOUR_MS, MINUTE_MS, THIN, Candle, Gap, Span, Tick
 from btcts.domain.trades import Quote
 from btcts.errors import StoreError
 from btcts.providers import open_providers
@@ -133,6 +133,21 @@ def test_a_minute_is_settled_from_trades_a_few_seconds_after_its_end_and_nobody_
     assert traded
     assert (slot.close, slot.min, slot.max, slot.settled) == (traded.close, traded.low, traded.high, True)
     assert list(exchanges.requests) == []
+
+
+def test_a_minute_that_streams_have_settled_rests_on_few_providers_no_longer(
+    store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, clock, 10)
+    minute = minute_of(clock.now_ms())
+    run_until(collector, clock, minute + MINUTE_MS + 1_000)
+    store.write([], [Candle(minute, 1.0, 1.0, 1.0, 1.0)])
+    store.record_gaps({minute: Gap(THIN, 1, clock.now_ms(), ("bitstamp",))})
+
+    run_until(collector, clock, minute + MINUTE_MS + 15_000)
+
+    assert minute not in store.gaps()
 
 
 def test_an_extreme_between_two_polls_is_in_every_open_bucket_and_they_are_exact(

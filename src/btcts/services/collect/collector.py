@@ -116,6 +116,7 @@ class Collector:
             progress.note_problem(verdict.problem)
         if failure := self._live.take_failure():
             progress.note_problem(failure)
+        progress.note_settled(self._live.take_settled())
         errors = asked.prices.errors
         self._learn(survey, asked, verdict, errors, progress)
         if asked.doubt or survey.poisoned:
@@ -127,7 +128,6 @@ class Collector:
             configured = len(self.poller.providers) - asked.unpaid
             self._live.go_on(build_basis(survey, asked, verdict, configured=configured, away=progress.away))
         self._tell(progress)
-        progress.note_settled(self._live.take_settled())
         return build_cycle(survey, asked, verdict, progress, errors, self._live.describe())
 
     def _survey(self, progress: Progress, *, trusted: bool = False) -> Survey:
