@@ -24,6 +24,7 @@ PARTS = {
     "kills": (
         "tests/services/collect/test_killed.py",
         "tests/services/collect/test_live_killed.py",
+        "tests/services/collect/test_live_outages.py",
         "tests/services/collect/test_spooling.py",
         "tests/services/watch/test_watcher.py",
     ),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from btcts.domain.model import Candles, Span
@@ -10,6 +10,7 @@ from btcts.errors import ProviderError
 from btcts.providers.base import Provider
 from btcts.providers.poller import PRICES_S, Poller, Prices
 from btcts.providers.rounds import Question, Round, RoundAnswers, Sparing
+from btcts.system.calls import Wait
 from simulation.lies.venues import Teller
 from support.clocks import FakeClock
 
@@ -63,7 +64,7 @@ class SteppedRound(Round):
 
     replies: Replies
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, wait: Wait = wait) -> None:
         """Let time pass until the round is complete, at most so long for those asked first and those asked last."""
         for _ in range(2):
             if not self.listen().complete:
@@ -79,7 +80,7 @@ class SteppedPoller(Poller):
         self._clock = clock
         self._delays = {provider.name: provider for provider in providers}
 
-    def ask_prices(self, providers: Sequence[Provider], *, within_s: float = PRICES_S) -> Prices:
+    def ask_prices(self, providers: Sequence[Provider], *, within_s: float = PRICES_S, wait: Wait = wait) -> Prices:
         """The prices, and why there is none of the others."""
         readings, errors = [], []
         for provider in providers:
