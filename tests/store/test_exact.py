@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from btcts.config import BTC_USD
-from btcts.domain.candles import move_off_the_mark
+from btcts.domain.candles import CANDLE_OFFSETS_MS, move_off_the_mark
 from btcts.domain.model import Bounds, Candle, Gap, Slot, Tick
 from btcts.errors import StoreError
 from btcts.store import State, Store
@@ -50,10 +50,12 @@ class Play:
 
         written = self.store.write(live, candles, bounds=bounds)
 
-        held = {minute: bound for minute, *bound in bounds if self.oracle.bound(minute, *bound)} if live else {}
+        candle_stamps = {candle.start_ms + offset for candle in candles for offset in CANDLE_OFFSETS_MS}
+        added = [tick for tick in live if tick.time_ms not in candle_stamps]  # of two on a stamp the candle's counts
+        held = {minute: bound for minute, *bound in bounds if self.oracle.bound(minute, *bound)} if added else {}
         assert not written.rebuilt
         self.bounded |= {minute: (low, high) for minute, (low, high) in held.items()}
-        if live:
+        if added:
             self.since = self._find_since(min((minute for minute, *_ in bounds), default=None), held)
 
     def rebuild(self) -> None:
