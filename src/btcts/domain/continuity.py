@@ -1,4 +1,4 @@
-"""What may be missing of a stream of trades, by the provider's own evidence (pure).
+"""The continuity of a stream of trades: what may be missing of it, by the provider's own evidence (pure).
 
 Where the numbers of trades count 1, 2, 3 ..., a missing one is seen, and may still come. Elsewhere only an unbroken
 connection misses nothing, or two of which the exchange's catch-up shows that they join.

@@ -1,4 +1,4 @@
-"""What the tapes of several providers come to: the price, the bounds of unsettled minutes, and their candles (pure).
+"""Agreement over the tapes of several providers: the price, the bounds of unsettled minutes, their candles (pure).
 
 The open minute is built as its candle will be: per provider a running candle of its trades, then the median of each
 field over the providers that saw the minute whole.
@@ -23,7 +23,7 @@ ANEW_MS = 5_000
 """Shortest time between two candles of a minute to which late trades belong."""
 
 
-class Settleable(NamedTuple):
+class TapeCandle(NamedTuple):
     """A candle that can be written, and the providers whose trades it is made of."""
 
     candle: Candle
@@ -32,7 +32,7 @@ class Settleable(NamedTuple):
 
 class _Settled(NamedTuple):
     written_ms: int
-    settleable: Settleable
+    settleable: TapeCandle
 
 
 class Tapes:
@@ -69,7 +69,7 @@ class Tapes:
             if minute not in self._settled and (candle := self._agree(minute, self._find_whole(minute, now_ms)))
         ]
 
-    def find_settleable(self, now_ms: int, reach: Reach) -> list[Settleable]:
+    def find_settleable(self, now_ms: int, reach: Reach) -> list[TapeCandle]:
         """Return the candles of minutes that are over, and those that late trades have changed since.
 
         Of a minute all whole tapes are waited for until they prove that they are complete, for 5 s at most. A majority
@@ -84,7 +84,7 @@ class Tapes:
                 found.append(settleable)
         return found
 
-    def note_settled(self, settled: Iterable[Settleable], now_ms: int) -> None:
+    def note_settled(self, settled: Iterable[TapeCandle], now_ms: int) -> None:
         """Note what was written."""
         self._settled.update((written.candle.start_ms, _Settled(now_ms, written)) for written in settled)
 
@@ -116,14 +116,14 @@ class Tapes:
         """Return the state of each stream."""
         return {provider: tape.describe(now_ms) for provider, tape in self._tapes.items()}
 
-    def _find_candle(self, minute: int, now_ms: int, reach: Reach) -> Settleable | None:
+    def _find_candle(self, minute: int, now_ms: int, reach: Reach) -> TapeCandle | None:
         """Return the candle of a minute that is over, if it can be settled by now."""
         whole = self._find_whole(minute, now_ms)
         complete = [tape for tape in whole if tape.is_complete(minute)]
         if len(complete) < len(whole) and now_ms < minute + MINUTE_MS + WAITED_MS:
             return None
         candle = self._agree(minute, complete, reach, now_ms)
-        return Settleable(candle, frozenset(tape.provider for tape in complete)) if candle else None
+        return TapeCandle(candle, frozenset(tape.provider for tape in complete)) if candle else None
 
     def _find_whole(self, minute: int, now_ms: int) -> list[Tape]:
         return [
@@ -141,7 +141,7 @@ class Tapes:
         return agreed.candles.get(minute) if proven and minute not in agreed.sparse else None
 
 
-def _replaces(new: Settleable, old: Settleable, after_ms: int) -> bool:
+def _replaces(new: TapeCandle, old: TapeCandle, after_ms: int) -> bool:
     return new.candle != old.candle and new.providers >= old.providers and after_ms >= ANEW_MS
 
 

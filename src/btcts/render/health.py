@@ -1,4 +1,4 @@
-"""Whether prices can be relied on, as `docs/schemas/health.json` says: what `serve` answers in place of a document."""
+"""The document that `serve` answers with while prices cannot be relied on, as `docs/schemas/health.json` says."""
 
 from collections.abc import Sequence
 

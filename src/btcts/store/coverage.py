@@ -18,7 +18,7 @@ from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_stamp
 MINUTES_PER_HOUR = HOUR.bucket_ms // MINUTE_MS
 
 
-class Held(NamedTuple):
+class Claim(NamedTuple):
     """A claim that every minute from `since_ms` on is settled or within its bounds, and whether it holds `now`."""
 
     since_ms: int
@@ -49,7 +49,7 @@ class Coverage:
         """Return the first price of these minutes, None where there is none."""
         return next((self.opens[minute] for minute in minutes if minute in self.opens), None)
 
-    def is_exact(self, minutes: range, held: Held | None) -> bool:
+    def is_exact(self, minutes: range, held: Claim | None) -> bool:
         """Tell whether the extremes of these minutes are those of the trades, as settled, or as they are `held` now."""
         hours = range(HOUR.start_of(minutes.start), minutes.stop, HOUR.bucket_ms)
         if not self.restless.isdisjoint(hours):

@@ -7,7 +7,7 @@ from typing import Any
 from btcts.domain.candles import minute_of
 from btcts.domain.layout import AGGREGATORS, Resolution
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick
-from btcts.store.coverage import Coverage, Held, WholeHours, query_coverage, read_coverage
+from btcts.store.coverage import Claim, Coverage, WholeHours, query_coverage, read_coverage
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Link, now_of
@@ -102,13 +102,13 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], known: WholeHours, a
     return Snapshot(now_ms, newest, slots, state, coverage)
 
 
-def _find_held(newest: Tick | None, state: State, now_ms: int) -> Held | None:
+def _find_held(newest: Tick | None, state: State, now_ms: int) -> Claim | None:
     """Return what the last append claims; it holds now while the newest tick is the price of this moment."""
     since_ms = state.exact_since_ms
     if since_ms is None or newest is None:
         return None
     fresh = now_ms - newest.time_ms <= (state.cadence_s or 0) * 1000 + SPARE_MS
-    return Held(since_ms, now=fresh and newest.time_ms >= since_ms and minute_of(newest.time_ms) == minute_of(now_ms))
+    return Claim(since_ms, now=fresh and newest.time_ms >= since_ms and minute_of(newest.time_ms) == minute_of(now_ms))
 
 
 def _ask(
@@ -134,7 +134,7 @@ def _build_slots(
     resolution: Resolution,
     replies: Mapping[str, Any],
     coverage: Coverage,
-    held: Held | None,
+    held: Claim | None,
     *,
     now_ms: int,
     at_ms: int | None,

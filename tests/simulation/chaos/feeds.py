@@ -7,7 +7,7 @@ from typing import cast
 from btcts.domain.trades import Arrival, Closed, Opened, Renewal, StreamEvent
 from btcts.providers.streams import _load_class
 from btcts.providers.streams.attempts import Attempts
-from btcts.providers.streams.connection import Connection, Ended
+from btcts.providers.streams.connection import Connection, ConnectionEnded
 from btcts.providers.streams.session import USUAL, Session
 from simulation.chaos.floor import Floor
 
@@ -57,7 +57,7 @@ class Feed:
         try:
             self._session = self._open()
             yield Opened(self._now_ms())
-        except Ended as exc:
+        except ConnectionEnded as exc:
             yield self._finish(exc, 0.0)
 
     def _open(self) -> Session:
@@ -71,7 +71,7 @@ class Feed:
             return
         try:
             self._successor, self._held = self._open(), []
-        except Ended:
+        except ConnectionEnded:
             return
 
     def _await(self, old: Session, new: Session) -> Iterator[StreamEvent]:
@@ -98,7 +98,7 @@ class Feed:
             self._old.close()
             self._old = None
 
-    def _finish(self, end: Ended, worked_s: float) -> Closed:
+    def _finish(self, end: ConnectionEnded, worked_s: float) -> Closed:
         self._attempts.end(self._now_s(), worked_s=worked_s, chance=self._chance.random(), least_wait_s=end.wait_s)
         self.close()
         self._session = self._old = None

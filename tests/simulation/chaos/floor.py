@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from btcts.domain.trades import NS_PER_MS, Quote, Trade
-from btcts.providers.streams.connection import Ended
+from btcts.providers.streams.connection import ConnectionEnded
 from support.exchanges import Market
 from support.exchanges.voices import VOICES, Voice
 from support.series import MINUTE
@@ -78,7 +78,7 @@ class Line:
 
     def _check(self) -> None:
         if self._ended:
-            raise Ended(self._ended)
+            raise ConnectionEnded(self._ended)
 
 
 class Floor:
@@ -154,7 +154,7 @@ class Floor:
     def connect(self) -> Line:
         """Open a connection."""
         if self.shut:
-            raise Ended(f"no stream from {self.name} (HTTP 503)")
+            raise ConnectionEnded(f"no stream from {self.name} (HTTP 503)")
         line = Line(self, VOICES[self.name](self.history, lambda: (self.at_ms + self.offset_ms) * NS_PER_MS))
         self.lines.append(line)
         return line

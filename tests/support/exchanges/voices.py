@@ -5,6 +5,7 @@ what the `say_...` methods return whenever it likes. What is not sent is a loss 
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ from btcts.domain.trades import Quote, Trade
 SECOND_NS = 1_000_000_000
 
 
-class Voice:
+class Voice(ABC):
     """One exchange on one connection.
 
     `history` is what was traded so far, oldest first, shared by all connections; the server adds to it what it has all
@@ -39,13 +40,13 @@ class Voice:
         """Return the messages that a new connection gets unasked."""
         return []
 
+    @abstractmethod
     def answer(self, message: str) -> list[str]:
         """Return the answers to a message of the client: confirmations, trades from before, errors and pongs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say_trades(self, trades: Sequence[Trade]) -> list[str]:
         """Return the messages about new trades."""
-        raise NotImplementedError
 
     def say_quote(self, quote: Quote) -> list[str]:
         """Return the messages about the best bid and ask."""

@@ -16,7 +16,7 @@ _NOTICES = {
     20060: Frame(serving=False),
     20061: Frame(serving=True, renewal=Renewal.AT_ONCE),
 }
-"""What the codes of notices mean: a restart, maintenance, and its end, when all must be subscribed to again."""
+"""The meaning of the codes of notices: a restart, maintenance, and its end, when all must be subscribed to again."""
 
 
 class BitfinexStream:

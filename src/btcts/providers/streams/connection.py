@@ -36,7 +36,7 @@ _MUTE = logging.Logger("streams", logging.CRITICAL + 1)
 """All failures are raised here."""
 
 
-class Ended(Exception):
+class ConnectionEnded(Exception):
     """A connection could not be opened, or has ended; the server may want no other for `wait_s`."""
 
     def __init__(self, why: str, wait_s: float = 0.0) -> None:
@@ -60,7 +60,7 @@ def open_connection(
     """Open a connection within the timeout.
 
     Raises:
-        Ended: the server could not be reached or refuses.
+        ConnectionEnded: the server could not be reached or refuses.
     """
     uri = WebSocketURI(address.scheme == "https", address.host, address.find_port(), address.path, "")
     packing = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 1})  # what we send is short
@@ -72,14 +72,14 @@ def open_connection(
             refusal = None if response.status == SWITCHED else _build_refusal(response, address, now_ms())
     except Unanswered as exc:
         why = f"no complete answer within {timeout_s:g} s" if exc.code == SLOW else exc.why
-        raise Ended(f"no stream from {_name(address)} ({why})") from exc
+        raise ConnectionEnded(f"no stream from {_name(address)} ({why})") from exc
     if refusal:
         raise refusal
     try:
         handshake.process_response(_convert(response))
     except InvalidHandshake as exc:
         response.close()
-        raise Ended(f"no stream from {_name(address)} (its answer is not that of a WebSocket)") from exc
+        raise ConnectionEnded(f"no stream from {_name(address)} (its answer is not that of a WebSocket)") from exc
     return Connection(response, handshake)
 
 
@@ -88,7 +88,7 @@ def _name(address: Address) -> str:
     return f"ws{str(address).removeprefix('http')}"
 
 
-def _build_refusal(response: httpcore.Response, address: Address, now_ms: int) -> Ended:
+def _build_refusal(response: httpcore.Response, address: Address, now_ms: int) -> ConnectionEnded:
     body = b""
     for chunk in response.iter_stream():
         body += chunk
@@ -98,7 +98,9 @@ def _build_refusal(response: httpcore.Response, address: Address, now_ms: int) -
     reply = Reply(address, response.status, decode_headers(response.headers), body[:_SHOWN])
     asked_ms = reply.read_retry_after(reply.date_ms or now_ms) or 0
     wait_ms = min(asked_ms, LONGEST_WAITS_MS.get(reply.status, 0))
-    return Ended(f"no stream from {_name(address)} (HTTP {reply.status}: {reply.quote_body()})", max(0, wait_ms) / 1000)
+    return ConnectionEnded(
+        f"no stream from {_name(address)} (HTTP {reply.status}: {reply.quote_body()})", max(0, wait_ms) / 1000
+    )
 
 
 def _convert(response: httpcore.Response) -> Response:
@@ -123,7 +125,7 @@ class Connection:
         """Send a message.
 
         Raises:
-            Ended: the connection has ended.
+            ConnectionEnded: the connection has ended.
         """
         self._check()
         self._protocol.send_text(message.encode())
@@ -136,7 +138,7 @@ class Connection:
         Bytes that are not UTF-8 are replaced.
 
         Raises:
-            Ended: the connection has ended.
+            ConnectionEnded: the connection has ended.
         """
         self._check()
         try:
@@ -190,7 +192,7 @@ class Connection:
 
     def _check(self) -> None:
         if self._failure or self._protocol.state is not State.OPEN:
-            raise Ended(self._failure or _describe_end(self._protocol))
+            raise ConnectionEnded(self._failure or _describe_end(self._protocol))
 
 
 def _describe_end(protocol: Protocol) -> str:

@@ -13,7 +13,7 @@ _TRADES, _QUOTES = 1, 2
 """The `req_id` of the subscriptions; the pongs of pings are told by their method."""
 
 _SERVING = {"online": True, "maintenance": False, "cancel_only": False, "post_only": False}
-"""Whether there can be trades, by the status of the system; of others (`limit_only`) nothing is concluded."""
+"""The states of the system in which there can be trades, or not; others (`limit_only`) say nothing about it."""
 
 
 class KrakenStream:

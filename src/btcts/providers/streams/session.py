@@ -8,7 +8,7 @@ from typing import NamedTuple
 from btcts.domain.trades import Arrival, Frame, Renewal
 from btcts.errors import ProviderError
 from btcts.providers.streams.base import Subscription
-from btcts.providers.streams.connection import Connection, Ended
+from btcts.providers.streams.connection import Connection, ConnectionEnded
 
 PINGED_AFTER_MS = 300
 """Time of the pings after each full 2 s: exchanges report the trades of a minute within 2 s after it, and the answer to
@@ -58,7 +58,7 @@ class Session:
     ) -> None:
         self.begun_s = steady_s()
         self.confirmed = False
-        self.end: Ended | None = None
+        self.end: ConnectionEnded | None = None
         self._connection = connection
         self._subscription = subscription
         self._now_ms = now_ms
@@ -78,7 +78,7 @@ class Session:
         self._ping()
         try:
             messages = self._connection.receive(max(0.0, min(within_s, self._pings_at_s - time.monotonic())))
-        except Ended as exc:
+        except ConnectionEnded as exc:
             self.end = exc
             return []
         arrivals = [self._interpret(message) for message in messages]
@@ -98,7 +98,7 @@ class Session:
         try:
             for message in messages:
                 self._connection.send(message)
-        except Ended as exc:
+        except ConnectionEnded as exc:
             self.end = exc
 
     def _ping(self) -> None:
@@ -121,14 +121,16 @@ class Session:
         except ProviderError as exc:
             self._unreadable += 1
             if self._unreadable >= MOST_UNREADABLE:
-                self.end = Ended(f"{MOST_UNREADABLE} messages that cannot be read, the last one: {exc.problem}")
+                self.end = ConnectionEnded(
+                    f"{MOST_UNREADABLE} messages that cannot be read, the last one: {exc.problem}"
+                )
             return Arrival(received_ms, Frame(lost=True))
         self._unreadable = 0
         self.confirmed = self.confirmed or frame.subscribed
         if frame.refused:
-            self.end = Ended(f"refused by the exchange ({frame.refused})", self._pace.refused_s)
+            self.end = ConnectionEnded(f"refused by the exchange ({frame.refused})", self._pace.refused_s)
         elif frame.renewal is Renewal.AT_ONCE:
-            self.end = Ended("the exchange wants a new connection")
+            self.end = ConnectionEnded("the exchange wants a new connection")
         asked_ms = None if frame.echo is None else self._asked_ms.pop(frame.echo, None)
         return Arrival(received_ms, frame, asked_ms)
 
@@ -139,9 +141,9 @@ class Session:
         if self.end:
             return
         if now_s - self._heard_s > self._pace.silent_s:
-            self.end = Ended(f"no message for {self._pace.silent_s:g} s")
+            self.end = ConnectionEnded(f"no message for {self._pace.silent_s:g} s")
         elif not self.confirmed and now_s - self.begun_s > self._pace.confirm_s:
-            self.end = Ended(f"no subscription within {self._pace.confirm_s:g} s")
+            self.end = ConnectionEnded(f"no subscription within {self._pace.confirm_s:g} s")
 
 
 def find_ping_wait_ms(now_ms: int, interval_ms: int) -> int:

@@ -12,7 +12,7 @@ from btcts.domain.trades import Arrival, Closed, Frame, Opened, Renewal, StreamE
 from btcts.errors import describe_unforeseen
 from btcts.providers.streams.attempts import Attempts
 from btcts.providers.streams.base import Subscription
-from btcts.providers.streams.connection import Connection, Ended
+from btcts.providers.streams.connection import Connection, ConnectionEnded
 from btcts.providers.streams.session import USUAL, Pace, Session
 from btcts.system.calls import start_thread
 
@@ -55,13 +55,13 @@ class Stream:
     def run(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> None:
         """Connect and put all events until stopped, whatever happens."""
         while not stop.wait(max(0.0, self.find_next_attempt() - time.monotonic())):
-            worked_s, end = 0.0, Ended("stopped")
+            worked_s, end = 0.0, ConnectionEnded("stopped")
             try:
                 worked_s, end = self._follow(put, stop)
-            except Ended as exc:
+            except ConnectionEnded as exc:
                 end = exc
             except Exception as exc:  # noqa: BLE001 - the next connection may do better, and the reason is told
-                end = Ended(describe_unforeseen(exc), self._pace.refused_s)
+                end = ConnectionEnded(describe_unforeseen(exc), self._pace.refused_s)
             wait_s, chance = end.wait_s, self._draw()
             self._attempts.end(time.monotonic(), worked_s=worked_s, chance=chance, least_wait_s=wait_s)
             with suppress(MemoryError):
@@ -73,11 +73,11 @@ class Stream:
         """Return the time of the monotonic clock from which on the next connection may be opened."""
         return self._attempts.find_next()
 
-    def _follow(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> tuple[float, Ended]:
+    def _follow(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> tuple[float, ConnectionEnded]:
         """Follow a new connection, and those that replace it, to the end; return how long the last one worked.
 
         Raises:
-            Ended: none could be opened.
+            ConnectionEnded: none could be opened.
         """
         session = self._open()
         put(Opened(self._now_ms()))
@@ -88,7 +88,7 @@ class Stream:
                 session = self._replace(session, put, stop)
             elif arrivals:
                 session.rest(stop)
-        return time.monotonic() - session.begun_s, session.end or Ended("stopped")
+        return time.monotonic() - session.begun_s, session.end or ConnectionEnded("stopped")
 
     def _open(self) -> Session:
         self._attempts.begin(time.monotonic())
@@ -102,7 +102,7 @@ class Stream:
             return old
         try:
             new = self._open()
-        except Ended:
+        except ConnectionEnded:
             return old
         held: list[Arrival] = []
         while not (new.confirmed or new.end or old.end or stop.is_set()):

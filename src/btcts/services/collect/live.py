@@ -18,7 +18,7 @@ from btcts.domain.codes import ProblemCode
 from btcts.domain.model import Bounds, Candles, Reading, StreamState, Tick
 from btcts.domain.skew import find_skew
 from btcts.domain.tape import Tape
-from btcts.domain.tapes import Settleable, Tapes
+from btcts.domain.tapes import TapeCandle, Tapes
 from btcts.domain.trades import StreamEvent
 from btcts.errors import EmbeddedError, Problem, SpoolError, StoreError, describe_unforeseen
 from btcts.services.collect.cycle import Asked
@@ -61,7 +61,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What the last cycle found, on which the ticks until the next one rest.
+    """The findings of the last cycle, on which the ticks until the next one rest.
 
     `polled` are the readings of the providers that were asked for a price, `configured` counts the price providers. A
     `guest` settles nothing. While Redis is `away`, prices go to the spool.
@@ -240,7 +240,7 @@ class Live:
         return agreed.price if agreed and (not agreed.flag or basis.configured == 1) else None
 
     def _store_all(
-        self, live: Sequence[Tick], settleable: Sequence[Settleable], bounds: Sequence[Bounds], now_ms: int
+        self, live: Sequence[Tick], settleable: Sequence[TapeCandle], bounds: Sequence[Bounds], now_ms: int
     ) -> bool:
         """Store it; tell whether Redis took it, else prices go to the spool until the next cycle."""
         try:
