@@ -23,6 +23,8 @@ LEAST_NEAR = 3
 BESIDE_MS = 15 * MINUTE_MS
 """Range of neighbours read around a minute that few providers have."""
 
+BEHIND_MS = 15 * MINUTE_MS
+"""Answers that end earlier than so long before the newest minute come from a provider whose clock or data is late."""
 
 LOOK_FOR_MS = 2 * MINUTE_MS
 """Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
@@ -66,6 +68,18 @@ class RoundAnswers:
     def find_covering(self) -> set[str]:
         """Return the providers that answered."""
         return {answer.provider for answer in self.answers}
+
+    def find_behind(self) -> set[str]:
+        """Return the providers whose answers end well before the newest minute that was asked for."""
+        newest_ms = max(self.question.minutes | self.question.looks, default=0)
+        ends: dict[str, int] = {}
+        for provider, covered, _ in self.answers:
+            ends[provider] = max(ends.get(provider, 0), covered.end_ms if covered else 0)
+        return {provider for provider, end_ms in ends.items() if newest_ms - end_ms > BEHIND_MS}
+
+    def find_asked(self) -> set[str]:
+        """Return the providers that answered or failed."""
+        return self.find_covering() | {error.provider for error in self.errors}
 
     def agree(self, *, quorum: int = 1) -> AgreedCandles:
         """Return the agreement of the answers."""

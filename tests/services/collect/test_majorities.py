@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from btcts.domain.codes import Remark, WarningCode
-from btcts.domain.model import MINUTE_MS, THIN
+from btcts.domain.model import DAY_MS, MINUTE_MS, THIN
 from btcts.services.collect.loop import once
 from btcts.services.show import show_overview
 from btcts.services.status.run import status
@@ -233,6 +233,24 @@ def test_once_its_candles_are_back_what_a_provider_missed_is_agreed_on_anew(
 
     assert thin == 40
     assert (cycle.thin, cycle.corrected) == (0, 40)
+    assert store.state().candleless == {}
+
+
+def test_once_candles_reach_the_present_again_what_was_missing_is_agreed_on_anew(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    names = ["coinbase", "bitstamp", "bitfinex"]
+    for name in names[1:]:
+        exchanges.fault(name, Fault(path=CANDLES[name], skew_ms=-DAY_MS))
+    collector = make_collector(names)
+    before = collector.cycle().thin
+    be_well(exchanges)
+    clock.advance(MINUTE_MS)
+
+    after = collector.cycle(patience_s=5).thin
+
+    assert before > 1_000
+    assert after == 0
     assert store.state().candleless == {}
 
 

@@ -29,6 +29,19 @@ class Gated(Simulated):
         return super().candles(span)
 
 
+class Tallied(Simulated):
+    """A provider under a name of its own that counts how often it is asked for candles."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(FakeClock(NOW))
+        self.name = name
+        self.asked = 0
+
+    def candles(self, span: Span) -> Candles:
+        self.asked += 1
+        return super().candles(span)._replace(provider=self.name)
+
+
 @pytest.fixture
 def gated() -> Iterator[Gated]:
     provider = Gated()
@@ -82,3 +95,18 @@ def test_minutes_that_waited_for_a_slow_round_are_asked_for_when_it_is_complete(
     assert (waiting, complete) == (False, True)
     assert asked == [[CLOSED, CLOSED + MINUTE]]
     assert not settling.has_more_to_ask
+
+
+def test_candles_that_wait_for_redis_are_asked_for_again_once_more_providers_can_be_asked() -> None:
+    few, late = Tallied("few"), Tallied("late")
+    with Poller([few, late]) as poller:
+        survey = Survey(NOW, None, State(), unsettled=frozenset({CLOSED}), reach=poller.reach)
+        settling = Settling(poller, quorum=1, salt=0)
+        asked = []
+        for ready in ([few], [few], [few, late]):
+            settling.begin(survey, ready)
+            settling.wait(30)
+            asked.append([sorted(heard.find_asked()) for _, heard in settling.listen()])
+
+    assert asked == [[["few"]], [["few"]], [["few", "late"]]]
+    assert (few.asked, late.asked) == (2, 1)

@@ -67,16 +67,17 @@ class Settling:
         """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
 
         Nobody is asked for the `awaited` ones, which streams may settle yet. A round that only checks settled minutes
-        does not block others. A complete round stays until Redis accepts its candles, which are not requested again.
+        does not block others. A complete round stays until Redis accepts its candles, which are not requested again
+        unless more providers can be asked by then.
         """
         self._recall_failing(survey)
         snapshot = self.listen()
         self._held_up = any(heard.question.minutes and not heard.complete for _, heard in snapshot)
         if self._held_up:
             return
-        snapshot = [(round_, heard) for round_, heard in snapshot if self._is_needed(heard)]
-        self._rounds = [round_ for round_, _ in snapshot]
         able = survey.find_able(ready)
+        snapshot = [(round_, heard) for round_, heard in snapshot if self._is_needed(heard, able)]
+        self._rounds = [round_ for round_, _ in snapshot]
         unasked = survey.unsettled - self._find_asked(snapshot) - awaited
         minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
@@ -245,9 +246,11 @@ class Settling:
         recent = [answer for answer in last.answers if answer.provider in {provider.name for provider in spared}]
         return Sparing(spared, recent, partial(is_proven, reach=survey.reach, quorum=self._quorum))
 
-    def _is_needed(self, heard: RoundAnswers) -> bool:
-        """Tell whether a round is pending, or has candles that wait to be written."""
-        return not heard.complete or bool(heard.agree(quorum=self._quorum).candles)
+    def _is_needed(self, heard: RoundAnswers, able: healing.Ables) -> bool:
+        """Tell whether a round is pending, or has candles that wait to be written and nobody else can be asked."""
+        if not heard.complete:
+            return True
+        return able.keys() <= heard.find_asked() and bool(heard.agree(quorum=self._quorum).candles)
 
     def _judge(
         self, heard: RoundAnswers, survey: Survey, read_ticks: ReadTicks, *, written: frozenset[int]
@@ -274,12 +277,13 @@ class Settling:
 
     def _note_candles(self, ended: Sequence[RoundAnswers], now_ms: int) -> None:
         """Note the providers whose candles fail, those that have them again, and those that have caught up."""
-        failed = {error.provider for heard in ended for error in heard.errors}
+        failed: set[str] = set()
         made_up: set[str] = set()
         for heard in ended:
-            for error in heard.errors:
-                self._failing.setdefault(error.provider, now_ms)
-            answered = heard.find_covering()
+            failing = {error.provider for error in heard.errors} | heard.find_behind()
+            self._failing = dict.fromkeys(sorted(failing), now_ms) | self._failing
+            failed |= failing
+            answered = heard.find_covering() - failing
             self._returned |= answered & self._failing.keys()
             if not heard.question.is_outdated(now_ms):
                 made_up |= answered & heard.question.back
