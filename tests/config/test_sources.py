@@ -127,6 +127,22 @@ def test_the_place_of_a_secret_is_a_file_that_is_there(tmp_path: Path) -> None:
     wording.check("a folder", refused({"API_KEY_FILE": str(tmp_path)}), folder=tmp_path)
 
 
+def test_a_secret_that_everybody_can_change_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("abc")
+    file.chmod(0o646)
+
+    wording.check("open to all", refused({"API_KEY_FILE": str(file)}), file=file)
+
+
+def test_a_secret_may_be_read_by_others_as_that_of_a_container_is(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("abc")
+    file.chmod(0o664)
+
+    assert of_environment({"API_KEY_FILE": str(file)}).api_key == Secret("abc")
+
+
 def test_paths_count_from_the_source_that_gives_them(place: Place) -> None:
     place.user_file('[embedded]\ndata_dir = "data"\nredis_server = "~/redis-server"')
 

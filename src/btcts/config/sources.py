@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from btcts.config.kinds import QUOTES
 from btcts.config.table import Setting
-from btcts.config.textfile import PIPE_PATIENCE_S, read_text
+from btcts.config.textfile import PIPE_PATIENCE_S, read_secret, read_text
 from btcts.errors import ConfigError, did_you_mean
 from btcts.system.causes import describe
 
@@ -241,12 +241,12 @@ def _read_secret(path: object, base: Path) -> str:
     """Return the content of the file of a secret.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: it cannot be read, or everybody can change it.
     """
     if not isinstance(path, str):
         raise ValueError(f"{path!r} is not a path")
     try:
-        return read_text(base / Path(path).expanduser())
+        return read_secret(base / Path(path).expanduser())
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a UTF-8 text file") from None
     except OSError as exc:

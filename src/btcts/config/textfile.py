@@ -7,6 +7,7 @@ import os
 import select
 import stat
 import time
+from errno import EPERM
 from pathlib import Path
 
 LARGEST_BYTES = 1 << 20
@@ -33,6 +34,26 @@ def read_text(path: Path, *, pipe_patience_s: float = PIPE_PATIENCE_S) -> str:
     if b"\0" in content:
         raise UnicodeDecodeError("utf-8", content, content.index(b"\0"), len(content), "a zero byte")
     return content.decode("utf-8-sig")
+
+
+def read_secret(path: Path) -> str:
+    """Return the text of a file that has a secret, as `read_text` does.
+
+    Others may be able to read it, as containers can where Docker and Kubernetes put it, but not to change it.
+
+    Raises:
+        OSError: also where everybody can change it. On a read-only mount nobody can, and modes may tell nothing there.
+        UnicodeDecodeError: it is not text in UTF-8.
+    """
+    text = read_text(path)
+    if _is_open_to_all(path):
+        raise PermissionError(EPERM, f"Everybody can change it; chmod o-w {path}")
+    return text
+
+
+def _is_open_to_all(path: Path) -> bool:
+    mode = path.stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IWOTH) and not os.statvfs(path).f_flag & os.ST_RDONLY
 
 
 def _read(descriptor: int) -> bytes:

@@ -92,12 +92,12 @@ def _read_token(path: Path) -> str:
     Raises:
         ConfigError: there is none, or one that is easily guessed.
     """
-    from btcts.config.textfile import read_text
+    from btcts.config.textfile import read_secret
     from btcts.system.causes import describe
     from btcts.system.foreign import conceal
 
     try:
-        token = read_text(path.expanduser()).strip()
+        token = read_secret(path.expanduser()).strip()
     except (OSError, UnicodeError) as exc:
         raise ConfigError(f"--token-file {path} cannot be read ({describe(exc)}); name another file") from exc
     if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable() and " " not in token):
