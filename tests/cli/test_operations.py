@@ -1,6 +1,5 @@
-"""The promises of docs/operations.md: each command works with the rights that are named there, and the unit is one."""
+"""The promises of docs/operations.md: each command works with the rights that are named there."""
 
-import configparser
 import re
 from pathlib import Path
 
@@ -86,12 +85,3 @@ def test_a_reader_needs_the_other_rights_of_the_page_for_the_status(btcts: Btcts
 
     assert without.code == 3
     assert (done.code, done.err) == (0, "")
-
-
-def test_the_unit_has_its_three_sections() -> None:
-    unit = configparser.ConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(re.findall(r"```ini\n(.+?)```", PAGE, re.DOTALL)[0])
-
-    assert unit.sections() == ["Unit", "Service", "Install"]
-    assert unit["Service"]["ExecStart"].endswith("btcts collect --forever --quiet")

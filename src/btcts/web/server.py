@@ -13,9 +13,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from btcts.errors import ConfigError
+from btcts.errors import ConfigError, StoreError
+from btcts.services.show import View
+from btcts.services.status.run import Status
 from btcts.system.calls import start_thread
 from btcts.system.causes import describe
+from btcts.system.supervisor import notify
 from btcts.web.board import Board, Post
 
 MOST_CONNECTIONS = 800
@@ -101,6 +104,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
         start_thread(lambda: self._look(loop))
+        notify(READY="1", STATUS=" ".join(map(format_address, sockets or ())))
 
     async def on_tick(self, counter: int) -> bool:
         """Tell whether to stop."""
@@ -108,16 +112,22 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams of events, then the connections."""
+        notify(STOPPING="1")
         self._board.close()
         await super().shutdown(sockets)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self._look_on(lambda found, status: loop.call_soon_threadsafe(self._board.post, found, status))
+            self._look_on(lambda found, status: loop.call_soon_threadsafe(self._take, found, status))
         except Exception as exc:  # noqa: BLE001 - a bug here would be answered as a silent Redis for ever
             if not self._board.closed:
                 self.failure = exc
                 self.should_exit = True
+
+    def _take(self, found: View | StoreError, status: Status | None) -> None:
+        """Post what a look has found, or that Redis failed; the watchdog barks when no look ends any more."""
+        self._board.post(found, status)
+        notify(WATCHDOG="1")
 
 
 class TimelyProtocol(H11Protocol):

@@ -146,6 +146,7 @@ def _choose_exit_code(cycle: "Cycle") -> ExitCode:
 def _run_forever(settings: "Settings", common: Common, format: LineFormat, metrics: Metrics) -> ExitCode:
     from btcts.render.collect import cycle_line  # noqa: F401 - importing it later could fail when the machine runs short of memory or files
     from btcts.services.collect.loop import forever
+    from btcts.system.supervisor import notify
 
     stop = threading.Event()
     interval_s = settings.collect.interval_s
@@ -158,8 +159,28 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat, metri
                     tell_if_possible(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
             with suppress(MemoryError):
                 metrics.write(collector)
+            with suppress(MemoryError):
+                notify(**_describe_for_supervisor(cycle, settings.market, interval_s))
+        notify(STOPPING="1")
     metrics.remove()
     return ExitCode.DONE
+
+
+def _describe_for_supervisor(cycle: "Cycle", market: "Market", interval_s: float) -> dict[str, str]:
+    """Describe the cycle to systemd, whose watchdog is fed by prices that are kept; it waits for three cycles or more.
+
+    A process that keeps nothing looks the same whether the network or the process is broken: a restart mends the
+    second, and costs nothing in the first.
+    """
+    from btcts.render.collect import cycle_line
+    from btcts.system.foreign import mask_logins
+    from btcts.system.supervisor import find_watchdog_s
+
+    told = {"READY": "1", "STATUS": mask_logins(cycle_line(cycle, market, utc=True))}
+    watchdog_s = find_watchdog_s()
+    if watchdog_s is not None and watchdog_s < 3 * interval_s:
+        told["WATCHDOG_USEC"] = str(round(3e6 * interval_s))
+    return told | ({"WATCHDOG": "1"} if cycle.fruitful else {})
 
 
 def _draw_number(limit: float) -> float:

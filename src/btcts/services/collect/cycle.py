@@ -68,6 +68,12 @@ class Cycle:
         """True when no provider was due, so that nothing could be stored and nothing failed."""
         return bool(self.waiting) and self.stored is None and self.problem is None
 
+    @property
+    def fruitful(self) -> bool:
+        """True when the price was stored or spooled, or none was due because all providers wait for their budget."""
+        unpaid = self.idle and all(why == BUDGET for _, _, why in self.waiting)
+        return bool(self.stored or self.spooled) or unpaid
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
