@@ -22,7 +22,8 @@ def test_the_sample_changes_nothing(place: Place) -> None:
 def test_every_setting_of_the_sample_can_be_uncommented(place: Place) -> None:
     sample = format_sample(table(ENDPOINTS).values())
 
-    place.user_file(re.sub(r"^#(?! )", "", sample, flags=re.MULTILINE))
+    with_tls = sample.replace('"redis://', '"rediss://')  # without it, its files are refused
+    place.user_file(re.sub(r"^#(?! )", "", with_tls, flags=re.MULTILINE))
 
     settings = place.settings()
     for name, setting in table(ENDPOINTS).items():

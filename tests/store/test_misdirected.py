@@ -13,11 +13,12 @@ import pytest
 import redis
 
 from btcts.config import load
-from btcts.connect import CONNECT_TIMEOUT_S, connect
+from btcts.connect import connect
 from btcts.domain.clock import ServerClock
 from btcts.errors import StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
 from btcts.store import Store
+from btcts.store.connections import CONNECT_TIMEOUT_S
 from btcts.store.explain import TCP, TLS, explain
 from support.redis_binaries import binaries
 from support.servers import StartServer, free_port
@@ -110,7 +111,7 @@ def wait_for_slots(node: redis.Redis) -> None:
         pass
 
 
-CLUSTER = " is a node of a Redis Cluster, which btcts does not support yet; name a Redis outside a cluster"
+CLUSTER = " is a node of a Redis Cluster; write redis+cluster:// instead of redis://, rediss+cluster:// with TLS"
 
 
 def test_a_node_of_a_cluster_that_is_down(cluster_node: int, open_url: Open) -> None:

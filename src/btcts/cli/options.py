@@ -28,7 +28,10 @@ def suggest_providers(incomplete: str) -> list[str]:
 RedisOption = Annotated[
     str | None,
     typer.Option(
-        "--redis", metavar="URL", help="The Redis to use: redis://, rediss://, unix://.", rich_help_panel=PANEL
+        "--redis",
+        metavar="URL",
+        help="The Redis to use: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://.",
+        rich_help_panel=PANEL,
     ),
 ]
 ConfigOption = Annotated[

@@ -4,12 +4,11 @@ A check gets a value as TOML gives it and returns it as `Settings` holds it, or 
 completes "<where>: ". It repeats the value, except where that could give away a secret.
 """
 
-import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from btcts.config.values import Secret
 from btcts.errors import did_you_mean
@@ -19,9 +18,6 @@ LONGEST_SHOWN = 200
 
 QUOTES = "'\""
 """The quotes that an env file may leave around a value; no key contains them."""
-
-SCHEMES = ("redis", "rediss", "unix")
-LATER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
 class Kind(NamedTuple):
@@ -106,7 +102,7 @@ def _check_host(value: object) -> str:
 
 
 def _check_password(value: object) -> Secret:
-    line = _check_secret_text(value).rstrip("\r\n")
+    line = check_secret_text(value).rstrip("\r\n")
     if "\n" in line or "\r" in line:
         raise ValueError("the password contains a line break; it must be one line")
     if any("\ud800" <= character <= "\udfff" for character in line):
@@ -115,10 +111,10 @@ def _check_password(value: object) -> Secret:
 
 
 def _check_key(value: object) -> Secret:
-    stripped = _check_secret_text(value).strip().strip("\ufeff").strip()
+    stripped = check_secret_text(value).strip().strip("\ufeff").strip()
     if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in QUOTES:
         stripped = stripped[1:-1]
-    _check_secret_text(stripped)
+    check_secret_text(stripped)
     if not all("!" <= character <= "~" for character in stripped):
         raise ValueError("the key contains a blank or a character that is not ASCII")
     return Secret(stripped)
@@ -130,7 +126,8 @@ def _check_text(value: object) -> str:
     return value.strip()
 
 
-def _check_secret_text(value: object) -> str:
+def check_secret_text(value: object) -> str:
+    """Return the value if it is text and not blank; what it is stays out of the message."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("the value is not text, or empty")
     return value
@@ -146,22 +143,6 @@ def _shorten(value: object) -> str:
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
 
 
-def _parse_redis_url(value: object) -> dict[str, Any]:
-    """Return the fields of `RedisSettings` that the URL gives.
-
-    Scheme, host, port and path are always among them; database, user and password where the URL has them.
-    """
-    parts = _split(_check_secret_text(value).strip())
-    if parts.scheme in LATER_SCHEMES:
-        raise ValueError(f"{parts.scheme}:// is not supported yet; name one server with redis://, rediss:// or unix://")
-    if parts.scheme not in SCHEMES:
-        raise ValueError("the URL does not begin with redis://, rediss:// or unix://")
-    if parts.query or parts.fragment:
-        raise ValueError("the URL has options behind '?' or '#', which are not supported; write # as %23, ? as %3F")
-    place = _parse_socket(parts) if parts.scheme == "unix" else _parse_server(parts)
-    return {"scheme": parts.scheme, "host": "", "port": 0, "path": "", **place, **_parse_login(parts)}
-
-
 def _define_url(*schemes: str) -> Kind:
     """Define a plain URL, which is kept without a trailing slash."""
 
@@ -169,7 +150,7 @@ def _define_url(*schemes: str) -> Kind:
         url = _check_text(value)
         if "@" in url:
             raise ValueError("the URL contains a user or a password, which is not supported")
-        parts = _split(url)
+        parts = split_url(url)
         if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"{url!r} is not a plain {' or '.join(f'{scheme}://' for scheme in schemes)} URL")
         return url.rstrip("/")
@@ -177,10 +158,15 @@ def _define_url(*schemes: str) -> Kind:
     return Kind(str, check)
 
 
-def _split(url: str) -> SplitResult:
-    """Split the URL, with a valid port."""
+def refuse_blanks(url: str) -> None:
+    """Refuse a URL with a blank or a control character."""
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("the URL contains a blank or a control character")
+
+
+def split_url(url: str) -> SplitResult:
+    """Split the URL, with a valid port."""
+    refuse_blanks(url)
     try:
         parts = urlsplit(url)
         usable = parts.port != 0
@@ -191,27 +177,6 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _parse_server(parts: SplitResult) -> dict[str, Any]:
-    if not parts.hostname:
-        raise ValueError("the URL names no host")
-    database = parts.path.strip("/")
-    if database and not (database.isascii() and database.isdigit()):
-        raise ValueError("the path of the URL is not a database number")
-    address = {"host": parts.hostname, "port": parts.port or 6379}
-    return address | ({"db": int(database)} if database else {})
-
-
-def _parse_socket(parts: SplitResult) -> dict[str, Any]:
-    if parts.hostname or len(parts.path) < 2:
-        raise ValueError("the URL of a socket needs an absolute path: unix:///run/redis.sock")
-    return {"path": os.fsdecode(unquote_to_bytes(parts.path))}
-
-
-def _parse_login(parts: SplitResult) -> dict[str, Any]:
-    user = {"username": unquote(parts.username)} if parts.username else {}
-    return user | ({"password": Secret(unquote(parts.password))} if parts.password else {})
-
-
 SWITCH = Kind(_read_switch, _check_switch)
 PATH = Kind(str, _check_path)
 """A path; the reader makes it absolute."""
@@ -219,8 +184,6 @@ TEXT = Kind(str, _check_text)
 """A word or more on one line."""
 HOST = Kind(str, _check_host)
 """A host name or an IP address."""
-REDIS_URL = Kind(str, _parse_redis_url)
-"""The URL of a Redis, taken apart."""
 BASE_URL = _define_url("http", "https")
 """The base URL of a price API."""
 STREAM_URL = _define_url("ws", "wss")

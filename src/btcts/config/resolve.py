@@ -18,14 +18,27 @@ from btcts.config.sources import (
 )
 from btcts.config.table import Endpoints, Setting, table
 from btcts.config.trust import refuse_entries, refuse_exposed, refuse_leaks
-from btcts.config.values import BTC_USD, CollectSettings, EmbeddedSettings, EndpointSettings, RedisSettings, Settings
+from btcts.config.values import (
+    BTC_USD,
+    CLUSTER,
+    SENTINEL,
+    CollectSettings,
+    EmbeddedSettings,
+    EndpointSettings,
+    RedisSettings,
+    Settings,
+)
 from btcts.errors import ConfigError
 
 DEFAULT = "default"
 
+OF_SENTINELS = ("sentinel_username", "sentinel_password")
+
+TLS_FILES = ("ca_file", "cert_file", "key_file")
+
 LOCAL_REDIS = {
     field: CheckedValue(value, DEFAULT)
-    for field, value in {"scheme": "redis", "host": "127.0.0.1", "port": 6379, "path": ""}.items()
+    for field, value in {"scheme": "redis", "host": "127.0.0.1", "port": 6379, "path": "", "nodes": ()}.items()
 }
 
 
@@ -103,7 +116,7 @@ def _build_settings(found: Mapping[str, CheckedValue], redis: Mapping[str, Check
     address = RedisSettings(**{field: checked.value for field, checked in redis.items()})
     origins = {name: checked.origin for name, checked in found.items() if not name.startswith("redis.")}
     return Settings(
-        market=BTC_USD,
+        market=BTC_USD.with_hash_tag() if address.kind == CLUSTER else BTC_USD,
         redis=address,
         collect=CollectSettings(**extract_section("collect.")),
         providers={name: EndpointSettings(**extract_section(f"providers.{name}.")) for name in providers},
@@ -118,8 +131,10 @@ def _trace_redis_origins(address: RedisSettings, redis: Mapping[str, CheckedValu
     named = {field: checked.origin for field, checked in redis.items() if checked.origin != DEFAULT}
     of_address = [origin for field, origin in named.items() if field in LOCAL_REDIS] or list(named.values())
     origins = {"redis.url": ", ".join(dict.fromkeys(of_address)) or DEFAULT}
-    shown = {"embedded": (), "unix": ("db", "username", "password")}
-    for field in shown.get(address.scheme, ("host", "port", "db", "username", "password")):
+    place = () if address.nodes else ("host", "port")
+    login = ("db", "username", "password")
+    shown = {"embedded": (), "unix": login}
+    for field in shown.get(address.scheme, (*place, *login, *OF_SENTINELS, *TLS_FILES)):
         origins[f"redis.{field}"] = named.get(field, DEFAULT)
     return origins
 
@@ -137,8 +152,27 @@ def _check(settings: Settings, *, needs_redis: bool) -> None:
             f"{origins['redis.username']}: a Redis user is named without a password; set REDIS_PASSWORD "
             "(a password alone is written redis://:PASSWORD@host)"
         )
+    _check_several(redis, origins)
     if needs_redis and redis.scheme == "embedded" and not settings.embedded.enabled:
         raise ConfigError(
             f"no Redis is named and the embedded one is forbidden ({origins['embedded.enabled']}); "
             "set REDIS_URL or pass --redis"
+        )
+
+
+def _check_several(redis: RedisSettings, origins: Mapping[str, str]) -> None:
+    """Check what goes with Sentinels, a cluster and TLS alone."""
+    if redis.sentinel_username and not redis.sentinel_password and redis.kind == SENTINEL:
+        raise ConfigError(
+            f"{origins['redis.sentinel_username']}: a user of the Sentinels is named without a password; "
+            "set REDIS_SENTINEL_PASSWORD"
+        )
+    if redis.kind == CLUSTER and redis.db:
+        raise ConfigError(f"{origins['redis.db']}: redis.db = {redis.db}, but a cluster has database 0 alone")
+    if redis.tls and redis.key_file and not redis.cert_file:
+        raise ConfigError(f"{origins['redis.key_file']}: redis.key_file is set without redis.cert_file; set both")
+    if given := [name for name in TLS_FILES if getattr(redis, name) and not redis.tls]:
+        secure = redis.scheme.replace("redis", "rediss", 1) if redis.scheme.startswith("redis") else "rediss"
+        raise ConfigError(
+            f"redis.{given[0]} is for TLS, and {redis.where} is reached without; write {secure}://, or leave it out"
         )

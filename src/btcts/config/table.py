@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from btcts.config import kinds
-from btcts.config.kinds import BASE_URL, HOST, KEY, PASSWORD, PATH, REDIS_URL, STREAM_URL, SWITCH, TEXT, Kind
+from btcts.config.kinds import BASE_URL, HOST, KEY, PASSWORD, PATH, STREAM_URL, SWITCH, TEXT, Kind
+from btcts.config.redis_url import REDIS_URL
 
 DEFAULT_PROVIDERS = ("coinmarketcap", "coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
@@ -72,18 +73,35 @@ def table(endpoints: Endpoints) -> dict[str, Setting]:
 def _define_redis() -> tuple[Setting, ...]:
     port = kinds.whole("a port from 1 to 65535", lambda n: 1 <= n <= 65_535)
     database = kinds.whole("the number of a database", lambda n: n >= 0)
-    of_url = "redis://, rediss:// or unix://; where nothing names a Redis the embedded one is used."
+    of_url = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; by default the embedded one."
     of_user = "The user where the URL names none."
     of_password = "The password where the URL has none; or password_file, a file that holds it."
+    of_own_user = "The user of the Sentinels themselves."
+    of_own = "The Sentinels' own password; or sentinel_password_file."
     address = "redis://127.0.0.1:6379/0"
+    variable, example = "REDIS_SENTINEL_PASSWORD", "your-password"
     return (
         Setting("redis.url", REDIS_URL, None, "REDIS_URL", of_url, flag="--redis", example=address, names_host=True),
         Setting("redis.host", HOST, "127.0.0.1", "REDIS_HOST", "The host, instead of a URL.", names_host=True),
         Setting("redis.port", port, 6379, "REDIS_PORT", "The port, instead of a URL.", names_host=True),
         Setting("redis.db", database, 0, "REDIS_DB", "The database where the URL names none."),
         Setting("redis.username", TEXT, None, "REDIS_USERNAME", of_user, example="default"),
-        Setting("redis.password", PASSWORD, None, "REDIS_PASSWORD", of_password, example="your-password", secret=True),
+        Setting("redis.password", PASSWORD, None, "REDIS_PASSWORD", of_password, example=example, secret=True),
+        Setting("redis.sentinel_username", TEXT, None, "REDIS_SENTINEL_USERNAME", of_own_user, example="default"),
+        Setting("redis.sentinel_password", PASSWORD, None, variable, of_own, example=example, secret=True),
+        *_define_tls_files(),
     )
+
+
+def _define_tls_files() -> Iterable[Setting]:
+    files = {
+        "ca_file": ("The authority that signs the certificate of Redis, beside those of the system.", "ca.pem"),
+        "cert_file": ("The client certificate for a Redis that wants one.", "client.pem"),
+        "key_file": ("The key of that certificate, where its file does not hold it.", "client.key"),
+    }
+    for name, (about, example) in files.items():
+        place = f"redis.{name}", PATH, None, f"BTCTS_REDIS_{name.upper()}"
+        yield Setting(*place, about, example=f"/etc/btcts/{example}", names_path=True)
 
 
 def _define_collect(providers: Iterable[str]) -> tuple[Setting, ...]:

@@ -14,7 +14,7 @@ from btcts.system.ownership import find_exposed_file
 API_URL = "providers.coinmarketcap.url"
 """The setting that says where the API key is sent."""
 
-ADDRESS = ("scheme", "host", "port", "path")
+ADDRESS = ("scheme", "host", "port", "path", "nodes")
 """The fields of `RedisSettings` that say where the password is sent to."""
 
 YOUR_FILE = "your own file (btcts config path)"
@@ -67,11 +67,12 @@ def refuse_leaks(
             f"set {table[API_URL].variable}, or use {YOUR_FILE}"
         )
     address = next((redis[field] for field in ADDRESS if field in redis and not redis[field].trusted), None)
-    if address and "password" in redis and _would_leak(redis["password"], address):
-        raise ConfigError(
-            f"{address.origin}: the Redis it names would get the password of {redis['password'].origin}; "
-            f"set REDIS_URL, or use {YOUR_FILE}"
-        )
+    for secret in (redis[name] for name in ("password", "sentinel_password") if address and name in redis):
+        if address and _would_leak(secret, address):
+            raise ConfigError(
+                f"{address.origin}: the Redis it names would get the password of {secret.origin}; "
+                f"set REDIS_URL, or use {YOUR_FILE}"
+            )
 
 
 def _would_leak(secret: CheckedValue, address: CheckedValue) -> bool:

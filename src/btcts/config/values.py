@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from btcts.domain.market import Market
 from btcts.system.foreign import conceal
@@ -41,11 +42,19 @@ BTC_USD = Market("BTC", "USD", prefix="btc:price", file_suffix="", decimals=2)
 """The market whose prices are kept. Its files have no suffix: they are older than the idea of a second market."""
 
 
+SENTINEL, CLUSTER = "sentinel", "cluster"
+"""The kinds of a Redis of several servers."""
+
+Node = tuple[str, int]
+"""A host and a port."""
+
+
 class RedisSettings(NamedTuple):
     """The Redis to use.
 
-    `scheme` is redis, rediss, unix or embedded; `path` is the socket of unix alone, and `host` and `port` count for
-    redis and rediss alone.
+    `scheme` is redis, rediss, unix, embedded, or redis+ or rediss+ and a kind. `path` is the socket of unix alone,
+    `host` and `port` count for redis and rediss alone. `nodes` are Sentinels, which watch `service` and may have a
+    login of their own, or some nodes of a cluster. The files are for TLS: an authority, our certificate and its key.
     """
 
     scheme: str = "embedded"
@@ -55,12 +64,33 @@ class RedisSettings(NamedTuple):
     db: int = 0
     username: str | None = None
     password: Secret | None = None
+    nodes: tuple[Node, ...] = ()
+    service: str = ""
+    sentinel_username: str | None = None
+    sentinel_password: Secret | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind where it is several servers, else empty."""
+        return self.scheme.partition("+")[2]
+
+    @property
+    def tls(self) -> bool:
+        """True if connections are encrypted."""
+        return self.scheme.startswith("rediss")
 
     @property
     def url(self) -> str | None:
         """The address as a URL without user and password; None for the embedded Redis."""
         if self.scheme == "embedded":
             return None
+        if self.nodes:
+            return f"{self.scheme}://{self._hosts}" + (
+                f"/{quote(self.service, safe='')}/{self.db}" if self.service else ""
+            )
         return f"unix://{self.path}" if self.scheme == "unix" else f"{self.scheme}://{self.where}/{self.db}"
 
     @property
@@ -70,7 +100,19 @@ class RedisSettings(NamedTuple):
             return "embedded"
         if self.scheme == "unix":
             return f"unix socket {self.path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        if self.nodes:
+            return f"{self.service} of Sentinel {self._hosts}" if self.service else f"cluster {self._hosts}"
+        return format_node((self.host, self.port))
+
+    @property
+    def _hosts(self) -> str:
+        return ",".join(map(format_node, self.nodes))
+
+
+def format_node(node: Node) -> str:
+    """Return a host and its port as URLs have them."""
+    host, port = node
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class CollectSettings(NamedTuple):

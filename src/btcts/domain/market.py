@@ -21,6 +21,10 @@ class Market(NamedTuple):
         """The name in documents and on pages, such as `ETH-EUR`."""
         return f"{self.asset}-{self.currency}"
 
+    def with_hash_tag(self) -> "Market":
+        """Return the market with a prefix that keeps all its keys in one slot of a cluster, as `{btc:price}` does."""
+        return self if "{" in self.prefix else self._replace(prefix=f"{{{self.prefix}}}")
+
     @property
     def labels(self) -> dict[str, str]:
         """The labels of all its series."""

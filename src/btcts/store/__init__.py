@@ -1,12 +1,14 @@
 """The only module that speaks RedisTimeSeries: our keys, two ways to write them, and reads."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import NamedTuple, Self
 
 from redis import Redis
 
 from btcts.domain.clock import Clock, StoppedClock
-from btcts.domain.layout import DUPLICATE_POLICY, IGNORE, Layout, find_resolutions
+from btcts.domain.layout import Layout, find_resolutions
 from btcts.domain.market import Market
 from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.errors import ForeignKey, StoreError
@@ -17,6 +19,7 @@ from btcts.store.coverage import WholeHours
 from btcts.store.expire import Excess
 from btcts.store.facts import Facts
 from btcts.store.link import Link, now_of
+from btcts.store.patience import Patience
 from btcts.store.plan import writable
 from btcts.store.ranges import Samples
 from btcts.store.reads import Snapshot
@@ -24,8 +27,6 @@ from btcts.store.rebuild import Rebuilt
 from btcts.store.state import State
 
 __all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
-
-ADOPTED_SUFFIX = ":before-btcts"
 
 EMBEDDED = "the embedded Redis"
 """The `where` of a store in a server of our own."""
@@ -47,8 +48,16 @@ class Store:
     Redis does not do what is asked; reads neither write nor create anything.
     """
 
-    def __init__(self, client: Redis, market: Market, *, clock: Clock, where: str, teller: Clock | None = None) -> None:
-        self._link = Link(client, Layout(market), clock, where, teller)
+    def __init__(
+        self,
+        client: Redis,
+        market: Market,
+        *,
+        clock: Clock,
+        where: str,
+        patience: Patience | None = None,
+    ) -> None:
+        self._link = Link(client, Layout(market), clock, where, patience=patience or Patience())
         self._whole_hours = WholeHours()
 
     @property
@@ -89,9 +98,13 @@ class Store:
     def as_of(self, now_ms: int) -> Self:
         """Return this store with the clock stopped at `now_ms`: retention and closed buckets count from there."""
         link = self._link
-        stopped = StoppedClock(now_ms)
-        teller = link.teller or link.clock
-        return type(self)(link.client, self.market, clock=stopped, where=link.where, teller=teller)
+        stopped = type(self)(link.client, self.market, clock=StoppedClock(now_ms), where=link.where)
+        stopped._link = replace(stopped._link, teller=link.teller or link.clock, patience=link.patience)
+        return stopped
+
+    def without_waiting(self) -> AbstractContextManager[None]:
+        """Return a context in which no failover is waited for: what fails, fails at once."""
+        return self._link.patience.suspended()
 
     # What is stored
 
@@ -207,7 +220,7 @@ class Store:
             rebuild.rebuild(self._link)
         else:
             for key in {fault.key for fault in inspection.faults if not fault.fields}:
-                self._correct_series(key)
+                rebuild.correct(self._link, key)
         return inspection.faults
 
     def clear(self, inspection: Inspection) -> None:
@@ -221,11 +234,7 @@ class Store:
         Raises:
             ForeignKey: a new name is taken; nothing was renamed.
         """
-        names = [(key, key + ADOPTED_SUFFIX) for key in inspection.foreign]
-        for key, name in names:
-            if self._link.ask("EXISTS", name):
-                raise ForeignKey(f"{key} cannot be renamed: {name} exists already; rename or delete one of them")
-        return tuple((key, name) for key, name in names if self._link.ask("RENAMENX", key, name))
+        return expire.adopt(self._link, inspection.foreign)
 
     def excess(self) -> tuple[Excess, ...]:
         """Find the buckets of the compactions that are past retention, or in the future."""
@@ -237,7 +246,7 @@ class Store:
 
     def find_unknown_keys(self) -> tuple[str, ...]:
         """Return the keys under our prefix that are not in the layout, except those renamed by `adopt`."""
-        return tuple(key for key in expire.find_unknown_keys(self._link) if not key.endswith(ADOPTED_SUFFIX))
+        return expire.find_unknown_keys(self._link)
 
     def facts(self) -> Facts:
         """Return the server's own figures, and the memory that our keys take."""
@@ -272,14 +281,6 @@ class Store:
         """
         quiet = any(gap.reason == "no_trades" for gap in recorded.values())
         return self.rebuild() if quiet and rebuild.has_carried(self._link) else None
-
-    def _correct_series(self, key: str) -> None:
-        definition = next(definition for definition in self.layout.definitions if definition.key == key)
-        labels = (part for label in definition.labels.items() for part in label)
-        self._link.ask(
-            *("TS.ALTER", key, "RETENTION", definition.retention_ms, "CHUNK_SIZE", definition.chunk_size),
-            *("DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS", *labels),
-        )
 
     def refuse_foreign(self, inspection: Inspection) -> None:
         """Raise `ForeignKey` when one of our names belongs to somebody else."""

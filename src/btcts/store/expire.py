@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from btcts.domain.layout import Compaction, Layout
+from btcts.errors import ForeignKey
 from btcts.store.link import Command, Link, now_of
 
 SWEPT_FIELD = "swept_ms"
+
+ADOPTED_SUFFIX = ":before-btcts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,26 @@ def record_sweep(layout: Layout, now_ms: int) -> Command:
 
 
 def find_unknown_keys(link: Link) -> tuple[str, ...]:
-    """Return the keys under our prefix that are not in the layout."""
+    """Return the keys under our prefix that are not in the layout, except those renamed by `adopt`."""
     layout = link.layout
     known = {*layout.series, layout.gaps, layout.state}
     pattern = re.sub(r"([*?\[\]\\])", r"\\\1", layout.prefix) + ":*"
     with link.translated():
         found = set(link.client.scan_iter(match=pattern, count=1000))
-    return tuple(sorted(found - known))
+    return tuple(sorted(key for key in found - known if not key.endswith(ADOPTED_SUFFIX)))
+
+
+def adopt(link: Link, foreign: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Rename the keys out of the way; return the old and new name of each.
+
+    Raises:
+        ForeignKey: a new name is taken; nothing was renamed.
+    """
+    names = [(key, key + ADOPTED_SUFFIX) for key in foreign]
+    for key, name in names:
+        if link.ask("EXISTS", name):
+            raise ForeignKey(f"{key} cannot be renamed: {name} exists already; rename or delete one of them")
+    return tuple((key, name) for key, name in names if link.ask("RENAMENX", key, name))
 
 
 def _read_starts(reply: Any) -> Mapping[int, float]:

@@ -26,7 +26,7 @@ TCP, TLS, UNIX = "tcp", "tls", "unix"
 SENTINEL = "sentinel"
 """The mode, as HELLO tells it, of a server that knows where another one is."""
 
-_CLUSTER = "is a node of a Redis Cluster, which btcts does not support yet; name a Redis outside a cluster"
+_CLUSTER = "is a node of a Redis Cluster; write redis+cluster:// instead of redis://, rediss+cluster:// with TLS"
 
 _ANOTHER = "set REDIS_URL or --redis to the URL of a redis-server with TimeSeries"
 
@@ -78,19 +78,26 @@ _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|une
 """The words of redis-py when a server closes a connection silently."""
 
 
-def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "") -> StoreError:
-    """Return the failure in one line; `mode` is what the server says that it is, where it was asked."""
+def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "", what: str = "Redis") -> StoreError:
+    """Return the failure in one line; `mode` is what the server says that it is, where it was asked.
+
+    `what` is what the address should lead to: Redis or a Sentinel.
+    """
     text = _extract_words(exc)
     if mode == SENTINEL:
-        return StoreError(f"Redis at {where} is a Sentinel, which holds no data; name the server that it watches")
+        return StoreError(
+            f"Redis at {where} is a Sentinel, which holds no data; write redis+sentinel://{where}/SERVICE, "
+            "with the name of the service that it watches"
+        )
     for kind, sentence in _find_known(exc, text):
         return kind(f"Redis at {where} {sentence}")
     if isinstance(exc, AuthenticationError | AuthorizationError):
-        return StoreUnreachable(f"Redis at {where} refuses the login; check REDIS_PASSWORD (or the URL)")
+        password = "REDIS_PASSWORD" if what == "Redis" else "REDIS_SENTINEL_PASSWORD"
+        return StoreUnreachable(f"{what} at {where} refuses the login; check {password} (or the URL)")
     if isinstance(exc, InvalidResponse):
         return StoreUnreachable(f"what answers at {where} is not Redis; correct the host and the port")
     if not isinstance(exc, ResponseError):
-        return StoreUnreachable(_explain_silence(exc, where, transport))
+        return StoreUnreachable(_explain_silence(exc, where, transport).replace("Redis", what, 1))
     if isinstance(exc, NoPermissionError) or text.startswith("ACL failure"):
         return StoreError(f"Redis at {where} does not allow this user the command ({text}); extend its ACL")
     return StoreError(f"Redis at {where} refused a command: {text}")
@@ -112,15 +119,15 @@ def _find_known(exc: Exception, text: str) -> Iterator[tuple[type[StoreError], s
 
 def _explain_silence(exc: Exception, where: str, transport: str) -> str:
     """Explain a connection that failed or was lost."""
-    if fault := find_certificate_fault(exc):
+    if fault := find_certificate_fault(exc, authority="redis.ca_file or SSL_CERT_FILE"):
         return f"the certificate of Redis at {where} {fault}"
     reason = describe(exc)
     if "wrong version number" in reason or "record layer failure" in reason:
         return f"Redis at {where} answers without TLS; write redis:// instead of rediss://"
     if "certificate required" in reason or (transport == TLS and _SHUT.search(reason)):
         return (
-            f"Redis at {where} closes TLS connections ({reason}): it may want a client certificate, "
-            "which btcts does not have; set its tls-auth-clients to optional"
+            f"Redis at {where} closes TLS connections ({reason}): it may want a client certificate that its authority "
+            "has signed; set redis.cert_file and redis.key_file, or its tls-auth-clients to optional"
         )
     if _SHUT.search(reason):
         hint = "its log says why" if transport == UNIX else "for a port with TLS write rediss://, else see its log"

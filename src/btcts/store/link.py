@@ -1,9 +1,10 @@
 """One connection to Redis: commands go out, redis errors stop here."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import redis
 from redis.client import Pipeline
@@ -12,10 +13,14 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
+from btcts.errors import StoreUnreachable
 from btcts.store.explain import TCP, TLS, UNIX, explain, is_unknown_command
+from btcts.store.finding import Unfound
+from btcts.store.patience import MOVING, PAUSE_S, Patience
 from btcts.store.scripts import spell_out
 
 Command = tuple[Any, ...]
+Answer = TypeVar("Answer")
 
 CONFUSED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """The exceptions of redis-py when it meets what Redis never says."""
@@ -29,7 +34,7 @@ class Link:
     """A client (RESP3, decoded replies), the names of our keys, the clock, and where the server is.
 
     `where` is printed in messages and holds no secret. `teller` is the clock of those who fill the side keys, where it
-    is not the same.
+    is not the same. `patience` is for a Redis of several servers.
     """
 
     client: redis.Redis
@@ -37,6 +42,7 @@ class Link:
     clock: Clock
     where: str
     teller: Clock | None = None
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def told_ms(self) -> int:
@@ -55,11 +61,13 @@ class Link:
 
     def ask(self, *command: Any) -> Any:
         """Return the reply to one command."""
-        with self.translated():
-            try:
-                return self.client.execute_command(*command)
-            except NoScriptError:
-                return self.client.execute_command(*spell_out(command))
+        return self.insist(lambda: self._ask(command))
+
+    def _ask(self, command: Command) -> Any:
+        try:
+            return self.client.execute_command(*command)
+        except NoScriptError:
+            return self.client.execute_command(*spell_out(command))
 
     def ask_all(self, commands: Sequence[Command], *, at_one_moment: bool = False) -> list[Any]:
         """Return the replies to the commands, in one round trip; one more where a script has to be sent.
@@ -67,17 +75,34 @@ class Link:
         A missing series, or a key of another type, gives the error as its reply. Without a transaction other clients'
         writes come between the commands.
         """
+        return self.insist(lambda: self._ask_all(commands, at_one_moment=at_one_moment))
+
+    def _ask_all(self, commands: Sequence[Command], *, at_one_moment: bool) -> list[Any]:
         pipe = self.client.pipeline(transaction=at_one_moment)
         for command in commands:
             pipe.execute_command(*command)
-        with self.translated():
-            replies = pipe.execute(raise_on_error=False)
-            for number, reply in enumerate(replies):
-                if isinstance(reply, NoScriptError):
-                    replies[number] = reply = self.client.execute_command(*spell_out(commands[number]))
-                if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
-                    raise reply
+        replies = pipe.execute(raise_on_error=False)
+        for number, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                replies[number] = reply = self.client.execute_command(*spell_out(commands[number]))
+            if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
+                raise reply
         return replies
+
+    def insist(self, call: Callable[[], Answer]) -> Answer:
+        """Return what the call returns, translating its failures; call again while our keys change their place."""
+        until = self.patience.begin()
+        while True:
+            try:
+                with self.translated():
+                    return call()
+            except StoreUnreachable as exc:
+                if not self.patience.covers(exc.__cause__):
+                    raise
+                self.client.connection_pool.disconnect()
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(PAUSE_S)
 
     def remove_fields(self, key: str, fields: Sequence[str]) -> None:
         """Take fields out of a hash, a few thousand at a time."""
@@ -95,7 +120,12 @@ class Link:
             yield
         except WatchError:
             raise  # no failure: the transaction has to begin again
+        except Unfound as exc:
+            raise exc.told from exc
         except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
+            if self.patience.limit_s and (code := getattr(exc, "status_code", None)) in MOVING:
+                text = f"Redis at {self.where} or our part of it is changing its place ({code}); try again in a moment"
+                raise StoreUnreachable(text) from exc
             mode = self._ask_mode() if is_unknown_command(exc) else ""
             raise explain(exc, self.where, transport=self._transport, mode=mode) from exc
         except CONFUSED as exc:

@@ -64,7 +64,7 @@ def rebuild(
         for _ in range(ATTEMPTS):
             lease.take(link, holder)
             try:
-                return _run_attempt(link, live, candles, dropped)
+                return link.insist(lambda: _run_attempt(link, live, candles, dropped))
             except WatchError:
                 link.clock.sleep(random.uniform(0, PAUSE_S))
         raise StoreError(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
@@ -85,7 +85,7 @@ def _put_back_on_failure(link: Link) -> Iterator[None]:
 
 
 def _run_attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
-    with link.translated(), link.transaction() as pipe:
+    with link.transaction() as pipe:
         guests = _lift_retention(link)
         pipe.watch(*link.layout.series)
         found = _find(link, pipe)
@@ -177,6 +177,16 @@ def _create(definition: Definition, retention_ms: int) -> Command:
         *("TS.CREATE", definition.key, "RETENTION", retention_ms, "ENCODING", definition.encoding.upper()),
         *("CHUNK_SIZE", definition.chunk_size, "DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS"),
         *(part for label in definition.labels.items() for part in label),
+    )
+
+
+def correct(link: Link, key: str) -> None:
+    """Alter a series in place to what the layout wants."""
+    wanted = next(definition for definition in link.layout.definitions if definition.key == key)
+    link.ask(
+        *("TS.ALTER", key, "RETENTION", wanted.retention_ms, "CHUNK_SIZE", wanted.chunk_size),
+        *("DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS"),
+        *(part for label in wanted.labels.items() for part in label),
     )
 
 

@@ -48,13 +48,16 @@ def classify(exc: BaseException) -> str | None:
     return None
 
 
-def find_certificate_fault(exc: BaseException) -> str | None:
-    """Return the fault of a refused certificate with the next step, or None if no certificate was refused."""
+def find_certificate_fault(exc: BaseException, authority: str = "SSL_CERT_FILE") -> str | None:
+    """Return the fault of a refused certificate with the next step, or None if no certificate was refused.
+
+    `authority` is the setting for the authorities that are trusted.
+    """
     import ssl
 
     for cause in _walk_causes(exc):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            step = _CERTIFICATE_STEPS.get(cause.verify_code, "put the certificate of its authority into SSL_CERT_FILE")
+            step = _CERTIFICATE_STEPS.get(cause.verify_code, f"put the certificate of its authority into {authority}")
             return f"is not trusted ({cite(cause.verify_message).rstrip('.').lower()}); {step}"
     return None
 

@@ -244,7 +244,8 @@ class Live:
     ) -> bool:
         """Store it; tell whether Redis took it, else prices go to the spool until the next cycle."""
         try:
-            self.store.write(live, [settled.candle for settled in settleable], bounds=bounds)
+            with self.store.without_waiting():
+                self.store.write(live, [settled.candle for settled in settleable], bounds=bounds)
         except (StoreError, EmbeddedError) as exc:
             log.debug("a tick was not stored", exc_info=exc)
             self._basis = self._basis and replace(self._basis, away=True)

@@ -6,36 +6,27 @@ from contextlib import contextmanager
 from hashlib import sha256
 from os.path import realpath
 from pathlib import Path
-from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import redis
-from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
-from redis.retry import Retry
+from redis.connection import ConnectionPool
 
 from btcts.config import DEFAULT, SIMULATED, RedisSettings, Settings, load
+from btcts.connect.named import READER_TIMEOUT_S, open_named_store
 from btcts.domain.clock import Clock, ServerClock
 from btcts.domain.market import Market
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import Endpoint, default_endpoints, open_providers
 from btcts.store import EMBEDDED, Store
-from btcts.system.sockets import Deadline, Dialer, TimelySocket
+from btcts.store.connections import OPTIONS, EmbeddedConnection
+from btcts.system.sockets import Deadline, Dialer
 
 if TYPE_CHECKING:
     from btcts.providers.poller import Poller
     from btcts.providers.streams.stream import Streams
 
-CONNECT_TIMEOUT_S = 3.0
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-ANSWER_TIMEOUT_S = 10.0
-"""The longest command, a rebuild, takes about 0.1 s; a server that swaps or forks needs longer."""
-
-READER_TIMEOUT_S = 4.0
-"""The same for commands that start no Redis: people who wait for output should hear of a hung one sooner."""
 
 
 def connect(
@@ -59,11 +50,7 @@ def connect(
         EmbeddedError: the embedded Redis cannot be installed, or does not run and is not to be started.
     """
     if settings.redis.url is not None:
-        address = _build_address(settings.redis, dialer or Dialer())
-        kind = _CLASSES[settings.redis.scheme]
-        options = _OPTIONS | ({} if starts_embedded else {"socket_timeout": READER_TIMEOUT_S})
-        pool = ConnectionPool(connection_class=kind, deadline=deadline, **address, **options)
-        return Store(redis.Redis(connection_pool=pool), settings.market, clock=clock, where=settings.redis.where)
+        return open_named_store(settings, clock, dialer or Dialer(), deadline, reads=not starts_embedded)
     embedded = Embedded(settings.embedded.data_dir, redis_server=settings.embedded.redis_server)
     if starts_embedded:
         embedded.prepare(say)
@@ -91,11 +78,11 @@ def open_embedded_store(
     """Return the store of an embedded redis-server; with `say` the server is restarted whenever it has died."""
     limit = deadline or Deadline()  # without a limit
     pool = ConnectionPool(
-        connection_class=_EmbeddedConnection,
+        connection_class=EmbeddedConnection,
         path=str(embedded.socket),
         revive=(lambda: embedded.ensure(say, within_s=limit.left_s)) if say else (lambda: None),
         deadline=deadline,
-        **_OPTIONS | ({} if say else {"socket_timeout": READER_TIMEOUT_S}),
+        **OPTIONS | ({} if say else {"socket_timeout": READER_TIMEOUT_S}),
     )
     return Store(redis.Redis(connection_pool=pool), market, clock=clock, where=EMBEDDED)
 
@@ -174,6 +161,9 @@ def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
 
 def _list_spellings(named: RedisSettings) -> Iterator[RedisSettings]:
     """Yield the configured address, then other spellings of it."""
+    if named.nodes:  # one of them may come, another go
+        yield from (named._replace(nodes=(node,)) for node in named.nodes)
+        return
     yield named
     if named.scheme == "unix":
         yield named._replace(path=realpath(named.path))
@@ -195,84 +185,3 @@ def _format_store_suffix(named: RedisSettings) -> str:
     if named.url is None:
         return ""
     return "-" + sha256(f"{named.where}, database {named.db}".encode(errors="surrogatepass")).hexdigest()[:16]
-
-
-def _build_address(named: RedisSettings, dialer: Dialer) -> dict[str, Any]:
-    host = {"host": named.host, "port": named.port, "dialer": dialer}
-    place = {"path": named.path} if named.scheme == "unix" else host
-    password = named.password.reveal() if named.password else None
-    return {**place, "db": named.db, "username": named.username, "password": password}
-
-
-class _Timely:
-    """First base class of a connection: with a deadline, no call waits beyond it."""
-
-    def __init__(self, *, deadline: Deadline | None, **options: Any) -> None:
-        super().__init__(**options)
-        self._deadline = deadline
-
-    def _connect(self) -> Any:
-        if self._deadline is None:
-            return super()._connect()  # type: ignore[misc]
-        self.socket_connect_timeout = self._deadline.limit(CONNECT_TIMEOUT_S)
-        self.socket_timeout = self._deadline.limit(ANSWER_TIMEOUT_S)
-        connection = TimelySocket(super()._connect(), self._deadline)  # type: ignore[misc]
-        connection.settimeout(ANSWER_TIMEOUT_S)
-        return connection
-
-
-class _UnixConnection(_Timely, UnixDomainSocketConnection):
-    """A connection to a server on this machine."""
-
-
-class _EmbeddedConnection(_UnixConnection):
-    """A connection to the embedded server, which is restarted if it was killed."""
-
-    def __init__(self, *, revive: Callable[[], object], **options: Any) -> None:
-        super().__init__(**options)
-        self._revive = revive
-
-    def connect(self) -> None:
-        """Connect, after restarting the server if necessary."""
-        if not self.is_connected:
-            self._revive()
-        super().connect()  # type: ignore[no-untyped-call]
-
-
-class _DialedConnection(Connection):
-    """A connection that tries the addresses of its host in parallel."""
-
-    def __init__(self, *, dialer: Dialer, **options: Any) -> None:
-        super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._dialer = dialer
-
-    def _connect(self) -> socket:
-        keep_alive = [(IPPROTO_TCP, name, value) for name, value in self.socket_keepalive_options.items()]
-        options = [(SOL_SOCKET, SO_KEEPALIVE, 1), *keep_alive]
-        limit_s = self.socket_connect_timeout or CONNECT_TIMEOUT_S
-        connection = self._dialer.dial(self.host, self.port, limit_s, options)
-        connection.settimeout(self.socket_timeout)
-        return connection
-
-
-class _PlainConnection(_Timely, _DialedConnection):
-    """A connection without TLS."""
-
-
-class _TlsConnection(_Timely, SSLConnection, _DialedConnection):
-    """A connection with TLS: `SSLConnection` wraps the socket of the class after it."""
-
-
-_CLASSES = {"redis": _PlainConnection, "rediss": _TlsConnection, "unix": _UnixConnection}
-
-_OPTIONS: dict[str, Any] = {
-    "protocol": 3,
-    "decode_responses": True,
-    "encoding_errors": "replace",  # foreign keys may contain any bytes
-    "socket_connect_timeout": CONNECT_TIMEOUT_S,
-    "socket_timeout": ANSWER_TIMEOUT_S,
-    # Retry after a server restart, but not after a timeout: that would only double the wait.
-    "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    "client_name": "btcts",
-    "driver_info": redis.DriverInfo(lib_version=redis.__version__),  # it would search the installed packages for it
-}

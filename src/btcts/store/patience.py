@@ -1,0 +1,51 @@
+"""Waiting for a failover, or for a slot that moves: what fails until it is over, and for how long it is tried again."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from redis.exceptions import AuthenticationError, AuthorizationError
+
+from btcts.store.finding import Unfound
+from btcts.system.causes import find_certificate_fault
+from btcts.system.sockets import Deadline
+
+PAUSE_S = 0.1
+
+MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"})
+"""The codes of replies for as long as the primary or the slot of our keys changes its place."""
+
+
+class Patience:
+    """How long a command is tried again, in s, and never beyond the deadline; 0 for a Redis of one server."""
+
+    def __init__(self, limit_s: float = 0.0, deadline: Deadline | None = None) -> None:
+        self.limit_s = limit_s
+        self._deadline = deadline
+        self._suspended = False
+
+    def begin(self) -> float:
+        """Return the moment of the monotonic clock until which a command that begins now is tried again."""
+        left_s = self._deadline.left_s if self._deadline else self.limit_s
+        return time.monotonic() + (0.0 if self._suspended else min(self.limit_s, left_s))
+
+    def covers(self, exc: BaseException | None) -> bool:
+        """Tell whether this failure may be over in a moment."""
+        if not self.limit_s or isinstance(exc, AuthenticationError | AuthorizationError):
+            return False
+        if isinstance(exc, Unfound):
+            return exc.passing
+        if isinstance(exc, redis.ResponseError):
+            return getattr(exc, "status_code", None) in MOVING
+        silent = isinstance(exc, redis.ConnectionError | redis.TimeoutError | OSError)
+        return silent and exc is not None and find_certificate_fault(exc) is None
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Try nothing again until the block ends."""
+        self._suspended = True
+        try:
+            yield
+        finally:
+            self._suspended = False
