@@ -305,6 +305,19 @@ def test_an_old_connection_that_ends_before_the_new_one_is_confirmed_leaves_a_ga
         assert not running.await_opened().overlaps
 
 
+def test_an_old_connection_that_drops_while_it_is_drained_leaves_a_gap(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server, pace=QUICK._replace(drain_s=30.0))
+        running.await_subscription()
+
+        server.ask_to_reconnect()
+        overlaps = running.await_opened().overlaps
+        server.drop_oldest()
+
+        running.await_frame(lambda frame: frame.lost)
+    assert overlaps
+
+
 def test_connections_are_limited_however_they_end(kraken: StreamServer, follow: Follow) -> None:
     kraken.fault = StreamFault.FORBIDDEN
     running = follow("kraken", kraken, pace=QUICK._replace(retry_s=1e-5))

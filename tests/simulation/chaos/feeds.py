@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import cast
 
-from btcts.domain.trades import Arrival, Closed, Opened, Renewal, StreamEvent
+from btcts.domain.trades import Arrival, Closed, Frame, Opened, Renewal, StreamEvent
 from btcts.providers.streams import _load_class
 from btcts.providers.streams.attempts import Attempts
 from btcts.providers.streams.connection import Connection, ConnectionEnded
@@ -94,6 +94,8 @@ class Feed:
         if self._old is None:
             return
         yield from self._old.read(0)
+        if self._old.end:
+            yield Arrival(self._now_ms(), Frame(lost=True))
         if self._old.end or self._now_s() >= self._drained_s:
             self._old.close()
             self._old = None

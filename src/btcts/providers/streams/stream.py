@@ -119,6 +119,8 @@ class Stream:
         while time.monotonic() < until_s and not (new.end or old.end or stop.is_set()):
             _put_all(put, old.read(_TURN_S))
             _put_all(put, new.read(_TURN_S))
+        if old.end:  # what it still had to say is lost
+            put(Arrival(self._now_ms(), Frame(lost=True)))
         self._drop(old)
         return new
 
