@@ -243,7 +243,7 @@ def test_once_candles_reach_the_present_again_what_was_missing_is_agreed_on_anew
     for name in names[1:]:
         exchanges.fault(name, Fault(path=CANDLES[name], skew_ms=-DAY_MS))
     collector = make_collector(names)
-    before = collector.cycle().thin
+    before = collector.cycle(patience_s=5).thin
     be_well(exchanges)
     clock.advance(MINUTE_MS)
 
