@@ -177,11 +177,12 @@ def _ranges(resolutions: Sequence[Resolution]) -> Iterator[Command]:
         for field in AGGREGATORS.keys() - set(resolution.fields):
             yield ("TS.RANGE", LAYOUT.tick, start, "+", "AGGREGATION", AGGREGATORS[field], buckets)
     recent = max(oldest, NOW_MS - NOW_MS % HOUR_MS - HOUR_MS)
-    yield ("TS.RANGE", LAYOUT.tick, recent, "+", "AGGREGATION", "count", MINUTE_MS)
+    yield ("TS.RANGE", LAYOUT.tick, recent, "+", "AGGREGATION", "first", MINUTE_MS)
     marks = [settled_stamp(minute) for minute in range(recent - recent % MINUTE_MS, NOW_MS, MINUTE_MS)]
     yield ("TS.RANGE", LAYOUT.tick, marks[0], marks[-1], "FILTER_BY_TS", *marks)
     if oldest < recent:
         yield ("TS.RANGE", LAYOUT.tick, oldest, recent, "AGGREGATION", "count", HOUR_MS)
+        yield ("TS.RANGE", LAYOUT.tick, oldest, recent, "AGGREGATION", "first", HOUR_MS)
 
 
 def _creation() -> Iterator[Command]:

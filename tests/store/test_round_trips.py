@@ -80,7 +80,8 @@ def test_an_hour_that_was_settled_and_is_not_any_more_is_noticed(
     found = full.snapshot()
 
     fresh = Store(client, BTC_USD, clock=clock, where="test").snapshot()
-    assert found == fresh
+    assert found.slots == fresh.slots
+    assert found.coverage.settled == fresh.coverage.settled
     assert minute not in found.coverage.settled
 
 

@@ -5,17 +5,17 @@ are not are asked for minute by minute in a second round trip.
 """
 
 from collections import Counter
-from collections.abc import Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from btcts.domain.candles import minute_of, settled_stamp
 from btcts.domain.layout import HOUR, TICK_RETENTION_MS, Layout
-from btcts.domain.model import MINUTE_MS, Gap, Span
+from btcts.domain.model import HOUR_MS, MINUTE_MS, Gap, Span
 from btcts.store.link import Command, Link
 from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_stamps
 
-MINUTES_PER_HOUR = HOUR.bucket_ms // MINUTE_MS
+MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
 
 
 class Claim(NamedTuple):
@@ -29,54 +29,54 @@ class Claim(NamedTuple):
 class Coverage:
     """The minutes that hold ticks, those of them that are settled, and the ledger.
 
-    `opens` has the first price of a minute; of an hour that is settled as a whole that of the first one may do.
-    `restless` are hours whose ticks have changed between the two round trips, so that their buckets do not go with it.
+    `whole` are the hours that are settled as a whole; of all others, `present` are the minutes that hold ticks, and
+    `marked` those of them that are settled. `opens` has the first price of a minute; of a whole hour that of the first
+    one may do. `restless` are hours whose ticks have changed between the two round trips, so that their buckets do not
+    go with it.
     """
 
+    whole: set[int] = field(default_factory=set)
     present: set[int] = field(default_factory=set)
-    settled: set[int] = field(default_factory=set)
+    marked: set[int] = field(default_factory=set)
     gaps: Mapping[int, Gap] = field(default_factory=dict)
     opens: dict[int, float] = field(default_factory=dict, compare=False)
     restless: set[int] = field(default_factory=set)
 
-    def add(self, more: "Coverage") -> None:
-        """Add the minutes of another part."""
-        self.present |= more.present
-        self.settled |= more.settled
-        self.opens |= more.opens
+    @property
+    def settled(self) -> set[int]:
+        """The minutes that are settled."""
+        return self.marked.union(*map(_minutes_of, self.whole))
 
     def find_open(self, minutes: range) -> float | None:
         """Return the first price of these minutes, None where there is none."""
         return next((self.opens[minute] for minute in minutes if minute in self.opens), None)
 
-    def is_exact(self, minutes: range, held: Claim | None) -> bool:
-        """Tell whether the extremes of these minutes are those of the trades, as settled, or as they are `held` now."""
-        hours = range(HOUR.start_of(minutes.start), minutes.stop, HOUR.bucket_ms)
-        if not self.restless.isdisjoint(hours):
-            return False
-        if self.settled.issuperset(minutes):
-            return True
+    def summarize(self, minutes: range, held: Claim | None) -> tuple[bool, int, str | None, bool]:
+        """Return, of minutes within one hour: all with ticks are settled, their number, the reason of others, exact.
+
+        The reason is the commonest one, if any is known. They are exact if their extremes are those of the trades: as
+        settled, or as they are `held` now.
+        """
+        hour = minutes.start - minutes.start % HOUR_MS
+        if hour in self.whole or self.marked.issuperset(minutes):
+            return True, len(minutes), None, hour not in self.restless
+        present = self.present.intersection(minutes)
+        unsettled = [minute for minute in minutes if minute in self.gaps and minute not in self.marked]
+        reasons = Counter(self.gaps[minute].reason for minute in unsettled).most_common(1) if unsettled else []
+        exact = hour not in self.restless and self._is_held(minutes, held)
+        return bool(present) and present <= self.marked, len(present), reasons[0][0] if reasons else None, exact
+
+    def _is_held(self, minutes: range, held: Claim | None) -> bool:
+        """Tell whether each minute is settled, had no trades, or is within its bounds."""
         if held and minutes.stop > held.since_ms:
             if not held.now:
                 return False
             minutes = range(minutes.start, held.since_ms, MINUTE_MS)
-        return all(map(self._is_quiet, set(minutes) - self.settled))
+        return all(map(self._is_quiet, set(minutes) - self.marked))
 
     def _is_quiet(self, minute: int) -> bool:
         """Tell whether a minute had no trades, and holds no price either."""
         return minute not in self.present and minute in self.gaps and self.gaps[minute].reason == "no_trades"
-
-    def summarize(self, minutes: range) -> tuple[bool, int, str | None]:
-        """Tell of these minutes whether all that hold ticks are settled, how many do, and why others are not settled.
-
-        The reason is the commonest one, if any is known.
-        """
-        if self.settled.issuperset(minutes):
-            return True, len(minutes), None
-        present = self.present.intersection(minutes)
-        unsettled = [minute for minute in minutes if minute in self.gaps and minute not in self.settled]
-        reasons = Counter(self.gaps[minute].reason for minute in unsettled).most_common(1) if unsettled else []
-        return bool(present) and present <= self.settled, len(present), reasons[0][0] if reasons else None
 
 
 class WholeHours:
@@ -93,7 +93,7 @@ class WholeHours:
     def __contains__(self, hour: int) -> bool:
         return hour in self._ticks
 
-    def select(self, hours: Samples, marks: Mapping[int, int], swept: object) -> KeysView[int]:
+    def select(self, hours: Samples, marks: Mapping[int, int], swept: object) -> set[int]:
         """Return the whole ones of the hours, given their ticks, their marks, and the time of the last removal."""
         known = self._ticks if swept == self._swept else {}
         whole = {
@@ -104,20 +104,20 @@ class WholeHours:
         oldest = max(hours, default=0) - TICK_RETENTION_MS
         self._ticks = {hour: ticks for hour, ticks in known.items() if hour >= oldest and hour not in hours} | whole
         self._swept = swept
-        return whole.keys()
+        return set(whole)
 
 
 def query_coverage(layout: Layout, span: Span, *, at_ms: int | None, known: WholeHours) -> Queries:
     """Return the queries for the minutes of a span, whose end is the present or the moment `at_ms` of the past."""
     first = HOUR.start_of(span.start_ms)
-    recent = max(first, HOUR.start_of(span.end_ms - 2 * MINUTE_MS) - HOUR.bucket_ms)
+    recent = max(first, HOUR.start_of(span.end_ms - 2 * MINUTE_MS) - HOUR_MS)
     queries: Queries = {}
     if recent > first:
-        queries["hours"] = query_buckets(layout, first, recent - 1, "count", HOUR.bucket_ms)
-        queries["opens of hours"] = query_buckets(layout, first, recent - 1, "first", HOUR.bucket_ms)
-        asked = [hour for hour in range(first, recent, HOUR.bucket_ms) if hour not in known]
+        queries["hours"] = query_buckets(layout, first, recent - 1, "count", HOUR_MS)
+        queries["opens of hours"] = query_buckets(layout, first, recent - 1, "first", HOUR_MS)
+        asked = [hour for hour in range(first, recent, HOUR_MS) if hour not in known]
         for number, query in enumerate(_query_marks(layout, [_minutes_of(hour) for hour in asked])):
-            queries[f"marks by hour {number}"] = (*query, "AGGREGATION", "count", HOUR.bucket_ms)
+            queries[f"marks by hour {number}"] = (*query, "AGGREGATION", "count", HOUR_MS)
     return queries | _query_minutes(layout, Span(recent, span.end_ms), last_ms=at_ms)
 
 
@@ -126,32 +126,27 @@ def read_coverage(
 ) -> Coverage:
     """Return the coverage, asking once more for the minutes of older hours that are not settled as a whole."""
     coverage = Coverage(gaps=gaps, opens=dict(replies.get("opens of hours", {})))
-    coverage.add(_read_minutes(replies))
+    _add_minutes(coverage, replies)
     marks: Counter[int] = Counter()
     for name, samples in replies.items():
         if name.startswith("marks by hour "):  # a query may end within an hour
             marks.update({hour: int(count) for hour, count in samples.items()})
     hours: Samples = replies.get("hours", {})
-    whole = known.select(hours, marks, swept)
-    for hour in whole:
-        coverage.present.update(_minutes_of(hour))
-        coverage.settled.update(_minutes_of(hour))
+    coverage.whole = known.select(hours, marks, swept)
     queries: Queries = {}
-    for hour in hours.keys() - whole:
-        span = Span(hour, hour + HOUR.bucket_ms)
+    for hour in hours.keys() - coverage.whole:
+        span = Span(hour, hour + HOUR_MS)
         queries |= _query_minutes(link.layout, span, last_ms=span.end_ms - 1)
     if queries:
-        queries["hours"] = query_buckets(
-            link.layout, min(hours), max(hours) + HOUR.bucket_ms - 1, "count", HOUR.bucket_ms
-        )
+        queries["hours"] = query_buckets(link.layout, min(hours), max(hours) + HOUR_MS - 1, "count", HOUR_MS)
         later = ask(link, queries, at_one_moment=True)
-        coverage.add(_read_minutes(later))
+        _add_minutes(coverage, later)
         coverage.restless = {hour for hour, ticks in hours.items() if later["hours"].get(hour) != ticks}
     return coverage
 
 
 def _minutes_of(hour: int) -> range:
-    return Span(hour, hour + HOUR.bucket_ms).minutes()
+    return Span(hour, hour + HOUR_MS).minutes()
 
 
 def _query_minutes(layout: Layout, span: Span, *, last_ms: int | None) -> Queries:
@@ -163,15 +158,13 @@ def _query_minutes(layout: Layout, span: Span, *, last_ms: int | None) -> Querie
     return queries
 
 
-def _read_minutes(replies: Mapping[str, Any]) -> Coverage:
-    coverage = Coverage()
+def _add_minutes(coverage: Coverage, replies: Mapping[str, Any]) -> None:
     for name, samples in replies.items():
         if name.startswith("minutes from "):
             coverage.present.update(samples)
             coverage.opens.update(samples)
         elif name.startswith("marks from "):
-            coverage.settled.update(map(minute_of, samples))
-    return coverage
+            coverage.marked.update(map(minute_of, samples))
 
 
 def _query_marks(layout: Layout, spans: Sequence[range]) -> Iterator[Command]:

@@ -140,14 +140,13 @@ def _build_slots(
     at_ms: int | None,
 ) -> Iterator[Slot]:
     close, low, high = (_combine_field(resolution, name, replies, at_ms) for name in ("close", "min", "max"))
+    opens, bucket_ms = coverage.opens, resolution.bucket_ms
     for start in resolution.slots(now_ms):
-        minutes = range(start, start + resolution.bucket_ms, MINUTE_MS)
-        yield Slot(
-            *(start, close.get(start), low.get(start), high.get(start), minutes.stop <= now_ms),
-            *coverage.summarize(minutes),
-            exact=all(start in found for found in (close, low, high)) and coverage.is_exact(minutes, held),
-            open=coverage.find_open(minutes),
-        )
+        minutes = range(start, start + bucket_ms, MINUTE_MS)
+        prices = close.get(start), low.get(start), high.get(start)
+        settled, count, reason, exact = coverage.summarize(minutes, held)
+        first = opens[start] if start in opens else coverage.find_open(minutes)
+        yield Slot(start, *prices, minutes.stop <= now_ms, settled, count, reason, exact and None not in prices, first)
 
 
 def _combine_field(resolution: Resolution, field: str, replies: Mapping[str, Any], at_ms: int | None) -> Samples:

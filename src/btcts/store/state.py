@@ -6,7 +6,7 @@ Anybody may have written it: a field that breaks the type or bounds of its reade
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
@@ -45,6 +45,9 @@ EXACT_FIELD = "exact_since_ms"
 
 FLAGS = ("single", "disputed")
 """The faults of an agreed price: only one provider answered, or no majority agreed."""
+
+MOST_REMEMBERED = 64
+"""Fields that are kept as parsed: more than there are, and most of them stay the same from read to read."""
 
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
@@ -100,9 +103,9 @@ class State:
         return self.streams if told and self.streams else {}
 
 
-def _make_readers(now_ms: int) -> dict[str, Reader]:
+@lru_cache(maxsize=2)
+def _make_readers(until_ms: int) -> dict[str, Reader]:
     """Return the reader of each field of `State` in the hash."""
-    until_ms = now_ms + DAY_MS  # a clock that was set back is no damage
     past = partial(read_int, least=GENESIS_MS, most=until_ms)
     seconds = partial(read_float, least=0, most=86_400)
     return {
@@ -159,16 +162,17 @@ def _read_stream(value: Any, until_ms: int) -> StreamState:
     return StreamState(**read_fields(value, readers))
 
 
-def _make_provider_readers(now_ms: int) -> dict[str, Reader]:
+@lru_cache(maxsize=2)
+def _make_provider_readers(until_ms: int) -> dict[str, Reader]:
     """Return the reader of each field of a `ProviderState`."""
     return {
-        "not_before_ms": partial(read_int, most=now_ms + LONGEST_WAIT_MS),
+        "not_before_ms": read_int,
         "why": read_text,
-        "answered_ms": partial(read_optional, read=partial(read_int, most=now_ms + DAY_MS)),
+        "answered_ms": partial(read_optional, read=partial(read_int, most=until_ms)),
         "error": read_text,
         "credits_left": partial(read_optional, read=read_int),
         "key": read_text,
-        "said_ms": partial(read_int, most=now_ms + DAY_MS),
+        "said_ms": partial(read_int, most=until_ms),
         "cause": read_text,
         "reason": read_text,
     }
@@ -176,7 +180,7 @@ def _make_provider_readers(now_ms: int) -> dict[str, Reader]:
 
 def is_known(name: str) -> bool:
     """Tell whether `State` has the field."""
-    return name in _make_readers(now_ms=0) or name.startswith(PROVIDER_PREFIX)
+    return name in _make_readers(0) or name.startswith(PROVIDER_PREFIX)
 
 
 def read(link: Link) -> State:
@@ -194,21 +198,38 @@ def examine(fields: Mapping[str, str], now_ms: int) -> tuple[State, dict[str, st
     known: dict[str, Any] = {}
     providers: dict[str, ProviderState] = {}
     unreadable: dict[str, str] = {}
-    readers, provider_readers = _make_readers(now_ms), _make_provider_readers(now_ms)
+    until_ms = (now_ms // DAY_MS + 2) * DAY_MS  # a clock that was set back is no damage
     for name, text in fields.items():
+        provider = name.removeprefix(PROVIDER_PREFIX)
         try:
-            if name in readers:
-                known[name] = readers[name](parse_json(text))
-            elif name.startswith(PROVIDER_PREFIX):
-                provider = read_name(name.removeprefix(PROVIDER_PREFIX))
-                providers[provider] = ProviderState()
-                providers[provider] = ProviderState(**read_fields(parse_json(text), provider_readers))
+            if provider != name:
+                providers[read_name(provider)] = ProviderState()
+                providers[provider] = _read_provider(text, now_ms, until_ms)
+            elif name in _make_readers(until_ms):
+                known[name] = _parse_field(name, text, until_ms)
         except Unreadable as exc:
             unreadable[name] = str(exc)
     for provider in _find_surplus(providers):
         del providers[provider]
         unreadable[PROVIDER_PREFIX + provider] = f"it is one of more than {MOST_NAMES} providers"
     return State(**known, providers=providers), unreadable
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _parse_field(name: str, text: str, until_ms: int) -> Any:
+    return _make_readers(until_ms)[name](parse_json(text))
+
+
+def _read_provider(text: str, now_ms: int, until_ms: int) -> ProviderState:
+    known = _parse_provider(text, until_ms)
+    bound = {"not_before_ms": partial(read_int, most=now_ms + LONGEST_WAIT_MS)}
+    read_fields({"not_before_ms": known.not_before_ms}, bound)
+    return known
+
+
+@lru_cache(maxsize=MOST_NAMES)
+def _parse_provider(text: str, until_ms: int) -> ProviderState:
+    return ProviderState(**read_fields(parse_json(text), _make_provider_readers(until_ms)))
 
 
 def _find_surplus(providers: Mapping[str, ProviderState]) -> list[str]:
@@ -232,7 +253,7 @@ def tell(link: Link, providers: Mapping[str, ProviderState], *, simulated: bool 
 
 def format_fields(state: State) -> dict[str, str]:
     """Format what collectors have set in `state` as it is stored and as `parse` takes it."""
-    values = {name: getattr(state, name) for name in _make_readers(now_ms=0) if name != EXACT_FIELD}
+    values = {name: getattr(state, name) for name in _make_readers(0) if name != EXACT_FIELD}
     if state.streams is not None:
         values["streams"] = {provider: _clean_fields(stream._asdict()) for provider, stream in state.streams.items()}
     told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
