@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MEASURING = ("startup", "store", "blocking", "forever", "streams", "storm", "traffic", "peers")
+MEASURING = ("startup", "store", "blocking", "forever", "streams", "storm", "traffic", "serve", "peers")
 
 
 def main() -> int:

@@ -5,8 +5,6 @@ from base64 import b64encode
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from btcts.store import Store
 from web.conftest import ServeStore
@@ -100,27 +98,3 @@ def send(site: Site, request: str) -> int:
         connection.shutdown(socket.SHUT_WR)
         answer = connection.makefile("rb").readline().decode("latin-1")
     return int(answer.split()[1]) if answer else 0
-
-
-HEADERS = st.sampled_from(["Host", "Origin", "Authorization", "Upgrade", "Connection", "Content-Length", "Accept", "X"])
-TEXT = st.text(st.characters(max_codepoint=255), max_size=20)
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    method=st.sampled_from(["GET", "HEAD", "POST", "get", ""]) | TEXT,
-    path=st.sampled_from(["/", "/api/show/", "/api/price?", "http://x/", "*"]).flatmap(
-        lambda start: TEXT.map(lambda text: start + text)
-    ),
-    headers=st.lists(st.tuples(HEADERS, TEXT), max_size=4),
-    host=st.sampled_from(["Host: localhost\r\n", ""]),
-)
-def test_no_request_makes_the_server_fail(
-    site: Site, method: str, path: str, headers: list[tuple[str, str]], host: str
-) -> None:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-
-    status = send(site, f"{method} {path} HTTP/1.1\r\n{host}{lines}\r\n")
-
-    assert status < 500
-    assert site.get("/api/price").status_code == 200

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from contextlib import suppress
+from itertools import islice
 from urllib.parse import urlsplit
 
 import pytest
@@ -105,6 +106,44 @@ def test_a_client_that_reads_nothing_is_cut_off(serve_store: ServeStore, held: S
         ask_until_cut_off(connection)
 
     assert site.get("/api/price").status_code == 200
+
+
+def test_answers_are_not_held_back_for_the_confirmation_of_others() -> None:
+    with listen("127.0.0.1:0") as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_stream_that_was_asked_for_with_something_else_goes_on(serve_store: ServeStore, held: Store) -> None:
+    site = serve_store(held, protocol=Hasty)
+    place = urlsplit(site.url)
+    with socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection:
+        asked = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in ("/api/price", "/events")]
+        connection.sendall("".join(asked).encode())
+        beats = (line for line in connection.makefile("rb") if line == b"event: beat\n")
+
+        assert len(list(islice(beats, 2))) == 2  # the second after a second
+
+
+CHUNKED = b"GET /%s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", [b"health", b"events"])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_body_that_is_none_ends_the_connection_and_no_more(
+    site: Site, caplog: pytest.LogCaptureFixture, path: bytes, *, waits: bool
+) -> None:
+    place = urlsplit(site.url)
+    with socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection:
+        connection.sendall(CHUNKED % path + (b"" if waits else b"zz\r\n"))
+        if waits:
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+            connection.sendall(b"zz\r\n")
+        read_to_the_end(connection)
+
+    assert site.get("/health").status_code == 200
+    assert caplog.records == []
 
 
 def test_a_bug_while_looking_ends_the_server_with_its_traceback(clock: BeatClock) -> None:
