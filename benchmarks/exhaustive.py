@@ -4,10 +4,10 @@
 
 2000 schedules of faults, and 1000 more of collectors with streams (`chaos`), the table of lies (`lies`), a kill at
 every step (`kills`), a week of outages and a calm one and thirty hours of recorded prices with a cycle a minute
-(`weeks`), days of two collectors (`days`), every hostile value of a side key (`side-keys`), and pages of every width
-(`pages`). Each line names the seeds, the story or the scenarios that it tells of; the exit code is 1 when anything
-fails. The whole takes about an hour and a half on two cores; with `--sample` each part plays no more than the tests
-do on the day of that number.
+(`weeks`), days of two collectors (`days`), every hostile value of a side key (`side-keys`), odd requests to the server
+(`requests`), and pages of every width (`pages`). Each line names the seeds, the story or the scenarios that it tells
+of; the exit code is 1 when anything fails. The whole takes about an hour and a half on two cores; with `--sample` each
+part plays no more than the tests do on the day of that number.
 """
 
 import argparse
@@ -31,6 +31,7 @@ PARTS = {
     "weeks": ("tests/simulation/test_week.py", "tests/simulation/test_thirty_hours.py"),
     "days": ("tests/store/test_simulated_days.py",),
     "side-keys": ("tests/cli/test_side_keys.py",),
+    "requests": ("tests/web/test_odd_requests.py",),
     "pages": ("tests/render/show/test_pages.py",),
 }
 

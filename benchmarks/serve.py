@@ -189,10 +189,11 @@ def run(seconds: int, streams: int) -> int:
             most = ask(url + path, seconds, None)
             busy_us = 1e6 * (measure(process)[1] - before_s) - 1e4 * streaming * seconds
             costs[path] = busy_us / (most["rate"] * seconds)
+            failed = paced["failed"] + most["failed"]
             print(
                 f"{path:<11} {paced['rate']:5.0f}/s: p50 {paced['p50']:5.2f} p99 {paced['p99']:6.2f} ms, "
                 f"{reads:.1f} reads a second; at most {most['rate']:5.0f}/s: p50 {most['p50']:5.2f} "
-                f"p99 {most['p99']:6.2f} ms, {costs[path]:.0f} us of a core each; failed {paced['failed'] + most['failed']:.0f}"
+                f"p99 {most['p99']:6.2f} ms, {costs[path]:.0f} us of a core each; failed {failed:.0f}"
             )
         memory_mib, _ = measure(process)
     return print_rows(

@@ -7,20 +7,19 @@ import pytest
 from btcts.store import Store
 from support.leaks import PLANTED_PASSWORD
 from support.odd_requests import judge
-from support.samples import DAY
+from support.samples import take_run
 from web.conftest import ServeStore
 
 TOKEN = "0123456789abcdef-token"
-COUNT = 300
+SEEDS = range(1, 10_001)
 
 
 def test_no_request_makes_the_server_fail(
     serve_store: ServeStore, held: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = urlsplit(serve_store(held, token=TOKEN).url)
-    first = 1 + (DAY or 0) * COUNT
 
-    judged = judge(range(first, first + COUNT), ("127.0.0.1", place.port or 0), TOKEN, [TOKEN, PLANTED_PASSWORD])
+    judged = judge(take_run(SEEDS, 300), ("127.0.0.1", place.port or 0), TOKEN, [TOKEN, PLANTED_PASSWORD])
 
     assert judged.problems == []
     assert caplog.records == []

@@ -164,13 +164,12 @@ class TimelyProtocol(H11Protocol):
             self._asking = self.loop.call_later(self.asking_s, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request; where an answer is under way, or over before its request, cut the client off."""
-        if self.cycle is not None:
-            self.cycle.disconnected = True  # it would answer the same request again, which h11 reports as an error
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        """Refuse what is no request; cut the client off where an answer to it has been prepared or begun."""
+        if self.conn.our_state is h11.IDLE:
             super().send_400_response(msg)
-        else:
-            self.transport.abort()
+            return
+        self.cycle.disconnected = True
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read."""
