@@ -69,17 +69,16 @@ class RoundAnswers:
         """Return the providers that answered."""
         return {answer.provider for answer in self.answers}
 
-    def find_behind(self) -> set[str]:
-        """Return the providers whose answers end well before the newest minute that was asked for."""
-        newest_ms = max(self.question.minutes | self.question.looks, default=0)
-        ends: dict[str, int] = {}
-        for provider, covered, _ in self.answers:
-            ends[provider] = max(ends.get(provider, 0), covered.end_ms if covered else 0)
-        return {provider for provider, end_ms in ends.items() if newest_ms - end_ms > BEHIND_MS}
-
     def find_asked(self) -> set[str]:
         """Return the providers that answered or failed."""
-        return self.find_covering() | {error.provider for error in self.errors}
+        return self.find_covering() | self.find_failing()
+
+    def find_failing(self) -> set[str]:
+        """Return the providers that failed, or whose answers end well before the newest minute that was asked for."""
+        newest_ms = max(self.question.minutes | self.question.looks, default=0)
+        reached_ms = {provider: covered.end_ms for provider, covered, _ in self.answers if covered}
+        failed = {error.provider for error in self.errors}
+        return failed | {name for name in self.find_covering() if newest_ms - reached_ms.get(name, 0) > BEHIND_MS}
 
     def agree(self, *, quorum: int = 1) -> AgreedCandles:
         """Return the agreement of the answers."""

@@ -1,8 +1,7 @@
 """Settling of minutes: the pending rounds of candle requests, and their results.
 
-A round may outlast the cycle that started it. Until it is complete, only minutes with a majority are settled; the
-others wait until every provider has answered or failed. A round also checks minutes again that were settled recently,
-that rest on few providers, or that a returning provider missed.
+A round may outlast the cycle that started it. Until it is complete, only minutes with a majority are settled. A round
+also checks minutes again that were settled recently, that rest on few providers, or that a returning provider missed.
 """
 
 import time
@@ -67,8 +66,7 @@ class Settling:
         """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
 
         Nobody is asked for the `awaited` ones, which streams may settle yet. A round that only checks settled minutes
-        does not block others. A complete round stays until Redis accepts its candles, which are not requested again
-        unless more providers can be asked by then.
+        does not block others. A complete round waits for Redis to accept its candles, until more can be asked.
         """
         self._recall_failing(survey)
         snapshot = self.listen()
@@ -76,11 +74,11 @@ class Settling:
         if self._held_up:
             return
         able = survey.find_able(ready)
-        snapshot = [(round_, heard) for round_, heard in snapshot if self._is_needed(heard, able)]
+        snapshot = [pair for pair in snapshot if self._is_needed(pair[1], able)]
         self._rounds = [round_ for round_, _ in snapshot]
         unasked = survey.unsettled - self._find_asked(snapshot) - awaited
         minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
-        back = {name: since_ms for name, since_ms in self._failing.items() if name in self._returned & able.keys()}
+        back = {name: self._failing[name] for name in self._returned & able.keys()}
         missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
         if minutes or missed or self._is_audit_due(survey):
             looks = {*missed, *healing.find_looks(survey.gaps, survey.now_ms, able=able)}
@@ -280,9 +278,9 @@ class Settling:
         failed: set[str] = set()
         made_up: set[str] = set()
         for heard in ended:
-            failing = {error.provider for error in heard.errors} | heard.find_behind()
-            self._failing = dict.fromkeys(sorted(failing), now_ms) | self._failing
+            failing = heard.find_failing()
             failed |= failing
+            self._failing = dict.fromkeys(sorted(failing), now_ms) | self._failing
             answered = heard.find_covering() - failing
             self._returned |= answered & self._failing.keys()
             if not heard.question.is_outdated(now_ms):
