@@ -27,6 +27,7 @@ from support.redis_binaries import GUARD, find_obstacle
 from support.samples import CHOSEN, VARIABLE
 from support.series import FIRST_OF_WINDOW, NOW, wave
 from support.servers import Server, StartServer, connect
+from support.several import Cluster, Sentinels
 
 # Where bytecode is not kept every command that the tests start would compile btcts anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -64,7 +65,10 @@ NOW_MS = NOW
 """Where the clock of a test stands at first."""
 
 
-SERVER_FIXTURES = {"server", "start_server", "embedded", "another_server", "sentinel", "stage", "world"}
+SERVER_FIXTURES = {
+    *("server", "start_server", "embedded", "another_server", "sentinel", "stage", "world"),
+    *("several", "sentinels", "cluster"),
+}
 """The fixtures that start a redis-server or hand one out; who has any of them needs one."""
 
 
@@ -117,6 +121,36 @@ def server() -> Iterator[Server]:
         running = Server(Path(folder), "--enable-debug-command", "local").start()
         yield running
         running.kill()
+
+
+@pytest.fixture(scope="session")
+def running_cluster() -> Iterator[Cluster]:
+    """The cluster of this test process."""
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder, closing(Cluster(Path(folder))) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Cluster:
+    """A cluster that is whole and empty."""
+    running_cluster.mend()
+    running_cluster.empty()
+    return running_cluster
+
+
+@pytest.fixture(scope="session")
+def running_sentinels() -> Iterator[Sentinels]:
+    """The servers under Sentinels of this test process."""
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder, closing(Sentinels(Path(folder))) as running:
+        yield running
+
+
+@pytest.fixture
+def sentinels(running_sentinels: Sentinels) -> Sentinels:
+    """Servers under Sentinels, whole and empty."""
+    running_sentinels.mend()
+    running_sentinels.empty()
+    return running_sentinels
 
 
 @pytest.fixture(scope="session")

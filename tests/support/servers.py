@@ -49,8 +49,9 @@ class Log(threading.Thread):
     `ready` is set when the server takes connections, and when it has ended without that.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], words: str) -> None:
         super().__init__(daemon=True)
+        self._words = words
         self.ready = threading.Event()
         self.accepts = False
         self._stream = stream
@@ -61,7 +62,7 @@ class Log(threading.Thread):
         with self._stream:
             for line in self._stream:
                 self._lines.append(line)
-                if "Ready to accept connections" in line:
+                if self._words in line:
                     self.accepts = True
                     self.ready.set()
         self.ready.set()
@@ -77,6 +78,8 @@ class Server:
     The words of `module_options` are arguments of the module.
     """
 
+    READY = "Ready to accept connections"
+
     def __init__(self, folder: Path, *options: str, module: bool = True, module_options: str = "") -> None:
         self.folder = folder
         self.socket = folder / "socket"
@@ -88,12 +91,10 @@ class Server:
 
     def start(self) -> "Server":
         """Start it and wait until it has loaded its data and takes connections."""
-        found = binaries()
-        command = [*WITH_US, str(found.server), "--port", "0", "--unixsocket", "socket", "--save", "", *self._options]
-        command += ["--loadmodule", str(found.module), *self._module_options] if self._module else []
+        command = [*WITH_US, *self._make_command()]
         self._process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
-        self._log = Log(self._process.stdout)
+        self._log = Log(self._process.stdout, self.READY)
         self._log.start()
         self._log.ready.wait(READY_WITHIN_S)
         if not self._log.accepts:
@@ -101,6 +102,16 @@ class Server:
             self.kill()
             raise AssertionError(f"redis-server did not start: {log.newest()}")
         return self
+
+    def _make_command(self) -> list[str]:
+        found = binaries()
+        command = [str(found.server), "--port", "0", "--unixsocket", "socket", "--save", "", *self._options]
+        return command + (["--loadmodule", str(found.module), *self._module_options] if self._module else [])
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not killed since."""
+        return self._process is not None
 
     def kill(self) -> None:
         """End it as a power cut would: nothing is saved, no client is told. Without effect when it has ended."""

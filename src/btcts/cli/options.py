@@ -14,6 +14,7 @@ from btcts.errors import ConfigError
 if TYPE_CHECKING:
     from btcts.config import Settings
     from btcts.embedded import Embedded
+    from btcts.store import Store
 
 PANEL, OUTPUT = "Common options", "How it is printed"
 
@@ -82,6 +83,10 @@ IntervalOption = Annotated[
 ]
 """For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
 
+ReplicaOption = Annotated[
+    bool, typer.Option("--replica", help="Read from a replica, and print how far it may be behind its primary.")
+]
+
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
 FORMAT: Any = typer.Option(
@@ -138,6 +143,13 @@ class Common(NamedTuple):
         """Print a line for people on stderr, unless --quiet forbids it."""
         if not self.quiet:
             complain(line)
+
+    def say_lag(self, settings: "Settings", store: "Store") -> None:
+        """Print how far the replica is behind that the settings ask for."""
+        if settings.redis.replica and not self.quiet:
+            from btcts.render.sentences import describe_lag
+
+            complain(f"reading a replica: {describe_lag(store.facts().lag)}")
 
 
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:

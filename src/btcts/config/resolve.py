@@ -134,7 +134,7 @@ def _trace_redis_origins(address: RedisSettings, redis: Mapping[str, CheckedValu
     place = () if address.nodes else ("host", "port")
     login = ("db", "username", "password")
     shown = {"embedded": (), "unix": login}
-    for field in shown.get(address.scheme, (*place, *login, *OF_SENTINELS, *TLS_FILES)):
+    for field in shown.get(address.scheme, (*place, *login, *OF_SENTINELS, *TLS_FILES, "replica")):
         origins[f"redis.{field}"] = named.get(field, DEFAULT)
     return origins
 

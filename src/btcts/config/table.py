@@ -78,6 +78,7 @@ def _define_redis() -> tuple[Setting, ...]:
     of_password = "The password where the URL has none; or password_file, a file that holds it."
     of_own_user = "The user of the Sentinels themselves."
     of_own = "The Sentinels' own password; or sentinel_password_file."
+    of_replica = "Whether to read from a replica, for commands that only read."
     address = "redis://127.0.0.1:6379/0"
     variable, example = "REDIS_SENTINEL_PASSWORD", "your-password"
     return (
@@ -90,6 +91,7 @@ def _define_redis() -> tuple[Setting, ...]:
         Setting("redis.sentinel_username", TEXT, None, "REDIS_SENTINEL_USERNAME", of_own_user, example="default"),
         Setting("redis.sentinel_password", PASSWORD, None, variable, of_own, example=example, secret=True),
         *_define_tls_files(),
+        Setting("redis.replica", SWITCH, False, "BTCTS_REDIS_REPLICA", of_replica, flag="--replica"),
     )
 
 

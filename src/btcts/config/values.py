@@ -55,6 +55,7 @@ class RedisSettings(NamedTuple):
     `scheme` is redis, rediss, unix, embedded, or redis+ or rediss+ and a kind. `path` is the socket of unix alone,
     `host` and `port` count for redis and rediss alone. `nodes` are Sentinels, which watch `service` and may have a
     login of their own, or some nodes of a cluster. The files are for TLS: an authority, our certificate and its key.
+    With `replica` one is read instead of its primary.
     """
 
     scheme: str = "embedded"
@@ -71,6 +72,7 @@ class RedisSettings(NamedTuple):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    replica: bool = False
 
     @property
     def kind(self) -> str:

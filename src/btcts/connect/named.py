@@ -7,7 +7,7 @@ import redis
 from redis.connection import ConnectionPool
 
 from btcts.config import RedisSettings, Secret, Settings
-from btcts.config.values import SENTINEL, format_node
+from btcts.config.values import CLUSTER, SENTINEL, format_node
 from btcts.domain.clock import Clock
 from btcts.errors import ConfigError
 from btcts.store import Store
@@ -47,9 +47,11 @@ def open_named_store(
     """Return the store in a Redis that the settings name.
 
     Raises:
-        ConfigError: a file for TLS cannot be used.
+        ConfigError: a file for TLS cannot be used, or a replica is named for writing.
     """
     named = settings.redis
+    if named.replica and not reads:
+        raise ConfigError(f"{settings.origins['redis.replica']}: redis.replica is set, and a replica takes no writes")
     options = OPTIONS | {"db": named.db, "deadline": deadline} | _build_login(named.username, named.password)
     options |= {"socket_timeout": READER_TIMEOUT_S} if reads else {}
     if named.scheme == "unix":
@@ -63,8 +65,10 @@ def open_named_store(
         return Store(client, settings.market, clock=clock, where=named.where)
     limit_s = READER_PATIENCE_S if reads else PATIENCE_S if deadline is None else ONCE_PATIENCE_S
     find = _build_finder(settings, options).find
-    client = _build_client(LedTlsConnection if named.tls else LedConnection, options, host="", port=0, find=find)
-    return Store(client, settings.market, clock=clock, where=named.where, patience=Patience(limit_s, deadline))
+    options |= {"find": find, "replica": named.replica and named.kind == CLUSTER}
+    client = _build_client(LedTlsConnection if named.tls else LedConnection, options, host="", port=0)
+    patience = Patience(limit_s, deadline, replica=named.replica)
+    return Store(client, settings.market, clock=clock, where=named.where, patience=patience)
 
 
 def _build_client(kind: Any, options: dict[str, Any], **place: Any) -> redis.Redis:
@@ -79,9 +83,9 @@ def _build_finder(settings: Settings, options: dict[str, Any]) -> Finder:
     what = "Sentinel" if named.kind == SENTINEL else "Redis"
     if named.kind == SENTINEL:
         asking |= _build_login(named.sentinel_username, named.sentinel_password)
-        ask = ask_sentinel(named.service)
+        ask = ask_sentinel(named.service, replica=named.replica)
     else:
-        ask = ask_cluster(settings.market.prefix)
+        ask = ask_cluster(settings.market.prefix, replica=named.replica)
     nodes = [
         (format_node((host, port)), _build_client(kind, asking, host=host, port=port)) for host, port in named.nodes
     ]

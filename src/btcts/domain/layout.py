@@ -106,6 +106,11 @@ class Layout:
         """The part before the first colon of our own; it may hold colons itself."""
         return self.market.prefix
 
+    @property
+    def has_hash_tag(self) -> bool:
+        """True if the keys stay together in a cluster, as they are meant to be in one."""
+        return "{" in self.prefix
+
     @cached_property
     def tick(self) -> str:
         """The source series; the only truth."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from btcts.domain.codes import FaultCode, FindingCode, ReasonCode, RefusalCode, Remark, RepairCode, Values, WarningCode
 from btcts.errors import Problem
-from btcts.render.figures import iso
+from btcts.render.figures import duration, iso
 
 if TYPE_CHECKING:
     from btcts.services.status.completeness import Thin
-    from btcts.store import Fault
+    from btcts.store import Fault, Lag
 
 PROBLEMS: Mapping[FaultCode | FindingCode, str] = {
     FaultCode.MISSING: "is missing",
@@ -230,3 +230,13 @@ def _explain(reasons: list[str]) -> str:
     if len(reasons) == 1 or not isinstance(first, Problem):
         return first
     return f"{STEPS[first.cause].format(why=first.why)} (-v names each)"
+
+
+def describe_lag(lag: "Lag | None") -> str:
+    """Describe how far a replica is behind its primary."""
+    if lag is None:
+        return "it is no replica now, or does not tell"
+    if not lag.linked:
+        since = f" for {duration(lag.behind_s)}" if lag.behind_s >= 0 else ""
+        return f"without its primary{since}, what was written since is missing"
+    return f"at most {duration(lag.behind_s)} behind its primary"

@@ -10,7 +10,7 @@ from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
 from btcts.render.figures import counted, decimals, duration, price, stamp
-from btcts.render.sentences import describe_problem, describe_remarks, group_reasons
+from btcts.render.sentences import describe_lag, describe_problem, describe_remarks, group_reasons
 from btcts.services.status.completeness import Completeness
 from btcts.services.status.run import Status
 from btcts.store.facts import PARAMETERS
@@ -63,6 +63,8 @@ def _list_facts(status: Status, market: Market) -> Iterator[tuple[str, str]]:
     limit = f" (limit {_format_size(facts.max_bytes)})" if facts.max_bytes else ""
     yield "Memory", f"{_format_size(facts.own_bytes)} by btcts of {_format_size(facts.used_bytes)} in use{limit}"
     yield "Data", ", ".join(f"{name} {_format_setting(status, name)}" for name in PARAMETERS)
+    if facts.lag:
+        yield "Replica", describe_lag(facts.lag)
     yield "Clock", _describe_clock(status)
     if status.spooled is not None:
         yield "Spool", f"{counted(status.spooled, 'price')} waiting for Redis"
@@ -267,6 +269,7 @@ def _encode_store(status: Status) -> dict[str, Any]:
             "max_bytes": facts.max_bytes,
             "own_bytes": facts.own_bytes,
             "clock_ahead_ms": facts.ahead_ms,
+            "replica": facts.lag and facts.lag._asdict(),
             **{name.replace("-", "_"): facts.parameters.get(name) for name in PARAMETERS},
         },
     }

@@ -88,9 +88,10 @@ class PriceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(PriceView):
-    """The newest price, and the slots of every resolution."""
+    """The newest price, and the slots of every resolution; they are `halted` while no rules derive them."""
 
     resolutions: tuple[Shown, ...]
+    halted: bool = False
 
     @property
     def parts(self) -> tuple[Shown, ...]:
@@ -100,14 +101,17 @@ class Overview(PriceView):
     def pick(self, name: str) -> "SlotsView":
         """Return the view of one resolution."""
         shown = next(shown for shown in self.resolutions if shown.resolution.name == name)
-        return SlotsView(**{field.name: getattr(self, field.name) for field in fields(PriceView)}, shown=shown)
+        return SlotsView(
+            **{field.name: getattr(self, field.name) for field in fields(PriceView)}, shown=shown, halted=self.halted
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotsView(PriceView):
-    """The newest price, and the slots of one resolution."""
+    """The newest price, and the slots of one resolution; they are `halted` while no rules derive them."""
 
     shown: Shown
+    halted: bool = False
 
     @property
     def parts(self) -> tuple[Shown, ...]:
@@ -159,7 +163,8 @@ def show_slots(
     """
     snapshot = store.snapshot(name, at_ms=at_ms)
     (shown,) = _build_parts(snapshot, which)
-    return SlotsView(**_describe_price(store, snapshot, at_ms, max_age_s), shown=shown)
+    described = _describe_price(store, snapshot, at_ms, max_age_s)
+    return SlotsView(**described, shown=shown, halted=snapshot.halted)
 
 
 def show_overview(
@@ -171,9 +176,8 @@ def show_overview(
         StoreError: Redis does not answer.
     """
     snapshot = store.snapshot(at_ms=at_ms)
-    return Overview(
-        **_describe_price(store, snapshot, at_ms, max_age_s), resolutions=tuple(_build_parts(snapshot, which))
-    )
+    described = _describe_price(store, snapshot, at_ms, max_age_s)
+    return Overview(**described, resolutions=tuple(_build_parts(snapshot, which)), halted=snapshot.halted)
 
 
 def _describe_price(store: "Store", snapshot: "Snapshot", at_ms: int | None, max_age_s: float | None) -> dict[str, Any]:

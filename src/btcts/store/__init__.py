@@ -17,7 +17,7 @@ from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
 from btcts.store.coverage import WholeHours
 from btcts.store.expire import Excess
-from btcts.store.facts import Facts
+from btcts.store.facts import Facts, Lag
 from btcts.store.link import Link, now_of
 from btcts.store.patience import Patience
 from btcts.store.plan import writable
@@ -26,7 +26,7 @@ from btcts.store.reads import Snapshot
 from btcts.store.rebuild import Rebuilt
 from btcts.store.state import State
 
-__all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Rebuilt", "Snapshot", "State", "Store", "Written"]
+__all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Lag", "Rebuilt", "Snapshot", "State", "Store", "Written"]
 
 EMBEDDED = "the embedded Redis"
 """The `where` of a store in a server of our own."""

@@ -1,7 +1,7 @@
 -- Adds ticks to the source series, or says why a rebuild has to do it. Checking and writing in one script leaves no
 -- moment in which another collector's tick could slip between.
 --
--- KEYS  the tick series, the state hash
+-- KEYS  the tick series, the state hash; in a cluster also its compactions, whose rules a slot that moves loses
 -- ARGV  now in ms ('' for the server's TIME), slack ahead of now, the length of the kept closed hours, the hour,
 --       1 when the rules look back, else 0, how long the lease of a rebuild may hold ('' to go ahead beside it),
 --       the ticks (stamp, price, ...), those of the candles among them, and the candles (minute, low, high, ...),
@@ -54,6 +54,17 @@ end
 if redis.call('EXISTS', tick) == 0 then return {now, 'missing'} end
 local newest = redis.call('TS.GET', tick)[1] or 0
 if newest > now + slack then return {now, 'poisoned'} end
+
+-- The tick series of a slot that has moved holds all its ticks, but nothing would compact new ones.
+if #KEYS > 2 then
+  local info, ruled = redis.call('TS.INFO', tick), {}
+  for i = 1, #info, 2 do
+    for _, rule in ipairs((info[i].ok or info[i]) == 'rules' and info[i + 1] or {}) do ruled[rule[1].ok or rule[1]] = true end
+  end
+  for i = 3, #KEYS do
+    if not ruled[KEYS[i]] then return {now, 'merge'} end
+  end
+end
 
 if #ARGV[7] / BYTES_PER_TICK * WORK_PER_TICK > MOST_WORK then return {now, 'merge'} end
 local ticks, candles = doubles(ARGV[7]), doubles(ARGV[8])

@@ -57,7 +57,8 @@ def append(
     Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
     rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist,
     when its newest sample lies in the future and when it would hold Redis for long; in other databases than 0 also for
-    any tick behind the newest one. What an insertion filter dropped is left to a rebuild, too.
+    any tick behind the newest one, in a cluster when a rule is gone. What an insertion filter dropped is left to a
+    rebuild, too.
 
     Raises:
         StoreError: a candle's minute is not over yet, or Redis refused a sample.
@@ -86,7 +87,8 @@ def _send(link: Link, *payload: bytes | str) -> list[Any]:
 
 
 def _call(link: Link, longest_lease_ms: int | str, payload: Sequence[bytes | str]) -> list[Any]:
-    keys = (link.layout.tick, link.layout.state)
+    compactions = [compaction.key for compaction in link.layout.compactions] if link.layout.has_hash_tag else []
+    keys = (link.layout.tick, link.layout.state, *compactions)
     arguments = (
         *("" if link.clock.follows_server else link.clock.now_ms(), FUTURE_SLACK_MS),
         *(HOUR.entries * HOUR.bucket_ms, HOUR.bucket_ms, int(link.rules_look_back)),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -13,11 +13,19 @@ PARAMETERS = ("appendonly", "appendfsync", "save", "maxmemory-policy")
 """The settings of the server that decide whether data is lost."""
 
 
+class Lag(NamedTuple):
+    """The longest that a replica may be behind its primary, in s, and whether it is linked to it; -1 when unknown."""
+
+    behind_s: int
+    linked: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The server as seen from this machine, whose clock is `ahead_ms` ahead of the server's.
 
-    It may use `max_bytes` of memory, 0 for any amount. `database` is the one that our keys are in.
+    It may use `max_bytes` of memory, 0 for any amount. `database` is the one that our keys are in. `lag` is that of a
+    replica.
 
     An ACL or a hosting company may forbid INFO, CONFIG and MEMORY: what they would tell is then None, or missing
     from `parameters`.
@@ -31,6 +39,7 @@ class Facts:
     own_bytes: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     database: int = 0
+    lag: Lag | None = None
 
     @property
     def fill(self) -> float:
@@ -53,7 +62,18 @@ def read(link: Link) -> Facts:
         own_bytes=_total(replies[len(parameters) :]),
         parameters={name: value for reply in replies if isinstance(reply, dict) for name, value in reply.items()},
         database=link.client.get_connection_kwargs().get("db", 0),
+        lag=_find_lag(told),
     )
+
+
+def _find_lag(told: Mapping[str, Any]) -> Lag | None:
+    """Find the lag: a linked replica has all that its primary sent before it was last heard, in whole seconds ago."""
+    if told.get("role") != "slave":
+        return None
+    linked = told.get("master_link_status") == "up"
+    if linked:
+        return Lag(int(told.get("master_last_io_seconds_ago", -2)) + 1, linked)
+    return Lag(int(told.get("master_link_down_since_seconds", -1)), linked)
 
 
 def _ask(link: Link, commands: Iterable[Command]) -> list[Any]:

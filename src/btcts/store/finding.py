@@ -70,7 +70,7 @@ def _is_silence(exc: Exception) -> bool:
     return not isinstance(exc, ResponseError | Unfound | redis.AuthenticationError)
 
 
-def ask_sentinel(service: str, *, replica: bool = False) -> Callable[[redis.Redis, str], Place]:
+def ask_sentinel(service: str, *, replica: bool) -> Callable[[redis.Redis, str], Place]:
     """Return the question to a Sentinel for the primary of a service, or for one of its replicas."""
 
     def ask(node: redis.Redis, where: str) -> Place:
@@ -109,7 +109,7 @@ def _pair(items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     return zip(items[::2], items[1::2], strict=True)
 
 
-def ask_cluster(prefix: str, *, replica: bool = False) -> Callable[[redis.Redis, str], Place]:
+def ask_cluster(prefix: str, *, replica: bool) -> Callable[[redis.Redis, str], Place]:
     """Return the question to a node of a cluster for the primary of our slot, or for one of its replicas.
 
     Raises:

@@ -16,7 +16,7 @@ from btcts.domain.layout import Layout
 from btcts.errors import StoreUnreachable
 from btcts.store.explain import TCP, TLS, UNIX, explain, is_unknown_command
 from btcts.store.finding import Unfound
-from btcts.store.patience import MOVING, PAUSE_S, Patience
+from btcts.store.patience import PAUSE_S, Patience
 from btcts.store.scripts import spell_out
 
 Command = tuple[Any, ...]
@@ -123,7 +123,7 @@ class Link:
         except Unfound as exc:
             raise exc.told from exc
         except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
-            if self.patience.limit_s and (code := getattr(exc, "status_code", None)) in MOVING:
+            if code := self.patience.find_move(exc):
                 text = f"Redis at {self.where} or our part of it is changing its place ({code}); try again in a moment"
                 raise StoreUnreachable(text) from exc
             mode = self._ask_mode() if is_unknown_command(exc) else ""

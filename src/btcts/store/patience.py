@@ -18,10 +18,14 @@ MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "REA
 
 
 class Patience:
-    """How long a command is tried again, in s, and never beyond the deadline; 0 for a Redis of one server."""
+    """How long a command is tried again, in s, and never beyond the deadline; 0 for a Redis of one server.
 
-    def __init__(self, limit_s: float = 0.0, deadline: Deadline | None = None) -> None:
+    A `replica` that is read from refuses writes for good.
+    """
+
+    def __init__(self, limit_s: float = 0.0, deadline: Deadline | None = None, *, replica: bool = False) -> None:
         self.limit_s = limit_s
+        self._moving = MOVING - ({"READONLY"} if replica else set())
         self._deadline = deadline
         self._suspended = False
 
@@ -30,6 +34,11 @@ class Patience:
         left_s = self._deadline.left_s if self._deadline else self.limit_s
         return time.monotonic() + (0.0 if self._suspended else min(self.limit_s, left_s))
 
+    def find_move(self, exc: Exception) -> str | None:
+        """Return the code of a reply that says that our keys change their place."""
+        code = getattr(exc, "status_code", None)
+        return code if self.limit_s and code in self._moving else None
+
     def covers(self, exc: BaseException | None) -> bool:
         """Tell whether this failure may be over in a moment."""
         if not self.limit_s or isinstance(exc, AuthenticationError | AuthorizationError):
@@ -37,7 +46,7 @@ class Patience:
         if isinstance(exc, Unfound):
             return exc.passing
         if isinstance(exc, redis.ResponseError):
-            return getattr(exc, "status_code", None) in MOVING
+            return self.find_move(exc) is not None
         silent = isinstance(exc, redis.ConnectionError | redis.TimeoutError | OSError)
         return silent and exc is not None and find_certificate_fault(exc) is None
 

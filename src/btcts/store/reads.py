@@ -28,13 +28,18 @@ SPARE_MS = 2_000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The store at `now_ms`: the newest tick, the slots by resolution, their coverage, and the collectors' state."""
+    """The store at `now_ms`: the newest tick, the slots by resolution, their coverage, and the collectors' state.
+
+    Compactions are `halted` that lack the bucket of the newest tick: their rules are gone, as after a move of our slot
+    in a cluster.
+    """
 
     now_ms: int
     newest: Tick | None
     slots: Mapping[str, tuple[Slot, ...]]
     state: State
     coverage: Coverage = field(default_factory=Coverage)
+    halted: bool = False
 
 
 def latest(link: Link) -> Tick | None:
@@ -99,7 +104,17 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], known: WholeHours, a
         resolution.name: tuple(_build_slots(resolution, replies, coverage, held, now_ms=now_ms, at_ms=at_ms))
         for resolution in resolutions
     }
-    return Snapshot(now_ms, newest, slots, state, coverage)
+    halted = at_ms is None and link.rules_look_back and _is_halted(newest, replies, resolutions)
+    return Snapshot(now_ms, newest, slots, state, coverage, halted)
+
+
+def _is_halted(newest: Tick | None, replies: Mapping[str, Any], resolutions: Sequence[Resolution]) -> bool:
+    """Tell whether a compaction, read with its open bucket, lacks the bucket of the newest tick."""
+    return newest is not None and any(
+        resolution.start_of(newest.time_ms) not in replies[f"{resolution.name} {field}"]
+        for resolution in resolutions
+        for field in resolution.fields
+    )
 
 
 def _find_held(newest: Tick | None, state: State, now_ms: int) -> Claim | None:

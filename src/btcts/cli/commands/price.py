@@ -2,13 +2,19 @@
 
 import typer
 
-from btcts.cli.options import Common, FormatOption, MaxAgeOption, with_common_options
+from btcts.cli.options import Common, FormatOption, MaxAgeOption, ReplicaOption, with_common_options
 from btcts.cli.output import LineFormat, complain, emit, tell
 from btcts.errors import ExitCode
 
 
 @with_common_options
-def price(*, max_age: MaxAgeOption = None, format: FormatOption = LineFormat.text, common: Common) -> None:
+def price(
+    *,
+    max_age: MaxAgeOption = None,
+    replica: ReplicaOption = False,
+    format: FormatOption = LineFormat.text,
+    common: Common,
+) -> None:
     """Print the price as one number; exit code 1 when it is stale.
 
     Examples:
@@ -23,8 +29,10 @@ def price(*, max_age: MaxAgeOption = None, format: FormatOption = LineFormat.tex
     from btcts.render.price import price_json, price_text
     from btcts.services.show import show_price
 
-    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    settings = common.load_settings(redis__replica=replica or None)
+    with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         view = show_price(store, max_age_s=max_age)
+        common.say_lag(settings, store)
     if view.simulated:
         common.say("the prices of this store are simulated")
     if format is LineFormat.json:

@@ -14,6 +14,7 @@ from btcts.cli.options import (
     Common,
     IntervalOption,
     MaxAgeOption,
+    ReplicaOption,
     SinceOption,
     SvgOption,
     UtcOption,
@@ -62,6 +63,7 @@ def show(
     ] = None,
     closed: Annotated[bool, typer.Option("--closed", help="Leave out the open slot.")] = False,
     max_age: MaxAgeOption = None,
+    replica: ReplicaOption = False,
     chart: Annotated[bool, typer.Option("--chart", help="Draw candles.", rich_help_panel=OUTPUT)] = False,
     svg: SvgOption = None,
     format: Annotated[TableFormat | None, FORMAT] = None,
@@ -94,7 +96,9 @@ def show(
         raise ConfigError(f"--interval {interval:g} goes with --watch")
     if form in (Form.chart, Form.picture):
         resolution = resolution or CHARTED
-    asked = _SlotOptions(resolution, parse_moment("--since", since), parse_moment("--at", at), limit, closed, max_age)
+    asked = _SlotOptions(
+        resolution, parse_moment("--since", since), parse_moment("--at", at), limit, closed, max_age, replica
+    )
     printer = Printer(form, utc, common.no_color, svg)
     if watch:
         _follow(asked, printer, common, INTERVAL_S if interval is None else interval)
@@ -130,6 +134,7 @@ class _SlotOptions(NamedTuple):
     limit: int | None
     closed: bool
     max_age_s: float | None
+    replica: bool
 
     def make_look(self, store: "Store") -> Callable[[], "View"]:
         """Return the function that reads the view; times relative to now are fixed by this call."""
@@ -158,8 +163,10 @@ def _show_once(asked: _SlotOptions, printer: Printer, common: Common) -> None:
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
 
-    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    settings = common.load_settings(redis__replica=asked.replica or None)
+    with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
         view = asked.make_look(store)()
+        common.say_lag(settings, store)
     printer.print(view)
     if printer.form is Form.picture and printer.file != "-":
         common.say(f"the chart is in {printer.file}")
@@ -172,7 +179,8 @@ def _follow(asked: _SlotOptions, printer: Printer, common: Common, interval_s: f
     from btcts.services.show import follow
 
     clock = ServerClock()
-    with connect(common.load_settings(), clock=clock, starts_embedded=False, say=common.say) as store:
+    settings = common.load_settings(redis__replica=asked.replica or None)
+    with connect(settings, clock=clock, starts_embedded=False, say=common.say) as store:
         collect_garbage_again()
         views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
         if printer.form is Form.json:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from btcts.cli.options import Common, FormatOption, MaxAgeOption, UtcOption, with_common_options
+from btcts.cli.options import Common, FormatOption, MaxAgeOption, ReplicaOption, UtcOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell_lines
 from btcts.errors import ExitCode, SpoolError
 
@@ -14,6 +14,7 @@ from btcts.errors import ExitCode, SpoolError
 def status(
     *,
     max_age: MaxAgeOption = None,
+    replica: ReplicaOption = False,
     utc: UtcOption = False,
     format: FormatOption = LineFormat.text,
     common: Common,
@@ -29,7 +30,7 @@ def status(
     from btcts.services.collect.spool import open_spool
     from btcts.services.status import run as service
 
-    settings = common.load_settings()
+    settings = common.load_settings(redis__replica=replica or None)
     try:
         spooled = open_spool(find_spool_folders(settings)).count()
     except SpoolError as exc:

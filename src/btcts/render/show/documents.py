@@ -34,7 +34,7 @@ def view_json(view: View) -> str:
         document |= _encode_moves(view) | {"resolutions": resolutions}
     else:
         document |= {"resolution": view.shown.resolution.name} | _encode_resolution(view.shown)
-    return dump_document(document)
+    return dump_document(document | {"halted": view.halted})
 
 
 def view_csv(view: View) -> str:

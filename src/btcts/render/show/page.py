@@ -15,6 +15,7 @@ from btcts.system.foreign import plain
 COLLECT = "To fetch one: btcts collect --once"
 STATUS = "A collector runs; to see what it lacks: btcts status"
 REPAIR = "To remove it: btcts verify --repair"
+REBUILD = "The next cycle of btcts collect makes them anew; to do it now: btcts init-keys"
 PRUNE = "To remove it: btcts prune"
 
 FETCH = "To fetch prices: btcts collect --once"
@@ -105,6 +106,10 @@ def list_notices(view: View) -> Iterator[Text]:
         yield Text()
         yield Text(f"Slots that hold what is no price, which is left out: {spoiled}")
         yield Text(REPAIR)
+    if view.halted:
+        yield Text()
+        yield Text("The compactions stand still: rules that derive them from the ticks are gone.", style="bold yellow")
+        yield Text(REBUILD)
     if view.stale:
         yield Text()
         yield from _explain_staleness(view)

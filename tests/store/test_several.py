@@ -1,0 +1,300 @@
+"""Stores in a Redis of several servers: failovers lose nothing acknowledged, and slots that move are noticed."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+
+from btcts.config import BTC_USD, load
+from btcts.connect import connect
+from btcts.domain.codes import FaultCode
+from btcts.domain.model import Candle, Span, Tick
+from btcts.errors import ConfigError, StoreError, StoreUnreachable
+from btcts.providers import default_endpoints
+from btcts.store import Lag, Store, rebuild
+from support.clocks import FakeClock
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, wave
+from support.servers import free_port
+from support.several import Cluster, Sentinels, Several, wait_until
+
+Open = Callable[..., Store]
+
+TICKS = wave(FIRST_OF_WINDOW, NOW, MINUTE)
+
+
+@pytest.fixture
+def open_url(tmp_path: Path, clock: FakeClock) -> Iterator[Open]:
+    """Open the store at a URL, for writing unless told otherwise."""
+    with ExitStack() as stack:
+
+        def opened(url: str, *, writes: bool = True, **environ: str) -> Store:
+            folder = {"BTCTS_DATA_DIR": str(tmp_path)}
+            settings = load(
+                endpoints=default_endpoints(), environ={**folder, "REDIS_URL": url, **environ}, cwd=tmp_path
+            )
+            return stack.enter_context(connect(settings, clock=clock, starts_embedded=writes, say=print))
+
+        yield opened
+
+
+@pytest.fixture(params=["cluster", "sentinels"])
+def several(request: pytest.FixtureRequest) -> Several:
+    """Each kind of a Redis of several servers."""
+    found: Several = request.getfixturevalue(request.param)
+    return found
+
+
+def hasten(store: Store) -> None:
+    """Let the store wait for next to nothing."""
+    store._link.patience.limit_s = 0.01
+
+
+def hourly(store: Store) -> dict[int, float]:
+    """The hours' closing prices, by start."""
+    return {slot.start_ms: slot.close for slot in store.slots("hour") if slot.close is not None}
+
+
+def test_a_store_does_everything_there(several: Several, open_url: Open) -> None:
+    store = open_url(several.url)
+    store.write(TICKS)
+    store.write([Tick(NOW, 60_000.5)], [Candle(NOW // MINUTE * MINUTE - MINUTE, 1, 3, 1, 2)])
+
+    assert store.latest() == Tick(NOW, 60_000.5)
+    assert store.inspect().faults == ()
+    assert len(store.slots("5min")) == 13
+    assert store.buckets("hour")["hour"]["close"]
+    assert store.excess() == store.find_unknown_keys() == ()
+    assert store.settled([NOW // MINUTE * MINUTE - MINUTE])
+    assert store.facts().redis_version
+    assert store.facts().database == 0
+    assert store.rebuild().ticks == len(TICKS) + 4
+
+
+def test_a_write_after_the_death_of_the_primary_goes_to_the_next(several: Several, open_url: Open) -> None:
+    store = open_url(several.url)
+    store.write(TICKS)
+    before = hourly(store)
+    several.kill_primary()
+
+    store.write([Tick(NOW, 60_000.5)])
+
+    assert store.latest() == Tick(NOW, 60_000.5)
+    assert store.inspect().faults == ()
+    assert hourly(store) == before | {NOW // HOUR * HOUR: 60_000.5}
+
+
+def test_a_rebuild_in_the_middle_of_which_the_primary_dies_is_done_by_the_next(
+    several: Several, open_url: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_url(several.url)
+    store.write(TICKS)
+    kills = [several.kill_primary]
+    found = rebuild._find
+
+    def find(*arguments: object) -> object:
+        if kills:
+            kills.pop()()
+        return found(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rebuild, "_find", find)
+
+    rebuilt = store.rebuild(live=[Tick(NOW, 60_000.5)])
+
+    assert rebuilt.ticks == len(TICKS) + 1
+    assert store.inspect().faults == ()
+
+
+def test_who_must_not_wait_fails_at_once(several: Several, open_url: Open) -> None:
+    store = open_url(several.url)
+    store.write(TICKS)
+    several.kill_primary()
+
+    with store.without_waiting(), pytest.raises(StoreUnreachable):
+        store.write([Tick(NOW, 60_000.5)])
+
+
+def test_a_primary_that_was_demoted_is_left(sentinels: Sentinels, open_url: Open) -> None:
+    store = open_url(sentinels.url)
+    store.write(TICKS)
+    before = sentinels.primary()
+    sentinels.watchers[0].ask("SENTINEL", "FAILOVER", "main")
+    wait_until(lambda: sentinels.primary() is not before and before.say("replication")["role"] == "slave")
+
+    store.write([Tick(NOW, 60_000.5)])
+
+    assert sentinels.primary().ask("TS.GET", "btc:price:tick")[0] == NOW
+
+
+def test_a_failover_by_hand_is_followed(cluster: Cluster, open_url: Open) -> None:
+    store = open_url(cluster.url)
+    store.write(TICKS)
+    before, after = cluster.primary(), cluster.replicas()[0]
+    after.ask("CLUSTER", "FAILOVER")
+    wait_until(lambda: cluster.primary() is after and before.say("replication")["role"] == "slave")
+
+    store.write([Tick(NOW, 60_000.5)])
+
+    assert after.ask("TS.GET", "{btc:price}:tick")[0] == NOW
+
+
+# Who knows where Redis is
+
+
+def test_a_sentinel_that_is_dead_or_behind_is_passed_over(sentinels: Sentinels, open_url: Open) -> None:
+    sentinels.watchers[0].kill()
+
+    open_url(sentinels.url).write(TICKS)
+
+    assert sentinels.servers
+
+
+def test_the_login_of_sentinels_is_their_own(sentinels: Sentinels, open_url: Open) -> None:
+    for watcher in sentinels.watchers:
+        watcher.ask("ACL", "SETUSER", "default", "resetpass", ">own")
+    try:
+        with pytest.raises(StoreUnreachable, match="REDIS_SENTINEL_PASSWORD"):
+            open_url(sentinels.url).latest()
+        assert open_url(f"{sentinels.url}?sentinel_password=own").latest() is None
+    finally:
+        for watcher in sentinels.watchers:
+            with redis.Redis(unix_socket_path=str(watcher.socket), password="own") as client:
+                client.execute_command("ACL", "SETUSER", "default", "nopass")
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("redis+sentinel://127.0.0.1:{sentinel}/other", "does not watch 'other'"),
+        ("redis+sentinel://127.0.0.1:{server}/main", "is no Sentinel"),
+        ("redis+cluster://127.0.0.1:{server}", "is no node of a cluster"),
+        ("redis+cluster://127.0.0.1:{sentinel}", "is no node of a cluster"),
+        ("redis+sentinel://127.0.0.1:{nobody}/main", "no Sentinel answers"),
+        ("redis+cluster://127.0.0.1:{nobody},127.0.0.1:{nobody}", "no Redis answers"),
+    ],
+)
+def test_who_leads_nowhere_is_named(sentinels: Sentinels, open_url: Open, form: str, words: str) -> None:
+    ports = {"sentinel": sentinels.watchers[0].port, "server": sentinels.servers[0].port, "nobody": free_port()}
+
+    with pytest.raises(StoreError, match=words):
+        open_url(form.format(**ports)).latest()
+
+
+def test_keys_without_a_hash_tag_are_refused_in_a_cluster(tmp_path: Path) -> None:
+    environ = {"BTCTS_DATA_DIR": str(tmp_path), "REDIS_URL": "redis+cluster://127.0.0.1:1"}
+    settings = load(endpoints=default_endpoints(), environ=environ, cwd=tmp_path)
+
+    with pytest.raises(ConfigError, match="btc:price"):
+        connect(settings._replace(market=BTC_USD), clock=FakeClock(NOW), starts_embedded=True, say=print)
+
+
+# Slots that move
+
+
+@pytest.fixture
+def moved(cluster: Cluster, open_url: Open) -> Store:
+    """A store whose slot has moved to another primary."""
+    store = open_url(cluster.url)
+    store.write(TICKS)
+    for _ in cluster.move_slot(at_once=True):
+        pass
+    return store
+
+
+def test_an_append_notices_that_the_rules_are_gone_and_makes_them_anew(moved: Store) -> None:
+    assert {fault.code for fault in moved.inspect().faults} == {FaultCode.NO_RULE}
+
+    written = moved.write([Tick(NOW, 60_000.5)])
+
+    assert written.rebuilt
+    assert moved.inspect().faults == ()
+    assert moved.slots("5min")[-1].close == 60_000.5
+
+
+def test_readers_say_that_compactions_stand_still(moved: Store) -> None:
+    assert moved.snapshot().halted
+    assert moved.snapshot("minute").halted
+    assert not moved.snapshot(at_ms=NOW - 10 * MINUTE).halted
+
+    moved.repair(moved.inspect())
+
+    assert not moved.snapshot().halted
+
+
+def test_nothing_is_written_into_half_a_slot(cluster: Cluster, open_url: Open) -> None:
+    writer = open_url(cluster.url)
+    writer.write(TICKS)
+    hasten(writer)
+    outcomes = []
+
+    for step, _ in enumerate(cluster.move_slot()):
+        try:
+            writer.write([Tick(NOW + step, 60_000 + step)])
+            outcomes.append("written")
+        except StoreUnreachable:
+            outcomes.append("moving")
+
+    assert outcomes == ["written", *["moving"] * (len(outcomes) - 1)]
+    assert writer.write([Tick(NOW + 99, 61_000)]).rebuilt
+    assert [tick for tick in writer.ticks(Span(NOW, NOW + 100))] == [Tick(NOW, 60_000), Tick(NOW + 99, 61_000)]
+
+
+def test_a_write_waits_until_a_slot_has_moved(cluster: Cluster, open_url: Open) -> None:
+    store = open_url(cluster.url)
+    store.write(TICKS)
+    steps = cluster.move_slot()
+    for _ in range(3):
+        next(steps)
+    mover = threading.Timer(0.3, lambda: [None for _ in steps])
+    mover.start()
+
+    written = store.write([Tick(NOW, 60_000.5)])
+
+    mover.join()
+    assert written.rebuilt
+    assert store.latest() == Tick(NOW, 60_000.5)
+    assert store.inspect().faults == ()
+
+
+# Replicas
+
+
+def test_a_replica_is_read_and_says_how_far_it_is_behind(several: Several, open_url: Open) -> None:
+    store = open_url(several.url)
+    store.write(TICKS)
+    several.primary().ask("WAIT", 1, 5000)
+    reader = open_url(several.url, writes=False, BTCTS_REDIS_REPLICA="1")
+
+    lag = reader.facts().lag
+
+    assert hourly(reader) == hourly(store)
+    assert lag is not None
+    assert lag.linked
+    assert lag.behind_s <= 3
+    assert store.facts().lag is None
+    hasten(reader)
+    with pytest.raises(StoreError):
+        reader.rebuild()
+
+
+def test_a_replica_without_its_primary_says_so(sentinels: Sentinels, open_url: Open) -> None:
+    reader = open_url(sentinels.url, writes=False, BTCTS_REDIS_REPLICA="1")
+    reader.latest()
+    primary = sentinels.primary()
+    for watcher in sentinels.watchers:
+        os.kill(watcher.pid, signal.SIGSTOP)
+    try:
+        primary.kill()
+        wait_until(lambda: reader.facts().lag == Lag(1, linked=False))
+    finally:
+        for watcher in sentinels.watchers:
+            os.kill(watcher.pid, signal.SIGCONT)
+
+
+def test_who_writes_refuses_a_replica(open_url: Open) -> None:
+    with pytest.raises(ConfigError, match="BTCTS_REDIS_REPLICA"):
+        open_url("redis+sentinel://127.0.0.1:1/main", BTCTS_REDIS_REPLICA="1")

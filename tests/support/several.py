@@ -1,0 +1,251 @@
+"""A Redis of several servers on loopback: a primary with replicas under Sentinels, and a cluster.
+
+They are made to notice failures in a fraction of a second; what the tests break is mended before the next test.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from support.redis_binaries import binaries
+from support.servers import Server, free_port
+
+WITHIN_S = 20
+SERVICE = "main"
+SLOT_COUNT = 16_384
+QUICK = ("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds; a server that does not answer yet counts as not."""
+    until = time.monotonic() + WITHIN_S
+    while time.monotonic() < until:
+        with suppress(redis.RedisError):
+            if holds():
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain for {holds}")
+
+
+class Node(Server):
+    """A redis-server with a port."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        folder.mkdir()
+        super().__init__(folder, "--port", str(self.port), *QUICK, *options)
+
+    def ask(self, *command: Any) -> Any:
+        """The reply to a command, over the socket."""
+        with self.connect() as client:
+            return client.execute_command(*command)
+
+    def connect(self) -> redis.Redis:
+        """A client of this server alone."""
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(unix_socket_path=str(self.socket), protocol=3, decode_responses=True, retry=retry)
+
+    def say(self, section: str) -> dict[str, Any]:
+        """A section of INFO."""
+        return dict(self.ask("INFO", section))
+
+
+class Watcher(Node):
+    """A Sentinel that watches `primary`; it knows the others from the start."""
+
+    READY = "Sentinel ID is"
+
+    def __init__(self, folder: Path, number: int) -> None:
+        super().__init__(folder)
+        self.id = f"{number:040x}"
+
+    def write(self, primary: Node, replicas: list[Node], others: list["Watcher"]) -> None:
+        """Write its file."""
+        lines = [f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.socket}", f"sentinel myid {self.id}"]
+        lines += [f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2"]
+        lines += [f"sentinel down-after-milliseconds {SERVICE} 300", f"sentinel failover-timeout {SERVICE} 3000"]
+        lines += [f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}" for replica in replicas]
+        lines += [f"sentinel known-sentinel {SERVICE} 127.0.0.1 {other.port} {other.id}" for other in others]
+        (self.folder / "sentinel.conf").write_text("\n".join(lines))
+
+    def hurry(self) -> None:
+        """Look and speak ten times as often as usual."""
+        periods = {"info": 100, "ping": 100, "ask": 100, "publish": 300, "election": 500}
+        names = {"election": "ELECTION-TIMEOUT"}
+        for name, period_ms in periods.items():
+            self.ask("SENTINEL", "DEBUG", names.get(name, f"{name}-PERIOD"), period_ms)
+
+    def _make_command(self) -> list[str]:
+        return [str(binaries().server), "sentinel.conf", "--sentinel"]
+
+
+class Several:
+    """The servers of one Redis, each in a folder of its own."""
+
+    nodes: list[Node]
+    url: str
+
+    def primary(self) -> Node:
+        """The server that takes writes to our keys now."""
+        raise NotImplementedError
+
+    def kill_primary(self) -> Node:
+        """Kill it, and return it."""
+        found = self.primary()
+        found.kill()
+        return found
+
+    def close(self) -> None:
+        """End all servers."""
+        for node in self.nodes:
+            node.kill()
+
+    def _start_missing(self) -> None:
+        for node in self.nodes:
+            if not node.runs:
+                node.start()
+
+
+class Sentinels(Several):
+    """A primary and two replicas, and three Sentinels that watch them."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.servers = [Node(folder / "primary", *options)]
+        follow = ("--replicaof", f"127.0.0.1 {self.servers[0].port}")
+        self.servers += [Node(folder / f"replica{number}", *options, *follow) for number in (1, 2)]
+        self.watchers = [Watcher(folder / f"sentinel{number}", number) for number in (1, 2, 3)]
+        self.nodes = [*self.servers, *self.watchers]
+        hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in self.watchers)
+        self.url = f"redis+sentinel://{hosts}/{SERVICE}"
+        for server in self.servers:
+            server.start()
+        for watcher in self.watchers:
+            others = [other for other in self.watchers if other is not watcher]
+            watcher.write(self.servers[0], self.servers[1:], others)
+            watcher.start().hurry()
+        self.mend()
+
+    def primary(self) -> Node:
+        """The server that the Sentinels name."""
+        _, port = self.watchers[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return next(server for server in self.servers if server.port == int(port))
+
+    def replicas(self) -> list[Node]:
+        """The others."""
+        primary = self.primary()
+        return [server for server in self.servers if server is not primary]
+
+    def mend(self) -> None:
+        """Start what was killed, and wait until both replicas follow the primary that all Sentinels name."""
+        for node in self.nodes:
+            if not node.runs:
+                node.start()
+                if isinstance(node, Watcher):
+                    node.hurry()
+        wait_until(self._is_whole)
+
+    def empty(self) -> None:
+        """Leave no key."""
+        self.primary().ask("FLUSHALL")
+
+    def _is_whole(self) -> bool:
+        named = {tuple(watcher.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)) for watcher in self.watchers}
+        primary = self.primary().say("replication")
+        linked = [primary.get(f"slave{number}", {}).get("state") == "online" for number in (0, 1)]
+        seen = [
+            "master-link-status" in replica and replica["master-link-status"] == "ok" and replica["flags"] == "slave"
+            for watcher in self.watchers
+            for replica in map(dict, watcher.ask("SENTINEL", "REPLICAS", SERVICE))
+        ]
+        return len(named) == 1 and primary["role"] == "master" and all(linked) and len(seen) == 6 and all(seen)
+
+
+class Cluster(Several):
+    """Three primaries and three replicas; our keys are in one slot."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "400", *options)
+        options = (*options, "--cluster-replica-validity-factor", "0")
+        buses = [free_port() for _ in range(6)]
+        self.nodes = [
+            Node(folder / f"node{number}", *options, "--cluster-port", str(bus)) for number, bus in enumerate(buses)
+        ]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
+        for number, node in enumerate(self.nodes):
+            node.start()
+            if number < 3:
+                first, end = (SLOT_COUNT * part // 3 for part in (number, number + 1))
+                node.ask("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+                node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, buses[0])
+        wait_until(lambda: all("known_nodes:6" in node.ask("CLUSTER", "INFO") for node in self.nodes))
+        for number in range(3):
+            self.nodes[3 + number].ask("CLUSTER", "REPLICATE", self.nodes[number].ask("CLUSTER", "MYID"))
+        self.slot = int(self.nodes[0].ask("CLUSTER", "KEYSLOT", "{btc:price}"))
+        self.mend()
+
+    def primary(self) -> Node:
+        """The primary of our slot."""
+        return self._owners()[0]
+
+    def replicas(self) -> list[Node]:
+        """The replicas of our slot."""
+        return self._owners()[1:]
+
+    def primaries(self) -> list[Node]:
+        """All primaries."""
+        return [node for node in self.nodes if node.runs and node.say("replication")["role"] == "master"]
+
+    def mend(self) -> None:
+        """Start what was killed, and wait until each primary has a replica and all nodes say that all is well."""
+        self._start_missing()
+        wait_until(self._is_whole)
+
+    def empty(self) -> None:
+        """Leave no key."""
+        for node in self.primaries():
+            node.ask("FLUSHALL")
+
+    def move_slot(self, *, at_once: bool = False) -> Iterator[None]:
+        """Move our slot to another primary, key by key; yields after each step."""
+        source = self.primary()
+        target = next(node for node in self.primaries() if node is not source)
+        ids = {node: node.ask("CLUSTER", "MYID") for node in (source, target)}
+        target.ask("CLUSTER", "SETSLOT", self.slot, "IMPORTING", ids[source])
+        source.ask("CLUSTER", "SETSLOT", self.slot, "MIGRATING", ids[target])
+        keys = sorted(source.ask("CLUSTER", "GETKEYSINSLOT", self.slot, 1000))
+        for some in [keys] if at_once else [[key] for key in keys]:
+            yield
+            if some:
+                source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *some)
+        yield
+        for node in (target, source, *self.primaries()):
+            node.ask("CLUSTER", "SETSLOT", self.slot, "NODE", ids[target])
+        wait_until(lambda: self.primary() is target)
+
+    def _owners(self) -> list[Node]:
+        by_port = {node.port: node for node in self.nodes}
+        for node in self.nodes:
+            if node.runs:
+                for first, last, *owners in node.ask("CLUSTER", "SLOTS"):
+                    if first <= self.slot <= last:
+                        return [by_port[owner[1]] for owner in owners]
+        raise AssertionError("nobody has our slot")
+
+    def _is_whole(self) -> bool:
+        well = all("cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes)
+        lists = [sorted(map(str, self._list_slots(node))) for node in self.nodes]
+        full = [len(owners) >= 2 for _, _, *owners in self.nodes[0].ask("CLUSTER", "SLOTS")]
+        links = [node.say("replication").get("master_link_status", "up") == "up" for node in self.nodes]
+        return well and all(full) and all(links) and all(listed == lists[0] for listed in lists)
+
+    def _list_slots(self, node: Node) -> Iterator[list[Any]]:
+        for first, last, *owners in node.ask("CLUSTER", "SLOTS"):
+            yield [first, last, owners[0][1], sorted(owner[1] for owner in owners[1:])]
