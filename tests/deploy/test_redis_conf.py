@@ -35,7 +35,7 @@ def home() -> Iterator[Path]:
         yield Path(directory)
 
 
-def start(home: Path, password: str, *, module: bool = True) -> subprocess.Popen[str]:
+def start(home: Path, password: str, *, module: bool = True, **variables: str) -> subprocess.Popen[str]:
     """Run the command of the service in `home`, its server on a socket instead of a port."""
     shutil.copy(ROOT / "redis.conf", home)
     found = binaries()
@@ -43,16 +43,17 @@ def start(home: Path, password: str, *, module: bool = True) -> subprocess.Popen
     entrypoint = home / "docker-entrypoint.sh"
     entrypoint.write_text(f'#!/bin/sh\nshift\nexec {found.server} "$@" --unixsocket socket {added}\n')
     entrypoint.chmod(0o755)
-    environment = {"PATH": f"{home}:{os.environ['PATH']}", "REDISCLI_AUTH": password, "REDIS_PORT": "0"}
+    given = {"REDISCLI_AUTH": password, "REDIS_PORT": "0", **variables}
+    environment = {"PATH": f"{home}:{os.environ['PATH']}", **given}
     command = ["sh", str(ROOT / "start-redis.sh"), "redis.conf"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=home, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 @contextmanager
-def server(home: Path, password: str, *, module: bool = True) -> Iterator[subprocess.Popen[str]]:
+def server(home: Path, password: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """The service's redis-server, in `home`, until the end of the block."""
-    with start(home, password, module=module) as process:
+    with start(home, password, **variables) as process:
         try:
             wait_until_ready(process)
             yield process
@@ -70,16 +71,22 @@ def wait_until_ready(process: subprocess.Popen[str]) -> None:
         pytest.fail(log.newest())
 
 
-def client(home: Path, password: str | None) -> redis.Redis:
+def client(home: Path, password: str | None, user: str | None = None) -> redis.Redis:
     """A client that reports the first refusal; the default one tries for seconds."""
-    once = Retry(NoBackoff(), 0)
-    return redis.Redis(unix_socket_path=f"{home}/socket", password=password, decode_responses=True, retry=once)
+    once, socket = Retry(NoBackoff(), 0), f"{home}/socket"
+    return redis.Redis(unix_socket_path=socket, username=user, password=password, decode_responses=True, retry=once)
+
+
+def store_price(home: Path, password: str, time_ms: int) -> None:
+    """Write a price as the collector may."""
+    with client(home, password, "btcts") as connection:
+        connection.ts().madd([("btc:price:tick", time_ms, 64123.45)])
 
 
 def in_tracker(command: str, home: Path, password: str) -> bool:
     """Tell whether a shell command succeeds with the environment that Compose gives the tracker."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    address = {"REDIS_URL": f"unix://{home}/socket", "REDIS_PASSWORD": password}
+    address = {"REDIS_URL": f"unix://{home}/socket", "REDIS_USERNAME": "btcts", "REDIS_PASSWORD": password}
     environment = {"PATH": path, "HOME": str(home), "BTCTS_EMBEDDED": "0", **address}
     return subprocess.run(["sh", "-c", command], cwd=home, env=environment, check=False).returncode == 0
 
@@ -165,35 +172,39 @@ def test_the_password_shows_in_no_argument_and_no_file(home: Path) -> None:
 
 @pytest.mark.server
 def test_redis_loses_nothing_when_it_is_killed(home: Path) -> None:
-    with server(home, "secret") as process, client(home, "secret") as connection:
-        connection.ts().add("price", 60_000, 64123.45)
+    with server(home, "secret") as process:
+        assert in_tracker("btcts init-keys", home, "secret")
+        store_price(home, "secret", 60_000)
         process.kill()
         process.wait()
 
     with server(home, "secret"), client(home, "secret") as connection:
-        assert connection.ts().get("price") == (60_000, 64123.45)
+        assert connection.ts().get("btc:price:tick") == (60_000, 64123.45)
 
 
 @pytest.mark.server
-def test_redis_is_healthy_only_with_the_module(home: Path) -> None:
+def test_redis_is_healthy_for_whoever_has_the_password(home: Path) -> None:
     *_, command, argument = HEALTHCHECKS["redis"]
 
     with server(home, "secret"), client(home, "secret") as connection:
         assert connection.execute_command(command, argument) == []
-    with (
-        server(home, "secret", module=False),
-        client(home, "secret") as connection,
-        pytest.raises(redis.ResponseError, match="unknown command"),
-    ):
-        connection.execute_command(command, argument)
+
+
+@pytest.mark.server
+def test_redis_does_not_start_without_the_module(home: Path) -> None:
+    with start(home, "secret", module=False) as process:
+        out, _ = process.communicate(timeout=START_WITHIN_S)
+
+    assert process.returncode == 1
+    assert "ts." in out
 
 
 @pytest.mark.server
 @pytest.mark.parametrize(("age_s", "healthy"), [(0, True), (600, False)], ids=["fresh", "stale"])
 def test_the_tracker_is_healthy_while_the_newest_price_is_fresh(home: Path, age_s: int, *, healthy: bool) -> None:
-    with server(home, "secret"), client(home, "secret") as connection:
+    with server(home, "secret"):
         assert in_tracker("btcts init-keys", home, "secret")
-        connection.ts().add("btc:price:tick", int((time.time() - age_s) * 1000), 64123.45)
+        store_price(home, "secret", int((time.time() - age_s) * 1000))
 
         assert in_tracker(" ".join(HEALTHCHECKS["price_tracker"][1:]), home, "secret") is healthy
 
