@@ -1,4 +1,4 @@
-# The two images of docker-compose.yml. `docker compose build --pull` fetches newer patches of what they start from.
+# The images of docker-compose.yml. `docker compose build --pull` fetches newer patches of what they start from.
 
 # The Python and the Debian that .ci/run tests on.
 ARG BASE=python:3.11-slim-bookworm
@@ -9,6 +9,13 @@ FROM redis:8.6 AS redis
 COPY --chmod=0444 redis.conf /usr/local/etc/redis/redis.conf
 COPY --chmod=0555 start-redis.sh /usr/local/bin/start-redis
 CMD ["start-redis", "/usr/local/etc/redis/redis.conf"]
+
+# Prometheus publishes no tags of minor versions (prometheus/prometheus#10643); 3.5 is the one with long support.
+FROM prom/prometheus:v3.5.0 AS prometheus
+COPY --chmod=0555 deploy/prometheus /etc/prometheus
+
+FROM grafana/grafana:12.3 AS grafana
+COPY --chmod=0555 deploy/grafana /etc/grafana
 
 FROM ${BASE} AS build
 WORKDIR /build

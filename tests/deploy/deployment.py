@@ -1,5 +1,6 @@
 """A deployment by Compose that is thrown away: a clone, a project name, a port and exchanges of its own."""
 
+import re
 import shutil
 import subprocess
 import threading
@@ -12,9 +13,15 @@ from pathlib import Path
 from support.exchanges.server import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("src", "requirements")
+FOLDERS = ("src", "requirements", "deploy")
 FILES = ("Dockerfile", "docker-compose.yml", ".dockerignore", ".env.example", "redis.conf", "start-redis.sh")
 FILES_OF_WHEEL = ("pyproject.toml", "README.md", "LICENSE")
+
+PASSWORD = r"""it's "5" $HOME ${HOME} # \ ü"""
+WRITTEN = r"""'it\'s "5" $HOME ${HOME} # \ ü'"""
+"""The same as .env.example says to write it."""
+
+PROFILE = ("--profile", "monitoring")
 
 BUILD_WITHIN_S = 900
 WITHIN_S = 120
@@ -109,13 +116,20 @@ class Deployment:
         service = f"image: {self.name}-exchanges, pull_policy: never, init: true"
         (self.folder / "docker-compose.override.yml").write_text(f"services: {{ exchanges: {{ {service} }} }}\n")
 
-    def set_password(self, written: str) -> None:
-        """Make .env by the line of the README, and set in it the password as written, the port and the exchanges."""
+    def set_password(self, written: str, *lines: str) -> None:
+        """Make .env by the line of the README, and set in it the password as written, the ports and the exchanges."""
         do("install", "-m", "600", ".env.example", ".env", cwd=self.folder)
         text = (self.folder / ".env").read_text().replace("REDIS_PORT=6379", f"REDIS_PORT={self.port}")
         urls = [f"BTCTS_PROVIDERS_{provider.upper()}_URL=http://exchanges:8765/{provider}" for provider in PROVIDERS]
         text = text.replace("REDIS_PASSWORD=\n", f"REDIS_PASSWORD={written}\n")
-        (self.folder / ".env").write_text("\n".join([text, *urls, "BTCTS_COLLECT_INTERVAL_S=2", ""]))
+        ports = [f"{name}_PORT=0" for name in ("PAGE", "PROMETHEUS", "GRAFANA")]
+        (self.folder / ".env").write_text("\n".join([text, *urls, *ports, "BTCTS_COLLECT_INTERVAL_S=2", *lines, ""]))
+
+    def make_secret(self, name: str) -> str:
+        """Make the file of a secret by the line of the docs, and return what is in it."""
+        line = re.findall(r"^mkdir .* secrets/page_token$", (ROOT / "docs/docker.md").read_text(), re.MULTILINE)[0]
+        do("sh", "-c", line.replace("page_token", name), cwd=self.folder)
+        return (self.folder / "secrets" / name).read_text().strip()
 
     def build(self) -> None:
         """Build the images of the clone, and on that of the collector the one of the exchanges."""
@@ -127,9 +141,13 @@ class Deployment:
         """Return a command of Compose for this project."""
         return ("docker", "compose", "--project-name", self.name, *arguments)
 
-    def compose(self, *arguments: str) -> Done:
+    def compose(self, *arguments: str, within_s: float = WITHIN_S) -> Done:
         """Run a command of Compose."""
-        return run(*self.command(*arguments), cwd=self.folder)
+        return run(*self.command(*arguments), cwd=self.folder, within_s=within_s)
+
+    def address(self, service: str, port: int) -> str:
+        """Return where the port of a service is published."""
+        return self.compose(*PROFILE, "port", service, str(port)).out.strip()
 
     def execute(self, service: str, *command: str) -> Done:
         """Run a command in a container."""
@@ -161,6 +179,6 @@ class Deployment:
 
     def remove(self) -> None:
         """Leave no container, volume, network or image of this project."""
-        self.compose("down", "--volumes", "--timeout", "5")
-        services = ("redis", "price_tracker", "exchanges")
+        self.compose(*PROFILE, "down", "--volumes", "--timeout", "5")
+        services = ("redis", "price_tracker", "exchanges", "page", "prometheus", "grafana")
         run("docker", "image", "rm", "--force", *(f"{self.name}-{service}" for service in services))

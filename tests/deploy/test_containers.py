@@ -1,53 +1,16 @@
 """The Compose file on a real engine: `pytest -m deploy -n 0`."""
 
 import re
-import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 import redis
 
-from deploy.deployment import ROOT, Deployment, do, explain_no_engine
+from deploy.deployment import PASSWORD, ROOT, Deployment, do
 
 pytestmark = pytest.mark.deploy
 
-PASSWORD = r"""it's "5" $HOME ${HOME} # \ ü"""
-WRITTEN = r"""'it\'s "5" $HOME ${HOME} # \ ü'"""
-"""The same as .env.example says to write it."""
-
 STOPS_WITHIN_S = 10
-
-
-def find_free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment whose images are built and that nobody has started."""
-    if reason := explain_no_engine():
-        pytest.skip(reason)
-    port = find_free_port()
-    deployment = Deployment(tmp_path_factory.mktemp("clone"), f"btcts-test-{port}", port)
-    deployment.clone()
-    deployment.set_password(WRITTEN)
-    try:
-        deployment.build()
-        yield deployment
-    finally:
-        deployment.remove()
-
-
-@pytest.fixture(scope="module")
-def running(clone: Deployment) -> Deployment:
-    """The deployment after `up --wait` said that all is healthy."""
-    clone.set_password(WRITTEN)
-    done = clone.compose("up", "--wait")
-    assert done.code == 0, done.err + clone.compose("logs").out[-4000:]
-    return clone
 
 
 def test_without_a_password_nothing_starts(clone: Deployment) -> None:
