@@ -241,3 +241,23 @@ def test_dark_and_light_break_no_rule_of_accessibility(
 
     assert found == []
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+
+
+def test_that_prices_are_simulated_is_written_above_the_candles(page: Page, stage: Stage) -> None:
+    page.resize(360)
+    show(page, stage, "simulated")
+
+    bottom, top = page.evaluate(
+        "[document.querySelector('#chart .fake').getBoundingClientRect().bottom,"
+        " Math.min(...[...document.querySelectorAll('#chart .wick')].map((wick) => wick.getBoundingClientRect().top))]"
+    )
+    assert bottom <= top
+
+
+def test_without_any_price_no_sign_of_the_chart_is_explained_that_is_not_there(page: Page, stage: Stage) -> None:
+    show(page, stage, "empty")
+
+    assert page.evaluate("[...document.querySelectorAll('#legend .sign')].map((sign) => sign.className)") == [
+        "sign gap"
+    ]
+    assert page.evaluate("document.querySelector('#chart .open-band')") is None

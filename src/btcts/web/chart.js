@@ -68,8 +68,8 @@ export function labelDays(slots) {
   return slots.flatMap(({ start_ms: startMs }, at) => (days[at] === days[at - 1] ? [] : [{ at, startMs, text: days[at] }]));
 }
 
-/** The geometry of a chart: where slots and prices lie; null when no slot has a price. */
-export function layOut({ slots, bucket_ms: bucketMs }, newest, { width, height, places }) {
+/** The geometry of a chart: where slots and prices lie, the highest at `top`; null when no slot has a price. */
+export function layOut({ slots, bucket_ms: bucketMs }, newest, { width, height, places, top = TOP }) {
   const sticks = makeSticks(slots);
   const prices = sticks.filter(Boolean).flatMap(({ open, low, high }) => [open, low, high]);
   if (newest !== null && sticks.at(-1)) prices.push(newest);
@@ -84,9 +84,9 @@ export function layOut({ slots, bucket_ms: bucketMs }, newest, { width, height, 
   return {
     sticks, right, bottom, pitch, width,
     minutes: bucketMs / MINUTE_MS,
-    steps: chooseSteps(low, high, (bottom - TOP) / 48),
+    steps: chooseSteps(low, high, (bottom - top) / 48),
     x: (at) => (at + 0.5) * pitch,
-    y: (price) => TOP + ((high - price) / (high - low)) * (bottom - TOP),
+    y: (price) => top + ((high - price) / (high - low)) * (bottom - top),
   };
 }
 

@@ -7,6 +7,7 @@
  */
 
 import { drawChart, layOut } from "./chart.js";
+import { elapse } from "./clock.js";
 import { item, patch, reveal, write } from "./patch.js";
 import * as words from "./words.js";
 
@@ -14,6 +15,7 @@ const STATUS_EVERY_MS = 15_000;
 const RETRY_MS = 3_000;
 const SILENCE_MS = { beating: 10_000, mute: 90_000 };
 const COLUMNS = { start: "Start", close: "Close", min: "Min", max: "Max", open: "Open", state: "State" };
+const ARROWS = { up: "▲ ", down: "▼ ", flat: "" };
 const SIGNS = { settled: "settled", exact: "exact, by trades", polled: "polled only" };
 
 /** What is known, and what was chosen. Times with `At` are of `elapse`, which goes on while the machine sleeps. */
@@ -23,16 +25,6 @@ const sight = {
 };
 
 const byId = (id) => document.getElementById(id);
-
-const clock = { elapsedMs: 0, steady: performance.now(), wall: Date.now() };
-
-/** Milliseconds since the page was opened; goes on in sleep, and never back when the clock of the machine is set. */
-function elapse() {
-  const [steady, wall] = [performance.now(), Date.now()];
-  clock.elapsedMs += Math.max(steady - clock.steady, wall - clock.wall);
-  Object.assign(clock, { steady, wall });
-  return clock.elapsedMs;
-}
 
 /** The present by the clock of Redis: what it was at the last word, and the time since then. */
 const tellServerTime = () => sight.serverMs + elapse() - sight.heardAt;
@@ -96,9 +88,8 @@ function drawNow(overview, ageS, state, places) {
 
 function shapeMove(span, label, move, places) {
   const trend = move ? { 1: "up", "-1": "down", 0: "flat" }[Math.sign(move.usd)] : "flat";
-  const arrow = { up: "▲ ", down: "▼ ", flat: "" }[trend];
   const title = move ? `from ${words.formatPrice(move.from, places)} USD` : "not known";
-  const figure = { ...item("figure", "dd", `${arrow}${move ? words.formatPercent(move.ratio) : "–"}`, { class: `figure ${trend}`, title }) };
+  const figure = item("figure", "dd", `${ARROWS[trend]}${move ? words.formatPercent(move.ratio) : "–"}`, { class: `figure ${trend}`, title });
   return { key: span, tag: "div", children: [item("label", "dt", label), figure] };
 }
 
@@ -131,15 +122,15 @@ function drawTabs() {
   byId("panel").setAttribute("aria-labelledby", `tab-${sight.name}`);
 }
 
-function measure(places) {
+function measure({ simulated }, places) {
   const { clientWidth: width, clientHeight: height } = byId("chart");
-  return { width, height, places };
+  return { width, height, places, top: simulated ? 28 : 10 };
 }
 
 function drawSvg(overview, resolution, places) {
   const chart = byId("chart");
   chart.setAttribute("aria-label", words.describeChart(sight.name, resolution, overview.simulated, places));
-  patch(chart, drawChart(resolution, overview, sight.pointed, measure(places)));
+  patch(chart, drawChart(resolution, overview, sight.pointed, measure(overview, places)));
 }
 
 function drawReadout({ slots, bucket_ms: bucketMs }, places) {
@@ -158,7 +149,7 @@ function drawLegend({ slots, gaps, bucket_ms: bucketMs }) {
   const signs = [
     ...(grades.size ? [["up", "up"], ["down", "down"]] : []),
     ...Object.keys(SIGNS).filter((grade) => grades.has(grade)).map((grade) => [grade, SIGNS[grade]]),
-    open && ["open", `open, ${words.formatCountdown(leftMs)} left`],
+    open && grades.size && ["open", `open, ${words.formatCountdown(leftMs)} left`],
     gaps.minutes && ["gap", `no price (${reasons})`],
   ];
   patch(byId("legend"), signs.filter(Boolean).map(shapeSign));
@@ -169,8 +160,8 @@ function shapeSign([sign, text]) {
 }
 
 function drawTable({ simulated }, { slots, bucket_ms: bucketMs }, places) {
-  const about = `${simulated ? "Simulated slots" : "Slots"} of ${words.RESOLUTIONS[sight.name]} in USD, the newest first`;
-  write(byId("caption"), about);
+  const kind = simulated ? "Simulated slots" : "Slots";
+  write(byId("caption"), `${kind} of ${words.RESOLUTIONS[sight.name]} in USD, the newest first`);
   const headings = Object.entries(COLUMNS).map(([name, label]) => item(name, "th", label, { scope: "col", class: name }));
   patch(byId("headings"), [{ key: "row", tag: "tr", children: headings }]);
   const days = new Set(slots.map((slot) => words.formatDay(slot.start_ms))).size;
@@ -188,21 +179,20 @@ function shapeRow(slot, bucketMs, days, places) {
 }
 
 function drawProviders(overview) {
-  const agreement = words.describeAgreement(overview);
-  write(byId("agreement"), agreement || "Who agreed on the newest price is not known.");
+  const unknown = overview.price === null ? "There is no price to agree on." : "Who agreed on the newest price is not known.";
+  write(byId("agreement"), words.describeAgreement(overview) || unknown);
   const cards = overview.simulated ? [] : words.describeProviders(overview, sight.status);
   patch(byId("providers"), cards.map(shapeProvider));
 }
 
 function shapeProvider({ name, state, word, detail }) {
-  const children = [item("name", "b", name), item("word", "span", word, { class: `word ${state}` }), item("detail", "span", detail, { class: "detail" })];
-  return { key: name, tag: "li", children };
+  const texts = [item("word", "span", word, { class: `word ${state}` }), item("detail", "span", detail, { class: "detail" })];
+  return { key: name, tag: "li", children: [item("name", "b", name), ...texts] };
 }
 
 // ---- what the server tells
 
-let source = null;
-let askedAt = 0;
+let [source, askedAt] = [null, 0];
 
 function connect() {
   source?.close();
@@ -267,8 +257,7 @@ function tick() {
 // ---- what the viewer does
 
 function choose(name) {
-  sight.name = name;
-  sight.pointed = null;
+  Object.assign(sight, { name, pointed: null });
   history.replaceState(null, "", `#${name}`);
   draw();
 }
@@ -285,7 +274,7 @@ function steer(event) {
 
 function point(event) {
   const resolution = sight.overview?.resolutions[sight.name];
-  const plan = resolution && layOut(resolution, sight.overview.price, measure(words.choosePlaces(sight.overview)));
+  const plan = resolution && layOut(resolution, sight.overview.price, measure(sight.overview, words.choosePlaces(sight.overview)));
   const at = plan && Math.floor((event.clientX - byId("chart").getBoundingClientRect().left) / plan.pitch);
   sight.pointed = resolution?.slots[at]?.start_ms ?? null;
   draw();
