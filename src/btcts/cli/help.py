@@ -158,6 +158,8 @@ def _explain_value(mistake: Any) -> str | None:
     if param is None:
         return None
     name = param.get_error_hint().replace("'", "")
+    if not mistake.message:
+        return f"{name} is missing"
     found = re.fullmatch(_NO_CHOICE, mistake.message, re.DOTALL)
     if found is None:
         return f"{name}: {_normalize(mistake.message)}"

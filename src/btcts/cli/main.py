@@ -26,7 +26,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 PANELS = {
     **dict.fromkeys(("collect", "show", "price", "watch", "serve", "backfill", "demo"), "Prices"),
-    **dict.fromkeys(("status", "init-keys", "verify", "prune", "server"), "Store"),
+    **dict.fromkeys(("status", "init-keys", "verify", "prune", "copy", "server"), "Store"),
     "config": "Settings",
 }
 """The panel of each command, in the order of the help."""

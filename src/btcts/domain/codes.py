@@ -132,6 +132,21 @@ class WarningCode(StrEnum):
     CANDLES_DIFFER = "candles_differ"
 
 
+class CopyCode(StrEnum):
+    """Outcomes of `copy`."""
+
+    COPIED = "copied"
+    UNCHANGED = "unchanged"
+    PLANNED = "planned"
+
+
+class CopyNote(StrEnum):
+    """Conditions that `copy` tells of."""
+
+    SOURCE_COLLECTED = "source_collected"
+    SOURCE_CHANGED = "source_changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """A reason or a warning of `status`, with the values that its sentence names."""

@@ -11,10 +11,10 @@ from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import Layout, find_resolutions
 from btcts.domain.market import Market
 from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
-from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, settled, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
+from btcts.store.contents import Contents, read_contents, replace_contents
 from btcts.store.coverage import WholeHours
 from btcts.store.expire import Excess
 from btcts.store.facts import Facts, Lag
@@ -24,6 +24,7 @@ from btcts.store.plan import writable
 from btcts.store.ranges import Samples
 from btcts.store.reads import Snapshot
 from btcts.store.rebuild import Rebuilt
+from btcts.store.refusals import refuse_keys, refuse_mixture
 from btcts.store.state import State
 
 __all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Lag", "Rebuilt", "Snapshot", "State", "Store", "Written"]
@@ -252,6 +253,14 @@ class Store:
         """Return the server's own figures, and the memory that our keys take."""
         return facts.read(self._link)
 
+    def contents(self) -> Contents:
+        """Return all that the market has here, as of one moment."""
+        return read_contents(self._link)
+
+    def replace_contents(self, given: Contents, *, held: Contents, inspection: Inspection) -> None:
+        """Put these contents in the place of those that it `held`; nothing is changed if it holds others by now."""
+        replace_contents(self._link, given, held=held, inspection=inspection)
+
     # What collectors tell each other
 
     def state(self) -> State:
@@ -275,26 +284,15 @@ class Store:
         gaps.write(self._link, found, forget=forget)
 
     def release_carried(self, recorded: Mapping[int, Gap]) -> Rebuilt | None:
-        """Rebuild if a carried bucket may give way now: some minutes just recorded had no trades, so it may lack none.
-
-        Returns None when nothing is carried, or none of the minutes is of that kind.
-        """
+        """Rebuild if a carried bucket may give way, as some minutes just recorded had no trades; else return None."""
         quiet = any(gap.reason == "no_trades" for gap in recorded.values())
         return self.rebuild() if quiet and rebuild.has_carried(self._link) else None
 
     def refuse_foreign(self, inspection: Inspection) -> None:
         """Raise `ForeignKey` when one of our names belongs to somebody else."""
-        if inspection.foreign:
-            raise ForeignKey(
-                f"{', '.join(inspection.foreign)} at {self.where} was not made by btcts; "
-                f"rename it, use {self.elsewhere}, or run btcts init-keys --adopt"
-            )
+        refuse_keys(inspection.foreign, self.where, self.elsewhere)
 
     def refuse_mixture(self, newest: Tick | None, remembered: State, *, simulated: bool) -> None:
         """Raise `StoreError` where simulated prices and real ones would meet in one store."""
-        if newest is None or remembered.simulated in (None, simulated):
-            return
-        kind, other = ("real", "simulated") if simulated else ("simulated", "real")
-        raise StoreError(
-            f"{self.where} holds {kind} prices and {other} ones must not be mixed in; use {self.elsewhere}"
-        )
+        if newest is not None:
+            refuse_mixture(remembered.simulated, self.where, self.elsewhere, simulated=simulated)

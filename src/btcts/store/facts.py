@@ -25,7 +25,7 @@ class Facts:
     """The server as seen from this machine, whose clock is `ahead_ms` ahead of the server's.
 
     It may use `max_bytes` of memory, 0 for any amount. `database` is the one that our keys are in. `lag` is that of a
-    replica.
+    replica; `replication_id` is what a server shares with its replicas alone.
 
     An ACL or a hosting company may forbid INFO, CONFIG and MEMORY: what they would tell is then None, or missing
     from `parameters`.
@@ -40,6 +40,7 @@ class Facts:
     parameters: Mapping[str, str] = field(default_factory=dict)
     database: int = 0
     lag: Lag | None = None
+    replication_id: str | None = None
 
     @property
     def fill(self) -> float:
@@ -63,6 +64,7 @@ def read(link: Link) -> Facts:
         parameters={name: value for reply in replies if isinstance(reply, dict) for name, value in reply.items()},
         database=link.client.get_connection_kwargs().get("db", 0),
         lag=_find_lag(told),
+        replication_id=told.get("master_replid"),
     )
 
 

@@ -6,9 +6,9 @@ retention lifted, which the next check puts back.
 """
 
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
@@ -77,9 +77,7 @@ def _put_back_on_failure(link: Link) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(BtctsError):  # out of reach now: the check of the next cycle puts it back
-            altered = [
-                _set_retention(definition.key, definition.retention_ms) for definition in link.layout.definitions
-            ]
+            altered = [set_retention(definition.key, definition.retention_ms) for definition in link.layout.definitions]
             link.ask_all([*altered, ("HDEL", link.layout.state, lease.LEASE_FIELD)])
         raise
 
@@ -92,14 +90,19 @@ def _run_attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dr
         planned = plan(link.layout, found, live, candles, dropped)
         commands = list(_make_commands(link.layout, planned, found.now_ms))
         pipe.multi()
-        for command in (*commands, *_restore_guest_rules(link.layout, guests)):
+        for command in (*commands, *restore_guest_rules(link.layout, guests)):
             pipe.execute_command(*command)
         replies = pipe.execute(raise_on_error=False)
-    for reply in replies[: len(commands)]:
+    refuse_errors(link, replies[: len(commands)])
+    return Rebuilt(found.now_ms, len(planned.ticks), len(found.ticks))
+
+
+def refuse_errors(link: Link, replies: Iterable[Any]) -> None:
+    """Raise the first error among the replies of a transaction."""
+    for reply in replies:
         for item in reply if isinstance(reply, list) else [reply]:
             if isinstance(item, ResponseError):
                 raise explain(item, link.where) from item
-    return Rebuilt(found.now_ms, len(planned.ticks), len(found.ticks))
 
 
 def _lift_retention(link: Link) -> Mapping[str, CompactionRule]:
@@ -108,7 +111,7 @@ def _lift_retention(link: Link) -> Mapping[str, CompactionRule]:
     Part of each attempt, for another rebuild that fails puts the retention back. All of it comes before WATCH: Redis
     counts TS.INFO, too, as a change of the key.
     """
-    info, *_ = link.ask_all([("TS.INFO", link.layout.tick), *(_set_retention(key, 0) for key in link.layout.series)])
+    info, *_ = link.ask_all([("TS.INFO", link.layout.tick), *(set_retention(key, 0) for key in link.layout.series)])
     source = parse_series(info)
     return source.find_guests(link.layout) if source else {}
 
@@ -155,21 +158,26 @@ def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterato
     """
     carrying = planned.carried_until_ms > 0
     yield ("DEL", *layout.series)
-    for definition in layout.definitions:
-        lifted = carrying and definition.key != layout.tick
-        yield _create(definition, 0 if lifted else definition.retention_ms)
-    for compaction in layout.compactions:
-        yield _create_rule(layout.tick, compaction.key, (compaction.resolution.bucket_ms, compaction.aggregator, 0))
-    yield from _add_samples(layout.tick, planned.ticks)
+    yield from create_layout(layout, lifted=carrying)
+    yield from add_samples(layout.tick, planned.ticks)
     for key, samples in planned.carried.items():
-        yield from _add_samples(key, samples)
+        yield from add_samples(key, samples)
     yield record_sweep(layout, now_ms)
     for compaction in layout.compactions:
         yield ("TS.DEL", compaction.key, 0, compaction.resolution.closed(now_ms).start_ms - 1)
         if carrying:
-            yield _set_retention(compaction.key, compaction.resolution.retention_ms)
+            yield set_retention(compaction.key, compaction.resolution.retention_ms)
     yield ("HDEL", layout.state, lease.LEASE_FIELD, EXACT_FIELD)
     yield carried.remember(layout, planned.carried)
+
+
+def create_layout(layout: Layout, *, lifted: bool) -> Iterator[Command]:
+    """Yield the commands that create series and rules; `lifted`, the compactions keep everything for now."""
+    for definition in layout.definitions:
+        kept = lifted and definition.key != layout.tick
+        yield _create(definition, 0 if kept else definition.retention_ms)
+    for compaction in layout.compactions:
+        yield _create_rule(layout.tick, compaction.key, (compaction.resolution.bucket_ms, compaction.aggregator, 0))
 
 
 def _create(definition: Definition, retention_ms: int) -> Command:
@@ -190,7 +198,8 @@ def correct(link: Link, key: str) -> None:
     )
 
 
-def _set_retention(key: str, retention_ms: int) -> Command:
+def set_retention(key: str, retention_ms: int) -> Command:
+    """Return the command that sets the retention of a series."""
     return ("TS.ALTER", key, "RETENTION", retention_ms)
 
 
@@ -199,12 +208,13 @@ def _create_rule(source: str, key: str, rule: CompactionRule) -> Command:
     return ("TS.CREATERULE", source, key, "AGGREGATION", aggregator, bucket_ms, align_ms)
 
 
-def _restore_guest_rules(layout: Layout, guests: Mapping[str, CompactionRule]) -> Iterator[Command]:
+def restore_guest_rules(layout: Layout, guests: Mapping[str, CompactionRule]) -> Iterator[Command]:
     """Return the commands that restore rules into foreign keys, last so that nothing is written into those keys."""
     return (_create_rule(layout.tick, key, rule) for key, rule in guests.items())
 
 
-def _add_samples(key: str, samples: Samples) -> Iterator[Command]:
+def add_samples(key: str, samples: Samples) -> Iterator[Command]:
+    """Yield the commands that add the samples (ascending), `SLICE` at a time."""
     arguments = [part for time_ms, price in samples.items() for part in (key, time_ms, price)]
     for start in range(0, len(arguments), 3 * SLICE):
         yield ("TS.MADD", *arguments[start : start + 3 * SLICE])

@@ -52,6 +52,9 @@ MOST_REMEMBERED = 64
 MIN_AGE_S = 150.0
 """The newest price is never called stale before it is so old, however short the collector's cadence is."""
 
+MIN_SILENCE_S = 20.0
+"""Shortest silence that counts as a missing collector: a cycle of a little over 5 s also misses its next beat."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -96,6 +99,11 @@ class State:
     def max_age_s(self) -> float:
         """The age beyond which a price is stale: three times the cadence of the last collector, at least 150 s."""
         return max(MIN_AGE_S, 3 * max(self.cadence_s or 0, self.spacing_s or 0))
+
+    @property
+    def max_silence_s(self) -> float:
+        """The silence after which collectors count as missing: two of their cadences, at least 20 s."""
+        return max(MIN_SILENCE_S, 2 * (self.cadence_s or 0))
 
     def find_streams(self, now_ms: int) -> Mapping[str, StreamState]:
         """Return the streams of a collector that has told of them lately; none where that is long ago."""

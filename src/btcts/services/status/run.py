@@ -13,9 +13,6 @@ from btcts.services.status.completeness import Completeness, Thin, count_minutes
 if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, State, Store
 
-MIN_SILENCE_S = 20.0
-"""Shortest silence that counts as a missing collector: a cycle of a little over 5 s also misses its next beat."""
-
 NEARLY_FULL = 0.9
 """Share of maxmemory in use above which a warning is given."""
 
@@ -101,7 +98,7 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         now_ms=snapshot.now_ms,
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
-        max_silence_s=max(MIN_SILENCE_S, 2 * (state.cadence_s or 0), max_age_s or 0),
+        max_silence_s=max(state.max_silence_s, max_age_s or 0),
         completeness={name: count_slots(slots) for name, slots in snapshot.slots.items()},
         minutes=count_minutes(snapshot),
         state=state,

@@ -1,0 +1,88 @@
+"""`btcts copy`."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcts.cli.options import Common, DryRunOption, FormatOption, with_common_options
+from btcts.cli.output import LineFormat, emit, tell_lines
+from btcts.errors import ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from btcts.config import Settings
+    from btcts.domain.market import Market
+
+EMBEDDED, STDIN = "embedded", "-"
+"""The words for the embedded Redis, and for a URL on stdin, in place of a URL."""
+
+
+@with_common_options
+def copy(
+    *,
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="The other Redis; or embedded; or - to read the URL from stdin.")
+    ],
+    market_prefix: Annotated[
+        str | None, typer.Option("--market-prefix", metavar="PREFIX", help="Begin its keys with this prefix instead.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace other prices that it holds.")] = False,
+    dry_run: DryRunOption = False,
+    format: FormatOption = LineFormat.text,
+    common: Common,
+) -> None:
+    """Copy ticks, buckets, gaps and state to another Redis, and compare both.
+
+    Examples:
+      btcts copy --to redis://192.0.2.7:6379/0 --dry-run
+      btcts copy --to redis://192.0.2.7:6379/0
+      btcts copy --redis redis://192.0.2.7:6379/0 --to embedded --replace
+
+    The copy is of one moment, and appears at once: an interrupted run has changed nothing or all. A second run
+    changes nothing. End the collectors of the other Redis first; those of this one may go on. In a cluster the
+    keys begin with {btc:price}. Other commands find only the usual prefix. Exits with 1 when the two differ.
+    """
+    from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
+    from btcts.render.copy import copy_json, copy_lines
+    from btcts.services import copy as service
+
+    settings = common.load_settings()
+    target_settings = _load_target(to, market_prefix, settings, common)
+    with (
+        connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as source,
+        connect(target_settings, clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as target,
+    ):
+        copied = service.copy(source, target, replace=replace, dry_run=dry_run)
+    if format is LineFormat.json:
+        emit(copy_json(copied, settings.market))
+    elif copied.differing or not common.quiet:
+        tell_lines(copy_lines(copied, verbose=common.verbose))
+    raise typer.Exit(ExitCode.FAILURE if copied.differing else ExitCode.DONE)
+
+
+def _load_target(to: str, prefix: str | None, settings: "Settings", common: Common) -> "Settings":
+    """Return the settings of the target; the variables of the source's address, REDIS_*, say nothing about it."""
+    from btcts.config import BTC_USD, RedisSettings, load
+    from btcts.providers import default_endpoints
+
+    if to == EMBEDDED:
+        common.find_embedded(starts=True)
+        found = settings._replace(redis=RedisSettings(), market=BTC_USD)
+    else:
+        url = sys.stdin.readline().strip() if to == STDIN else to
+        environ = {name: text for name, text in os.environ.items() if not name.startswith("REDIS_")}
+        try:
+            found = load({"redis.url": url}, endpoints=default_endpoints(), environ=environ, config_path=common.config)
+        except ConfigError as exc:
+            raise ConfigError(str(exc).replace("flag --redis", "flag --to")) from exc
+    return found if prefix is None else found._replace(market=_name_market(found.market, prefix))
+
+
+def _name_market(market: "Market", prefix: str) -> "Market":
+    """Return the market with another prefix; where keys have a hash tag, as in a cluster, all of it is one."""
+    if not prefix.isprintable() or " " in prefix or not prefix.strip(":") or prefix.endswith(":"):
+        raise ConfigError(f"--market-prefix {prefix!r} cannot begin a key; use letters, digits and colons inside")
+    tagged = market.prefix.startswith("{") and "{" not in prefix
+    return market._replace(prefix=f"{{{prefix}}}" if tagged else prefix)
