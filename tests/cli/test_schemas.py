@@ -31,12 +31,15 @@ CALLS = (
     ("backfill --dry-run", "backfill"),
     ("config show", "config"),
     ("server status", "server-status"),
+    ("copy --to REDIS --market-prefix copy:of --dry-run", "copy"),
     ("watch --once --above 1 --move 1/1h --stale", "watch"),
     ("verify --repair", "verify"),
     ("prune", "prune"),
     ("init-keys", "init-keys"),
     ("init-keys --rebuild", "init-keys"),
     ("backfill --hours 1 --overwrite", "backfill"),
+    ("copy --to REDIS --market-prefix copy:of", "copy"),
+    ("copy --to REDIS --market-prefix copy:of", "copy"),
     ("collect --once", "cycle"),
 )
 """Calls and the schema of what they print: first those that only read."""
@@ -60,7 +63,8 @@ def run(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
 
     def documents(call: str, **changes: str) -> list[Any]:
-        done = CliRunner(env=changes).invoke(app, [*call.split(), "--format", "json"], prog_name="btcts")
+        words = call.replace("REDIS", environ["REDIS_URL"]).split()
+        done = CliRunner(env=changes).invoke(app, [*words, "--format", "json"], prog_name="btcts")
         assert isinstance(done.exception, SystemExit | BtctsError | None), done.exception
         return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -10,6 +10,8 @@ import pytest
 
 from btcts.domain.codes import (
     ComparisonCode,
+    CopyCode,
+    CopyNote,
     FaultCode,
     FindingCode,
     ProblemCode,
@@ -31,6 +33,8 @@ TABLES: dict[str, Iterable[str]] = {
     "problem": ProblemCode,
     "refusal": RefusalCode,
     "comparison": ComparisonCode,
+    "copy": CopyCode,
+    "note": CopyNote,
     "reason": ReasonCode,
     "warning": WarningCode,
     "gap": (*REASONS, *LOOKS),
@@ -46,6 +50,8 @@ FIELDS: list[tuple[str, str, tuple[type[StrEnum], ...]]] = [
     ("cycle", "properties problem_codes items", (ProblemCode,)),
     ("cycle", "$defs refused properties code", (RefusalCode,)),
     ("verify", "$defs upstream properties problem_code", (ComparisonCode,)),
+    ("copy", "properties code", (CopyCode,)),
+    ("copy", "properties note_codes items", (CopyNote,)),
     ("backfill", "$defs chunk properties failed_codes additionalProperties", (RefusalCode,)),
     ("backfill", "$defs summary properties failed_codes additionalProperties", (RefusalCode,)),
 ]

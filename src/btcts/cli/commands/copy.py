@@ -77,12 +77,14 @@ def _load_target(to: str, prefix: str | None, settings: "Settings", common: Comm
             found = load({"redis.url": url}, endpoints=default_endpoints(), environ=environ, config_path=common.config)
         except ConfigError as exc:
             raise ConfigError(str(exc).replace("flag --redis", "flag --to")) from exc
-    return found if prefix is None else found._replace(market=_name_market(found.market, prefix))
+    return found if prefix is None else found._replace(market=_name_market(found, prefix))
 
 
-def _name_market(market: "Market", prefix: str) -> "Market":
-    """Return the market with another prefix; where keys have a hash tag, as in a cluster, all of it is one."""
+def _name_market(settings: "Settings", prefix: str) -> "Market":
+    """Return the market with another prefix, which is a hash tag in a cluster."""
+    from btcts.config.values import CLUSTER
+
     if not prefix.isprintable() or " " in prefix or not prefix.strip(":") or prefix.endswith(":"):
         raise ConfigError(f"--market-prefix {prefix!r} cannot begin a key; use letters, digits and colons inside")
-    tagged = market.prefix.startswith("{") and "{" not in prefix
-    return market._replace(prefix=f"{{{prefix}}}" if tagged else prefix)
+    market = settings.market._replace(prefix=prefix)
+    return market.with_hash_tag() if settings.redis.kind == CLUSTER else market

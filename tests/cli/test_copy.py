@@ -1,0 +1,121 @@
+"""`btcts copy` as a process."""
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from cli.conftest import Btcts
+from support.commands import ForkServer
+from support.leaks import PLANTED_PASSWORD
+from support.series import COMPACTIONS, TICK, samples
+from support.servers import Server, StartServer, connect
+
+
+@pytest.fixture
+def to(start_server: StartServer) -> str:
+    """The URL of a second redis-server."""
+    return f"unix://{start_server().socket}"
+
+
+def read_all(url: str) -> dict[str, dict[int, float]]:
+    """All series of a Redis."""
+    with connect(Path(url.removeprefix("unix://"))) as client:
+        return {key: samples(client, key) for key in (TICK, *COMPACTIONS) if client.exists(key)}
+
+
+def test_a_copy_is_what_the_source_is_and_its_readers_find_it(btcts: Btcts, redis_url: str, to: str) -> None:
+    btcts("collect", "--once")
+
+    planned = btcts("copy", "--to", to, "--dry-run", "--format", "json")
+    before = read_all(to)
+    copied, again = (btcts("copy", "--to", to, "--format", "json") for _ in range(2))
+
+    done = (planned, copied, again)
+    assert [(each.code, each.err, json.loads(each.out)["code"]) for each in done] == [
+        *((0, "", "planned"), (0, "", "copied"), (0, "", "unchanged"))
+    ]
+    assert before == {}
+    assert read_all(to) == read_all(redis_url)
+    assert btcts("verify", REDIS_URL=to).code == 0
+    assert btcts("price", REDIS_URL=to).out == btcts("price").out
+
+
+def test_what_is_there_is_named_and_replaced_only_when_asked_to(btcts: Btcts, redis_url: str, to: str) -> None:
+    btcts("collect", "--once")
+    btcts("copy", "--to", to)
+    btcts("collect", "--once")
+
+    refused = btcts("copy", "--to", to)
+    replaced = btcts("copy", "--to", to, "--replace", "-v")
+
+    assert (refused.code, refused.out, len(refused.err.splitlines())) == (3, "", 1)
+    assert "--replace" in refused.err
+    assert (replaced.code, replaced.err) == (0, "")
+    assert len(replaced.out.splitlines()) == 13 + 2
+    assert read_all(to) == read_all(redis_url)
+
+
+def test_quiet_it_prints_nothing_unless_it_is_refused(btcts: Btcts, to: str) -> None:
+    btcts("collect", "--once")
+
+    done = btcts("copy", "--to", to, "-q")
+    refused = btcts("copy", "-q", "--to", "redis://127.0.0.1:9")
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (refused.code, len(refused.err.splitlines())) == (3, 1)
+
+
+def test_a_url_on_stdin_names_the_target(
+    btcts: Btcts, commands: ForkServer, environ: dict[str, str], to: str, tmp_path: Path
+) -> None:
+    btcts("collect", "--once")
+    given = tmp_path / "url"
+    given.write_text(f"{to}\n")
+
+    with given.open() as stdin:
+        done = commands.run(["copy", "--to", "-"], env=environ, stdin=stdin)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_all(to)
+
+
+def test_the_password_of_the_source_is_not_sent_to_the_target(
+    btcts: Btcts, redis_url: str, start_server: StartServer
+) -> None:
+    btcts("collect", "--once")
+    target = start_server("--requirepass", "another")
+    call = ("copy", "--redis", redis_url, "--to", f"unix://{target.socket}")
+
+    done = btcts(*call, REDIS_URL=None, REDIS_PASSWORD=PLANTED_PASSWORD)
+
+    assert done.code == 3
+    with connect(target.socket, password="another") as client:
+        errors = client.info("errorstats")
+    assert ("errorstat_NOAUTH" in errors, "errorstat_WRONGPASS" in errors) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "--to"),
+        (["--to", "nowhere"], 2, "--to"),
+        (["--to", "{source}"], 2, "--to"),
+        (["--to", "{source}", "--market-prefix", "a b"], 2, "--market-prefix 'a b'"),
+        (["--to", "{source}", "--market-prefix", "a:"], 2, "--market-prefix 'a:'"),
+        (["--to", "redis://127.0.0.1:9"], 3, "127.0.0.1:9"),
+        (["--to", "embedded"], 2, "BTCTS_EMBEDDED"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_exit_code(
+    btcts: Btcts, client: redis.Redis, server: Server, arguments: list[str], code: int, said: str
+) -> None:
+    btcts("init-keys")
+    client.execute_command("TS.ADD", TICK, "*", 60_000)
+    given = [each.format(source=f"unix://{server.socket}") for each in arguments]
+
+    done = btcts("copy", *given, BTCTS_EMBEDDED="0")
+
+    assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1)
+    assert said in done.err
