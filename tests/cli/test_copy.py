@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-import redis
 
+from btcts.domain.model import Tick
+from btcts.store import Store
 from cli.conftest import Btcts
 from support.commands import ForkServer
 from support.leaks import PLANTED_PASSWORD
-from support.series import COMPACTIONS, TICK, samples
+from support.series import COMPACTIONS, NOW, TICK, samples
 from support.servers import Server, StartServer, connect
 
 
@@ -42,10 +43,11 @@ def test_a_copy_is_what_the_source_is_and_its_readers_find_it(btcts: Btcts, redi
     assert btcts("price", REDIS_URL=to).out == btcts("price").out
 
 
-def test_what_is_there_is_named_and_replaced_only_when_asked_to(btcts: Btcts, redis_url: str, to: str) -> None:
-    btcts("collect", "--once")
+def test_what_is_there_is_named_and_replaced_only_when_asked_to(
+    btcts: Btcts, full: Store, redis_url: str, to: str
+) -> None:
     btcts("copy", "--to", to)
-    btcts("collect", "--once")
+    full.write([Tick(NOW, 5.0)])
 
     refused = btcts("copy", "--to", to)
     replaced = btcts("copy", "--to", to, "--replace", "-v")
@@ -53,12 +55,11 @@ def test_what_is_there_is_named_and_replaced_only_when_asked_to(btcts: Btcts, re
     assert (refused.code, refused.out, len(refused.err.splitlines())) == (3, "", 1)
     assert "--replace" in refused.err
     assert (replaced.code, replaced.err) == (0, "")
-    assert len(replaced.out.splitlines()) == 13 + 2
+    assert len(replaced.out.splitlines()) == 13 + 1
     assert read_all(to) == read_all(redis_url)
 
 
-def test_quiet_it_prints_nothing_unless_it_is_refused(btcts: Btcts, to: str) -> None:
-    btcts("collect", "--once")
+def test_quiet_it_prints_nothing_unless_it_is_refused(btcts: Btcts, full: Store, to: str) -> None:
 
     done = btcts("copy", "--to", to, "-q")
     refused = btcts("copy", "-q", "--to", "redis://127.0.0.1:9")
@@ -68,9 +69,8 @@ def test_quiet_it_prints_nothing_unless_it_is_refused(btcts: Btcts, to: str) -> 
 
 
 def test_a_url_on_stdin_names_the_target(
-    btcts: Btcts, commands: ForkServer, environ: dict[str, str], to: str, tmp_path: Path
+    commands: ForkServer, environ: dict[str, str], full: Store, to: str, tmp_path: Path
 ) -> None:
-    btcts("collect", "--once")
     given = tmp_path / "url"
     given.write_text(f"{to}\n")
 
@@ -82,9 +82,8 @@ def test_a_url_on_stdin_names_the_target(
 
 
 def test_the_password_of_the_source_is_not_sent_to_the_target(
-    btcts: Btcts, redis_url: str, start_server: StartServer
+    btcts: Btcts, full: Store, redis_url: str, start_server: StartServer
 ) -> None:
-    btcts("collect", "--once")
     target = start_server("--requirepass", "another")
     call = ("copy", "--redis", redis_url, "--to", f"unix://{target.socket}")
 
@@ -101,7 +100,7 @@ def test_the_password_of_the_source_is_not_sent_to_the_target(
     [
         ([], 2, "--to"),
         (["--to", "nowhere"], 2, "--to"),
-        (["--to", "{source}"], 2, "--to"),
+        (["--to", "{source}"], 2, "replica"),
         (["--to", "{source}", "--market-prefix", "a b"], 2, "--market-prefix 'a b'"),
         (["--to", "{source}", "--market-prefix", "a:"], 2, "--market-prefix 'a:'"),
         (["--to", "redis://127.0.0.1:9"], 3, "127.0.0.1:9"),
@@ -109,10 +108,8 @@ def test_the_password_of_the_source_is_not_sent_to_the_target(
     ],
 )
 def test_a_mistake_is_one_line_with_its_exit_code(
-    btcts: Btcts, client: redis.Redis, server: Server, arguments: list[str], code: int, said: str
+    btcts: Btcts, full: Store, server: Server, arguments: list[str], code: int, said: str
 ) -> None:
-    btcts("init-keys")
-    client.execute_command("TS.ADD", TICK, "*", 60_000)
     given = [each.format(source=f"unix://{server.socket}") for each in arguments]
 
     done = btcts("copy", *given, BTCTS_EMBEDDED="0")

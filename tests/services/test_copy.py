@@ -363,18 +363,19 @@ def test_simulated_and_real_prices_never_mix(
     assert dump(other) == before
 
 
+@pytest.mark.parametrize(("cadence_s", "doubt_s"), [(10.0, 20), (60.0, 120), (600.0, 150)])
 def test_a_target_that_is_collected_into_is_refused_until_its_collector_is_silent(
-    other: redis.Redis, here: Store, there: Store, clock: FakeClock
+    other: redis.Redis, here: Store, there: Store, clock: FakeClock, cadence_s: float, doubt_s: int
 ) -> None:
     there.write([Tick(clock.now_ms(), 5.0)])
-    there.remember(State(cadence_s=10.0, last_cycle_ms=clock.now_ms(), simulated=False))
-    clock.advance(19_000)
+    there.remember(State(cadence_s=cadence_s, last_cycle_ms=clock.now_ms(), simulated=False))
+    clock.advance(1000 * doubt_s - 1000)
     before = dump(other)
 
-    with pytest.raises(StoreError, match="collector"):
+    with pytest.raises(StoreError, match=r"collector of there .* in 1 s"):
         copy(here, there, replace=True)
     assert dump(other) == before
-    clock.advance(1_000)
+    clock.advance(1000)
 
     assert copy(here, there, replace=True).differing == 0
 
@@ -461,13 +462,14 @@ class Looked(FakeClock):
 
 
 def test_who_looks_at_the_settings_meanwhile_does_not_keep_a_copy_from_its_end(
-    other: redis.Redis, here: Store, there: Store, clock: FakeClock
+    other: redis.Redis, store: Store, there: Store, clock: FakeClock
 ) -> None:
+    store.write([Tick(NOW, 5.0)])
     there.rebuild()
     looked = Looked(clock.now_ms(), other)
 
-    assert copy(here, Store(other, BTC_USD, clock=looked, where="there")).differing == 0
-    here.write([Tick(NOW + MINUTE, 9.0)])
+    assert copy(store, Store(other, BTC_USD, clock=looked, where="there")).differing == 0
+    store.write([Tick(NOW + 5_000, 9.0)])
     looked.left = 1000
     with pytest.raises(StoreError, match="others kept changing"):
-        copy(here, Store(other, BTC_USD, clock=looked, where="there"), replace=True)
+        copy(store, Store(other, BTC_USD, clock=looked, where="there"), replace=True)

@@ -45,7 +45,7 @@ def test_the_clock_of_the_same_machine_is_no_further_away_than_the_question_take
 @pytest.mark.parametrize(
     ("forbidden", "unknown"),
     [
-        ("-info", {"redis_version", "module_version", "used_bytes", "max_bytes"}),
+        ("-info", {"redis_version", "module_version", "used_bytes", "max_bytes", "replication_id"}),
         ("-config", {"parameters"}),
         ("-memory", {"own_bytes"}),
     ],

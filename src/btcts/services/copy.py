@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from btcts.store import Inspection, Store
     from btcts.store.contents import Contents
 
+LONGEST_DOUBT_S = 150
+"""Longest time after a cycle in which a collector counts as running."""
+
 
 @dataclass(frozen=True, slots=True)
 class CopiedPart:
@@ -91,7 +94,7 @@ def _refuse_same(source: "Store", target: "Store") -> None:
     ids = here.replication_id, there.replication_id
     same_server = ids[0] == ids[1] if all(ids) else source.where == target.where
     if same_server and (here.database, source.layout) == (there.database, target.layout):
-        raise ConfigError(f"{target.where} is the Redis that is copied; name another one with --to")
+        raise ConfigError(f"{target.where} is the Redis that is copied, or a replica of it; name another one")
 
 
 def _refuse_unsound(source: "Store", origin: "Inspection", given: "Contents") -> None:
@@ -121,11 +124,9 @@ def _refuse_target(target: "Store", origin: "Inspection", there: "Inspection", g
     if origin.state.simulated is not None:
         target.refuse_mixture(there.newest, there.state, simulated=origin.state.simulated)
     copied = there.newest is not None and there.newest.time_ms in given.ticks
-    if _is_collected(there) and not copied:
-        raise StoreError(
-            f"a collector of {target.where} was at work within the last {there.state.max_silence_s:.0f} s; "
-            "end it, wait as long, and copy again"
-        )
+    left_s = _measure_doubt_s(there)
+    if left_s > 0 and not copied:
+        raise StoreError(f"a collector of {target.where} was at work lately; end it, and copy again in {left_s:.0f} s")
 
 
 def _refuse_loss(target: "Store", given: "Contents", held: "Contents", *, replace: bool) -> None:
@@ -140,10 +141,15 @@ def _refuse_loss(target: "Store", given: "Contents", held: "Contents", *, replac
     )
 
 
-def _is_collected(inspection: "Inspection") -> bool:
-    """Tell whether a collector was at work lately."""
-    last_ms, silence_s = inspection.state.last_cycle_ms, inspection.state.max_silence_s
-    return last_ms is not None and inspection.now_ms - last_ms < 1000 * silence_s
+def _measure_doubt_s(inspection: "Inspection") -> float:
+    """Return for how long yet the last cycle leaves in doubt that the collector has ended; 0 and less without a doubt.
+
+    That is two of its cadences. One that is run now and then, with many minutes between, finds the copy the next time.
+    """
+    last_ms = inspection.state.last_cycle_ms
+    if last_ms is None:
+        return 0
+    return min(inspection.state.max_silence_s, LONGEST_DOUBT_S) - (inspection.now_ms - last_ms) / 1000
 
 
 def _list_parts(given: "Contents", held: "Contents", after: Mapping[str, int]) -> Iterator[CopiedPart]:
@@ -153,7 +159,7 @@ def _list_parts(given: "Contents", held: "Contents", after: Mapping[str, int]) -
 
 
 def _find_notes(source: "Store", origin: "Inspection", given: "Contents", *, written: bool) -> Iterator[CopyNote]:
-    if _is_collected(origin):
+    if _measure_doubt_s(origin) > 0:
         yield CopyNote.SOURCE_COLLECTED
     if written and any(given.count_differences(source.contents()).values()):
         yield CopyNote.SOURCE_CHANGED

@@ -23,6 +23,7 @@ from btcts.providers.poller import Poller
 from btcts.providers.simulated import Simulated
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.spool import Spool
+from btcts.services.copy import copy
 from btcts.services.init_keys import init_keys
 from btcts.services.prune import prune
 from btcts.services.verify.run import verify
@@ -134,12 +135,22 @@ def service(serve: Callable[[Store], object], store: Store, clock: FakeClock, fo
     serve(store)
 
 
+COPIED = BTC_USD._replace(prefix="copy:of")
+"""The market under the names of a copy."""
+
+
+def copy_beside(store: Store, clock: FakeClock) -> None:
+    """Copy everything to other names in the same Redis, in the place of an earlier copy."""
+    copy(store, Store(store._link.client, COPIED, clock=clock, where="copy"), replace=True)
+
+
 COMMANDS: dict[str, Callable[[Store, FakeClock, Path, Say], None]] = {
     "collect": partial(collect, Market),
     "collect two hours": partial(collect, TwoHours),
     "collect prices alone": partial(collect, PricesAlone),
     "collect hastily": partial(collect, Hasty),
     "collect live": collect_live,
+    "copy": lambda store, clock, folder, say: copy_beside(store, clock),
     "prune": partial(service, prune),
     "init-keys": partial(service, init_keys),
     "init-keys --rebuild": partial(service, partial(init_keys, rebuild=True)),

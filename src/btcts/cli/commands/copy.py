@@ -40,8 +40,8 @@ def copy(
       btcts copy --redis redis://192.0.2.7:6379/0 --to embedded --replace
 
     The copy is of one moment, and appears at once: an interrupted run has changed nothing or all. A second run
-    changes nothing. End the collectors of the other Redis first; those of this one may go on. In a cluster the
-    keys begin with {btc:price}. Other commands find only the usual prefix. Exits with 1 when the two differ.
+    changes nothing. End the collectors of the other Redis first; those of this one may go on. A prefix is a hash
+    tag in a cluster; other commands find only the usual one. Exits with 1 when the two differ.
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock
