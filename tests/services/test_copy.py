@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -15,6 +16,7 @@ from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.services.copy import Copied, copy
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
+from btcts.store.patience import Patience
 from services.scenes import SETTINGS
 from support.clocks import FakeClock
 from support.series import COMPACTIONS, DAY, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave
@@ -473,3 +475,35 @@ def test_who_looks_at_the_settings_meanwhile_does_not_keep_a_copy_from_its_end(
     looked.left = 1000
     with pytest.raises(StoreError, match="others kept changing"):
         copy(store, Store(other, BTC_USD, clock=looked, where="there"), replace=True)
+
+
+class Losing(redis.Redis):
+    """A client that loses its connection when a transaction that deletes has been carried out, once."""
+
+    lost = False
+
+    def pipeline(self, *given: Any, **options: Any) -> Any:
+        pipe = super().pipeline(*given, **options)
+        carry_out = pipe.execute
+
+        def execute(**how: Any) -> Any:
+            writes = any(words[0] == "DEL" for words, _ in pipe.command_stack)
+            replies = carry_out(**how)
+            if writes and not self.lost:
+                self.lost = True
+                raise redis.ConnectionError("lost")
+            return replies
+
+        pipe.execute = execute
+        return pipe
+
+
+def test_a_copy_whose_answer_was_lost_is_recognised_when_it_is_tried_again(
+    client: redis.Redis, other: redis.Redis, here: Store, clock: FakeClock
+) -> None:
+    losing = Losing(connection_pool=other.connection_pool)
+    there = Store(losing, BTC_USD, clock=clock, where="there", patience=Patience(5))
+
+    assert copy(here, there).differing == 0
+    assert losing.lost
+    assert everything(other) == everything(client)

@@ -16,6 +16,7 @@ from btcts.domain.codes import FaultCode
 from btcts.domain.model import Candle, Span, Tick
 from btcts.errors import ConfigError, StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
+from btcts.services.copy import copy
 from btcts.store import Lag, Store, rebuild
 from support.clocks import FakeClock
 from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, wave
@@ -298,3 +299,37 @@ def test_a_replica_without_its_primary_says_so(sentinels: Sentinels, open_url: O
 def test_who_writes_refuses_a_replica(open_url: Open) -> None:
     with pytest.raises(ConfigError, match="BTCTS_REDIS_REPLICA"):
         open_url("redis+sentinel://127.0.0.1:1/main", BTCTS_REDIS_REPLICA="1")
+
+
+def test_a_market_is_copied_there_and_back_to_the_last_sample(
+    several: Several, open_url: Open, full: Store, client: redis.Redis
+) -> None:
+    there = open_url(several.url)
+    before = full.contents()
+
+    first, second = copy(full, there), copy(full, there)
+    client.flushall()
+    back = copy(open_url(several.url), full)
+
+    assert [(copied.code, copied.differing) for copied in (first, second, back)] == [
+        *(("copied", 0), ("unchanged", 0), ("copied", 0))
+    ]
+    assert there.inspect().faults == full.inspect().faults == ()
+    assert (full.contents(), full.contents().newest) == (before, before.newest)
+
+
+def test_a_node_of_it_or_a_replica_is_no_target_of_a_copy(sentinels: Sentinels, open_url: Open) -> None:
+    here = open_url(sentinels.url)
+    here.write(TICKS)
+
+    for node in sentinels.servers:
+        with pytest.raises(ConfigError, match="a replica of it"):
+            copy(here, open_url(f"unix://{node.socket}"), replace=True)
+
+
+def test_a_copy_goes_on_when_the_primary_of_the_target_changes(several: Several, open_url: Open, full: Store) -> None:
+    there = open_url(several.url)
+    assert there.latest() is None
+    several.kill_primary()
+
+    assert copy(full, there).differing == 0

@@ -80,11 +80,15 @@ def _find_lag(told: Mapping[str, Any]) -> Lag | None:
 
 def _ask(link: Link, commands: Iterable[Command]) -> list[Any]:
     """Return the replies in one round trip, errors included."""
-    pipe = link.client.pipeline(transaction=False)
-    for command in commands:
-        pipe.execute_command(*command)
-    with link.translated():
+    listed = list(commands)
+
+    def ask() -> list[Any]:
+        pipe = link.client.pipeline(transaction=False)
+        for command in listed:
+            pipe.execute_command(*command)
         return list(pipe.execute(raise_on_error=False))
+
+    return link.insist(ask)
 
 
 def _measure_ahead_ms(link: Link) -> int:
