@@ -23,6 +23,7 @@ PARTS = {
     "lies": ("tests/simulation/test_lies.py",),
     "kills": (
         "tests/services/collect/test_killed.py",
+        "tests/services/collect/test_killed_copy.py",
         "tests/services/collect/test_live_killed.py",
         "tests/services/collect/test_live_outages.py",
         "tests/services/collect/test_spooling.py",
