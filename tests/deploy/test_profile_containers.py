@@ -102,6 +102,7 @@ def test_secrets_may_lie_in_files_and_then_show_nowhere(watched: Deployment) -> 
     processes = watched.compose(*PROFILE, "top").out
     assert done.code == 0, done.err + watched.compose(*PROFILE, "logs").out[-4000:]
     assert [secret for secret in secrets if secret in processes + "".join(told)] == []
+    assert "redis-server" in processes
     assert json.loads(told[0])["State"]["Health"]["Status"] == "healthy"
     assert watched.execute("page", "btcts", "price").code == 0
 

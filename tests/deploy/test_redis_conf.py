@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from support.redis_binaries import binaries
-from support.servers import Log
+from support.servers import Log, Server
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -64,7 +64,7 @@ def server(home: Path, password: str, **variables: str) -> Iterator[subprocess.P
 def wait_until_ready(process: subprocess.Popen[str]) -> None:
     """Read the server's log, always; fail with it when the server does not accept connections."""
     assert process.stdout
-    log = Log(process.stdout)
+    log = Log(process.stdout, Server.READY)
     log.start()
     log.ready.wait(START_WITHIN_S)
     if not log.accepts:
