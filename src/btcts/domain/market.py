@@ -22,7 +22,7 @@ class Market(NamedTuple):
         return f"{self.asset}-{self.currency}"
 
     def with_hash_tag(self) -> "Market":
-        """Return the market with a prefix that keeps all its keys in one slot of a cluster, as `{btc:price}` does."""
+        """Return the market with a prefix that keeps all its keys in one slot of a cluster: `{prefix}`."""
         return self if "{" in self.prefix else self._replace(prefix=f"{{{self.prefix}}}")
 
     @property
