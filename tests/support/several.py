@@ -13,10 +13,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from support.networks import AUTHORITY
 from support.redis_binaries import binaries
 from support.servers import Server, free_port
 
 WITHIN_S = 20
+CERTIFICATES = AUTHORITY.parent
 SERVICE = "main"
 SLOT_COUNT = 16_384
 QUICK = ("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
@@ -33,13 +35,22 @@ def wait_until(holds: Callable[[], bool]) -> None:
     raise AssertionError(f"waited in vain for {holds}")
 
 
-class Node(Server):
-    """A redis-server with a port."""
+def tls_options(port: int, *, certificate: str = "server", asks: bool = False) -> dict[str, str]:
+    """The settings of a server that speaks TLS alone; with `asks` its clients need certificates, too."""
+    file = str(CERTIFICATES / f"{certificate}.pem")
+    files = {"tls-cert-file": file, "tls-key-file": file, "tls-ca-cert-file": str(AUTHORITY)}
+    return {"port": "0", "tls-port": str(port), "tls-auth-clients": "yes" if asks else "no", **files}
 
-    def __init__(self, folder: Path, *options: str) -> None:
+
+class Node(Server):
+    """A redis-server with a port, which speaks TLS there if it is told to."""
+
+    def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self.port = free_port()
+        self.place = tls_options(self.port) | {"tls-replication": "yes"} if tls else {"port": str(self.port)}
         folder.mkdir()
-        super().__init__(folder, "--port", str(self.port), *QUICK, *options)
+        place = [word for name, value in self.place.items() for word in (f"--{name}", value)]
+        super().__init__(folder, *place, *QUICK, *options)
 
     def ask(self, *command: Any) -> Any:
         """The reply to a command, over the socket."""
@@ -61,13 +72,14 @@ class Watcher(Node):
 
     READY = "Sentinel ID is"
 
-    def __init__(self, folder: Path, number: int) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, number: int, *, tls: bool) -> None:
+        super().__init__(folder, tls=tls)
         self.id = f"{number:040x}"
 
     def write(self, primary: Node, replicas: list[Node], others: list["Watcher"]) -> None:
         """Write its file."""
-        lines = [f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.socket}", f"sentinel myid {self.id}"]
+        lines = [*(f"{name} {value}" for name, value in self.place.items()), "bind 127.0.0.1"]
+        lines += [f"unixsocket {self.socket}", f"sentinel myid {self.id}"]
         lines += [f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2"]
         lines += [f"sentinel down-after-milliseconds {SERVICE} 300", f"sentinel failover-timeout {SERVICE} 3000"]
         lines += [f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}" for replica in replicas]
@@ -115,14 +127,14 @@ class Several:
 class Sentinels(Several):
     """A primary and two replicas, and three Sentinels that watch them."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.servers = [Node(folder / "primary", *options)]
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        self.servers = [Node(folder / "primary", tls=tls)]
         follow = ("--replicaof", f"127.0.0.1 {self.servers[0].port}")
-        self.servers += [Node(folder / f"replica{number}", *options, *follow) for number in (1, 2)]
-        self.watchers = [Watcher(folder / f"sentinel{number}", number) for number in (1, 2, 3)]
+        self.servers += [Node(folder / f"replica{number}", *follow, tls=tls) for number in (1, 2)]
+        self.watchers = [Watcher(folder / f"sentinel{number}", number, tls=tls) for number in (1, 2, 3)]
         self.nodes = [*self.servers, *self.watchers]
         hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in self.watchers)
-        self.url = f"redis+sentinel://{hosts}/{SERVICE}"
+        self.url = f"redis{'s' * tls}+sentinel://{hosts}/{SERVICE}"
         for server in self.servers:
             server.start()
         for watcher in self.watchers:
@@ -169,14 +181,23 @@ class Sentinels(Several):
 class Cluster(Several):
     """Three primaries and three replicas; our keys are in one slot."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "400", *options)
-        options = (*options, "--cluster-replica-validity-factor", "0")
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "400",
+            "--cluster-replica-validity-factor",
+            "0",
+        ]
+        options += ["--tls-cluster", "yes"] if tls else []
         buses = [free_port() for _ in range(6)]
         self.nodes = [
-            Node(folder / f"node{number}", *options, "--cluster-port", str(bus)) for number, bus in enumerate(buses)
+            Node(folder / f"node{number}", *options, "--cluster-port", str(bus), tls=tls)
+            for number, bus in enumerate(buses)
         ]
-        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
+        self.url = f"redis{'s' * tls}+cluster://{hosts}"
         for number, node in enumerate(self.nodes):
             node.start()
             if number < 3:

@@ -125,5 +125,8 @@ def _try_file(what: str, path: Path, named: RedisSettings) -> None:
             context.load_verify_locations(path)
         elif named.cert_file:
             context.load_cert_chain(named.cert_file, named.key_file, password=lambda: "")
+    except ssl.SSLError as exc:
+        lack = "no certificate" if path == named.ca_file else "no certificate that goes with the key, or no plain key"
+        raise ConfigError(f"{what} = {path} cannot be used: it holds {lack}") from exc
     except OSError as exc:
         raise ConfigError(f"{what} = {path} cannot be used ({describe(exc)})") from exc

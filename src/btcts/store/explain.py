@@ -74,6 +74,9 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
 
 _SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
 
+_REFUSED = re.compile("alert (bad |unsupported |unknown )?(certificate (expired|revoked|unknown)|certificate$|ca)")
+"""What a server says of the certificate of a client."""
+
 _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|unexpected eof", re.IGNORECASE)
 """The words of redis-py when a server closes a connection silently."""
 
@@ -124,6 +127,8 @@ def _explain_silence(exc: Exception, where: str, transport: str) -> str:
     reason = describe(exc)
     if "wrong version number" in reason or "record layer failure" in reason:
         return f"Redis at {where} answers without TLS; write redis:// instead of rediss://"
+    if _REFUSED.search(reason):
+        return f"Redis at {where} refuses our certificate ({reason}); name another one by redis.cert_file"
     if "certificate required" in reason or (transport == TLS and _SHUT.search(reason)):
         return (
             f"Redis at {where} closes TLS connections ({reason}): it may want a client certificate that its authority "
