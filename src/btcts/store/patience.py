@@ -13,7 +13,7 @@ from btcts.system.sockets import Deadline
 
 PAUSE_S = 0.1
 
-MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"})
+MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"})
 """The codes of replies for as long as the primary or the slot of our keys changes its place."""
 
 
