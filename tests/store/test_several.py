@@ -123,7 +123,7 @@ def test_a_primary_that_was_demoted_is_left(sentinels: Sentinels, open_url: Open
     store = open_url(sentinels.url)
     store.write(TICKS)
     before = sentinels.primary()
-    sentinels.watchers[0].ask("SENTINEL", "FAILOVER", "main")
+    sentinels.fail_over()
     wait_until(lambda: sentinels.primary() is not before and before.say("replication")["role"] == "slave")
 
     store.write([Tick(NOW, 60_000.5)])

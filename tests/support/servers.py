@@ -23,6 +23,8 @@ WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] if sys.platform == "linux" an
 
 KEPT_LINES = 200
 
+READY = "Ready to accept connections"
+
 
 def connect(socket: Path, **options: object) -> redis.Redis:
     """A client as the product makes it, except that it never tries again by itself."""
@@ -49,7 +51,7 @@ class Log(threading.Thread):
     `ready` is set when the server takes connections, and when it has ended without that.
     """
 
-    def __init__(self, stream: IO[str], words: str) -> None:
+    def __init__(self, stream: IO[str], words: str = READY) -> None:
         super().__init__(daemon=True)
         self._words = words
         self.ready = threading.Event()
@@ -78,7 +80,7 @@ class Server:
     The words of `module_options` are arguments of the module.
     """
 
-    READY = "Ready to accept connections"
+    READY = READY
 
     def __init__(self, folder: Path, *options: str, module: bool = True, module_options: str = "") -> None:
         self.folder = folder

@@ -20,6 +20,7 @@ from support.servers import Server, free_port
 WITHIN_S = 20
 CERTIFICATES = AUTHORITY.parent
 SERVICE = "main"
+FAILOVER_MS = 1000
 SLOT_COUNT = 16_384
 QUICK = ("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 
@@ -81,14 +82,17 @@ class Watcher(Node):
         lines = [*(f"{name} {value}" for name, value in self.place.items()), "bind 127.0.0.1"]
         lines += [f"unixsocket {self.socket}", f"sentinel myid {self.id}"]
         lines += [f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2"]
-        lines += [f"sentinel down-after-milliseconds {SERVICE} 300", f"sentinel failover-timeout {SERVICE} 3000"]
+        lines += [
+            f"sentinel down-after-milliseconds {SERVICE} 300",
+            f"sentinel failover-timeout {SERVICE} {FAILOVER_MS}",
+        ]
         lines += [f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}" for replica in replicas]
         lines += [f"sentinel known-sentinel {SERVICE} 127.0.0.1 {other.port} {other.id}" for other in others]
         (self.folder / "sentinel.conf").write_text("\n".join(lines))
 
     def hurry(self) -> None:
         """Look and speak ten times as often as usual."""
-        periods = {"info": 100, "ping": 100, "ask": 100, "publish": 300, "election": 500}
+        periods = {"info": 100, "ping": 100, "ask": 100, "publish": 300, "election": 1000}
         names = {"election": "ELECTION-TIMEOUT"}
         for name, period_ms in periods.items():
             self.ask("SENTINEL", "DEBUG", names.get(name, f"{name}-PERIOD"), period_ms)
@@ -152,6 +156,12 @@ class Sentinels(Several):
         """The others."""
         primary = self.primary()
         return [server for server in self.servers if server is not primary]
+
+    def fail_over(self) -> None:
+        """Begin a failover although all is well, which takes longer than one after a death."""
+        self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", 10_000)
+        self.watchers[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", FAILOVER_MS)
 
     def mend(self) -> None:
         """Start what was killed, and wait until both replicas follow the primary that all Sentinels name."""
