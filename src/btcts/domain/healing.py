@@ -35,6 +35,9 @@ SPARING_MS = 10 * MINUTE_MS
 REREAD_WITHIN_MS = 4 * HOUR_MS
 """Maximum age of minutes that are read again because collectors or providers were away."""
 
+PROBED = 10
+"""Minutes that are asked for again while nobody has candles."""
+
 QUARTER_MS = 15 * MINUTE_MS
 """A thin minute younger than this joins any request; an older one is requested once per quarter of an hour. A sparse
 one is requested after 1, 2, 4, ... quarters."""
@@ -85,6 +88,14 @@ def find_due(minutes: Iterable[int], gaps: Mapping[int, Gap], now_ms: int, *, sa
     if found:
         found |= {minute for minute in minutes if minute in gaps and _find_unheard(minute, gaps[minute], able, now_ms)}
     return sorted(found)
+
+
+def choose_probe(minutes: Sequence[int], gaps: Mapping[int, Gap]) -> list[int]:
+    """Return those of the minutes (ascending) to ask for while nobody has candles: the latest, and unknown ones.
+
+    So a long outage makes no request longer; the others follow as soon as anybody answers.
+    """
+    return [minute for minute in minutes[:-PROBED] if minute not in gaps] + list(minutes[-PROBED:])
 
 
 def find_revived(minutes: Iterable[int], gaps: Mapping[int, Gap], back: Collection[str]) -> list[int]:

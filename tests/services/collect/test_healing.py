@@ -13,7 +13,8 @@ from btcts.store import State, Store
 from services.conftest import EXCHANGES, MakeCollector
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault
-from support.series import TICK, put, samples
+from support.series import TICK, monitored, put, samples
+from support.servers import Server
 
 CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitstamp": "ohlc", "bitfinex": "candles", "gemini": "candles"}
 
@@ -105,7 +106,26 @@ def test_while_prices_come_but_no_candles_each_cycle_asks(
         clock.advance(10_000)
     exchanges.fault("coinbase", None)
 
-    assert collector.cycle().unsettled == 0
+    assert collector.cycle(patience_s=5.0).unsettled == 0
+
+
+def test_while_no_candles_come_only_the_latest_minutes_are_asked_for_again(
+    server: Server, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    collector = make_collector(["coinbase"])
+    exchanges.fault("coinbase", Fault(path="candles", status=503))
+    collector.cycle()
+    clock.advance(10_000)
+    collector.cycle()
+    exchanges.requests.clear()
+    clock.advance(10_000)
+
+    with monitored(server) as commands:
+        cycle = collector.cycle()
+
+    assert cycle.unsettled == 1464
+    assert sum("candles" in request.path for request in exchanges.requests) == 1
+    assert [len(command[2:]) // 2 for command in commands if command[:2] == ["HSET", "btc:price:gaps"]] == [10]
 
 
 def test_while_nothing_answers_a_provider_is_asked_for_candles_once_a_minute(

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles
-from btcts.domain.candles import candles_of, minute_of
-from btcts.domain.model import MINUTE_MS, Candle, Gap, Span
-from btcts.domain.revision import Reviser, Revision
+from btcts.domain.model import Candle, Gap
+from btcts.domain.revision import Revision
 from btcts.errors import ProviderError
 from btcts.providers.poller import Poller
 from btcts.providers.rounds import (
@@ -30,7 +29,7 @@ from btcts.providers.rounds import (
     judge,
 )
 from btcts.services.collect.cycle import Ended, Settleable
-from btcts.services.collect.survey import Survey
+from btcts.services.collect.survey import Survey, revise
 from btcts.system.calls import Wait
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ class Settling:
         self._failing: dict[str, int] = {}
         self._returned: set[str] = set()
         self._held_up = False
+        self._unanswered = False
+        self._postponed = False
         self._routine: RoundAnswers | None = None
         self._incomplete: set[int] = set()
         self._audited_ms = 0
@@ -76,8 +77,10 @@ class Settling:
         able = survey.find_able(ready)
         snapshot = [pair for pair in snapshot if self._is_needed(pair[1], able)]
         self._rounds = [round_ for round_, _ in snapshot]
-        unasked = survey.unsettled - self._find_asked(snapshot) - awaited
-        minutes = healing.find_due(unasked, survey.gaps, survey.now_ms, salt=self._salt, able=able)
+        unasked = sorted(survey.unsettled - self._find_asked(snapshot) - awaited)
+        probe = healing.choose_probe(unasked, survey.gaps) if self._unanswered else unasked
+        self._postponed = len(probe) < len(unasked)
+        minutes = healing.find_due(probe, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         back = {name: self._failing[name] for name in self._returned & able.keys()}
         missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
         if minutes or missed or self._is_audit_due(survey):
@@ -167,6 +170,8 @@ class Settling:
         reread_ms: int | None = None
         completed = 0
         self._note_candles([heard for _, heard in ended], survey.now_ms)
+        if any(heard.find_asked() for _, heard in ended):
+            self._unanswered = not any(heard.answers for _, heard in ended)
         for round_, heard in ended:
             self._failures += round_.take_failures()
             agreed = self._judge(heard, survey, read_ticks, written=round_.settled)
@@ -175,7 +180,7 @@ class Settling:
             gaps |= healing.find_unserved(left, heard.answers, agreed, now_ms=survey.now_ms, offered=offered)
             if heard.question.is_outdated(survey.now_ms):
                 continue
-            looked = _revise(heard.question, agreed, survey, read_ticks)
+            looked = revise(heard.question, agreed, survey, read_ticks)
             revision.absorb(looked)
             if heard.answers and heard.question.reread_ms is not None:
                 reread_ms = min({heard.question.reread_ms} | looked.inconclusive)
@@ -202,7 +207,9 @@ class Settling:
     @property
     def has_more_to_ask(self) -> bool:
         """True when a provider has candles again, or when a round that others had to wait for is complete."""
-        return bool(self._returned) or (self._held_up and not any(round_.question.minutes for round_ in self._rounds))
+        if self._returned or (self._postponed and not self._unanswered):
+            return True
+        return self._held_up and not any(round_.question.minutes for round_ in self._rounds)
 
     def _is_audit_due(self, survey: Survey) -> bool:
         """Tell whether the minutes that streams have settled are to be compared with the providers' candles."""
@@ -288,13 +295,3 @@ class Settling:
         for name in made_up - failed:
             self._failing.pop(name, None)
         self._returned &= self._failing.keys()
-
-
-def _revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks: ReadTicks) -> Revision:
-    looks = question.looks - survey.unsettled
-    if not looks:
-        return Revision()
-    ticks = read_ticks(Span(min(looks), max(looks) + MINUTE_MS))
-    candles = candles_of(tick for tick in ticks if minute_of(tick.time_ms) in looks)
-    stored = {minute: candles.get(minute) for minute in looks}
-    return Reviser(agreed, stored, survey.gaps, survey.reach, survey.now_ms).revise(looks)

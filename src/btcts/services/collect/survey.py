@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from btcts.domain import healing
-from btcts.domain.candle_agreement import Reach
+from btcts.domain.candle_agreement import AgreedCandles, Reach
+from btcts.domain.candles import candles_of, minute_of
 from btcts.domain.codes import RepairCode
 from btcts.domain.healing import Able
 from btcts.domain.layout import window
 from btcts.domain.model import MINUTE_MS, Gap, Span, Tick
+from btcts.domain.revision import Reviser, Revision
+from btcts.providers.rounds import Question, ReadTicks
 from btcts.services.collect.memory import Memory
 from btcts.store import Fault, Inspection, State, Store
 
@@ -93,6 +96,17 @@ def survey_memory(state: State, newest: Tick | None, own: Reach, now_ms: int) ->
     """Return what is known while Redis is away."""
     known = replace(state, accepted=state.accepted or newest)
     return Survey(now_ms, newest, known, reach=own, away=True)
+
+
+def revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks: ReadTicks) -> Revision:
+    """Return what the answers to a question change of the settled minutes that it looks at again."""
+    looks = question.looks - survey.unsettled
+    if not looks:
+        return Revision()
+    ticks = read_ticks(Span(min(looks), max(looks) + MINUTE_MS))
+    candles = candles_of(tick for tick in ticks if minute_of(tick.time_ms) in looks)
+    stored = {minute: candles.get(minute) for minute in looks}
+    return Reviser(agreed, stored, survey.gaps, survey.reach, survey.now_ms).revise(looks)
 
 
 def _find_reach(state: State, own: Reach, now_ms: int) -> Reach:
