@@ -5,12 +5,12 @@ Messages show only the variable, host and port of a proxy: the rest may be secre
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from urllib.parse import quote, unquote, urlencode, urlsplit
-from urllib.request import getproxies
 
 from btcts.errors import ConfigError
 from btcts.system.foreign import conceal_login
@@ -116,13 +116,22 @@ def choose_proxy(address: Address) -> Proxy | None:
     Raises:
         ConfigError: the environment names an unusable one.
     """
-    named = getproxies()
+    named = _read_proxies()
     scheme = address.scheme if named.get(address.scheme) else "all"
     text = named.get(scheme)
     if not text or is_exempt(named.get("no", ""), address):
         return None
     names = [name for name, value in os.environ.items() if name.lower() == f"{scheme}_proxy" and value == text]
     return _read_proxy(max(names, default="the system settings"), text.strip())
+
+
+def _read_proxies() -> dict[str, str]:
+    """Return the proxies by scheme: those of variables, or else of the settings of macOS."""
+    if sys.platform != "darwin" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies  # loads http.client and email, which nothing else needs
+
+    return getproxies()
 
 
 def is_exempt(no_proxy: str, address: Address) -> bool:
