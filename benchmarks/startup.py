@@ -49,24 +49,21 @@ def list_pairs(redis: str) -> list[Pair]:
     """List what is measured; a redis-server with prices answers at `redis`."""
     typer = ("-c", "import typer")
     bare_show = (*BARE, "show", "--redis", redis)
+    collect, bare_collect = (*BTCTS, "collect", "--once", "--redis", redis), (*BARE, "collect", "--redis", redis)
     return [
         Pair("--version / import typer", (*BTCTS, "--version"), typer, 1.2),
         Pair("completion / import typer", BTCTS, typer, 1.2, COMPLETION),
         Pair("--help / bare help", (*BTCTS, "--help"), (*BARE, "--help"), 1.2),
         Pair("show 15min / bare app that pings", (*BTCTS, "show", "15min", "--redis", redis), bare_show, 1.1),
         Pair("status / bare app that pings", (*BTCTS, "status", "--redis", redis), bare_show, 1.1),
-        Pair(
-            "collect --once / bare app that fetches",
-            (*BTCTS, "collect", "--once", "--redis", redis),
-            (*BARE, "collect", "--redis", redis),
-            1.1,
-        ),
+        Pair("collect --once / bare app on httpx", collect, bare_collect, 1.1),
+        Pair("collect --once / bare app on httpcore", collect, bare_collect, 1.1, {"CLIENT": "httpcore"}),
     ]
 
 
 def list_tricks(pairs: Sequence[Pair]) -> Iterator[Pair]:
     """List each trick on a command that it is for: with it, and without it."""
-    _, completion, _, show, _, collect = pairs
+    _, completion, _, show, _, collect, _ = pairs
     used = {
         "stop_collecting_garbage": (show, collect),
         "convert_plain_values": (show,),
