@@ -83,16 +83,22 @@ class Watcher(Node):
         lines += [f"unixsocket {self.socket}", f"sentinel myid {self.id}"]
         lines += [f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2"]
         lines += [
-            f"sentinel down-after-milliseconds {SERVICE} 300",
+            f"sentinel down-after-milliseconds {SERVICE} 500",
             f"sentinel failover-timeout {SERVICE} {FAILOVER_MS}",
         ]
         lines += [f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}" for replica in replicas]
         lines += [f"sentinel known-sentinel {SERVICE} 127.0.0.1 {other.port} {other.id}" for other in others]
         (self.folder / "sentinel.conf").write_text("\n".join(lines))
 
+    def start(self) -> "Watcher":
+        """Start it, and let it hurry."""
+        super().start()
+        self.hurry()
+        return self
+
     def hurry(self) -> None:
         """Look and speak ten times as often as usual."""
-        periods = {"info": 100, "ping": 100, "ask": 100, "publish": 300, "election": 1000}
+        periods = {"info": 100, "ping": 400, "ask": 100, "publish": 300, "election": 1000}
         names = {"election": "ELECTION-TIMEOUT"}
         for name, period_ms in periods.items():
             self.ask("SENTINEL", "DEBUG", names.get(name, f"{name}-PERIOD"), period_ms)
@@ -132,19 +138,19 @@ class Sentinels(Several):
     """A primary and two replicas, and three Sentinels that watch them."""
 
     def __init__(self, folder: Path, *, tls: bool = False) -> None:
-        self.servers = [Node(folder / "primary", tls=tls)]
-        follow = ("--replicaof", f"127.0.0.1 {self.servers[0].port}")
-        self.servers += [Node(folder / f"replica{number}", *follow, tls=tls) for number in (1, 2)]
+        self.servers = [Node(folder / f"server{number}", tls=tls) for number in (1, 2, 3)]
         self.watchers = [Watcher(folder / f"sentinel{number}", number, tls=tls) for number in (1, 2, 3)]
         self.nodes = [*self.servers, *self.watchers]
         hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in self.watchers)
         self.url = f"redis{'s' * tls}+sentinel://{hosts}/{SERVICE}"
         for server in self.servers:
             server.start()
+            if server is not self.servers[0]:
+                server.ask("REPLICAOF", "127.0.0.1", self.servers[0].port)
         for watcher in self.watchers:
             others = [other for other in self.watchers if other is not watcher]
             watcher.write(self.servers[0], self.servers[1:], others)
-            watcher.start().hurry()
+            watcher.start()
         self.mend()
 
     def primary(self) -> Node:
@@ -165,11 +171,7 @@ class Sentinels(Several):
 
     def mend(self) -> None:
         """Start what was killed, and wait until both replicas follow the primary that all Sentinels name."""
-        for node in self.nodes:
-            if not node.runs:
-                node.start()
-                if isinstance(node, Watcher):
-                    node.hurry()
+        self._start_missing()
         wait_until(self._is_whole)
 
     def empty(self) -> None:
