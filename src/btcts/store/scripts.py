@@ -1,9 +1,9 @@
 """The scripts that run inside Redis; they are called by their digest, and sent whole to a server that lacks them."""
 
 import hashlib
+import pkgutil
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import Any
 
 _SENT: dict[str, str] = {}
@@ -25,7 +25,7 @@ def spell_out(command: tuple[Any, ...]) -> tuple[Any, ...]:
 @cache
 def _load(name: str) -> str:
     """Read a script, and return its digest."""
-    text = resources.files("btcts.store").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    text = (pkgutil.get_data("btcts.store", f"{name}.lua") or b"").decode()
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     _SENT[digest] = text
     return digest
