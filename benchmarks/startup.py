@@ -168,7 +168,7 @@ def _measure_all(socket: Path, exchanges: "Exchanges", runs: int) -> int:
 
 def main() -> int:
     """Print both tables; 1 where a bar is missed."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2 if VALGRIND else 15
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1 if VALGRIND else 15
     return _with_prices(lambda socket, exchanges: _measure_all(socket, exchanges, runs))
 
 
