@@ -106,7 +106,7 @@ def test_while_prices_come_but_no_candles_each_cycle_asks(
         clock.advance(10_000)
     exchanges.fault("coinbase", None)
 
-    assert collector.cycle(patience_s=5.0).unsettled == 0
+    assert collector.cycle().unsettled == 0
 
 
 def test_while_no_candles_come_only_the_latest_minutes_are_asked_for_again(

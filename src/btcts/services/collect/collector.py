@@ -156,6 +156,8 @@ class Collector:
         self._doubted = skew_ms is not None
         self._settling.resume(survey, ready, [reading.provider for reading in prices.readings])
         self._settling.wait(progress.began + within_s - time.monotonic())
+        self._settling.follow_up(survey, ready, awaited)
+        self._settling.wait(progress.began + within_s - time.monotonic())
         doubt = None if skew_ms is None else describe_skew(skew_ms, self.clock.source)
         return Asked(ready, waiting, prices, prices.measure_skew(now_ms), doubt)
 

@@ -35,7 +35,6 @@ from btcts.system.calls import Wait
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
 
-
 Snapshot = Sequence[tuple[Round, RoundAnswers]]
 """The pending rounds with their answers at one moment. A step judges one snapshot: answers may arrive at any time."""
 
@@ -89,10 +88,15 @@ class Settling:
             looks.update(healing.find_rereads(survey.state.reread_ms, survey.now_ms))
             reread_ms = None if sparing else healing.find_reread_end(survey.now_ms)
             self._audited_ms = self._audited_ms if sparing else survey.now_ms
-            self._ask(
-                survey, ready, Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back)), sparing
-            )
+            question = Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back))
+            self._ask(survey, ready, question, sparing)
         self._returned = set()
+
+    def follow_up(self, survey: Survey, ready: Sequence["Provider"], awaited: Set[int]) -> None:
+        """Ask for the minutes that were left out while nobody had candles, once somebody has."""
+        if self._postponed and any(heard.answers for _, heard in self.listen()):
+            self._unanswered = False
+            self.begin(survey, ready, awaited)
 
     def _recall_failing(self, survey: Survey) -> None:
         """Take in what other collectors know of the providers whose candles fail."""
@@ -213,11 +217,8 @@ class Settling:
 
     def _is_audit_due(self, survey: Survey) -> bool:
         """Tell whether the minutes that streams have settled are to be compared with the providers' candles."""
-        return (
-            self._audits
-            and not survey.guest
-            and healing.is_audit_due(survey.state.reread_ms, self._audited_ms, survey.now_ms)
-        )
+        due = healing.is_audit_due(survey.state.reread_ms, self._audited_ms, survey.now_ms)
+        return self._audits and not survey.guest and due
 
     def _find_asked(self, snapshot: Snapshot) -> set[int]:
         """Return the minutes that are requested, or whose candles wait to be written."""
