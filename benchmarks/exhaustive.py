@@ -2,12 +2,13 @@
 
     python benchmarks/exhaustive.py [--part PART]... [--sample NUMBER] [--jobs N]
 
-2000 schedules of faults, and 1000 more of collectors with streams (`chaos`), the table of lies (`lies`), a kill at
-every step (`kills`), a week of outages and a calm one and thirty hours of recorded prices with a cycle a minute
-(`weeks`), days of two collectors (`days`), every hostile value of a side key (`side-keys`), odd requests to the server
-(`requests`), and pages of every width (`pages`). Each line names the seeds, the story or the scenarios that it tells
-of; the exit code is 1 when anything fails. The whole takes about an hour and a half on two cores; with `--sample` each
-part plays no more than the tests do on the day of that number.
+2000 schedules of faults, and 1000 more of collectors with streams (`chaos`), 300 of failovers in a cluster and 300
+under Sentinels (`failover`), the table of lies (`lies`), a kill at every step (`kills`), a week of outages and a calm
+one and thirty hours of recorded prices with a cycle a minute (`weeks`), days of two collectors (`days`), every hostile
+value of a side key (`side-keys`), odd requests to the server (`requests`), and pages of every width (`pages`). Each
+line names the seeds, the story or the scenarios that it tells of; the exit code is 1 when anything fails. The whole
+takes about an hour and a half on two cores; with `--sample` each part plays no more than the tests do on the day of
+that number.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PARTS = {
     "chaos": ("tests/simulation/test_chaos.py",),
+    "failover": ("tests/simulation/test_failovers.py",),
     "lies": ("tests/simulation/test_lies.py",),
     "kills": (
         "tests/services/collect/test_killed.py",

@@ -123,6 +123,14 @@ class Several:
         found.kill()
         return found
 
+    def fail_over(self) -> None:
+        """Begin a failover although all is well."""
+        raise NotImplementedError
+
+    def mend(self) -> None:
+        """Start what was killed, and wait until all is well."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """End all servers."""
         for node in self.nodes:
@@ -166,7 +174,7 @@ class Sentinels(Several):
     def fail_over(self) -> None:
         """Begin a failover although all is well, which takes longer than one after a death."""
         self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", 10_000)
-        self.watchers[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: bool(self.watchers[0].ask("SENTINEL", "FAILOVER", SERVICE)))  # not while one is in progress
         self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", FAILOVER_MS)
 
     def mend(self) -> None:
@@ -227,6 +235,10 @@ class Cluster(Several):
     def primary(self) -> Node:
         """The primary of our slot."""
         return self._owners()[0]
+
+    def fail_over(self) -> None:
+        """Begin a failover of our slot although all is well."""
+        self.replicas()[0].ask("CLUSTER", "FAILOVER")
 
     def replicas(self) -> list[Node]:
         """The replicas of our slot."""

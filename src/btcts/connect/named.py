@@ -72,7 +72,7 @@ def open_named_store(
 
 
 def _build_client(kind: Any, options: dict[str, Any], **place: Any) -> redis.Redis:
-    return redis.Redis(connection_pool=ConnectionPool(connection_class=kind, **place, **options))
+    return redis.Redis.from_pool(ConnectionPool(connection_class=kind, **place, **options))
 
 
 def _build_finder(settings: Settings, options: dict[str, Any]) -> Finder:
