@@ -20,7 +20,7 @@ from btcts.config.table import table
 from btcts.domain.model import BUDGET
 from btcts.providers import DEFAULTS
 from btcts.services.collect.cycle import Cycle
-from support.commands import BTCTS
+from support.commands import ForkServer, Running
 
 FOLDER = Path(__file__).parents[2] / "src" / "systemd"
 SERVICES = sorted(FOLDER.glob("*.service"))
@@ -34,7 +34,7 @@ HARDENED = {
 }
 
 Messages = Iterator[dict[str, str]]
-Supervise = Callable[..., tuple[subprocess.Popen[str], Messages]]
+Supervise = Callable[..., tuple[Running, Messages]]
 
 
 def read_unit(file: Path) -> configparser.ConfigParser:
@@ -91,18 +91,16 @@ def test_the_timer_runs_the_service_of_its_name_each_minute() -> None:
 
 
 @pytest.fixture
-def supervise(environ: dict[str, str], tmp_path: Path) -> Iterator[Supervise]:
+def supervise(environ: dict[str, str], tmp_path: Path, commands: ForkServer) -> Iterator[Supervise]:
     """Start a command as systemd does; return the process and what it tells."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, **changes: str) -> tuple[subprocess.Popen[str], Messages]:
+        def start(*arguments: str, **changes: str) -> tuple[Running, Messages]:
             manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             manager.bind(f"{tmp_path}/notify")
             manager.settimeout(30)
             own = environ | {"NOTIFY_SOCKET": f"{tmp_path}/notify"} | changes
-            running = stack.enter_context(
-                subprocess.Popen([*BTCTS, *arguments], env=own, stderr=subprocess.DEVNULL, text=True)
-            )
+            running = stack.enter_context(commands.start(arguments, env=own, stderr=subprocess.DEVNULL))
             stack.callback(running.kill)
             return running, iter(lambda: read_message(manager), {})
 
