@@ -87,7 +87,8 @@ class Floor:
     `reported` are the numbers of its trades in the order in which it told of them, by minute, those included that got
     lost. Faults: it is `shut` to new connections; what it says waits on its way (`silent`); trades are `dropped`,
     repeated (`again`), told in threes backwards (`reversed`), `late_ms` late or `garbled`; no heartbeats come
-    (`unbeating`); Bitfinex tells of trades by `kinds` alone; prices are `factor` times those of the market.
+    (`unbeating`); Bitfinex tells of trades by `kinds` alone; prices are `factor` times those of the market,
+    the last time at `inexact_ms`.
     """
 
     def __init__(self, name: str, market: Market, chance: Random) -> None:
@@ -96,6 +97,7 @@ class Floor:
         self.phase_ms = min(chance.choice((0, 300, 600, 900)), SECOND - 1 - max(0, self.offset_ms))
         self.delay_ms = chance.choice((20, 50, 100, 400, 900, 2_000))
         self.at_ms = 0
+        self.inexact_ms = -(10**9)
         self.lines: list[Line] = []
         self.history: list[Trade] = []
         self.reported: dict[int, list[tuple[int, float]]] = {}
@@ -131,6 +133,8 @@ class Floor:
     def go_on(self, to_ms: int) -> None:
         """Let time pass until then: trades take place, and are told of."""
         self.at_ms = to_ms
+        if self.factor != 1:
+            self.inexact_ms = to_ms
         self._waiting += self._make_trades()
         due = [trade for at_ms, trade in self._waiting if at_ms <= to_ms]
         self._waiting = [(at_ms, trade) for at_ms, trade in self._waiting if at_ms > to_ms]

@@ -204,7 +204,8 @@ class World(Place):
         """Return the prices that may be seen from a moment to now."""
         seconds = range((true_ms - (OLDEST_MS if self.streaming else 0)) // 1000, self.true.now_ms() // 1000 + 1)
         prices = [self.venue.market.price(1000 * second) or 0.0 for second in seconds]
-        off = 0.01 if self.inexact else 0.0
+        inexact = self.inexact or any(floor.at_ms - floor.inexact_ms <= OLDEST_MS for floor in self.floors.values())
+        off = 0.01 if inexact else 0.0  # two prices are believed, and their mean is between them
         return Seen(began_ms, self.clock.now_ms(), (1 - off) * min(prices), (1 + off) * max(prices))
 
     def _cycle(self, number: int, *, patient: bool) -> Account:
