@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -133,6 +133,26 @@ def test_a_minute_is_settled_from_trades_a_few_seconds_after_its_end_and_nobody_
     assert traded
     assert (slot.close, slot.min, slot.max, slot.settled) == (traded.close, traded.low, traded.high, True)
     assert list(exchanges.requests) == []
+
+
+def test_a_minute_is_settled_between_two_ticks_as_soon_as_its_trades_are_complete(
+    store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, clock, 10)
+    end_ms = minute_of(clock.now_ms()) + MINUTE_MS
+    run_until(collector, clock, end_ms + 1_500)
+
+    while not store.settled([end_ms - MINUTE_MS]):
+        collector.pass_time(1)
+    settled_ms = clock.now_ms()
+    while clock.now_ms() < end_ms + 6_500:
+        collector.pass_time(1)
+
+    bounds = {end_ms + 1, end_ms + 2}
+    stamps = [tick.time_ms for tick in store.ticks(Span(end_ms, clock.now_ms() + 1)) if tick.time_ms not in bounds]
+    assert settled_ms <= end_ms + 2_050 + 250
+    assert {after - before for before, after in pairwise(stamps)} == {1_000}
 
 
 def test_a_minute_that_streams_have_settled_rests_on_few_providers_no_longer(

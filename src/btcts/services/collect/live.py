@@ -34,7 +34,7 @@ REPEAT_MS = 1_600
 """Time after which a price that has not changed is written again, so that readers see that it holds."""
 
 SLICE_S = 0.25
-"""Longest wait for trades once a tick is due, before what else may be due is looked for, and signals to stop."""
+"""Longest wait for trades once a tick is due, and while a minute is to be settled, before it is looked what is due."""
 
 STEP_BACK_MS, LEAP_MS = 1_000, 10_000
 """A clock that goes back or leaps further than this was set; what the tapes know of times then no longer holds."""
@@ -177,13 +177,15 @@ class Live:
         self._tried_ms = self.clock.now_ms()
 
     def pass_time(self, seconds: float) -> None:
-        """Wait for a moment, `seconds` at most, and write a tick if one is due then; without streams just wait."""
+        """Wait for a moment, `seconds` at most, and write what is due then; without streams just wait."""
         if self.streams is None:
             self.clock.sleep(seconds)
             return
-        since_s = (self.clock.now_ms() - self._tried_ms) / 1000
+        now_ms = self.clock.now_ms()
+        since_s = (now_ms - self._tried_ms) / 1000
         if 0 <= since_s < TICK_MS / 1000:
-            self.clock.sleep(min(seconds, TICK_MS / 1000 - since_s))
+            longest_s = SLICE_S if self._tapes.find_awaited(now_ms) else seconds
+            self.clock.sleep(min(seconds, longest_s, TICK_MS / 1000 - since_s))
         else:
             self.streams.wait(min(seconds, SLICE_S))
         self.tick()
@@ -198,25 +200,26 @@ class Live:
             self.tick()
 
     def tick(self) -> None:
-        """Write the price of this moment and what can be settled, unless that was done a moment ago."""
+        """Write what can be settled, and the price of this moment unless that was done a moment ago."""
         try:
             now_ms = self.listen()
-            if self._basis and abs(now_ms - self._tried_ms) >= TICK_MS:
-                self._write(self._basis, now_ms)
+            if self._basis:
+                self._write(self._basis, now_ms, due=abs(now_ms - self._tried_ms) >= TICK_MS)
         except Exception as exc:
             log.debug("a tick failed", exc_info=exc)
             self._basis, self._failure = None, Problem(describe_unforeseen(exc), ProblemCode.UNEXPECTED)
 
-    def _write(self, basis: Basis, now_ms: int) -> None:
+    def _write(self, basis: Basis, now_ms: int, *, due: bool) -> None:
         streamed = self._tapes.find_readings(now_ms)
         if find_skew([reading.date_ms for reading in streamed if reading.date_ms is not None], now_ms) is not None:
             return
-        price, bounds = self._agree(streamed, basis, now_ms), self._tapes.find_bounds(now_ms)
+        price, bounds = self._agree(streamed, basis, now_ms) if due else None, self._tapes.find_bounds(now_ms)
         settleable = [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach)
         known = self._written == (price, bounds) and now_ms - self._tried_ms < REPEAT_MS
         if (price is None or known) and not settleable:
             return
-        self._tried_ms = now_ms
+        if due:
+            self._tried_ms = now_ms
         live = [Tick(now_ms, price)] if price is not None else []
         if not basis.away and self._store_all(live, settleable, bounds, now_ms):
             self._written = None if price is None else (price, bounds)
