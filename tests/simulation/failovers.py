@@ -28,7 +28,7 @@ from btcts.system.sockets import Dialer, Option
 from simulation.chaos.stage import PATIENCE_S, Stage
 from support.oracle import OF_A_CANDLE
 from support.series import HOUR, MIDNIGHT, MINUTE
-from support.several import Cluster, Sentinels, Several
+from support.several import Cluster, Node, Sentinels, Several
 
 FINAL_MS = 5_000
 """A minute's candle is final so long after its end."""
@@ -55,7 +55,8 @@ class CutDialer(Dialer):
 class Scene:
     """A Redis of several servers, a collector and a reader; `problems` are what must not be.
 
-    `stored` are the stamps of prices that must be there, `looked` when cycles began and ended.
+    `stored` are the stamps of prices that must be there, and the primary that took each; `looked` when cycles began and
+    ended.
     """
 
     several: Several
@@ -65,7 +66,7 @@ class Scene:
     dialer: CutDialer
     chance: Random
     problems: list[str] = field(default_factory=list)
-    stored: set[int] = field(default_factory=set)
+    stored: dict[int, Node] = field(default_factory=dict)
     looked: list[Span] = field(default_factory=list)
 
     def cycle(self, *, lasting: bool = False) -> None:
@@ -76,7 +77,7 @@ class Scene:
         cycle = self.collector.cycle(patience_s=30, limit_s=60)
         self.looked.append(Span(began_ms, self.stage.clock.now_ms() + 1))
         if cycle.stored:
-            self.stored.add(cycle.stored.time_ms)
+            self.stored[cycle.stored.time_ms] = self.several.primary()
         if not lasting and (cycle.problem or not cycle.stored):
             self.problems.append(f"a cycle could not store its price: {cycle.problem}")
         elif not lasting and (faults := self.collector.store.inspect().faults):
@@ -109,7 +110,9 @@ class Scene:
             looked = any(span.start_ms - 1 <= stamp < span.end_ms for span in self.looked)
             if stamp % MINUTE not in OF_A_CANDLE and not looked:
                 yield f"nobody looked at {stamp}"
-        if lost := {stamp - (stamp % MINUTE == MINUTE - 1) for stamp in self.stored} - ticks.keys():
+        primary = self.several.primary()  # Sentinels may replace one only because the machine is busy
+        kept = {stamp for stamp, node in self.stored.items() if node is primary or isinstance(self.several, Cluster)}
+        if lost := {stamp - (stamp % MINUTE == MINUTE - 1) for stamp in kept} - ticks.keys():
             yield f"{sorted(lost)} were stored and are gone"
         if self.collector.spool and self.collector.spool.count():
             yield "prices wait on the disk"
@@ -200,10 +203,10 @@ OF_CLUSTER: tuple[Trouble, ...] = (*TROUBLES, move, move, move_at_once)
 def play(seed: int, several: Several, stage: Stage) -> list[str]:
     """Play the schedule of a seed on servers that are whole and empty, and one cycle more; what is wrong then."""
     chance = Random(seed)
-    kinds = OF_CLUSTER if isinstance(several, Cluster) else TROUBLES
+    troubles = chance.choices(OF_CLUSTER if isinstance(several, Cluster) else TROUBLES, k=3)
     with open_scene(several, stage, chance) as scene:
         scene.cycle()
-        for trouble in chance.choices(kinds, k=3):
+        for trouble in troubles:
             trouble(scene)
             scene.look()
             several.mend()

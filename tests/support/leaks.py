@@ -64,8 +64,8 @@ def find_leaks(text: str, secrets: Iterable[str]) -> list[str]:
 def list_secrets(environ: Mapping[str, str]) -> list[str]:
     """Return the secrets in an environment: the key, the password, their files, and the logins in URLs."""
     urls = (url for name, url in environ.items() if name.upper().endswith(("_PROXY", "URL")))
-    given = [environ.get(name, "") for name in ("API_KEY", "REDIS_PASSWORD")]
-    files = [environ.get(f"{name}_FILE", "") for name in ("API_KEY", "REDIS_PASSWORD")]
+    given = [environ.get(name, "") for name in ("API_KEY", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD")]
+    files = [environ.get(f"{name}_FILE", "") for name in ("API_KEY", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD")]
     return _keep_long([*given, *map(_read_small, filter(None, files)), *_find_logins(urls)])
 
 

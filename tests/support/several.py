@@ -22,7 +22,16 @@ CERTIFICATES = AUTHORITY.parent
 SERVICE = "main"
 FAILOVER_MS = 1000
 SLOT_COUNT = 16_384
-QUICK = ("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+QUICK = (
+    "--bind",
+    "127.0.0.1",
+    "--repl-diskless-sync-delay",
+    "0",
+    "--repl-ping-replica-period",
+    "1",
+    "--rdb-del-sync-files",
+    "yes",
+)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -163,7 +172,8 @@ class Sentinels(Several):
 
     def primary(self) -> Node:
         """The server that the Sentinels name."""
-        _, port = self.watchers[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        watcher = next(watcher for watcher in self.watchers if watcher.runs)
+        _, port = watcher.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(server for server in self.servers if server.port == int(port))
 
     def replicas(self) -> list[Node]:

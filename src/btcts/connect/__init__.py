@@ -88,7 +88,7 @@ def open_embedded_store(
 
 
 def open_store(url: str | None = None) -> Store:
-    """Open the store at `url` (redis://, rediss:// or unix://), or the configured one, for reading.
+    """Open the store at `url` (redis://, rediss://, unix://, ...), or the configured one, for reading.
 
     Read it with `latest()`, `slots(resolution)` and `ticks(span)`. Use it in a `with` block, or `close()` it.
 

@@ -70,6 +70,7 @@ def test_a_command_gets_no_secret_of_ours_and_all_else() -> None:
 
     assert pass_on(kept | secret) == kept
     assert pass_on({"REDIS_URL": f"redis://:{SECRET}@127.0.0.1"}) == {}
+    assert pass_on({"REDIS_URL": f"redis+sentinel://h/main?sentinel_password={SECRET}"}) == {}
 
 
 def test_every_secret_setting_is_kept_from_commands() -> None:

@@ -14,7 +14,7 @@ from btcts.system.causes import describe
 
 TIMEOUT_S = 30.0
 
-SECRETS = {"API_KEY", "REDIS_PASSWORD"}
+SECRETS = {"API_KEY", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"}
 """The environment variables with secret settings."""
 
 GRACE_S = 2.0
@@ -82,7 +82,7 @@ def pass_on(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _has_login(name: str, value: str) -> bool:
     ours = name.startswith(("REDIS_", "BTCTS_")) or name.lower().endswith("_proxy")
-    return ours and "@" in value
+    return ours and ("@" in value or "sentinel_password=" in value)
 
 
 def parse_command(text: str) -> Program:
