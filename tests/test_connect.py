@@ -58,6 +58,8 @@ def settings(folder: Path, **environ: str) -> Settings:
         ("redis://[::1]:6390/0", "redis://user:other@localhost:6390"),
         ("redis://cache.example:6390", "rediss://CACHE.example:6390"),
         ("unix:///nowhere/redis.sock", "unix:///nowhere/../nowhere/redis.sock"),
+        ("redis+sentinel://h1,h2/main", "rediss+sentinel://h3,h2:26379,h1/main/0"),
+        ("redis+cluster://h1:7000,h2", "redis+cluster://h2,h1:7000"),
     ],
 )
 def test_a_price_that_waits_is_found_by_every_spelling_of_its_redis(tmp_path: Path, before: str, now: str) -> None:
