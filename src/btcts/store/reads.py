@@ -1,6 +1,6 @@
 """Reads: they never write, never create, and take one round trip; a snapshot takes two if older hours lack minutes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +101,7 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], known: WholeHours, a
     newest, state = _read_tick(replies["TS.GET"]), parse(told, link.told_ms)
     held = _find_held(newest, state, now_ms) if at_ms is None else None
     slots = {
-        resolution.name: tuple(_build_slots(resolution, replies, coverage, held, now_ms=now_ms, at_ms=at_ms))
+        resolution.name: _build_slots(resolution, replies, coverage, held, now_ms=now_ms, at_ms=at_ms)
         for resolution in resolutions
     }
     halted = at_ms is None and link.rules_look_back and _is_halted(newest, replies, resolutions)
@@ -153,15 +153,17 @@ def _build_slots(
     *,
     now_ms: int,
     at_ms: int | None,
-) -> Iterator[Slot]:
-    close, low, high = (_combine_field(resolution, name, replies, at_ms) for name in ("close", "min", "max"))
-    opens, bucket_ms = coverage.opens, resolution.bucket_ms
+) -> tuple[Slot, ...]:
+    closes, lows, highs = (_combine_field(resolution, name, replies, at_ms) for name in ("close", "min", "max"))
+    opens, slots = coverage.opens, []
     for start in resolution.slots(now_ms):
-        minutes = range(start, start + bucket_ms, MINUTE_MS)
-        prices = close.get(start), low.get(start), high.get(start)
+        minutes = range(start, start + resolution.bucket_ms, MINUTE_MS)
+        close, low, high = closes.get(start), lows.get(start), highs.get(start)
         settled, count, reason, exact = coverage.summarize(minutes, held)
+        exact = exact and not (close is None or low is None or high is None)
         first = opens[start] if start in opens else coverage.find_open(minutes)
-        yield Slot(start, *prices, minutes.stop <= now_ms, settled, count, reason, exact and None not in prices, first)
+        slots.append(Slot(start, close, low, high, minutes.stop <= now_ms, settled, count, reason, exact, first))
+    return tuple(slots)
 
 
 def _combine_field(resolution: Resolution, field: str, replies: Mapping[str, Any], at_ms: int | None) -> Samples:
