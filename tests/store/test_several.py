@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis._parsers.base import BaseParser
 
 from btcts.config import BTC_USD, load
 from btcts.connect import connect
@@ -18,6 +19,7 @@ from btcts.errors import ConfigError, StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
 from btcts.services.copy import copy
 from btcts.store import Lag, Store, rebuild
+from btcts.store.patience import Patience
 from support.clocks import FakeClock
 from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, wave
 from support.servers import free_port
@@ -141,6 +143,44 @@ def test_a_failover_by_hand_is_followed(cluster: Cluster, open_url: Open) -> Non
     store.write([Tick(NOW, 60_000.5)])
 
     assert after.ask("TS.GET", "{btc:price}:tick")[0] == NOW
+
+
+def test_a_write_waits_for_replicas_that_the_primary_wants(sentinels: Sentinels, open_url: Open) -> None:
+    store = open_url(sentinels.url)
+    store.write(TICKS)
+    primary = sentinels.primary()
+    primary.ask("CONFIG", "SET", "min-replicas-to-write", 3)
+    given_up = threading.Timer(0.3, primary.ask, ("CONFIG", "SET", "min-replicas-to-write", 0))
+    given_up.start()
+
+    store.write([Tick(NOW, 60_000.5)])
+
+    given_up.join()
+    assert store.latest() == Tick(NOW, 60_000.5)
+
+
+@pytest.mark.parametrize(
+    ("reply", "passes"),
+    [
+        ("ASK 1 h:1", True),
+        ("CLUSTERDOWN Hash slot not served", True),
+        ("LOADING Redis is loading the dataset in memory", True),
+        ("MASTERDOWN Link with MASTER is down", True),
+        ("MOVED 1 h:1", True),
+        ("READONLY You can't write against a read only replica. script: 1, on @user_script:1.", True),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", True),
+        ("NOAUTH Authentication required.", False),
+        ("WRONGPASS invalid username-password pair or user is disabled.", False),
+        ("NOPERM User x has no permissions", False),
+        ("OOM command not allowed", False),
+        ("ERR unknown command", False),
+    ],
+)
+def test_what_is_over_in_a_moment_is_waited_for(reply: str, passes: bool) -> None:
+    failure = BaseParser.parse_error(reply)
+
+    assert Patience(1).covers(failure) is passes
+    assert not Patience().covers(failure)
 
 
 # Who knows where Redis is

@@ -148,5 +148,9 @@ def _explain_silence(exc: Exception, where: str, transport: str) -> str:
 
 def _extract_words(exc: Exception) -> str:
     """Return the server's own words, without the command and script that redis-py and Redis add."""
-    text = str(exc).rpartition(" of pipeline caused error: ")[2]
-    return cite(_SCRIPT.sub("", text), LONGEST).rstrip(".")
+    return cite(_SCRIPT.sub("", extract_reply(exc)), LONGEST).rstrip(".")
+
+
+def extract_reply(exc: Exception) -> str:
+    """Return the words of an error without the command that redis-py puts before them in a pipeline."""
+    return str(exc).rpartition(" of pipeline caused error: ")[2]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import redis
 from redis.exceptions import AuthenticationError, AuthorizationError
 
+from btcts.store.explain import extract_reply
 from btcts.store.finding import Unfound
 from btcts.system.causes import find_certificate_fault
 from btcts.system.sockets import Deadline
@@ -36,7 +37,7 @@ class Patience:
 
     def find_move(self, exc: Exception) -> str | None:
         """Return the code of a reply that says that our keys change their place."""
-        code = getattr(exc, "status_code", None)
+        code = getattr(exc, "status_code", None) or extract_reply(exc).partition(" ")[0]
         return code if self.limit_s and code in self._moving else None
 
     def covers(self, exc: BaseException | None) -> bool:
