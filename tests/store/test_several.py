@@ -1,10 +1,8 @@
-"""Stores in a Redis of several servers: failovers lose nothing acknowledged, and slots that move are noticed."""
+"""Stores in a Redis of several servers: failovers lose nothing that was acknowledged and passed on."""
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,48 +11,17 @@ from redis._parsers.base import BaseParser
 
 from btcts.config import BTC_USD, load
 from btcts.connect import connect
-from btcts.domain.codes import FaultCode
-from btcts.domain.model import Candle, Span, Tick
+from btcts.domain.model import Candle, Tick
 from btcts.errors import ConfigError, StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
 from btcts.services.copy import copy
 from btcts.store import Lag, Store, rebuild
 from btcts.store.patience import Patience
+from store.conftest import TICKS, Open, hasten
 from support.clocks import FakeClock
-from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, wave
+from support.series import HOUR, MINUTE, NOW
 from support.servers import free_port
 from support.several import Cluster, Sentinels, Several, wait_until
-
-Open = Callable[..., Store]
-
-TICKS = wave(FIRST_OF_WINDOW, NOW, MINUTE)
-
-
-@pytest.fixture
-def open_url(tmp_path: Path, clock: FakeClock) -> Iterator[Open]:
-    """Open the store at a URL, for writing unless told otherwise."""
-    with ExitStack() as stack:
-
-        def opened(url: str, *, writes: bool = True, **environ: str) -> Store:
-            folder = {"BTCTS_DATA_DIR": str(tmp_path)}
-            settings = load(
-                endpoints=default_endpoints(), environ={**folder, "REDIS_URL": url, **environ}, cwd=tmp_path
-            )
-            return stack.enter_context(connect(settings, clock=clock, starts_embedded=writes, say=print))
-
-        yield opened
-
-
-@pytest.fixture(params=["cluster", "sentinels"])
-def several(request: pytest.FixtureRequest) -> Several:
-    """Each kind of a Redis of several servers."""
-    found: Several = request.getfixturevalue(request.param)
-    return found
-
-
-def hasten(store: Store) -> None:
-    """Let the store wait for next to nothing."""
-    store._link.patience.limit_s = 0.01
 
 
 def hourly(store: Store) -> dict[int, float]:
@@ -231,74 +198,6 @@ def test_keys_without_a_hash_tag_are_refused_in_a_cluster(tmp_path: Path) -> Non
 
     with pytest.raises(ConfigError, match="btc:price"):
         connect(settings._replace(market=BTC_USD), clock=FakeClock(NOW), starts_embedded=True, say=print)
-
-
-# Slots that move
-
-
-@pytest.fixture
-def moved(cluster: Cluster, open_url: Open) -> Store:
-    """A store whose slot has moved to another primary."""
-    store = open_url(cluster.url)
-    store.write(TICKS)
-    for _ in cluster.move_slot(at_once=True):
-        pass
-    return store
-
-
-def test_an_append_notices_that_the_rules_are_gone_and_makes_them_anew(moved: Store) -> None:
-    assert {fault.code for fault in moved.inspect().faults} == {FaultCode.NO_RULE}
-
-    written = moved.write([Tick(NOW, 60_000.5)])
-
-    assert written.rebuilt
-    assert moved.inspect().faults == ()
-    assert moved.slots("5min")[-1].close == 60_000.5
-
-
-def test_readers_say_that_compactions_stand_still(moved: Store) -> None:
-    assert moved.snapshot().halted
-    assert moved.snapshot("minute").halted
-    assert not moved.snapshot(at_ms=NOW - 10 * MINUTE).halted
-
-    moved.repair(moved.inspect())
-
-    assert not moved.snapshot().halted
-
-
-def test_nothing_is_written_into_half_a_slot(cluster: Cluster, open_url: Open) -> None:
-    writer = open_url(cluster.url)
-    writer.write(TICKS)
-    hasten(writer)
-    outcomes = []
-
-    for step, _ in enumerate(cluster.move_slot()):
-        try:
-            writer.write([Tick(NOW + step, 60_000 + step)])
-            outcomes.append("written")
-        except StoreUnreachable:
-            outcomes.append("moving")
-
-    assert outcomes == ["written", *["moving"] * (len(outcomes) - 1)]
-    assert writer.write([Tick(NOW + 99, 61_000)]).rebuilt
-    assert [tick for tick in writer.ticks(Span(NOW, NOW + 100))] == [Tick(NOW, 60_000), Tick(NOW + 99, 61_000)]
-
-
-def test_a_write_waits_until_a_slot_has_moved(cluster: Cluster, open_url: Open) -> None:
-    store = open_url(cluster.url)
-    store.write(TICKS)
-    steps = cluster.move_slot()
-    for _ in range(3):
-        next(steps)
-    mover = threading.Timer(0.3, lambda: [None for _ in steps])
-    mover.start()
-
-    written = store.write([Tick(NOW, 60_000.5)])
-
-    mover.join()
-    assert written.rebuilt
-    assert store.latest() == Tick(NOW, 60_000.5)
-    assert store.inspect().faults == ()
 
 
 # Replicas

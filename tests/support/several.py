@@ -23,14 +23,8 @@ SERVICE = "main"
 FAILOVER_MS = 1000
 SLOT_COUNT = 16_384
 QUICK = (
-    "--bind",
-    "127.0.0.1",
-    "--repl-diskless-sync-delay",
-    "0",
-    "--repl-ping-replica-period",
-    "1",
-    "--rdb-del-sync-files",
-    "yes",
+    *("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"),
+    *("--rdb-del-sync-files", "yes"),  # who starts again knows nothing of the tests before
 )
 
 
