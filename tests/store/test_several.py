@@ -79,12 +79,12 @@ def test_a_rebuild_in_the_middle_of_which_the_primary_dies_is_done_by_the_next(
     assert store.inspect().faults == ()
 
 
-def test_who_must_not_wait_fails_at_once(several: Several, open_url: Open) -> None:
+def test_who_must_not_wait_fails_at_once_and_names_the_primary(several: Several, open_url: Open) -> None:
     store = open_url(several.url)
     store.write(TICKS)
-    several.kill_primary()
+    primary = several.kill_primary()
 
-    with store.without_waiting(), pytest.raises(StoreUnreachable):
+    with store.without_waiting(), pytest.raises(StoreUnreachable, match=f" 127.0.0.1:{primary.port} "):
         store.write([Tick(NOW, 60_000.5)])
 
 

@@ -9,6 +9,8 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
+from btcts.store.explain import TCP, TLS, explain
+from btcts.store.finding import Unfound, is_passing
 from btcts.system.sockets import Deadline, Dialer, TimelySocket
 
 CONNECT_TIMEOUT_S = 3.0
@@ -99,11 +101,16 @@ class _Led:
         self._replica = replica
 
     def connect(self) -> None:
-        """Find the server, and connect to it."""
+        """Find the server, and connect to it; a failure names the place that was found."""
         if self.is_connected:  # type: ignore[attr-defined]
             return
         self.host, self.port = self._find()
-        super().connect()  # type: ignore[misc]
+        try:
+            super().connect()  # type: ignore[misc]
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as exc:
+            transport = TLS if isinstance(self, SSLConnection) else TCP
+            told = explain(exc, f"{self.host}:{self.port}", transport=transport)
+            raise Unfound(told, passing=is_passing(exc)) from exc
         if self._replica:  # without this one of a cluster sends its readers away
             self.send_command("READONLY")  # type: ignore[attr-defined]
             self.read_response()  # type: ignore[attr-defined]

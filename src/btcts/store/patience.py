@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
-from redis.exceptions import AuthenticationError, AuthorizationError
 
 from btcts.store.explain import extract_reply
-from btcts.store.finding import Unfound
-from btcts.system.causes import find_certificate_fault
+from btcts.store.finding import Unfound, is_passing
 from btcts.system.sockets import Deadline
 
 PAUSE_S = 0.1
@@ -42,14 +40,11 @@ class Patience:
 
     def covers(self, exc: BaseException | None) -> bool:
         """Tell whether this failure may be over in a moment."""
-        if not self.limit_s or isinstance(exc, AuthenticationError | AuthorizationError):
+        if not self.limit_s:
             return False
         if isinstance(exc, Unfound):
             return exc.passing
-        if isinstance(exc, redis.ResponseError):
-            return self.find_move(exc) is not None
-        silent = isinstance(exc, redis.ConnectionError | redis.TimeoutError | OSError)
-        return silent and exc is not None and find_certificate_fault(exc) is None
+        return self.find_move(exc) is not None if isinstance(exc, redis.ResponseError) else is_passing(exc)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
