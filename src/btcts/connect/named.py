@@ -1,7 +1,7 @@
 """Connect to the Redis that the settings name: one server, the primary of Sentinels, or a cluster's for our slot."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.connection import ConnectionPool
@@ -20,10 +20,12 @@ from btcts.store.connections import (
     UnixConnection,
 )
 from btcts.store.explain import TCP, TLS
-from btcts.store.finding import Finder, ask_cluster, ask_sentinel
 from btcts.store.patience import Patience
 from btcts.system.causes import describe
 from btcts.system.sockets import Deadline, Dialer
+
+if TYPE_CHECKING:
+    from btcts.store.finding import Finder
 
 READER_TIMEOUT_S = 4.0
 """The same for commands that start no Redis: people who wait for output should hear of a hung one sooner."""
@@ -75,8 +77,10 @@ def _build_client(kind: Any, options: dict[str, Any], **place: Any) -> redis.Red
     return redis.Redis.from_pool(ConnectionPool(connection_class=kind, **place, **options))
 
 
-def _build_finder(settings: Settings, options: dict[str, Any]) -> Finder:
+def _build_finder(settings: Settings, options: dict[str, Any]) -> "Finder":
     """Return what asks the named nodes where Redis is; Sentinels have a login of their own or none."""
+    from btcts.store.finding import Finder, ask_cluster, ask_sentinel  # few need it
+
     named = settings.redis
     kind = TlsConnection if named.tls else PlainConnection
     asking = options | {"db": 0, "socket_connect_timeout": NODE_TIMEOUT_S, "socket_timeout": NODE_TIMEOUT_S}

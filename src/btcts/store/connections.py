@@ -9,8 +9,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from btcts.store.explain import TCP, TLS, explain
-from btcts.store.finding import Unfound, is_passing
+from btcts.store.explain import TCP, TLS, Unfound, explain, is_passing
 from btcts.system.sockets import Deadline, Dialer, TimelySocket
 
 CONNECT_TIMEOUT_S = 3.0

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    ConnectionError,
     InvalidResponse,
     NoPermissionError,
     RedisError,
@@ -79,6 +80,23 @@ _REFUSED = re.compile("alert (bad |unsupported |unknown )?(certificate (expired|
 
 _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|unexpected eof", re.IGNORECASE)
 """The words of redis-py when a server closes a connection silently."""
+
+
+class Unfound(RedisError):
+    """Nobody says where Redis is; `told` is the error to report, `passing` is true if waiting may help."""
+
+    def __init__(self, told: StoreError, *, passing: bool = False) -> None:
+        super().__init__(str(told))
+        self.told = told
+        self.passing = passing
+
+
+def is_passing(exc: BaseException | None) -> bool:
+    """Tell whether a connection failed for a reason that may be over in a moment."""
+    if isinstance(exc, AuthenticationError | AuthorizationError):
+        return False
+    silent = isinstance(exc, ConnectionError | TimeoutError | OSError)
+    return silent and exc is not None and find_certificate_fault(exc) is None
 
 
 def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "", what: str = "Redis") -> StoreError:

@@ -11,34 +11,16 @@ from typing import Any
 
 import redis
 from redis.crc import key_slot
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from btcts.errors import ConfigError, StoreError, StoreUnreachable
-from btcts.store.explain import explain
-from btcts.system.causes import find_certificate_fault
+from btcts.store.explain import Unfound, explain
 
 Place = tuple[str, int]
 """A host and a port."""
 
 UNUSABLE = {"s_down", "o_down", "disconnected"}
 """The flags of a replica that does not answer its Sentinel."""
-
-
-class Unfound(RedisError):
-    """Nobody says where Redis is; `told` is the error to report, `passing` is true if waiting may help."""
-
-    def __init__(self, told: StoreError, *, passing: bool = False) -> None:
-        super().__init__(str(told))
-        self.told = told
-        self.passing = passing
-
-
-def is_passing(exc: BaseException | None) -> bool:
-    """Tell whether a connection failed for a reason that may be over in a moment."""
-    if isinstance(exc, AuthenticationError | AuthorizationError):
-        return False
-    silent = isinstance(exc, redis.ConnectionError | redis.TimeoutError | OSError)
-    return silent and exc is not None and find_certificate_fault(exc) is None
 
 
 @dataclass(frozen=True)

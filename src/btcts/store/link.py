@@ -14,8 +14,7 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
 from btcts.errors import StoreUnreachable
-from btcts.store.explain import TCP, TLS, UNIX, explain, is_unknown_command
-from btcts.store.finding import Unfound
+from btcts.store.explain import TCP, TLS, UNIX, Unfound, explain, is_unknown_command
 from btcts.store.patience import PAUSE_S, Patience
 from btcts.store.scripts import spell_out
 

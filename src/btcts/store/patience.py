@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 import redis
 
-from btcts.store.explain import extract_reply
-from btcts.store.finding import Unfound, is_passing
+from btcts.store.explain import Unfound, extract_reply, is_passing
 from btcts.system.sockets import Deadline
 
 PAUSE_S = 0.1
