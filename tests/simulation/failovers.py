@@ -28,7 +28,7 @@ from btcts.system.sockets import Dialer, Option
 from simulation.chaos.stage import PATIENCE_S, Stage
 from support.oracle import OF_A_CANDLE
 from support.series import HOUR, MIDNIGHT, MINUTE
-from support.several import Cluster, Node, Sentinels, Several
+from support.several import Cluster, Node, Sentinels, Several, wait_until
 
 FINAL_MS = 5_000
 """A minute's candle is final so long after its end."""
@@ -157,8 +157,10 @@ def come_back_empty(scene: Scene) -> None:
 
 def hand_over(scene: Scene) -> None:
     """A replica is made the primary, by hand; a primary under Sentinels goes on taking writes for a moment."""
+    before = scene.several.primary()
     scene.several.fail_over()
     scene.cycle(lasting=True)
+    wait_until(lambda: scene.several.primary() is not before)  # a death in the middle of it may lose all for long
     scene.several.mend()
     if isinstance(scene.several, Sentinels):
         scene.lose()
