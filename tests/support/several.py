@@ -176,19 +176,22 @@ class Sentinels(Several):
         return [server for server in self.servers if server is not primary]
 
     def fail_over(self) -> None:
-        """Begin a failover although all is well, which takes longer than one after a death."""
-        self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", 10_000)
+        """Begin a failover although all is well; nobody would begin it again if it ran out of time."""
+        self._limit_failovers(10_000)
         wait_until(lambda: bool(self.watchers[0].ask("SENTINEL", "FAILOVER", SERVICE)))  # not while one is in progress
-        self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", FAILOVER_MS)
 
     def mend(self) -> None:
         """Start what was killed, and wait until both replicas follow the primary that all Sentinels name."""
         self._start_missing()
         wait_until(self._is_whole)
+        self._limit_failovers(FAILOVER_MS)
 
     def empty(self) -> None:
         """Leave no key."""
         self.primary().ask("FLUSHALL")
+
+    def _limit_failovers(self, limit_ms: int) -> None:
+        self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", limit_ms)
 
     def _is_whole(self) -> bool:
         named = {tuple(watcher.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)) for watcher in self.watchers}
