@@ -15,7 +15,7 @@ from support.samples import take_each, take_run
 
 CHUNK = 4
 SEEDS = [
-    *take_run(range(1, 1 + SCHEDULES), 16),
+    *take_run(range(1, 1 + SCHEDULES), 12),
     *take_run(range(STREAMED, STREAMED + STREAMED_SCHEDULES), 8),
 ]
 CHUNKS = [SEEDS[first : first + CHUNK] for first in range(0, len(SEEDS), CHUNK)]

@@ -14,7 +14,7 @@ from simulation.lies.scenario import FAMILIES, SPEEDS, Scenario, draw, parse
 from simulation.lies.stage import BEGINNINGS, Stage, World, open_stage
 from simulation.lies.venues import open_venue
 from support.oracle import OF_A_CANDLE
-from support.samples import take_each
+from support.samples import take_each, take_run
 from support.series import HOUR, MINUTE, TICK, put
 
 FIRST = BEGINNINGS[0] // MINUTE * MINUTE - HOUR
@@ -54,7 +54,7 @@ UNHEARD = ("two of four/back/honest late/yesterday~yesterday/1",)
 FOUND = [parse(name) for name in (*SPARSE, *OUT_OF_REACH, *UNHEARD)]
 
 
-@pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 8), *FOUND], ids=str)
+@pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 12), *take_run(FOUND, 2)], ids=str)
 def test_fewer_than_half_are_not_believed_and_half_are_not_hidden(scenario: Scenario, stage: Stage) -> None:
     ran = play(scenario, stage)
 
