@@ -135,7 +135,7 @@ def _list_providers(status: Status) -> list[str]:
 def _list_streams(status: Status) -> list[str]:
     known = dict(sorted(status.streams.items()))
     streams = known.values()
-    lags = ("-" if stream.lag_ms is None else f"{stream.lag_ms / 1000:.2f} s" for stream in streams)
+    lags = ("-" if stream.lag_ms is None else f"{round(stream.lag_ms / 1000, 2) + 0.0:.2f} s" for stream in streams)
     return _format_table(
         Column.plain("Stream", known, words=True),
         Column.plain("Whole for", (_format_whole(stream, status.now_ms) for stream in streams)),

@@ -145,7 +145,7 @@ function describeSource(provider, stream) {
   if (provider?.error) return provider.error;
   if (provider?.not_before_ms && provider.why) return `until ${formatSecond(provider.not_before_ms)}: ${provider.why}`;
   if (stream?.problem) return `stream: ${stream.problem}`;
-  if (stream?.whole_since_ms) return `stream${stream.lag_ms === null ? "" : `, ${stream.lag_ms} ms behind`}`;
+  if (stream?.whole_since_ms) return `stream${stream.lag_ms === null ? "" : `, ${Math.max(0, stream.lag_ms)} ms behind`}`;
   if (stream) return "polled, the stream is not whole yet";
   return provider ? "polled" : "";
 }
