@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
 import pytest
@@ -265,6 +266,26 @@ def test_a_minute_that_is_not_over_by_the_providers_own_clock_is_left_out(
     assert candles.covered
     assert CLOSED_MS - 3 * MINUTE_MS <= candles.covered.end_ms <= CLOSED_MS - MINUTE_MS
     assert all(candle.start_ms in candles.covered for candle in candles.candles)
+
+
+def test_the_clock_of_another_answer_does_not_tell_which_candles_are_over(
+    opened: Opened, exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchanges.fault("bitfinex", Fault(path="candles", skew_ms=-2 * MINUTE_MS))
+    provider = opened("bitfinex")
+    fetch = provider._fetch_rows
+
+    def fetch_beside_a_price(page: Span) -> object:
+        rows = fetch(page)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(provider.latest).result()
+        return rows
+
+    monkeypatch.setattr(provider, "_fetch_rows", fetch_beside_a_price)
+    candles = provider.candles(Span(CLOSED_MS - 9 * MINUTE_MS, CLOSED_MS))
+
+    assert candles.covered
+    assert candles.covered.end_ms <= CLOSED_MS - MINUTE_MS
 
 
 def cached(age_s: int) -> Fault:

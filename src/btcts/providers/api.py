@@ -1,5 +1,6 @@
 """The HTTP API of a provider: answers in JSON, the waits that it asks for, and errors in one line."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,12 @@ class Answer:
     date_ms: int | None
 
 
+class _Heard(threading.local):
+    """The delay of the provider's clock in the answers to one thread: price and candles may come from two servers."""
+
+    behind_ms = 0
+
+
 class Api:
     """The HTTP API of one provider."""
 
@@ -41,12 +48,12 @@ class Api:
         self.clock = clock
         self._endpoint = endpoint
         self._client = client
-        self._behind_ms = 0
+        self._heard = _Heard()
 
     @property
     def source_ms(self) -> int:
-        """The provider's current time where its Date header was behind our clock, else ours."""
-        return self.clock.now_ms() - self._behind_ms
+        """The provider's current time by this thread's last answer where its Date was behind our clock, else ours."""
+        return self.clock.now_ms() - self._heard.behind_ms
 
     def fetch_json(self, path: str, query: Mapping[str, str | int] | None = None) -> Answer:
         """GET `path`, which must answer 200 with JSON.
@@ -68,7 +75,7 @@ class Api:
             raise self.build_refusal(reply, reply.quote_body())
         received_ms = self.clock.now_ms()
         if reply.made_ms is not None:
-            self._behind_ms = max(0, received_ms - reply.made_ms - DATE_STEP_MS)
+            self._heard.behind_ms = max(0, received_ms - reply.made_ms - DATE_STEP_MS)
         try:
             return Answer(reply.payload, received_ms, received_ms - reply.age_ms, reply.date_ms)
         except ValueError as exc:
