@@ -45,6 +45,12 @@ for each in (signal.SIGINT, signal.SIGHUP):
 leaks.start_recording()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Use three processes for two cores: tests wait for servers and commands for a third of their time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + cores // 2
+
+
 def pytest_report_header() -> str:
     """Say how to repeat the sample that the tests take."""
     return f"sample: {VARIABLE}={CHOSEN}"
