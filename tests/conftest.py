@@ -45,6 +45,7 @@ for each in (signal.SIGINT, signal.SIGHUP):
 leaks.start_recording()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Use three processes for two cores: tests wait for servers and commands for a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -158,7 +158,7 @@ def test_status_exits_1_while_no_provider_answers(btcts: Btcts) -> None:
 
     found = json.loads(done.out)
     assert done.code == 1
-    assert found["reason_codes"] == ["cycle_failed"]
+    assert {*found["reason_codes"]} - {"providers_down"} == {"cycle_failed"}  # a minute may have ended in between
     assert found["warnings"][found["warning_codes"].index("provider_failed")].startswith("kraken: ")
     assert btcts("status").code == 0
 
