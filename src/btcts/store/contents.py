@@ -76,7 +76,9 @@ class Contents:
 def read_contents(link: Link) -> Contents:
     """Read all of it in one round trip and one transaction; missing keys are empty parts."""
     layout = link.layout
-    latest: list[Command] = [("TS.GET", each.key, "LATEST") for each in layout.compactions if link.rules_look_back]
+    latest: list[Command] = [
+        ("TS.GET", compaction.key, "LATEST") for compaction in layout.compactions if link.rules_look_back
+    ]
     ranges: list[Command] = [("TS.RANGE", key, "-", "+") for key in layout.series]
     hashes: list[Command] = [("HGETALL", key) for key in (layout.gaps, layout.state)]
     time, gaps, state, *replies = link.ask_all([("TIME",), *hashes, *ranges, *latest], at_one_moment=True)

@@ -76,7 +76,7 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
 _SCRIPT = re.compile(r" script: \w+, on @\w+:\d+\.?$")
 
 _REFUSED = re.compile("alert (bad |unsupported |unknown )?(certificate (expired|revoked|unknown)|certificate$|ca)")
-"""What a server says of the certificate of a client."""
+"""The words of a server about the certificate of a client."""
 
 _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|unexpected eof", re.IGNORECASE)
 """The words of redis-py when a server closes a connection silently."""

@@ -1,4 +1,4 @@
-"""Where Redis is now: the primary, or a replica, that Sentinels name or that has our slot of a cluster.
+"""Find where Redis is now: the primary, or a replica, that Sentinels name or that has our slot of a cluster.
 
 All keys of a market lie in one slot, so that the client of a single server does for a cluster, too. It asks each time
 it connects; who has asked the wrong server disconnects, and asks again.

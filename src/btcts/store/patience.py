@@ -16,7 +16,7 @@ MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOR
 
 
 class Patience:
-    """How long a command is tried again, in s, and never beyond the deadline; 0 for a Redis of one server.
+    """The time for which a command is tried again, in s, and never beyond the deadline; 0 for a Redis of one server.
 
     A `replica` that is read from refuses writes for good.
     """

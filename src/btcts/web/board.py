@@ -1,4 +1,4 @@
-"""What the last look at Redis has found: one look a second serves all readers, who never reach Redis themselves."""
+"""The findings of the last look at Redis: one look a second serves all readers, who never reach Redis themselves."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a cycle tells the other collectors of its store, and readers."""
+"""The state that a cycle shares with the other collectors of its store, and with readers."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How complete a store is: its slots and minutes, and the minutes that rest on few providers."""
+"""The completeness of a store: its slots and minutes, and the minutes that rest on few providers."""
 
 from collections import Counter
 from collections.abc import Mapping
