@@ -4,6 +4,7 @@ They are made to notice failures in a fraction of a second; what the tests break
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -110,15 +111,15 @@ class Watcher(Node):
         return [str(binaries().server), "sentinel.conf", "--sentinel"]
 
 
-class Several:
+class Several(ABC):
     """The servers of one Redis, each in a folder of its own."""
 
     nodes: list[Node]
     url: str
 
+    @abstractmethod
     def primary(self) -> Node:
         """The server that takes writes to our keys now."""
-        raise NotImplementedError
 
     def kill_primary(self) -> Node:
         """Kill it, and return it."""
@@ -126,13 +127,13 @@ class Several:
         found.kill()
         return found
 
+    @abstractmethod
     def fail_over(self) -> None:
         """Begin a failover although all is well."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mend(self) -> None:
         """Start what was killed, and wait until all is well."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """End all servers."""

@@ -1,4 +1,4 @@
-"""Who may ask what: requests for other hosts (DNS rebinding), other methods and strangers are turned away."""
+"""The gate before the answers: it turns away other hosts (DNS rebinding), other methods and strangers."""
 
 import hmac
 from base64 import b64decode
