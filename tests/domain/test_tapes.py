@@ -41,7 +41,7 @@ class _Scene:
 
     def settle(self, now_ms: int) -> list[Candle]:
         """Settle what can be settled."""
-        found = self.tapes.find_settleable(now_ms, REACH)
+        found = self.tapes.find_settleable(now_ms, REACH, frozenset())
         self.tapes.note_settled(found, now_ms)
         return [settleable.candle for settleable in found]
 

@@ -4,7 +4,7 @@ The open minute is built as its candle will be: per provider a running candle of
 field over the providers that saw the minute whole.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles
@@ -69,9 +69,10 @@ class Tapes:
             if minute not in self._settled and (candle := self._agree(minute, self._find_whole(minute, now_ms)))
         ]
 
-    def find_settleable(self, now_ms: int, reach: Reach) -> list[TapeCandle]:
+    def find_settleable(self, now_ms: int, reach: Reach, others: Set[int]) -> list[TapeCandle]:
         """Return the candles of minutes that are over, and those that late trades have changed since.
 
+        A minute among the settled ones of `others` is left alone, unless its candle was noted as written from here.
         Of a minute all whole tapes are waited for until they prove that they are complete, for 5 s at most. A majority
         of the providers that reach it has to stand behind a candle. A candle that was written gives way at most once in
         5 s, and not to one of fewer providers.
@@ -79,6 +80,8 @@ class Tapes:
         found = []
         for minute in _list_recent(now_ms)[:-1]:
             written_ms, written = self._settled.get(minute, (0, None))
+            if written is None and minute in others:
+                continue
             settleable = self._find_candle(minute, now_ms, reach)
             if settleable and (written is None or _replaces(settleable, written, now_ms - written_ms)):
                 found.append(settleable)

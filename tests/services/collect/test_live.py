@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
-from btcts.domain.candles import minute_of
+from btcts.domain.candles import candles_of, minute_of
 from btcts.domain.codes import ProblemCode
 from btcts.domain.model import HOUR_MS, MINUTE_MS, THIN, Candle, Gap, Span, Tick
 from btcts.domain.trades import Quote
@@ -168,6 +168,32 @@ def test_a_minute_that_streams_have_settled_rests_on_few_providers_no_longer(
     run_until(collector, clock, minute + MINUTE_MS + 15_000)
 
     assert minute not in store.gaps()
+
+
+@pytest.mark.parametrize("by_another", [False, True])
+def test_a_minute_that_was_settled_while_streams_were_away_keeps_its_candle(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive, by_another: bool
+) -> None:
+    collector, streams = make_live()
+    streams.factors.update(dict.fromkeys(EXCHANGES, 1.0001))
+    run(collector, clock, 10)
+    minute = minute_of(clock.now_ms())
+    traded = exchanges.market.candle(minute)
+    assert traded
+    published = Candle(minute, *traded[:4])
+    run_until(collector, clock, minute + MINUTE_MS - 1_000)
+    streams.drop(*EXCHANGES)
+    if by_another:
+        clock.advance(minute + MINUTE_MS + 5_000 - clock.now_ms())
+        store.write([], [published])
+    run_until(collector, clock, minute + MINUTE_MS + 8_000)
+    settled = store.settled([minute])
+
+    streams.restore(*EXCHANGES)
+    run_until(collector, clock, minute + MINUTE_MS + 19_000)
+
+    assert settled == {minute}
+    assert candles_of(store.ticks(Span(minute, minute + MINUTE_MS))) == {minute: published}
 
 
 def test_an_extreme_between_two_polls_is_in_every_open_bucket_and_they_are_exact(

@@ -126,7 +126,7 @@ class Collector:
             errors = [*errors, *self._deliver(build_tick(verdict), survey, asked.ready, progress, until=until)]
             self._learn(survey, asked, verdict, errors, progress)
             configured = len(self.poller.providers) - asked.unpaid
-            self._live.go_on(build_basis(survey, asked, verdict, configured=configured, away=progress.away))
+            self._live.go_on(build_basis(survey, asked, verdict, progress, configured=configured))
         self._tell(progress)
         return build_cycle(survey, asked, verdict, progress, errors, self._live.describe())
 

@@ -6,7 +6,7 @@ until the next.
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, wait
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Protocol
@@ -15,13 +15,14 @@ from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.clock import Clock
 from btcts.domain.codes import ProblemCode
-from btcts.domain.model import Bounds, Candles, Reading, StreamState, Tick
+from btcts.domain.healing import closed_minutes
+from btcts.domain.model import THIN, Bounds, Candles, Reading, StreamState, Tick
 from btcts.domain.skew import find_skew
 from btcts.domain.tape import Tape
 from btcts.domain.tapes import TapeCandle, Tapes
 from btcts.domain.trades import StreamEvent
 from btcts.errors import EmbeddedError, Problem, SpoolError, StoreError, describe_unforeseen
-from btcts.services.collect.cycle import Asked
+from btcts.services.collect.cycle import Asked, Progress
 from btcts.services.collect.sharing import build_tick
 from btcts.services.collect.spool import Spool
 from btcts.services.collect.survey import Survey
@@ -63,30 +64,35 @@ class Source(Protocol):
 class Basis:
     """The findings of the last cycle, on which the ticks until the next one rest.
 
-    `polled` are the readings of the providers that were asked for a price, `configured` counts the price providers. A
-    `guest` settles nothing. While Redis is `away`, prices go to the spool.
+    `polled` are the readings of the providers that were asked for a price, `configured` counts the price providers.
+    Candles of the `settled` minutes stay, except those that rest on few providers. A `guest` settles nothing. While
+    Redis is `away`, prices go to the spool.
     """
 
     past: Past
     polled: tuple[Reading, ...]
     configured: int
     reach: Reach
-    guest: bool = False
-    away: bool = False
+    settled: Set[int]
+    guest: bool
+    away: bool
 
 
-def build_basis(survey: Survey, asked: Asked, verdict: Verdict, *, configured: int, away: bool) -> Basis | None:
+def build_basis(survey: Survey, asked: Asked, verdict: Verdict, progress: Progress, *, configured: int) -> Basis | None:
     """Return what the ticks after a cycle rest on; None without an undisputed price."""
     agreed = verdict.agreed
     if agreed is None or (agreed.flag and configured > 1):
         return None
+    unsettled = survey.unsettled - progress.settled
+    thin = {minute for minute, gap in {**survey.gaps, **progress.entered}.items() if gap.reason == THIN}
     return Basis(
         past=replace(verdict.past, last=build_tick(verdict)),
         polled=tuple(asked.prices.readings),
         configured=configured,
         reach=survey.reach,
+        settled=set(closed_minutes(survey.now_ms)) - unsettled - thin,
         guest=survey.guest,
-        away=away,
+        away=progress.away,
     )
 
 
@@ -214,7 +220,9 @@ class Live:
         if find_skew([reading.date_ms for reading in streamed if reading.date_ms is not None], now_ms) is not None:
             return
         price, bounds = self._agree(streamed, basis, now_ms) if due else None, self._tapes.find_bounds(now_ms)
-        settleable = [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach)
+        settleable = (
+            [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach, basis.settled)
+        )
         known = self._written == (price, bounds) and now_ms - self._tried_ms < REPEAT_MS
         if (price is None or known) and not settleable:
             return
