@@ -1,12 +1,15 @@
 """The clock and the schedule."""
 
+import sys
 import threading
-from itertools import islice
+from itertools import count, islice
+from types import FrameType
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.domain.clock import ServerClock, find_next_beat, follow_beats
+from btcts.domain.clock import ServerClock, Stop, find_next_beat, follow_beats
 from support.clocks import FakeClock
 
 NOON = 1_700_000_000_000
@@ -66,9 +69,39 @@ def test_the_clock_follows_the_server() -> None:
 
 
 def test_sleep_ends_when_the_process_is_asked_to_stop() -> None:
-    stop = threading.Event()
+    stop = Stop()
     stop.set()
 
     ServerClock(stop).sleep(3_600)
 
     assert stop.is_set()
+
+
+def test_a_signal_may_ask_to_stop_at_any_line_of_a_sleep() -> None:
+    asked = 0
+
+    for number in count(1):
+        stop = Stop()
+        sleeping = threading.Thread(target=sleep_and_stop_at, args=(number, stop), daemon=True)
+        sleeping.start()
+        sleeping.join(10)
+        assert not sleeping.is_alive()
+        if not stop.is_set():
+            break
+        asked = number
+
+    assert asked >= 3
+
+
+def sleep_and_stop_at(number: int, stop: Stop) -> None:
+    """Sleep for a moment, and ask to stop just before that line of it, as a signal handler would."""
+    lines = count(1)
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if event == "line" and next(lines) == number:
+            stop.set()
+        return trace
+
+    sys.settrace(trace)
+    ServerClock(stop).sleep(0.001)
+    sys.settrace(None)

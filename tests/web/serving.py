@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from btcts.config import BTC_USD
+from btcts.domain.clock import Stop
 from btcts.errors import StoreError
 from btcts.services.show import View, show_overview
 from btcts.services.status.run import Status, status
@@ -81,7 +82,7 @@ def serving(
     **rights: Any,
 ) -> Iterator[Site]:
     """Serve a store until the block ends, with these rights of the gate; the first look is over when it begins."""
-    board, stop, listener = Board(clock), threading.Event(), listen("127.0.0.1:0")
+    board, stop, listener = Board(clock), Stop(), listen("127.0.0.1:0")
     gate = Gate(make_router(board, BTC_USD), **rights)
     url = format_address(listener)
     failures: list[Exception] = []

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 from contextlib import suppress
 from itertools import islice
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from btcts.config import BTC_USD
+from btcts.domain.clock import Stop
 from btcts.store import Store
 from btcts.web.app import make_router
 from btcts.web.board import Board, Post
@@ -153,6 +153,6 @@ def test_a_bug_while_looking_ends_the_server_with_its_traceback(clock: BeatClock
         raise failure
 
     with listen("127.0.0.1:0") as listener, pytest.raises(ZeroDivisionError) as raised:
-        serve(make_router(board, BTC_USD), board, listener, look_on=fail, stop=threading.Event())
+        serve(make_router(board, BTC_USD), board, listener, look_on=fail, stop=Stop())
 
     assert raised.value is failure

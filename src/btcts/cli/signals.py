@@ -2,16 +2,16 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from btcts.domain.clock import Stop
 from btcts.errors import ExitCode
 
 
 @contextmanager
-def stop_on_signals(stop: threading.Event) -> Iterator[None]:
+def stop_on_signals(stop: Stop) -> Iterator[None]:
     """Let SIGINT and SIGTERM set `stop`, so that current work is finished; a second one interrupts it."""
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -1,8 +1,9 @@
 """The clock that guards, slots and the schedule share: the time of the Redis server."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 _SUSPEND_AWARE: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
@@ -33,6 +34,29 @@ class Clock(Protocol):
         ...
 
 
+class Stop:
+    """A request to stop, which a signal handler may make at any moment.
+
+    `threading.Event` is no choice: its `set` would wait forever in a handler that interrupts its `wait`.
+    """
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """Make the request."""
+        self._asked.put(None)
+
+    def is_set(self) -> bool:
+        """Tell whether it was made."""
+        return not self._asked.empty()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for it, for `seconds` at most."""
+        with suppress(Empty):
+            self._asked.put(self._asked.get(timeout=seconds))
+
+
 class ServerClock:
     """The Redis server's time, advanced by a steady clock between replies.
 
@@ -41,8 +65,8 @@ class ServerClock:
 
     follows_server = True
 
-    def __init__(self, stop: threading.Event | None = None) -> None:
-        self._stop = stop or threading.Event()
+    def __init__(self, stop: Stop | None = None) -> None:
+        self._stop = stop or Stop()
         self._offset_ms = time.time() * 1000 - _read_steady_ms()
         self._observed = False
 
@@ -62,7 +86,7 @@ class ServerClock:
         return server_ms
 
     def sleep(self, seconds: float) -> None:
-        """Wait until the time is up or the stop event is set."""
+        """Wait until the time is up or a stop is asked for."""
         self._stop.wait(max(0.0, seconds))
 
 

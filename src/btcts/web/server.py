@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import os
 import socket
-import threading
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from btcts.domain.clock import Stop
 from btcts.errors import ConfigError, StoreError
 from btcts.services.show import View
 from btcts.services.status.run import Status
@@ -66,7 +66,7 @@ def serve(
     listener: socket.socket,
     *,
     look_on: Callable[[Post], None],
-    stop: threading.Event,
+    stop: Stop,
     protocol: "type[TimelyProtocol] | None" = None,
 ) -> None:
     """Answer requests until SIGINT, SIGTERM or `stop`; `look_on` runs in a thread and posts to the board."""
@@ -94,9 +94,7 @@ def serve(
 class Server(uvicorn.Server):
     """A server whose board is filled while it runs; streams of events end with it."""
 
-    def __init__(
-        self, config: uvicorn.Config, board: Board, look_on: Callable[[Post], None], stop: threading.Event
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, board: Board, look_on: Callable[[Post], None], stop: Stop) -> None:
         super().__init__(config)
         self.failure: Exception | None = None
         self._board = board

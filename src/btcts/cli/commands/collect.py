@@ -1,7 +1,6 @@
 """`btcts collect`."""
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -14,6 +13,7 @@ from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_
 from btcts.cli.output import LineFormat, complain, emit, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
+from btcts.domain.clock import Stop
 from btcts.errors import ConfigError, ExitCode, StoreError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Metrics(NamedTuple):
 def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: float, metrics: Metrics) -> ExitCode:
     from btcts.services.collect.loop import once
 
-    stop = threading.Event()
+    stop = Stop()
     stop.wait(_draw_number(jitter))
     with _open_collector(settings, common, stop, cadence_s=None) as (collector, _):
         cycle = once(collector)
@@ -148,7 +148,7 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat, metri
     from btcts.services.collect.loop import forever
     from btcts.system.supervisor import notify
 
-    stop = threading.Event()
+    stop = Stop()
     interval_s = settings.collect.interval_s
     with _open_collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stop_on_signals(stop):
         collect_garbage_again()
@@ -192,7 +192,7 @@ def _draw_number(limit: float) -> float:
 
 @contextmanager
 def _open_collector(
-    settings: "Settings", common: Common, stop: threading.Event, *, cadence_s: float | None
+    settings: "Settings", common: Common, stop: Stop, *, cadence_s: float | None
 ) -> Iterator[tuple["Collector", "ServerClock"]]:
     """Open the store and the providers that the settings name; yield a collector on them, and its clock."""
     from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller, open_streams

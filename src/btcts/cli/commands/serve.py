@@ -1,6 +1,5 @@
 """`btcts serve`."""
 
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from btcts.cli.options import Common, MaxAgeOption, with_common_options
 from btcts.cli.output import show_log
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
+from btcts.domain.clock import Stop
 from btcts.errors import ConfigError
 
 SHORTEST_TOKEN = 16
@@ -58,7 +58,7 @@ def serve(
     from btcts.services.status.run import status
 
     settings, token = common.load_settings(), None if token_file is None else _read_token(token_file)
-    clock, stop = ServerClock(), threading.Event()
+    clock, stop = ServerClock(), Stop()
     show_log()
     with connect(settings, clock=clock, starts_embedded=False, say=common.say) as store:
         listener = server.listen(listen)

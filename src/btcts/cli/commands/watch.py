@@ -1,6 +1,5 @@
 """`btcts watch`."""
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -12,6 +11,7 @@ from btcts.cli.options import Common, FormatOption, IntervalOption, MaxAgeOption
 from btcts.cli.output import LineFormat, complain, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
+from btcts.domain.clock import Stop
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Teller(NamedTuple):
 def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
     from btcts.services.watch.watcher import once
 
-    with _open_watch(wanted, teller.common, threading.Event()) as watch:
+    with _open_watch(wanted, teller.common, Stop()) as watch:
         teller.tell(once(watch), watch.store.market)
         if watch.away is not None:
             return watch.away.exit_code
@@ -152,7 +152,7 @@ def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
 def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> ExitCode:
     from btcts.services.watch.watcher import forever
 
-    stop = threading.Event()
+    stop = Stop()
     with _open_watch(wanted, teller.common, stop) as watch, stop_on_signals(stop):
         collect_garbage_again()
         teller.common.say(f"watching {', '.join(wanted.names)} at {watch.store.where} every {interval_s:g} s")
@@ -161,7 +161,7 @@ def _run_forever(wanted: Wanted, teller: Teller, interval_s: float) -> ExitCode:
 
 
 @contextmanager
-def _open_watch(wanted: Wanted, common: Common, stop: threading.Event) -> Iterator["Watch"]:
+def _open_watch(wanted: Wanted, common: Common, stop: Stop) -> Iterator["Watch"]:
     """Open a watch of the store that the settings name; no other process can watch its rules meanwhile."""
     from random import random
 
