@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from btcts.config import BTC_USD
 from btcts.domain.model import Gap, ProviderState, StreamState
 from btcts.render.metrics import metrics_text
-from btcts.services.status.run import status
+from btcts.services.status import status
 from btcts.store import State, Store
 from support.clocks import FakeClock
 from support.series import MINUTE, NOW

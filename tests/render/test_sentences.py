@@ -13,7 +13,7 @@ from btcts.render.sentences import (
     group_reasons,
     list_reasons,
 )
-from btcts.services.status.completeness import Thin
+from btcts.services.status import Thin
 from btcts.store import Fault
 from render.snapshot import assert_as_stored
 from support.series import HOUR, NOW
@@ -76,7 +76,11 @@ REMARK_VALUES: dict[ReasonCode | WarningCode, list[dict[str, object]]] = {
     WarningCode.STREAMS_DOWN: [{"streams": ["bitstamp", "kraken"]}],
     WarningCode.CANDLES_DIFFER: [{"provider": "gemini", "corrected": 40, "compared": 60}],
     WarningCode.FEW_PROVIDERS: [{"members": ("kraken", "gemini"), "count": 2, "asked": 5}],
-    WarningCode.THIN_MINUTES: [{"thin": Thin(1, 2, 2, 5, {"bitstamp": NOW})}, {"thin": MANY}, {"thin": UNHEARD}],
+    WarningCode.THIN_MINUTES: [
+        {"thin": Thin(1, 2, 2, 5, {"bitstamp": NOW}, frozenset())},
+        {"thin": MANY},
+        {"thin": UNHEARD},
+    ],
     WarningCode.RESTLESS_MINUTES: [{"minutes": 2}],
     WarningCode.SPOOLED_PRICES: [{"prices": 3}],
 }

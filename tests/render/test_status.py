@@ -12,7 +12,7 @@ from btcts.config import BTC_USD
 from btcts.domain.codes import WarningCode
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.status import status_json, status_lines
-from btcts.services.status.run import Status, status
+from btcts.services.status import Status, status
 from btcts.store import Facts, State, Store
 from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema

@@ -31,7 +31,7 @@ from btcts.services.collect.collector import Collector
 from btcts.services.init_keys import init_keys
 from btcts.services.prune import prune
 from btcts.services.show import show_overview, show_slots
-from btcts.services.status.run import status
+from btcts.services.status import status
 from btcts.services.verify.run import verify
 from btcts.store import Store
 from support.clocks import FakeClock

@@ -15,8 +15,7 @@ from btcts.errors import ForeignKey
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.prune import prune
-from btcts.services.status.completeness import Completeness
-from btcts.services.status.run import UNSETTLED, Status, status
+from btcts.services.status import UNSETTLED, Completeness, Status, status
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
 from services.conftest import MakeCollector

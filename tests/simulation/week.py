@@ -22,7 +22,7 @@ from btcts.services.collect.collector import Collector
 from btcts.services.collect.cycle import Cycle
 from btcts.services.collect.loop import forever
 from btcts.services.collect.spool import Spool
-from btcts.services.status.run import Status, status
+from btcts.services.status import Status, status
 from btcts.store import Store
 from simulation.place import CANDLES, Place, WrongClock, open_redis
 from support.clocks import FakeClock

@@ -12,7 +12,7 @@ from btcts.config import BTC_USD
 from btcts.domain.clock import Stop
 from btcts.errors import StoreError
 from btcts.services.show import View, show_overview
-from btcts.services.status.run import Status, status
+from btcts.services.status import Status, status
 from btcts.store import Store
 from btcts.web.app import make_router
 from btcts.web.board import Board, Post, look_on

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from btcts.domain.market import Market
 from btcts.domain.model import ProviderState
-from btcts.services.status.run import Status
+from btcts.services.status import Status
 
 Sample = tuple[Mapping[str, str], float | None]
 """The labels of a value, and the value; None where it is not known."""

@@ -12,7 +12,7 @@ from btcts.errors import Problem
 from btcts.render.figures import duration, iso
 
 if TYPE_CHECKING:
-    from btcts.services.status.completeness import Thin
+    from btcts.services.status import Thin
     from btcts.store import Fault, Lag
 
 PROBLEMS: Mapping[FaultCode | FindingCode, str] = {

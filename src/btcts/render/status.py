@@ -11,8 +11,7 @@ from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
 from btcts.render.figures import counted, decimals, duration, price, stamp
 from btcts.render.sentences import describe_lag, describe_problem, describe_remarks, group_reasons
-from btcts.services.status.completeness import Completeness
-from btcts.services.status.run import Status
+from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
 from btcts.system.foreign import plain
 

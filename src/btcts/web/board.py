@@ -8,7 +8,7 @@ from dataclasses import replace
 from btcts.domain.clock import Clock
 from btcts.errors import StoreError
 from btcts.services.show import Overview, View, follow
-from btcts.services.status.run import Status
+from btcts.services.status import Status
 from btcts.store import Store
 
 SILENT_MS = 5_000

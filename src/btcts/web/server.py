@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from btcts.domain.clock import Stop
 from btcts.errors import ConfigError, StoreError
 from btcts.services.show import View
-from btcts.services.status.run import Status
+from btcts.services.status import Status
 from btcts.system.calls import start_thread
 from btcts.system.causes import describe
 from btcts.system.sockets import NO_DELAY

@@ -7,7 +7,7 @@ from btcts.domain.codes import Remark, WarningCode
 from btcts.domain.model import DAY_MS, MINUTE_MS, THIN
 from btcts.services.collect.loop import once
 from btcts.services.show import show_overview
-from btcts.services.status.run import status
+from btcts.services.status import status
 from btcts.services.verify.run import verify
 from btcts.store import Store
 from services.conftest import MakeCollector

@@ -11,7 +11,7 @@ import redis
 from btcts.config import BTC_USD
 from btcts.render.sentences import describe_remarks
 from btcts.services.collect.collector import Collector
-from btcts.services.status.run import status
+from btcts.services.status import status
 from btcts.store import Store
 from simulation.lies.steps import SteppedPoller
 from simulation.lies.venues import Teller, open_venue

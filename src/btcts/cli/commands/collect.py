@@ -98,7 +98,7 @@ class Metrics(NamedTuple):
         from btcts import __version__
         from btcts.render.metrics import metrics_text
         from btcts.services.collect.spool import count_held
-        from btcts.services.status.run import status
+        from btcts.services.status import status
         from btcts.system import durable
         from btcts.system.causes import describe
 

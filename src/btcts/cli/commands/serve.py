@@ -55,7 +55,7 @@ def serve(
     from btcts.domain.clock import ServerClock
     from btcts.services.collect.spool import count_held, open_spool
     from btcts.services.show import show_overview
-    from btcts.services.status.run import status
+    from btcts.services.status import status
 
     settings, token = common.load_settings(), None if token_file is None else _read_token(token_file)
     clock, stop = ServerClock(), Stop()

@@ -27,8 +27,8 @@ def status(
     """
     from btcts.connect import connect, find_spool_folders
     from btcts.domain.clock import ServerClock
+    from btcts.services import status as service
     from btcts.services.collect.spool import open_spool
-    from btcts.services.status import run as service
 
     settings = common.load_settings(redis__replica=replica or None)
     try:

@@ -1,23 +1,53 @@
 """`status`: check that prices are fresh and complete, and report on their store."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from btcts.domain.candle_agreement import Reach
 from btcts.domain.codes import ReasonCode, Remark, WarningCode
-from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true
-from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, ProviderState, StreamState, Tick
+from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
+from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, StreamState, Tick
 from btcts.domain.skew import MAX_SKEW_MS
-from btcts.services.status.completeness import Completeness, Thin, count_minutes, count_slots, summarize_thin
 
 if TYPE_CHECKING:
-    from btcts.store import Facts, Inspection, State, Store
+    from btcts.store import Facts, Inspection, Snapshot, State, Store
 
 NEARLY_FULL = 0.9
 """Share of maxmemory in use above which a warning is given."""
 
 UNSETTLED = (WarningCode.NO_TRADES, WarningCode.NOT_REACHED, WarningCode.DISAGREE, WarningCode.POLLS_ONLY)
 """Reasons in the ledger for closed minutes that are not settled although providers answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Counts of the `expected` closed slots of a resolution, or minutes, and of those `present` and `settled`.
+
+    `gaps` counts the other ones by their known reason.
+    """
+
+    expected: int
+    present: int
+    settled: int
+    gaps: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """Settled minutes that rest on few providers: on `least` to `most` of the `reaching` ones that have candles.
+
+    `silent` has the providers that gave no candles for them, with the time of their last answer for a price (None:
+    never); those in `priced` still answer.
+    """
+
+    minutes: int
+    least: int
+    most: int
+    reaching: int
+    silent: Mapping[str, int | None]
+    priced: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +72,9 @@ class Status:
     inspection: "Inspection"
     facts: "Facts"
     spooled: int | None
-    refused: Tick | None = None
-    thin: Thin = field(default_factory=Thin)
-    restless: int = 0
+    refused: Tick | None
+    thin: Thin
+    restless: int
 
     @property
     def age_s(self) -> float | None:
@@ -99,15 +129,56 @@ def status(store: "Store", *, max_age_s: float | None = None, spooled: int | Non
         newest=newest if believed else None,
         max_age_s=state.max_age_s if max_age_s is None else max_age_s,
         max_silence_s=max(state.max_silence_s, max_age_s or 0),
-        completeness={name: count_slots(slots) for name, slots in snapshot.slots.items()},
-        minutes=count_minutes(snapshot),
+        completeness={name: _count_slots(slots) for name, slots in snapshot.slots.items()},
+        minutes=_count_minutes(snapshot),
         state=state,
         inspection=inspection,
         facts=store.facts(),
         spooled=spooled,
         refused=None if believed else newest,
-        thin=summarize_thin(gaps, state, snapshot.now_ms),
+        thin=_summarize_thin(gaps, state, snapshot.now_ms),
         restless=sum(gap.reason in LOOKS and gap.changes >= MOST_CHANGES for gap in gaps.values()),
+    )
+
+
+def _summarize_thin(gaps: Mapping[int, Gap], state: "State", now_ms: int) -> Thin:
+    """Summarize the entries of the ledger about thin minutes."""
+    reach, known = Reach(state.configured or {}), state.providers
+    thin = [minute for minute, gap in gaps.items() if gap.reason == THIN]
+    reaching = [reach.find_reaching(minute, now_ms) for minute in thin]
+    heard = [names.intersection(gaps[minute].heard) for minute, names in zip(thin, reaching, strict=True)]
+    silent = sorted({name for names, answering in zip(reaching, heard, strict=True) for name in names - answering})
+    return Thin(
+        minutes=len(thin),
+        least=min(map(len, heard), default=0),
+        most=max(map(len, heard), default=0),
+        reaching=max(map(len, reaching), default=0),
+        silent={name: known[name].answered_ms if name in known else None for name in silent},
+        priced=frozenset(name for name in silent if name in known and known[name].answers),
+    )
+
+
+def _count_slots(slots: tuple[Slot, ...]) -> Completeness:
+    """Count the closed slots of a resolution."""
+    closed = [slot for slot in slots if slot.closed]
+    return Completeness(
+        expected=len(closed),
+        present=sum(not slot.missing for slot in closed),
+        settled=sum(slot.settled for slot in closed),
+        gaps=Counter(slot.reason for slot in closed if slot.reason),
+    )
+
+
+def _count_minutes(snapshot: "Snapshot") -> Completeness:
+    """Count the closed minutes of the window."""
+    running = snapshot.slots["minute"][-1]
+    minutes = Span(window(snapshot.now_ms).start_ms, running.start_ms).minutes()
+    unsettled = frozenset(minutes) - snapshot.coverage.settled
+    return Completeness(
+        expected=len(minutes),
+        present=sum(slot.minutes for slot in snapshot.slots["hour"]) - running.minutes,
+        settled=len(minutes) - len(unsettled),
+        gaps=Counter(gap.reason for minute, gap in snapshot.coverage.gaps.items() if minute in unsettled),
     )
 
 
@@ -115,7 +186,8 @@ def _find_reasons(status: Status) -> Iterator[Remark]:
     facts = status.facts
     for key in status.inspection.foreign:
         yield Remark(ReasonCode.FOREIGN_KEY, {"key": key})
-    if _is_full(facts):
+    makes_room = facts.parameters.get("maxmemory-policy", "").startswith("allkeys")
+    if facts.fill >= 1 and not makes_room:
         yield Remark(ReasonCode.REDIS_FULL, {"used_bytes": facts.used_bytes or 0, "max_bytes": facts.max_bytes or 0})
     if status.inspection.empty:
         yield Remark(ReasonCode.NOTHING_STORED)
@@ -156,11 +228,6 @@ def _check_collectors(status: Status) -> Iterator[Remark]:
         yield Remark(ReasonCode.PROVIDER_CLOCKS, {"ahead_ms": state.ahead_ms})
     if lacking := status.minutes.gaps.get(ReasonCode.PROVIDERS_DOWN):
         yield Remark(ReasonCode.PROVIDERS_DOWN, {"minutes": lacking})
-
-
-def _is_full(facts: "Facts") -> bool:
-    """Tell whether Redis has no memory for another price and cannot evict keys."""
-    return facts.fill >= 1 and not facts.parameters.get("maxmemory-policy", "").startswith("allkeys")
 
 
 def _find_asked(state: "State") -> Mapping[str, ProviderState]:

@@ -1,1 +1,0 @@
-"""`status`: check that prices are fresh and complete, and report on their store."""
