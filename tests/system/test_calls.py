@@ -32,6 +32,22 @@ def test_a_call_whose_thread_ended_without_a_word_has_failed() -> None:
     assert isinstance(future.exception(), MemoryError)
 
 
+def test_a_call_that_ends_while_it_is_asked_whether_it_is_done_keeps_its_result() -> None:
+    started: list[Callable[[], None]] = []
+
+    class Ending:
+        """Ends the call between the two looks of `done`: at its result, and at its thread."""
+
+        def __call__(self) -> None:
+            started.pop()()
+
+    future = start_call(lambda: 7, start=started.append)
+    vars(future)["call"] = Ending()
+
+    assert future.done()
+    assert future.result() == 7
+
+
 def test_a_thread_that_is_refused_is_said_at_once() -> None:
     def refuse(run: Callable[[], None]) -> None:
         raise RuntimeError("can't start new thread")

@@ -89,7 +89,7 @@ class _Awaited(Future[T]):
 
     def done(self) -> bool:
         """Tell whether there is a result or none will come."""
-        if not super().done() and self.call() is None:
+        if self.call() is None and not super().done():  # in this order: a call sets its result before it is gone
             self.set_exception(self._lost)
         return super().done()
 
