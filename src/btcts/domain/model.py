@@ -4,7 +4,6 @@ Times are whole milliseconds since the Unix epoch (UTC) in names ending `_ms`; p
 bitcoin.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,8 +22,8 @@ PRICE_CEILING = 1e8
 
 
 def is_price(value: float) -> bool:
-    """Tell whether `value` can be a price: finite, above 0 and not above `PRICE_CEILING`."""
-    return math.isfinite(value) and 0 < value <= PRICE_CEILING
+    """Tell whether `value` can be a price: above 0 and not above `PRICE_CEILING`."""
+    return 0 < value <= PRICE_CEILING
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,7 +5,6 @@ callers treat an unreadable value as absent.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -37,7 +36,10 @@ class Unreadable(ValueError):
 
 def excerpt(value: object) -> str:
     """Return the beginning of a value in printable ASCII."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except RecursionError:
+        text = "a deeply nested value"
     shown = text[:_SHOWN].encode("ascii", "backslashreplace").decode()
     return plain(shown) + "..." * (len(text) > _SHOWN)
 
@@ -65,8 +67,8 @@ def read_int(value: Any, least: int = 0, most: int = END_MS) -> int:
 
 
 def read_float(value: Any, least: float, most: float) -> float:
-    """Return a finite number within bounds."""
-    if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
+    """Return a number within bounds."""
+    if type(value) not in (int, float) or not least <= value <= most:
         raise Unreadable(f"{excerpt(value)} is not a number from {least:g} to {most:g}")
     return float(value)
 
