@@ -105,6 +105,12 @@ def test_bad_toml_is_refused_with_its_line(place: Place) -> None:
     assert "line 2" in message
 
 
+def test_toml_that_is_nested_too_deeply_is_refused(place: Place) -> None:
+    place.project_file("deep = " + "[" * 3000)
+
+    assert place.refusal().startswith("btcts.toml: not valid TOML: ")
+
+
 def test_a_file_that_is_no_text_is_refused(place: Place) -> None:
     (place.project / "btcts.toml").write_bytes(b"\xff\xfe")
 

@@ -142,8 +142,10 @@ MARKS = "; write # as %23, ? as %3F"
         ("redis://:6379/0", "the URL names no host"),
         ("redis://h/zero", "the path of the URL is not a database number"),
         ("redis://h/0/1", "the path of the URL is not a database number"),
+        (f"redis://h/{'9' * 5000}", "the path of the URL is not a database number"),
         ("redis://h ost", "the URL contains a blank or a control character"),
         ("unix://run/r.sock", "the URL of a socket needs an absolute path: unix:///run/redis.sock"),
+        ("unix:///run/r%00.sock", "the URL of a socket needs an absolute path: unix:///run/redis.sock"),
         (
             "redis+sentinel://h1,h2",
             "the URL names no service that the Sentinels watch: redis+sentinel://host1,host2/SERVICE",

@@ -270,7 +270,7 @@ def _read_small(path: str) -> str:
 def _find_secrets_of_settings(file: Path) -> Iterator[str]:
     text = _read_small(str(file))
     yield from _find_logins([text])
-    with suppress(tomllib.TOMLDecodeError):
+    with suppress(tomllib.TOMLDecodeError, RecursionError):
         settings = tomllib.loads(text)
         tables = (settings, *(table for table in settings.values() if isinstance(table, dict)))
         for table in tables:

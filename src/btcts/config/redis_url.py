@@ -6,6 +6,7 @@ redis[s]+cluster://user:password@h1:6379,h2
 """
 
 import os
+import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urlsplit
 
@@ -57,13 +58,14 @@ def _parse_server(parts: SplitResult) -> dict[str, Any]:
 
 
 def _parse_socket(parts: SplitResult) -> dict[str, Any]:
-    if parts.hostname or len(parts.path) < 2:
+    path = os.fsdecode(unquote_to_bytes(parts.path))
+    if parts.hostname or len(path) < 2 or "\0" in path:
         raise ValueError("the URL of a socket needs an absolute path: unix:///run/redis.sock")
-    return {"path": os.fsdecode(unquote_to_bytes(parts.path))}
+    return {"path": path}
 
 
 def _parse_database(text: str) -> dict[str, Any]:
-    if text and not (text.isascii() and text.isdigit()):
+    if not re.fullmatch("[0-9]{0,9}", text):
         raise ValueError("the path of the URL is not a database number")
     return {"db": int(text)} if text else {}
 

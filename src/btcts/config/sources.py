@@ -147,7 +147,7 @@ def _parse(text: str, file: ConfigFile) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigError(f"{file.name}: not valid TOML: {exc}") from exc
 
 
