@@ -1,8 +1,10 @@
 """Text for people can neither control the terminal nor repeat a password."""
 
+import sys
+
 import pytest
 
-from btcts.cli.output import tell, tell_lines
+from btcts.cli.output import complain, tell, tell_lines
 
 
 def test_a_line_stays_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,3 +17,28 @@ def test_what_goes_wrong_is_printed_the_same_way_on_stderr(capsys: pytest.Captur
     tell("two\nlines\x9b", err=True)
 
     assert capsys.readouterr() == ("", "two lines \n")
+
+
+def test_a_terminal_gets_lines_broken_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    complain("no Redis answers at /a/very/long/path/of/a.socket")
+
+    assert capsys.readouterr().err == "btcts: no Redis\n    answers at\n    /a/very/long/path/of/a.socket\n"
+
+
+def test_a_pipe_gets_lines_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+
+    tell("word " * 50)
+
+    assert capsys.readouterr().out == "word " * 50 + "\n"
+
+
+def test_no_line_is_no_output(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_lines([])
+
+    assert capsys.readouterr().out == ""

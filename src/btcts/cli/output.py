@@ -48,16 +48,28 @@ class Form(StrEnum):
 
 def tell(line: str, *, err: bool = False) -> None:
     """Print a line for people on stdout, or on stderr."""
+    tell_lines([line], err=err)
+
+
+def tell_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines for people, all at once; a terminal gets those that are too long for it broken between words."""
     from btcts.system.foreign import mask_logins, plain  # imported late: a completion prints nothing
 
-    typer.echo(plain(mask_logins(line)), err=err)
+    width = measure_terminal(err=err)
+    typer.echo("".join(_break_line(plain(mask_logins(line)), width) + "\n" for line in lines), err=err, nl=False)
 
 
-def tell_lines(lines: Iterable[str]) -> None:
-    """Print lines for people on stdout, all at once."""
-    from btcts.system.foreign import mask_logins, plain
+def measure_terminal(*, err: bool = False) -> int | None:
+    """Return the columns of the terminal that stdout, or stderr, is; None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if (sys.stderr if err else sys.stdout).isatty() else None
 
-    typer.echo("\n".join(plain(mask_logins(line)) for line in lines))
+
+def _break_line(line: str, width: int | None) -> str:
+    if width is None or len(line) <= width:
+        return line
+    from textwrap import fill
+
+    return fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def tell_if_possible(line: str) -> None:

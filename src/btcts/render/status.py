@@ -1,7 +1,6 @@
 """The status of a store: a page of plain text for people, and JSON as `docs/schemas/status.json` says for programs."""
 
 from collections.abc import Iterable, Iterator
-from textwrap import TextWrapper
 from typing import Any
 
 from btcts.domain.codes import WarningCode
@@ -9,20 +8,22 @@ from btcts.domain.market import Market
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
-from btcts.render.figures import counted, decimals, duration, price, stamp
+from btcts.render.figures import counted, decimals, duration, price, signed, stamp
 from btcts.render.sentences import describe_lag, describe_problem, describe_remarks, group_reasons
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
-from btcts.system.foreign import plain
 
 UNKNOWN = "unknown"
 KIBIBYTE = 1024
+
+NARROW = 80
+"""Columns that the table of the streams needs for all that it tells."""
 
 
 def status_lines(
     status: Status, market: Market, *, utc: bool, width: int | None, verbose: bool = False
 ) -> Iterator[str]:
-    """Describe the status on a page; lines longer than `width` are wrapped (None: never).
+    """Describe the status on a page; below `NARROW` columns, the table of the streams is shorter (None: any width).
 
     A failure that three or more providers share is stated once, unless `verbose`.
     """
@@ -30,14 +31,14 @@ def status_lines(
     verdict += [f"warning: {text}" for text in _describe_warnings(status, verbose=verbose)]
     facts = _align_rows(_list_facts(status, market))
     providers = _list_providers(status) if status.state.providers else []
-    streams = _list_streams(status) if status.streams else []
+    streams = _list_streams(status, short=width is not None and width < NARROW) if status.streams else []
     simulated = " (simulated)" if status.state.simulated else ""
     health = "healthy" if status.healthy else "unhealthy"
-    yield from _wrap_lines([f"{market.name}{simulated} {health}, {stamp(status.now_ms, utc=utc)}"], width)
+    yield f"{market.name}{simulated} {health}, {stamp(status.now_ms, utc=utc)}"
     for block in (verdict, facts, _list_completeness(status), providers, streams):
         if block:
             yield ""
-            yield from _wrap_lines(block, width)
+            yield from block
 
 
 def status_json(status: Status, market: Market) -> str:
@@ -88,8 +89,8 @@ def _describe_cycle(status: Status) -> str:
 def _describe_clock(status: Status) -> str:
     """Describe the offset of the other clocks from the Redis server's; a Date header has whole seconds."""
     ahead_ms = status.state.ahead_ms
-    providers = "" if ahead_ms is None else f", the providers {ahead_ms / 1000:+.0f} s"
-    return f"this machine {status.facts.ahead_ms / 1000:+.3f} s{providers} from the Redis server"
+    providers = "" if ahead_ms is None else f", the providers {signed(ahead_ms / 1000, 0)} s"
+    return f"this machine {signed(status.facts.ahead_ms / 1000, 3)} s{providers} from the Redis server"
 
 
 def _format_age(status: Status, time_ms: int | None) -> str:
@@ -131,17 +132,20 @@ def _list_providers(status: Status) -> list[str]:
     )
 
 
-def _list_streams(status: Status) -> list[str]:
+def _list_streams(status: Status, *, short: bool) -> list[str]:
     known = dict(sorted(status.streams.items()))
     streams = known.values()
     lags = ("-" if stream.lag_ms is None else f"{round(stream.lag_ms / 1000, 2) + 0.0:.2f} s" for stream in streams)
+    counts = (
+        Column.plain("Reconnects", (str(stream.reconnects) for stream in streams)),
+        Column.plain("Corrected", (f"{stream.corrected} of {stream.compared}" for stream in streams)),
+    )
     return _format_table(
         Column.plain("Stream", known, words=True),
         Column.plain("Whole for", (_format_whole(stream, status.now_ms) for stream in streams)),
         Column.plain("Lag", lags),
         Column.plain("Last gap", (_format_age(status, stream.gap_ms) for stream in streams)),
-        Column.plain("Reconnects", (str(stream.reconnects) for stream in streams)),
-        Column.plain("Corrected", (f"{stream.corrected} of {stream.compared}" for stream in streams)),
+        *(() if short else counts),
         Column.plain("Prices by", map(_describe_stream, streams), words=True),
     )
 
@@ -187,16 +191,6 @@ def _format_table(*columns: Column) -> list[str]:
     rows = [[column.heading for column in columns]]
     rows += [[cell.text for cell in cells] for cells in zip(*(column.cells for column in columns), strict=True)]
     return [GAP.join(column.align(text) for column, text in zip(columns, row, strict=True)).rstrip() for row in rows]
-
-
-def _wrap_lines(lines: Iterable[str], width: int | None) -> Iterator[str]:
-    """Wrap the lines and strip control characters, which messages of providers may contain."""
-    for line in lines:
-        shown = plain(line)
-        if width is None or len(shown) <= width:
-            yield shown
-        else:
-            yield from TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False).wrap(shown)
 
 
 def _encode_health(status: Status) -> dict[str, Any]:

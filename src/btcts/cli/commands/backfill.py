@@ -167,8 +167,7 @@ def _open_display(plan: "Plan", format: LineFormat, common: Common) -> Iterator[
     elif common.quiet:
         yield lambda chunk: None
     else:
-        for line in render.head_lines(plan):
-            tell(line)
+        tell_lines(render.head_lines(plan))
         can_redraw = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         if common.verbose:
             yield lambda chunk: tell_lines([render.chunk_line(chunk), *render.dispute_lines(chunk, plan.market)])

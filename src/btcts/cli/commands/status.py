@@ -1,12 +1,9 @@
 """`btcts status`."""
 
-import shutil
-import sys
-
 import typer
 
 from btcts.cli.options import Common, FormatOption, MaxAgeOption, ReplicaOption, UtcOption, with_common_options
-from btcts.cli.output import LineFormat, emit, tell_lines
+from btcts.cli.output import LineFormat, emit, measure_terminal, tell_lines
 from btcts.errors import ExitCode, SpoolError
 
 
@@ -46,6 +43,6 @@ def status(
     if format is LineFormat.json:
         emit(status_json(found, settings.market))
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        width = measure_terminal()
         tell_lines(status_lines(found, settings.market, utc=utc, width=width, verbose=common.verbose))
     raise typer.Exit(code)
