@@ -16,7 +16,7 @@ from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.services.copy import Copied, copy
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
-from btcts.store.patience import Patience
+from btcts.store.link import Patience
 from services.scenes import SETTINGS
 from support.clocks import FakeClock
 from support.series import COMPACTIONS, DAY, FIRST_OF_WINDOW, HOUR, MINUTE, NOW, TICK, compactions, put, samples, wave

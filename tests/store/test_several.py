@@ -16,7 +16,7 @@ from btcts.errors import ConfigError, StoreError, StoreUnreachable
 from btcts.providers import default_endpoints
 from btcts.services.copy import copy
 from btcts.store import Lag, Store, rebuild
-from btcts.store.patience import Patience
+from btcts.store.link import Patience
 from store.conftest import TICKS, Open, hasten
 from support.clocks import FakeClock
 from support.series import HOUR, MINUTE, NOW

@@ -20,7 +20,7 @@ from btcts.store.connections import (
     UnixConnection,
 )
 from btcts.store.explain import TCP, TLS
-from btcts.store.patience import Patience
+from btcts.store.link import Patience
 from btcts.system.causes import describe
 from btcts.system.sockets import Deadline, Dialer
 

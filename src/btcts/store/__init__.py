@@ -18,8 +18,7 @@ from btcts.store.contents import Contents, read_contents, replace_contents
 from btcts.store.coverage import WholeHours
 from btcts.store.expire import Excess
 from btcts.store.facts import Facts, Lag
-from btcts.store.link import Link, now_of
-from btcts.store.patience import Patience
+from btcts.store.link import Link, Patience, now_of
 from btcts.store.plan import writable
 from btcts.store.ranges import Samples
 from btcts.store.reads import Snapshot

@@ -10,9 +10,8 @@ from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
 from btcts.domain.model import MINUTE_MS, Bounds, Candle, Tick, is_price
 from btcts.errors import StoreError
 from btcts.store import lease
-from btcts.store.link import Link
+from btcts.store.link import Link, call_script
 from btcts.store.plan import UNFINISHED
-from btcts.store.scripts import call_script
 
 
 def prepare_live(live: Iterable[Tick]) -> list[Tick]:

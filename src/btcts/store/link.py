@@ -1,9 +1,12 @@
-"""One connection to Redis: commands go out, redis errors stop here."""
+"""The link to Redis: commands go out, redis errors stop here, and a failover is waited for."""
 
+import hashlib
+import pkgutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 import redis
@@ -14,18 +17,66 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
 from btcts.errors import StoreUnreachable
-from btcts.store.explain import TCP, TLS, UNIX, Unfound, explain, is_unknown_command
-from btcts.store.patience import PAUSE_S, Patience
-from btcts.store.scripts import spell_out
+from btcts.store.explain import TCP, TLS, UNIX, Unfound, explain, extract_reply, is_passing, is_unknown_command
+from btcts.system.sockets import Deadline
 
 Command = tuple[Any, ...]
 Answer = TypeVar("Answer")
+
+PAUSE_S = 0.1
+"""The pause before a command is tried again."""
+
+MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"})
+"""The codes of replies while another server becomes the primary, or our slot moves to one."""
 
 CONFUSED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """The exceptions of redis-py when it meets what Redis never says."""
 
 FIELDS_AT_ONCE = 2000
 """The most fields of a hash that one command changes."""
+
+_SCRIPTS: dict[str, str] = {}
+"""The texts of the scripts that were called, by digest."""
+
+
+class Patience:
+    """The time for which a command is tried again, in s, and never beyond the deadline; 0 for a Redis of one server.
+
+    A `replica` that is read from refuses writes for good.
+    """
+
+    def __init__(self, limit_s: float = 0.0, deadline: Deadline | None = None, *, replica: bool = False) -> None:
+        self.limit_s = limit_s
+        self._moving = MOVING - ({"READONLY"} if replica else set())
+        self._deadline = deadline
+        self._suspended = False
+
+    def begin(self) -> float:
+        """Return the moment of the monotonic clock until which a command that begins now is tried again."""
+        left_s = self._deadline.left_s if self._deadline else self.limit_s
+        return time.monotonic() + (0.0 if self._suspended else min(self.limit_s, left_s))
+
+    def find_move(self, exc: Exception) -> str | None:
+        """Return the code of a reply that says that our keys are moving to another server."""
+        code = getattr(exc, "status_code", None) or extract_reply(exc).partition(" ")[0]
+        return code if self.limit_s and code in self._moving else None
+
+    def covers(self, exc: BaseException | None) -> bool:
+        """Tell whether this failure may be over in a moment."""
+        if not self.limit_s:
+            return False
+        if isinstance(exc, Unfound):
+            return exc.passing
+        return self.find_move(exc) is not None if isinstance(exc, ResponseError) else is_passing(exc)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Try nothing again until the block ends."""
+        self._suspended = True
+        try:
+            yield
+        finally:
+            self._suspended = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +117,7 @@ class Link:
         try:
             return self.client.execute_command(*command)
         except NoScriptError:
-            return self.client.execute_command(*spell_out(command))
+            return self.client.execute_command(*_spell_out(command))
 
     def ask_all(self, commands: Sequence[Command], *, at_one_moment: bool = False) -> list[Any]:
         """Return the replies to the commands, in one round trip; one more where a script has to be sent.
@@ -83,7 +134,7 @@ class Link:
         replies = pipe.execute(raise_on_error=False)
         for number, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                replies[number] = reply = self.client.execute_command(*spell_out(commands[number]))
+                replies[number] = reply = self.client.execute_command(*_spell_out(commands[number]))
             if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
                 raise reply
         return replies
@@ -146,6 +197,26 @@ class Link:
         if issubclass(kind, SSLConnection):
             return TLS
         return UNIX if issubclass(kind, UnixDomainSocketConnection) else TCP
+
+
+def call_script(name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Command:
+    """Return the command that runs a script of this package, named by its digest."""
+    return ("EVALSHA", _load_script(name), len(keys), *keys, *arguments)
+
+
+def _spell_out(command: Command) -> Command:
+    """Return the same call with the text of the script, for a server that lacks it."""
+    _, digest, *rest = command
+    return ("EVAL", _SCRIPTS[digest], *rest)
+
+
+@cache
+def _load_script(name: str) -> str:
+    """Read a script, and return its digest."""
+    text = (pkgutil.get_data("btcts.store", f"{name}.lua") or b"").decode()
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    _SCRIPTS[digest] = text
+    return digest
 
 
 def _is_raised_by_client(exc: Exception) -> bool:

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from btcts.store.link import Command, Link
-from btcts.store.scripts import call_script
+from btcts.store.link import Command, Link, call_script
 
 
 def settled(link: Link, minutes: Iterable[int]) -> set[int]:
