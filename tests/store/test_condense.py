@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from btcts.domain.candles import combine
 from btcts.domain.model import Candle, Tick
-from btcts.store.condense import MOST_TICKS, condense
+from btcts.store.plan import MOST_TICKS, condense
 from support.oracle import KEPT, buckets_of
 from support.series import HOUR, MINUTE, NOW, wave
 

@@ -5,7 +5,7 @@ import redis
 
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
-from btcts.store.condense import MOST_TICKS
+from btcts.store.plan import MOST_TICKS
 from support.backups import FillOnce
 from support.oracle import Observed, Oracle
 from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, monitored, put, remembered, samples, wave

@@ -156,7 +156,7 @@ def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterato
     While carried buckets are written the retention of the compactions is off: a tick slightly ahead of the clock may
     have closed the open bucket, and the oldest of the carried ones would be refused.
     """
-    carrying = planned.carried_until_ms > 0
+    carrying = any(planned.carried.values())
     yield ("DEL", *layout.series)
     yield from create_layout(layout, lifted=carrying)
     yield from add_samples(layout.tick, planned.ticks)
