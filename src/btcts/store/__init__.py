@@ -11,11 +11,11 @@ from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import Layout, find_resolutions
 from btcts.domain.market import Market
 from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
-from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, settled, state
+from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.audit import Audit
 from btcts.store.check import Fault, Inspection
 from btcts.store.contents import Contents, read_contents, replace_contents
-from btcts.store.coverage import WholeHours
+from btcts.store.coverage import WholeHours, read_settled
 from btcts.store.expire import Excess
 from btcts.store.facts import Facts, Lag
 from btcts.store.link import Link, Patience, now_of
@@ -144,7 +144,7 @@ class Store:
 
     def settled(self, minutes: Iterable[int]) -> set[int]:
         """Return those of the minutes that have an agreed candle."""
-        return settled.settled(self._link, minutes)
+        return read_settled(self._link, minutes)
 
     # How it is kept
 

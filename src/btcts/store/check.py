@@ -9,9 +9,9 @@ from btcts.domain.model import Gap, Tick
 from btcts.domain.untrusted import Unreadable, excerpt, parse_json, read_int
 from btcts.store import carried, gaps, lease, state
 from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
+from btcts.store.coverage import find_settled, query_survey
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
-from btcts.store.settled import find_settled, query_survey
 from btcts.store.state import State
 
 CompactionRule = tuple[int, str, int]
@@ -108,7 +108,7 @@ def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
     layout = link.layout
     hashes = (layout.state, layout.gaps)
     questions: list[Command] = [("TS.INFO", key) for key in layout.series] + [("HGETALL", key) for key in hashes]
-    questions += [query_survey(layout.tick, minutes)] if minutes else [("TS.GET", layout.tick), ("TIME",)]
+    questions += [query_survey(layout, minutes)] if minutes else [("TS.GET", layout.tick), ("TIME",)]
     replies = link.ask_all(questions)
     described = dict(zip((*layout.series, *hashes), replies, strict=False))
     newest, time = replies[-1][1::-1] if minutes else replies[-2:]

@@ -1,18 +1,19 @@
-"""Coverage of a snapshot: the minutes that hold ticks, with their first price, and those of them that are settled.
+"""Find the minutes that are settled: for readers by their marks, for writers by their whole candles.
 
-Of each hour before the previous one it asks for two numbers, since such hours are mostly settled as a whole; those that
-are not are asked for minute by minute in a second round trip.
+Readers ask for the coverage of a snapshot, in ranges. Of each hour before the previous one they ask for two numbers,
+since such hours are mostly settled as a whole; those that are not are asked for minute by minute in a second round
+trip. Writers run a script that looks for candles inside Redis, and so need the right to run scripts.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from btcts.domain.candles import minute_of, settled_stamp
 from btcts.domain.layout import HOUR, TICK_RETENTION_MS, Layout
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Gap, Span
-from btcts.store.link import Command, Link
+from btcts.store.link import Command, Link, call_script
 from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_stamps
 
 MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
@@ -170,3 +171,25 @@ def _add_minutes(coverage: Coverage, replies: Mapping[str, Any]) -> None:
 def _query_marks(layout: Layout, spans: Sequence[range]) -> Iterator[Command]:
     """Yield the queries for the marks of settled minutes in spans of minutes (ascending)."""
     return query_stamps(layout, [settled_stamp(minute) for minutes in spans for minute in minutes if minute >= 0])
+
+
+def read_settled(link: Link, minutes: Iterable[int]) -> set[int]:
+    """Return those of the minutes that have their whole candle.
+
+    Retention that was too short takes the open first, an insertion filter takes any part.
+    """
+    wanted = {minute for minute in minutes if minute >= 0}
+    return find_settled(wanted, link.ask(*query_survey(link.layout, wanted))) if wanted else set()
+
+
+def query_survey(layout: Layout, minutes: Collection[int]) -> Command:
+    """Return the command for the time, the newest tick, and the unsettled minutes from the first to the last of these.
+
+    Where the key is not a series, every minute is unsettled.
+    """
+    return call_script("survey", [layout.tick], [min(minutes), max(minutes)])
+
+
+def find_settled(minutes: Iterable[int], reply: Sequence[Any]) -> set[int]:
+    """Return the settled ones of the minutes by the reply."""
+    return set(minutes).difference(reply[2])
