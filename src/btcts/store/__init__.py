@@ -11,8 +11,7 @@ from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import Layout, find_resolutions
 from btcts.domain.market import Market
 from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
-from btcts.store import append, audit, check, expire, facts, gaps, lease, reads, rebuild, state
-from btcts.store.audit import Audit
+from btcts.store import append, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.check import Fault, Inspection
 from btcts.store.contents import Contents, read_contents, replace_contents
 from btcts.store.coverage import WholeHours, read_settled
@@ -21,7 +20,7 @@ from btcts.store.facts import Facts, Lag
 from btcts.store.link import Link, Patience, now_of
 from btcts.store.plan import writable
 from btcts.store.ranges import Samples
-from btcts.store.reads import Snapshot
+from btcts.store.reads import Audit, Snapshot
 from btcts.store.rebuild import Rebuilt
 from btcts.store.refusals import refuse_keys, refuse_mixture
 from btcts.store.state import State
@@ -210,7 +209,7 @@ class Store:
 
     def audit(self, inspection: Inspection) -> Audit:
         """Return all ticks and all compactions as of one moment."""
-        return audit.audit(self._link, inspection)
+        return reads.audit(self._link, inspection)
 
     def repair(self, inspection: Inspection) -> tuple[Fault, ...]:
         """Repair what differs from the layout, in place where possible; return the faults repaired."""

@@ -1,25 +1,19 @@
 """Reads: they never write, never create, and take one round trip; a snapshot takes two if older hours lack minutes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from btcts.domain.candles import minute_of
-from btcts.domain.layout import AGGREGATORS, Resolution
+from btcts.domain.layout import AGGREGATORS, Layout, Resolution
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick
+from btcts.store.carried import CARRIED_FIELD, find_known
+from btcts.store.check import Inspection
 from btcts.store.coverage import Claim, Coverage, WholeHours, query_coverage, read_coverage
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Link, now_of
-from btcts.store.ranges import (
-    Queries,
-    Samples,
-    ask,
-    query_buckets,
-    query_range,
-    read_hash,
-    read_list,
-)
+from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_range, read_hash, read_list
 from btcts.store.state import State, parse
 
 SPARE_MS = 2_000
@@ -40,6 +34,24 @@ class Snapshot:
     state: State
     coverage: Coverage = field(default_factory=Coverage)
     halted: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The ticks and the ten compactions at `now_ms`, as `verify` compares them.
+
+    `ticks` are those that the retention shows, from `first_ms` on, ascending; `compactions` has the samples of each
+    that exists, the open bucket last where `latest` says that it can be read; `carried` names by key the buckets
+    whose ticks were lost.
+    """
+
+    layout: Layout
+    now_ms: int
+    first_ms: int
+    ticks: tuple[Tick, ...]
+    compactions: Mapping[str, tuple[tuple[int, float], ...]]
+    carried: Mapping[str, Container[int]]
+    latest: bool
 
 
 def latest(link: Link) -> Tick | None:
@@ -194,3 +206,31 @@ def _query_fields(
 
 def _read_tick(reply: Any) -> Tick | None:
     return Tick(*reply) if isinstance(reply, list) and reply else None
+
+
+def audit(link: Link, inspection: Inspection) -> Audit:
+    """Read ticks and compactions in one transaction, so that no write comes between them."""
+    layout = link.layout
+    latest = ("LATEST",) if link.rules_look_back else ()
+    time, carried, ticks, *compactions = link.ask_all(
+        [
+            *(("TIME",), ("HGET", layout.state, CARRIED_FIELD), ("TS.RANGE", layout.tick, "-", "+")),
+            *(("TS.RANGE", compaction.key, "-", "+", *latest) for compaction in layout.compactions),
+        ],
+        at_one_moment=True,
+    )
+    seen = tuple(Tick(*sample) for sample in read_list(ticks))
+    source = inspection.series[layout.tick]
+    return Audit(
+        layout=layout,
+        now_ms=link.clock.observe(now_of(time)),
+        first_ms=seen[-1].time_ms - source.retention_ms if seen and source and source.retention_ms else 0,
+        ticks=seen,
+        compactions={
+            compaction.key: tuple((start, value) for start, value in reply)
+            for compaction, reply in zip(layout.compactions, compactions, strict=True)
+            if isinstance(reply, list)
+        },
+        carried=find_known(layout, carried if isinstance(carried, str) else None),
+        latest=link.rules_look_back,
+    )

@@ -17,7 +17,7 @@ from btcts.domain.layout import HOUR, RESOLUTIONS, TICK_RETENTION_MS, Layout
 from btcts.domain.model import Candle, Candles, Span, Tick
 from btcts.services.verify.buckets import Finding, build_buckets, find_faults
 from btcts.services.verify.upstream import Answers, compare
-from btcts.store.audit import Audit
+from btcts.store import Audit
 from support.oracle import KEPT, Observed, Oracle
 from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, remembered, wave
 

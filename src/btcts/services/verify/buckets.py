@@ -10,7 +10,7 @@ from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Compaction, Resolu
 from btcts.domain.model import MINUTE_MS, Tick, is_price
 
 if TYPE_CHECKING:
-    from btcts.store.audit import Audit
+    from btcts.store import Audit
 
 NAMES = {0: "open", LOW_OFFSET_MS: "low", HIGH_OFFSET_MS: "high"}
 

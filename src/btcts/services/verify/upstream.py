@@ -19,7 +19,7 @@ from btcts.domain.nearness import NEAR, is_near
 from btcts.services.verify.buckets import FIELDS, Finding, Prices, group_closed_minutes
 
 if TYPE_CHECKING:
-    from btcts.store.audit import Audit
+    from btcts.store import Audit
 
 Verdict = Literal["partial", "doubtful", "damaged"]
 """Origin of a candle that differs: some of the answering providers, silent ones, or no providers at all."""
