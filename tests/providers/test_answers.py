@@ -320,6 +320,29 @@ def test_no_cookie_is_kept(name: str, opened: Opened, exchanges: Exchanges) -> N
 
 # Waits
 
+LIMIT = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\n"
+BROKEN = {
+    "endless": Raw(LIMIT + b"\r\n", b"x"),
+    "cut": Raw(LIMIT + b"Content-Length: 9\r\n\r\n{"),
+    "too large": Raw(LIMIT + b"\r\n" + b"x" * (MAX_BODY + 1)),
+    "no chunks": Raw(LIMIT + b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n"),
+    "no gzip": Raw(LIMIT + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"),
+    "unknown packing": Raw(LIMIT + b"Content-Encoding: br\r\n\r\nx"),
+    "said twice": Raw(LIMIT + b"Retry-After: 120\r\n\r\n"),
+    "said with a fraction": Raw(LIMIT.replace(b"120", b"120.5") + b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_limit_counts_however_its_answer_ends(broken: str) -> None:
+    with RawServer(lambda _: BROKEN[broken]) as server, Client() as client:
+        provider = provider_at(Endpoint(server.url, 0.2), "kraken", client, FakeClock(NOW_MS))
+        with pytest.raises(ProviderLimited) as raised:
+            provider.latest()
+
+    assert raised.value.until_ms == NOW_MS + 120_000
+    assert len(server.requests) == 1
+
 
 @pytest.mark.parametrize("left", [0, 1, 2])
 def test_no_budget_makes_a_provider_wait_for_more_than_32_days(left: int) -> None:

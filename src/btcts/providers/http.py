@@ -1,6 +1,7 @@
 """HTTP: one complete reply, in time, or the reason in one line; no redirects, no cookies, no decompression bombs."""
 
 import json
+import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,6 +40,9 @@ _AGE_LENGTH = 9
 
 _DATE_LENGTH = 64
 """Most characters of a date header."""
+
+_SECONDS = re.compile(r"([0-9]{1,9})[0-9]*(?:[.,]|$)")
+"""A wait in seconds; some servers add a fraction, or send the header twice."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,8 @@ class Reply:
     def read_retry_after(self, now_ms: int) -> int | None:
         """Return the wait in ms that the headers ask for; None without one."""
         value = self.headers.get("retry-after", "")
-        if value.isdecimal():
-            return int(value[:9]) * 1000
+        if seconds := _SECONDS.match(value):
+            return int(seconds[1]) * 1000
         until_ms = _parse_http_date(value) or _parse_reset_ms(self.headers.get("x-ratelimit-reset", ""))
         return None if until_ms is None else until_ms - now_ms
 
@@ -149,11 +153,16 @@ class Client:
     ) -> Reply:
         if self._closed:
             raise RuntimeError("the client is closed")
-        with self._connections.send(method, address, headers, content, until=until) as response:
-            told = decode_headers(response.headers)
-            packing = told.get("content-encoding", "").lower()
-            body = _join(_unpack(response.iter_stream(), packing)) if content is None else b""
-        return Reply(address, response.status, told, body)
+        status, told, body = 0, dict[str, str](), bytearray()
+        try:
+            with self._connections.send(method, address, headers, content, until=until) as response:
+                status, told = response.status, decode_headers(response.headers)
+                if content is None:
+                    _read(_unpack(response.iter_stream(), told.get("content-encoding", "").lower()), body)
+        except Unanswered:
+            if status in (0, 200):  # any other counts, however its body ends: its headers may ask to wait
+                raise
+        return Reply(address, status, told, bytes(body))
 
 
 def _encode_headers(headers: Mapping[str, str]) -> list[Header]:
@@ -169,13 +178,11 @@ def decode_headers(raw: Iterable[Header]) -> dict[str, str]:
     return headers
 
 
-def _join(chunks: Iterable[bytes]) -> bytes:
-    body = bytearray()
+def _read(chunks: Iterable[bytes], body: bytearray) -> None:
     for chunk in chunks:
         body += chunk
         if len(body) > MAX_BODY:
             raise Unanswered(f"more than {MAX_BODY} bytes")
-    return bytes(body)
 
 
 def _unpack(chunks: Iterable[bytes], packing: str) -> Iterator[bytes]:

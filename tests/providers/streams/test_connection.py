@@ -2,6 +2,7 @@
 
 import gc
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -144,6 +145,16 @@ def test_an_answer_that_is_no_websocket_is_told(answer: bytes, said: str, follow
 
         assert running.await_end() == f"no stream from {url}/ ({said})"
         assert server.gone.wait(10)
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"Content-Length: 9\r\n\r\n{"], ids=["endless", "cut"])
+def test_a_limit_counts_however_its_answer_ends(rest: bytes, follow: Follow) -> None:
+    limit = Raw(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n" + rest, b"" if b"{" in rest else b"x")
+    with RawServer(lambda _: limit) as server:
+        running = follow("kraken", server.url.replace("http", "ws"), timeout_s=0.2)
+
+        assert "(HTTP 429: " in running.await_end()
+        assert running.stream.find_next_attempt() > time.monotonic() + 6
 
 
 def test_the_server_learns_who_asks(kraken: StreamServer, follow: Follow) -> None:

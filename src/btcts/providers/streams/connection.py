@@ -67,14 +67,21 @@ def open_connection(
     handshake = ClientProtocol(uri, extensions=[packing], logger=_MUTE)
     asked = [(name.encode(), value.encode()) for name, value in handshake.connect().headers.raw_items()]
     headers = [USER_AGENT, *(header for header in asked if header[0] != b"Host")]
+    status, told, body = 0, dict[str, str](), b""
     try:
         with connections.send("GET", address, headers, None, until=time.monotonic() + timeout_s) as response:
-            refusal = None if response.status == SWITCHED else _build_refusal(response, address, now_ms())
+            status, told = response.status, decode_headers(response.headers)
+            for chunk in response.iter_stream() if status != SWITCHED else ():
+                body += chunk
+                if len(body) >= _SHOWN:
+                    break
     except Unanswered as exc:
-        why = f"no complete answer within {timeout_s:g} s" if exc.code == SLOW else exc.why
-        raise ConnectionEnded(f"no stream from {_name(address)} ({why})") from exc
-    if refusal:
-        raise refusal
+        if not status:  # a refusal counts, however its body ends: its headers may ask to wait
+            why = f"no complete answer within {timeout_s:g} s" if exc.code == SLOW else exc.why
+            raise ConnectionEnded(f"no stream from {_name(address)} ({why})") from exc
+    if status != SWITCHED:
+        response.extensions["network_stream"].close()  # the server may close it before the next attempt
+        raise _build_refusal(Reply(address, status, told, body[:_SHOWN]), now_ms())
     try:
         handshake.process_response(_convert(response))
     except InvalidHandshake as exc:
@@ -88,19 +95,11 @@ def _name(address: Address) -> str:
     return f"ws{str(address).removeprefix('http')}"
 
 
-def _build_refusal(response: httpcore.Response, address: Address, now_ms: int) -> ConnectionEnded:
-    body = b""
-    for chunk in response.iter_stream():
-        body += chunk
-        if len(body) >= _SHOWN:
-            break
-    response.extensions["network_stream"].close()  # the next attempt needs one that the server has not closed meanwhile
-    reply = Reply(address, response.status, decode_headers(response.headers), body[:_SHOWN])
+def _build_refusal(reply: Reply, now_ms: int) -> ConnectionEnded:
     asked_ms = reply.read_retry_after(reply.date_ms or now_ms) or 0
     wait_ms = min(asked_ms, LONGEST_WAITS_MS.get(reply.status, 0))
-    return ConnectionEnded(
-        f"no stream from {_name(address)} (HTTP {reply.status}: {reply.quote_body()})", max(0, wait_ms) / 1000
-    )
+    why = f"no stream from {_name(reply.where)} (HTTP {reply.status}: {reply.quote_body()})"
+    return ConnectionEnded(why, max(0, wait_ms) / 1000)
 
 
 def _convert(response: httpcore.Response) -> Response:
