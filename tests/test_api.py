@@ -106,7 +106,7 @@ def test_a_star_import_brings_what_is_offered() -> None:
 def test_every_name_stays_what_it_is_whatever_is_imported_afterwards() -> None:
     before = {name: getattr(btcts, name) for name in btcts.__all__}
 
-    for name in ("store", "errors", "connect", "domain", "domain.volatility", "domain.model", "domain.frames"):
+    for name in ("store", "errors", "connect", "domain", "domain.statistics", "domain.model", "domain.frames"):
         importlib.import_module(f"btcts.{name}")
 
     assert {name: getattr(btcts, name) for name in btcts.__all__} == before

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from btcts.domain.frames import to_pandas
     from btcts.domain.layout import RESOLUTIONS, Resolution
     from btcts.domain.model import Slot, Span, Tick
-    from btcts.domain.volatility import Volatility, volatility_of
+    from btcts.domain.statistics import Volatility, volatility_of
     from btcts.errors import BtctsError, ConfigError, EmbeddedError, StoreError, StoreUnreachable
     from btcts.store import Store
 
@@ -41,7 +41,7 @@ _HOMES = {
     "domain.frames": ("to_pandas",),
     "domain.layout": ("RESOLUTIONS", "Resolution"),
     "domain.model": ("Slot", "Span", "Tick"),
-    "domain.volatility": ("Volatility", "volatility_of"),
+    "domain.statistics": ("Volatility", "volatility_of"),
     "errors": ("BtctsError", "ConfigError", "EmbeddedError", "StoreError", "StoreUnreachable"),
     "store": ("Store",),
 }

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
 from btcts.domain.model import REASONS, Slot, Tick
-from btcts.domain.volatility import volatility_of
+from btcts.domain.statistics import volatility_of
 from btcts.render.figures import percent, price
 from btcts.render.show.documents import SLOT_FIELDS, view_csv, view_json
 from btcts.render.show.overview import build_moves_columns

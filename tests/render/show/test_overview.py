@@ -7,7 +7,7 @@ import pytest
 
 from btcts.domain.layout import HOUR, RESOLUTIONS
 from btcts.domain.model import HOUR_MS, MINUTE_MS
-from btcts.domain.volatility import volatility_of
+from btcts.domain.statistics import volatility_of
 from btcts.render.columns import Column
 from btcts.render.show.overview import build_moves_columns, build_summary_columns
 from render.views import NOW_MS, Minute, Walk, view_of, walk, with_slots, without

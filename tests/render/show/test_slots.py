@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from btcts.domain.layout import FIVE_MINUTES, RESOLUTIONS
-from btcts.domain.volatility import volatility_of
+from btcts.domain.statistics import volatility_of
 from btcts.render.columns import Column
 from btcts.render.figures import price
 from btcts.render.show.slots import build_slot_columns, build_volatility_columns, describe_basis

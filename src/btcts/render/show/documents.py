@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from btcts.domain.model import MINUTE_MS, Slot
-from btcts.domain.moves import SPANS, PriceMove, compute_move, find_day_range
-from btcts.domain.volatility import Range, Volatility, volatility_of
+from btcts.domain.statistics import SPANS, PriceMove, Range, Volatility, compute_move, find_day_range, volatility_of
 from btcts.render.documents import dump_document
 from btcts.render.figures import iso
 from btcts.render.price import encode_price

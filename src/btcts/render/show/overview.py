@@ -6,8 +6,7 @@ from dataclasses import replace
 from rich.console import Console, Group
 from rich.text import Text
 
-from btcts.domain.moves import PriceMove, compute_move, find_day_range
-from btcts.domain.volatility import volatility_of
+from btcts.domain.statistics import PriceMove, compute_move, find_day_range, volatility_of
 from btcts.render.columns import GAP, Cell, Column, choose_grid
 from btcts.render.figures import percent, price, share, signed, stamp
 from btcts.render.glyphs import draw_place, draw_spark

@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from btcts.domain.model import MINUTE_MS, Slot
-from btcts.domain.volatility import Volatility, volatility_of
+from btcts.domain.statistics import Volatility, volatility_of
 from btcts.render.columns import Cell, Column, choose_grid, join_columns
 from btcts.render.figures import countdown, counted, format_starts, percent, price, share, signed, stamp
 from btcts.render.glyphs import draw_place
