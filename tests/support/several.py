@@ -253,10 +253,11 @@ class Cluster(Several):
         """Begin a failover of our slot although all is well.
 
         Should the new primary die while the old one still counts votes for its own election, the old one would need no
-        others: with an epoch older than the dead one's, nobody would believe that it has the slots (Redis 7.4).
+        others: with an epoch older than the dead one's, nobody would believe that it has the slots (redis/redis#8752).
         """
         time.sleep(max(0.0, self._elected_at + VOTES_LAST_S - time.monotonic()))
         self.replicas()[0].ask("CLUSTER", "FAILOVER")
+        self._elected_at = time.monotonic()
 
     def replicas(self) -> list[Node]:
         """The replicas of our slot."""
