@@ -1,9 +1,12 @@
-"""The status of a store: a page of plain text for people, and JSON as `docs/schemas/status.json` says for programs."""
+"""The status of a store: a page of plain text for people, and JSON as `docs/schemas/status.json` says for programs.
 
-from collections.abc import Iterable, Iterator
+`serve` answers with its health alone, as `docs/schemas/health.json` says.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from btcts.domain.codes import WarningCode
+from btcts.domain.codes import ProblemCode, Remark, WarningCode
 from btcts.domain.market import Market
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
@@ -45,6 +48,17 @@ def status_json(status: Status, market: Market) -> str:
     """Encode the status as one object on one line."""
     body = _encode_health(status) | _encode_prices(status) | _encode_store(status)
     return dump_document(begin_document(market) | body)
+
+
+def health_json(market: Market, reasons: Sequence[Remark]) -> str:
+    """Encode the reasons why a store is unhealthy; none where it is healthy."""
+    return dump_document(begin_document(market) | _encode_reasons(reasons))
+
+
+def away_json(market: Market, problem: str) -> str:
+    """Encode that Redis does not answer."""
+    reason = {"healthy": False, "reasons": [problem], "reason_codes": [ProblemCode.REDIS]}
+    return dump_document(begin_document(market) | reason)
 
 
 def _describe_warnings(status: Status, *, verbose: bool) -> Iterator[str]:
@@ -197,11 +211,17 @@ def _encode_health(status: Status) -> dict[str, Any]:
     return {
         "simulated": bool(status.state.simulated),
         "generated_ms": status.now_ms,
-        "healthy": status.healthy,
-        "reasons": [*describe_remarks(status.reasons)],
-        "reason_codes": [reason.code for reason in status.reasons],
+        **_encode_reasons(status.reasons),
         "warnings": [*describe_remarks(status.warnings)],
         "warning_codes": [warning.code for warning in status.warnings],
+    }
+
+
+def _encode_reasons(reasons: Sequence[Remark]) -> dict[str, Any]:
+    return {
+        "healthy": not reasons,
+        "reasons": [*describe_remarks(reasons)],
+        "reason_codes": [reason.code for reason in reasons],
     }
 
 

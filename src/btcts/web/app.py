@@ -12,11 +12,10 @@ from starlette.routing import Route, Router
 from btcts import __version__
 from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.market import Market
-from btcts.render.health import away_json, health_json
 from btcts.render.metrics import metrics_text
 from btcts.render.price import price_json
 from btcts.render.show.documents import view_json
-from btcts.render.status import status_json
+from btcts.render.status import away_json, health_json, status_json
 from btcts.system.foreign import plain_page, redact
 from btcts.web.board import Board
 
