@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from btcts.config import Secret
-from btcts.render.console import PlainConsole
+from btcts.render.show.page import PlainConsole
 from btcts.system.foreign import cite, conceal, conceal_login, mask_logins, plain, plain_page, redact
 
 KEY = "7c1f2d3e-4Ab5-46c7-98d9-0e1f2a3b4c5d"

@@ -123,13 +123,18 @@ def _guard(report: str) -> str:
 
 
 def open_console(*, stderr: bool = False, no_color: bool = False) -> "Console":
-    """Open the console for pages, without colour when unwanted or unseen (NO_COLOR, TERM=dumb, a pipe)."""
+    """Open the console for pages, without colour when unwanted or unseen (NO_COLOR, TERM=dumb, a pipe).
+
+    A pipe or file is as wide as the text needs, whatever COLUMNS says.
+    """
     from rich.console import ConsoleDimensions
 
-    from btcts.render.console import PlainConsole
+    from btcts.render.show.page import PlainConsole
 
     console = PlainConsole(stderr=stderr, no_color=no_color or None, highlight=False)
-    if console.is_dumb_terminal:  # which rich takes to have 80 columns
+    if measure_terminal(err=stderr) is None:
+        console.size = ConsoleDimensions(UNBOUNDED, UNBOUNDED)
+    elif console.is_dumb_terminal:  # which rich takes to have 80 columns
         console.size = ConsoleDimensions(*shutil.get_terminal_size())
     return console
 
@@ -155,16 +160,14 @@ class Printer(NamedTuple):
             write_picture(self.file, f"{self.render_text(view)}\n")
 
     def open_console(self) -> "Console":
-        """Open the console; a pipe or file is as wide as the text needs, whatever COLUMNS says."""
-        from rich.console import ConsoleDimensions
-
+        """Open the console; a chart has a size of its own in a pipe or file."""
         console = open_console(no_color=self.no_color)
-        if not sys.stdout.isatty():
-            console.size = ConsoleDimensions(UNBOUNDED, UNBOUNDED)
-            if self.form is Form.chart:
-                from btcts.render.chart.terminal import PIPE_HEIGHT, PIPE_WIDTH
+        if self.form is Form.chart and measure_terminal() is None:
+            from rich.console import ConsoleDimensions
 
-                console.size = ConsoleDimensions(PIPE_WIDTH, PIPE_HEIGHT + 1)  # a terminal keeps one for the prompt
+            from btcts.render.chart.terminal import PIPE_HEIGHT, PIPE_WIDTH
+
+            console.size = ConsoleDimensions(PIPE_WIDTH, PIPE_HEIGHT + 1)  # a terminal keeps one for the prompt
         return console
 
     def page(self, view: "View", console: "Console", height: int | None = None) -> "Group":

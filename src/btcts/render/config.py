@@ -1,25 +1,20 @@
 """The settings in force and where each came from: a table for people, or JSON as `docs/schemas/config.json` says."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from btcts.config import Settings
 from btcts.render.documents import begin_document, dump_document
 from btcts.system.foreign import plain
 
-UNCUT = 1000
-"""The width of a table that goes into a pipe, where nothing is folded."""
-
 UNSET = {"redis.url": "the embedded Redis"}
 """Meaning of a setting without a value, where that is not simply "not set"."""
 
 
 def print_settings(settings: Settings, console: Console) -> None:
-    """Print a row for each setting; a narrow terminal folds long values, a pipe gets them whole."""
-    if not console.is_terminal:
-        console.width = UNCUT
-    table = Table("setting", "value", "origin", box=None, pad_edge=False, header_style="bold")
+    """Print a row for each setting; a narrow terminal folds long values and origins, never a name."""
+    table = Table(Column("setting", no_wrap=True), "value", "origin", box=None, pad_edge=False, header_style="bold")
     for name, origin in settings.origins.items():
         shown = _format_value(name, settings.get_value(name))
         table.add_row(*(Text(plain(text), overflow="fold") for text in (name, shown, origin)))

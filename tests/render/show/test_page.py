@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console, Group
+from rich.text import Text
 
 from btcts.domain.model import Tick
 from btcts.render.show.page import (
+    PlainConsole,
     choose_places,
     describe_agreement,
     describe_gaps,
@@ -107,6 +109,14 @@ def test_a_page_knows_the_width_of_a_terminal_and_that_a_pipe_has_none() -> None
     assert (find_width(terminal(44)), find_width(pipe)) == (44, None)
     assert isinstance(pipe.file, io.StringIO)
     assert pipe.file.getvalue() == "x" * 100 + "\n"
+
+
+def test_only_our_own_colours_control_the_terminal() -> None:
+    file = io.StringIO()
+
+    PlainConsole(file=file, force_terminal=True, color_system="standard").print(Text("a\x1b[2Jb", style="green"))
+
+    assert file.getvalue() == "\x1b[32ma [2Jb\x1b[0m\n"
 
 
 def test_an_empty_view_has_no_prices() -> None:

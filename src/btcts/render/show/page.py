@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from btcts.domain.layout import FUTURE_SLACK_MS
@@ -10,7 +11,7 @@ from btcts.domain.model import MINUTE_MS
 from btcts.render.columns import GAP, Cell, Column, Grid
 from btcts.render.figures import decimals, duration, iso, percent, price
 from btcts.services.show import Shown, View
-from btcts.system.foreign import plain
+from btcts.system.foreign import plain, plain_page
 
 COLLECT = "To fetch one: btcts collect --once"
 STATUS = "A collector runs; to see what it lacks: btcts status"
@@ -21,6 +22,15 @@ PRUNE = "To remove it: btcts prune"
 FETCH = "To fetch prices: btcts collect --once"
 
 NONE_CLOSED = "No slot of that time is closed yet."
+
+
+class PlainConsole(Console):
+    """A rich console whose text, which others may have written, cannot control the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Render it with blanks for unprintable characters; rich itself strips only a few such as the bell."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain_page(segment.text), segment.style)
 
 
 def print_page(page: Group, console: Console) -> None:
