@@ -1,13 +1,22 @@
-"""The clock that guards, slots and the schedule share: the time of the Redis server."""
+"""The clock that guards, slots and the schedule share, the time of the Redis server; and how far it is wrong.
+
+It is wrong only if a majority of the providers' clocks agree that it is.
+"""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-_SUSPEND_AWARE: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-"""The clock that keeps running during suspend (Linux, macOS)."""
+from btcts.domain.codes import ProblemCode
+from btcts.errors import Problem
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock that cannot be set and keeps running during suspend (Linux, macOS), unlike `time.monotonic`."""
+
+MAX_SKEW_MS = 10_000
+"""Maximum difference between the providers' clocks and ours; beyond it nothing is written."""
 
 
 class Clock(Protocol):
@@ -113,8 +122,7 @@ class StoppedClock:
 
 
 def _read_steady_ms() -> float:
-    """Read a clock that cannot be set and that runs during suspend, unlike `time.monotonic`."""
-    return (time.monotonic() if _SUSPEND_AWARE is None else time.clock_gettime(_SUSPEND_AWARE)) * 1000
+    return time.clock_gettime(_STEADY) * 1000
 
 
 def find_next_beat(now_ms: int, interval_ms: int, phase_ms: int) -> int:
@@ -141,3 +149,33 @@ def follow_beats(
         beat_ms = find_next_beat(clock.now_ms(), interval_ms, phase_ms)
         while not stopped() and clock.now_ms() < beat_ms:
             sleep((beat_ms - clock.now_ms()) / 1000)
+
+
+def measure_skew(dates_ms: Sequence[int], now_ms: int, *, least: int = 1) -> int | None:
+    """Return how far the clocks of a majority are ahead of `now_ms`, by their HTTP Date headers.
+
+    The clocks of a majority lie within `MAX_SKEW_MS` of each other; without one of at least `least` clocks the result
+    is None. A Date header has a resolution of one second.
+    """
+    majority = _find_majority(dates_ms)
+    return sum(majority) // len(majority) - now_ms if len(majority) >= least else None
+
+
+def find_skew(dates_ms: Sequence[int], now_ms: int, *, least: int = 2) -> int | None:
+    """Return the skew of a majority of at least `least` clocks if it exceeds `MAX_SKEW_MS`, else None."""
+    skew_ms = measure_skew(dates_ms, now_ms, least=least)
+    return None if skew_ms is None or abs(skew_ms) <= MAX_SKEW_MS else skew_ms
+
+
+def describe_skew(skew_ms: int, source: str) -> Problem:
+    """Say that the clock of `source` is wrong by the providers' clocks."""
+    problem = f"the providers' clocks are {skew_ms / 1000:+.0f} s from {source}'s; set its clock right"
+    return Problem(problem, ProblemCode.PROVIDER_CLOCKS)
+
+
+def _find_majority(dates_ms: Sequence[int]) -> Sequence[int]:
+    """Return the largest group of dates near each other, ascending, if it holds more than half of all; else none."""
+    ascending = sorted(dates_ms)
+    groups = ([date for date in ascending if first <= date <= first + MAX_SKEW_MS] for first in ascending)
+    largest = max(groups, key=len, default=[])
+    return largest if 2 * len(largest) > len(ascending) else []

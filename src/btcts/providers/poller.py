@@ -8,9 +8,9 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from btcts.domain.candle_agreement import Reach
+from btcts.domain.clock import find_skew, measure_skew
 from btcts.domain.layout import FUTURE_SLACK_MS, HOUR
 from btcts.domain.model import BUDGET, DAY_MS, LONGEST_WAIT_MS, Candles, ProviderState, Reading, Span, Waiting
-from btcts.domain.skew import find_skew, measure_skew
 from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped, describe_unforeseen
 from btcts.providers.rounds import Jobs, Question, Round, RoundAnswers, Sparing
 from btcts.system.calls import KeptThreads, StartThread, Wait, start_call

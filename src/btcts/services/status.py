@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from btcts.domain.candle_agreement import Reach
+from btcts.domain.clock import MAX_SKEW_MS
 from btcts.domain.codes import ReasonCode, Remark, WarningCode
 from btcts.domain.layout import FUTURE_SLACK_MS, can_be_true, window
 from btcts.domain.model import BUDGET, LOOKS, MOST_CHANGES, THIN, Gap, ProviderState, Slot, Span, StreamState, Tick
-from btcts.domain.skew import MAX_SKEW_MS
 
 if TYPE_CHECKING:
     from btcts.store import Facts, Inspection, Snapshot, State, Store

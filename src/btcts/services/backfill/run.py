@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles, Reach
-from btcts.domain.clock import Clock
+from btcts.domain.clock import Clock, describe_skew
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span
-from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
 from btcts.providers.rounds import Ground, Question, RoundAnswers, find_unproven, judge

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Verdict, agree
 from btcts.domain.candles import CANDLE_OFFSETS_MS
-from btcts.domain.clock import Clock
+from btcts.domain.clock import Clock, describe_skew
 from btcts.domain.model import THIN, Tick
-from btcts.domain.skew import describe_skew
 from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
 from btcts.services.collect.cycle import (

@@ -13,11 +13,10 @@ from typing import Any, Protocol
 
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candle_agreement import Reach
-from btcts.domain.clock import Clock
+from btcts.domain.clock import Clock, find_skew
 from btcts.domain.codes import ProblemCode
 from btcts.domain.healing import closed_minutes
 from btcts.domain.model import THIN, Bounds, Candles, Reading, StreamState, Tick
-from btcts.domain.skew import find_skew
 from btcts.domain.tape import Tape
 from btcts.domain.tapes import TapeCandle, Tapes
 from btcts.domain.trades import StreamEvent

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import minute_of
+from btcts.domain.clock import describe_skew
 from btcts.domain.codes import ComparisonCode, FindingCode
 from btcts.domain.model import MINUTE_MS, THIN, Candle
-from btcts.domain.skew import describe_skew
 from btcts.errors import Problem
 from btcts.providers.rounds import Question
 from btcts.services.verify.buckets import Finding, find_faults
