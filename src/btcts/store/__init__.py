@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
 from typing import NamedTuple, Self
 
@@ -11,6 +12,7 @@ from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import Layout, find_resolutions
 from btcts.domain.market import Market
 from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
+from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.check import Fault, Inspection
 from btcts.store.contents import Contents, read_contents, replace_contents
@@ -22,7 +24,6 @@ from btcts.store.plan import writable
 from btcts.store.ranges import Samples
 from btcts.store.reads import Audit, Snapshot
 from btcts.store.rebuild import Rebuilt
-from btcts.store.refusals import refuse_keys, refuse_mixture
 from btcts.store.state import State
 
 __all__ = ["Audit", "Excess", "Facts", "Fault", "Inspection", "Lag", "Rebuilt", "Snapshot", "State", "Store", "Written"]
@@ -48,13 +49,7 @@ class Store:
     """
 
     def __init__(
-        self,
-        client: Redis,
-        market: Market,
-        *,
-        clock: Clock,
-        where: str,
-        patience: Patience | None = None,
+        self, client: Redis, market: Market, *, clock: Clock, where: str, patience: Patience | None = None
     ) -> None:
         self._link = Link(client, Layout(market), clock, where, patience=patience or Patience())
         self._whole_hours = WholeHours()
@@ -96,9 +91,8 @@ class Store:
 
     def as_of(self, now_ms: int) -> Self:
         """Return this store with the clock stopped at `now_ms`: retention and closed buckets count from there."""
-        link = self._link
-        stopped = type(self)(link.client, self.market, clock=StoppedClock(now_ms), where=link.where)
-        stopped._link = replace(stopped._link, teller=link.teller or link.clock, patience=link.patience)
+        stopped = copy(self)
+        stopped._link = replace(self._link, clock=StoppedClock(now_ms), teller=self._link.teller or self._link.clock)
         return stopped
 
     def without_waiting(self) -> AbstractContextManager[None]:
@@ -288,9 +282,16 @@ class Store:
 
     def refuse_foreign(self, inspection: Inspection) -> None:
         """Raise `ForeignKey` when one of our names belongs to somebody else."""
-        refuse_keys(inspection.foreign, self.where, self.elsewhere)
+        if inspection.foreign:
+            raise ForeignKey(
+                f"{', '.join(inspection.foreign)} at {self.where} was not made by btcts; "
+                f"rename it, use {self.elsewhere}, or run btcts init-keys --adopt"
+            )
 
     def refuse_mixture(self, newest: Tick | None, remembered: State, *, simulated: bool) -> None:
         """Raise `StoreError` where simulated prices and real ones would meet in one store."""
-        if newest is not None:
-            refuse_mixture(remembered.simulated, self.where, self.elsewhere, simulated=simulated)
+        if newest is not None and remembered.simulated is (not simulated):
+            kind, other = ("real", "simulated") if simulated else ("simulated", "real")
+            raise StoreError(
+                f"{self.where} holds {kind} prices and {other} ones must not be mixed in; use {self.elsewhere}"
+            )
