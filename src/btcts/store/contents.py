@@ -116,7 +116,7 @@ def replace_contents(link: Link, contents: Contents, *, held: Contents, inspecti
 
 def _run_attempt(link: Link, contents: Contents, held: Contents, guests: Mapping[str, CompactionRule]) -> None:
     layout = link.layout
-    with link.transaction() as pipe:
+    with link.client.pipeline() as pipe:
         pipe.watch(*layout.series, layout.gaps, layout.state)
         found = read_contents(link)
         if found == contents != held:

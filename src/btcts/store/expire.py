@@ -6,13 +6,13 @@ one is remembered, and a clock that is behind it shows that a rebuild is due.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from btcts.domain.layout import Compaction, Layout
 from btcts.errors import ForeignKey
 from btcts.store.link import Command, Link, now_of
+from btcts.store.ranges import read_samples
 
 SWEPT_FIELD = "swept_ms"
 
@@ -38,7 +38,7 @@ def find(link: Link) -> tuple[Excess, ...]:
     return tuple(
         excess
         for compaction, reply in zip(compactions, replies, strict=True)
-        for excess in find_excess(compaction, _read_starts(reply), now_ms)
+        for excess in find_excess(compaction, read_samples(reply), now_ms)
     )
 
 
@@ -70,8 +70,7 @@ def find_unknown_keys(link: Link) -> tuple[str, ...]:
     layout = link.layout
     known = {*layout.series, layout.gaps, layout.state}
     pattern = re.sub(r"([*?\[\]\\])", r"\\\1", layout.prefix) + ":*"
-    with link.translated():
-        found = set(link.client.scan_iter(match=pattern, count=1000))
+    found = link.insist(lambda: set(link.client.scan_iter(match=pattern, count=1000)))
     return tuple(sorted(key for key in found - known if not key.endswith(ADOPTED_SUFFIX)))
 
 
@@ -86,8 +85,3 @@ def adopt(link: Link, foreign: Iterable[str]) -> tuple[tuple[str, str], ...]:
         if link.ask("EXISTS", name):
             raise ForeignKey(f"{key} cannot be renamed: {name} exists already; rename or delete one of them")
     return tuple((key, name) for key, name in names if link.ask("RENAMENX", key, name))
-
-
-def _read_starts(reply: Any) -> Mapping[int, float]:
-    """Return the buckets of a range by their start; none where there is no series."""
-    return dict(reply) if isinstance(reply, list) else {}

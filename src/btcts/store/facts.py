@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from btcts.store.link import Command, Link, now_of
+from btcts.store.link import Link, now_of
 
 PARAMETERS = ("appendonly", "appendfsync", "save", "maxmemory-policy")
 """The settings of the server that decide whether data is lost."""
@@ -50,45 +50,32 @@ class Facts:
 
 def read(link: Link) -> Facts:
     """Read the facts in two round trips."""
-    keys = (*link.layout.series, link.layout.gaps, link.layout.state)
     parameters = [("CONFIG GET", name) for name in PARAMETERS]
-    info, *replies = _ask(link, [("INFO",), *parameters, *(("MEMORY USAGE", key) for key in keys)])
-    told = info if isinstance(info, dict) else {}
+    sizes = [("MEMORY USAGE", key) for key in (*link.layout.series, link.layout.gaps, link.layout.state)]
+    reply, *replies = link.ask_all([("INFO",), *parameters, *sizes], refusable=True)
+    info: Mapping[str, Any] = reply if isinstance(reply, dict) else {}
     return Facts(
         ahead_ms=_measure_ahead_ms(link),
-        redis_version=told.get("redis_version"),
-        module_version=_find_module_version(told.get("modules", ())),
-        used_bytes=told.get("used_memory"),
-        max_bytes=told.get("maxmemory"),
+        redis_version=info.get("redis_version"),
+        module_version=_find_module_version(info.get("modules", ())),
+        used_bytes=info.get("used_memory"),
+        max_bytes=info.get("maxmemory"),
         own_bytes=_total(replies[len(parameters) :]),
         parameters={name: value for reply in replies if isinstance(reply, dict) for name, value in reply.items()},
         database=link.client.get_connection_kwargs().get("db", 0),
-        lag=_find_lag(told),
-        replication_id=told.get("master_replid"),
+        lag=_find_lag(info),
+        replication_id=info.get("master_replid"),
     )
 
 
-def _find_lag(told: Mapping[str, Any]) -> Lag | None:
+def _find_lag(info: Mapping[str, Any]) -> Lag | None:
     """Find the lag: a linked replica has all that its primary sent before it was last heard, in whole seconds ago."""
-    if told.get("role") != "slave":
+    if info.get("role") != "slave":
         return None
-    linked = told.get("master_link_status") == "up"
+    linked = info.get("master_link_status") == "up"
     if linked:
-        return Lag(int(told.get("master_last_io_seconds_ago", -2)) + 1, linked)
-    return Lag(int(told.get("master_link_down_since_seconds", -1)), linked)
-
-
-def _ask(link: Link, commands: Iterable[Command]) -> list[Any]:
-    """Return the replies in one round trip, errors included."""
-    listed = list(commands)
-
-    def ask() -> list[Any]:
-        pipe = link.client.pipeline(transaction=False)
-        for command in listed:
-            pipe.execute_command(*command)
-        return list(pipe.execute(raise_on_error=False))
-
-    return link.insist(ask)
+        return Lag(int(info.get("master_last_io_seconds_ago", -2)) + 1, linked)
+    return Lag(int(info.get("master_link_down_since_seconds", -1)), linked)
 
 
 def _measure_ahead_ms(link: Link) -> int:

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 import redis
-from redis.client import Pipeline
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError, WatchError
 
@@ -119,15 +118,17 @@ class Link:
         except NoScriptError:
             return self.client.execute_command(*_spell_out(command))
 
-    def ask_all(self, commands: Sequence[Command], *, at_one_moment: bool = False) -> list[Any]:
+    def ask_all(
+        self, commands: Sequence[Command], *, at_one_moment: bool = False, refusable: bool = False
+    ) -> list[Any]:
         """Return the replies to the commands, in one round trip; one more where a script has to be sent.
 
-        A missing series, or a key of another type, gives the error as its reply. Without a transaction other clients'
-        writes come between the commands.
+        A missing series, or a key of another type, gives the error as its reply; if the commands are `refusable`, every
+        refusal does. Unless they are run `at_one_moment`, other clients' writes come between them.
         """
-        return self.insist(lambda: self._ask_all(commands, at_one_moment=at_one_moment))
+        return self.insist(lambda: self._ask_all(commands, at_one_moment, refusable))
 
-    def _ask_all(self, commands: Sequence[Command], *, at_one_moment: bool) -> list[Any]:
+    def _ask_all(self, commands: Sequence[Command], at_one_moment: bool, refusable: bool) -> list[Any]:
         pipe = self.client.pipeline(transaction=at_one_moment)
         for command in commands:
             pipe.execute_command(*command)
@@ -135,7 +136,7 @@ class Link:
         for number, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
                 replies[number] = reply = self.client.execute_command(*_spell_out(commands[number]))
-            if isinstance(reply, ResponseError) and not is_missing(reply) and not is_wrong_type(reply):
+            if isinstance(reply, ResponseError) and not (refusable or is_missing(reply) or is_wrong_type(reply)):
                 raise reply
         return replies
 
@@ -144,7 +145,7 @@ class Link:
         until = self.patience.begin()
         while True:
             try:
-                with self.translated():
+                with self._translate():
                     return call()
             except StoreUnreachable as exc:
                 if not self.patience.covers(exc.__cause__):
@@ -159,12 +160,8 @@ class Link:
         for start in range(0, len(fields), FIELDS_AT_ONCE):
             self.ask("HDEL", key, *fields[start : start + FIELDS_AT_ONCE])
 
-    def transaction(self) -> Pipeline:
-        """Open a pipeline for WATCH and MULTI; use it inside `translated`."""
-        return self.client.pipeline(transaction=True)
-
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def _translate(self) -> Iterator[None]:
         """Turn what redis-py raises into the errors of btcts."""
         try:
             yield

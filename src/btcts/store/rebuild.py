@@ -83,7 +83,7 @@ def _put_back_on_failure(link: Link) -> Iterator[None]:
 
 
 def _run_attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
-    with link.transaction() as pipe:
+    with link.client.pipeline() as pipe:
         guests = _lift_retention(link)
         pipe.watch(*link.layout.series)
         found = _find(link, pipe)
