@@ -27,11 +27,11 @@ def filled(store: Store) -> Store:
     return store
 
 
-def guests_of(store: Store) -> object:
+def foreign_rules_of(store: Store) -> object:
     """The rules of the tick series into keys that are not ours."""
     source = store.inspect().series[TICK]
     assert source
-    return source.find_guests(store.layout)
+    return source.find_foreign_rules(store.layout)
 
 
 def test_nothing_there_is_a_fault_of_every_series(store: Store) -> None:
@@ -245,26 +245,26 @@ def test_a_side_key_of_another_type_is_a_fault_besides(client: redis.Redis, fill
 def test_rules_into_other_keys_survive_a_rebuild_and_nothing_is_written_there(
     client: redis.Redis, filled: Store
 ) -> None:
-    client.execute_command("TS.CREATE", "guest", "LABELS", "app", "another")
-    client.execute_command("TS.CREATERULE", TICK, "guest", "AGGREGATION", "count", 120_000, 60_000)
+    client.execute_command("TS.CREATE", "foreign", "LABELS", "app", "another")
+    client.execute_command("TS.CREATERULE", TICK, "foreign", "AGGREGATION", "count", 120_000, 60_000)
     filled.write([Tick(NOW + 3_000, 5)])
-    before = samples(client, "guest")
+    before = samples(client, "foreign")
 
     filled.rebuild()
 
-    assert guests_of(filled) == {"guest": (120_000, "count", 60_000)}
+    assert foreign_rules_of(filled) == {"foreign": (120_000, "count", 60_000)}
     assert filled.inspect().faults == ()
-    assert samples(client, "guest") == before
+    assert samples(client, "foreign") == before
 
 
 def test_a_rule_made_after_the_inspection_survives_too(client: redis.Redis, filled: Store) -> None:
     inspection = filled.inspect()
-    client.execute_command("TS.CREATE", "guest")
-    client.execute_command("TS.CREATERULE", TICK, "guest", "AGGREGATION", "avg", MINUTE)
+    client.execute_command("TS.CREATE", "foreign")
+    client.execute_command("TS.CREATERULE", TICK, "foreign", "AGGREGATION", "avg", MINUTE)
 
     filled.rebuild(inspection)
 
-    assert guests_of(filled) == {"guest": (MINUTE, "avg", 0)}
+    assert foreign_rules_of(filled) == {"foreign": (MINUTE, "avg", 0)}
 
 
 def test_a_renamed_tick_series_stays_as_it_was_and_ours_begins_anew(client: redis.Redis, filled: Store) -> None:

@@ -56,7 +56,7 @@ class Series(NamedTuple):
     samples: int
     ignore: tuple[int, float] = IGNORE
 
-    def find_guests(self, layout: Layout) -> dict[str, CompactionRule]:
+    def find_foreign_rules(self, layout: Layout) -> dict[str, CompactionRule]:
         """Return the rules into keys that are not in the layout."""
         return {key: rule for key, rule in self.rules.items() if key not in layout.series}
 

@@ -105,16 +105,16 @@ def replace_contents(link: Link, contents: Contents, *, held: Contents, inspecti
         StoreError: it does not hold that any more, or others were always faster; nothing was changed.
     """
     source = inspection.series[link.layout.tick]
-    guests = source.find_guests(link.layout) if source else {}
+    foreign_rules = source.find_foreign_rules(link.layout) if source else {}
     for _ in range(rebuild.ATTEMPTS):
         try:
-            return link.insist(lambda: _run_attempt(link, contents, held, guests))
+            return link.insist(lambda: _run_attempt(link, contents, held, foreign_rules))
         except WatchError:  # TS.INFO, by which others look at the keys, counts as a change
             link.clock.sleep(random.uniform(0, rebuild.PAUSE_S))
     raise StoreError(f"others kept changing {link.layout.tick} at {link.where}; nothing was changed, try again")
 
 
-def _run_attempt(link: Link, contents: Contents, held: Contents, guests: Mapping[str, CompactionRule]) -> None:
+def _run_attempt(link: Link, contents: Contents, held: Contents, foreign_rules: Mapping[str, CompactionRule]) -> None:
     layout = link.layout
     with link.client.pipeline() as pipe:
         pipe.watch(*layout.series, layout.gaps, layout.state)
@@ -123,11 +123,7 @@ def _run_attempt(link: Link, contents: Contents, held: Contents, guests: Mapping
             return  # an earlier attempt has written it, and its reply was lost
         if found != held:
             raise StoreError(f"{link.where} was written to meanwhile; nothing was changed, end what writes there")
-        pipe.multi()
-        for command in (*_make_commands(layout, contents), *rebuild.restore_guest_rules(layout, guests)):
-            pipe.execute_command(*command)
-        replies = pipe.execute(raise_on_error=False)
-    rebuild.refuse_errors(link, replies[: len(replies) - len(guests)])
+        rebuild.commit(link, pipe, _make_commands(layout, contents), foreign_rules)
 
 
 def _make_commands(layout: Layout, contents: Contents) -> Iterator[Command]:

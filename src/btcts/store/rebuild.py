@@ -8,7 +8,7 @@ retention lifted, which the next check puts back.
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
@@ -84,36 +84,43 @@ def _put_back_on_failure(link: Link) -> Iterator[None]:
 
 def _run_attempt(link: Link, live: Sequence[Tick], candles: Sequence[Candle], dropped: Collection[int]) -> Rebuilt:
     with link.client.pipeline() as pipe:
-        guests = _lift_retention(link)
+        foreign_rules = _lift_retention(link)
         pipe.watch(*link.layout.series)
         found = _find(link, pipe)
         planned = plan(link.layout, found, live, candles, dropped)
-        commands = list(_make_commands(link.layout, planned, found.now_ms))
-        pipe.multi()
-        for command in (*commands, *restore_guest_rules(link.layout, guests)):
-            pipe.execute_command(*command)
-        replies = pipe.execute(raise_on_error=False)
-    refuse_errors(link, replies[: len(commands)])
+        commit(link, pipe, _make_commands(link.layout, planned, found.now_ms), foreign_rules)
     return Rebuilt(found.now_ms, len(planned.ticks), len(found.ticks))
 
 
-def refuse_errors(link: Link, replies: Iterable[Any]) -> None:
-    """Raise the first error among the replies of a transaction."""
-    for reply in replies:
+def commit(
+    link: Link, pipe: Pipeline, commands: Iterable[Command], foreign_rules: Mapping[str, CompactionRule]
+) -> None:
+    """Run the commands in the MULTI of a pipeline that watches; restore the rules into foreign keys after them.
+
+    Nothing is written into those keys, and an error there does not count.
+
+    Raises:
+        StoreError: Redis refused a command; the others were run.
+    """
+    listed = list(commands)
+    pipe.multi()
+    for command in (*listed, *(_create_rule(link.layout.tick, key, rule) for key, rule in foreign_rules.items())):
+        pipe.execute_command(*command)
+    for reply in pipe.execute(raise_on_error=False)[: len(listed)]:
         for item in reply if isinstance(reply, list) else [reply]:
             if isinstance(item, ResponseError):
                 raise explain(item, link.where) from item
 
 
 def _lift_retention(link: Link) -> Mapping[str, CompactionRule]:
-    """Show what retention hides behind a sample from the future, for it would be lost; the rules into others' keys.
+    """Show what retention hides behind a sample from the future, or it is lost; return the rules into foreign keys.
 
     Part of each attempt, for another rebuild that fails puts the retention back. All of it comes before WATCH: Redis
     counts TS.INFO, too, as a change of the key.
     """
     info, *_ = link.ask_all([("TS.INFO", link.layout.tick), *(set_retention(key, 0) for key in link.layout.series)])
     source = parse_series(info)
-    return source.find_guests(link.layout) if source else {}
+    return source.find_foreign_rules(link.layout) if source else {}
 
 
 def _find(link: Link, pipe: Pipeline) -> Found:
@@ -206,11 +213,6 @@ def set_retention(key: str, retention_ms: int) -> Command:
 def _create_rule(source: str, key: str, rule: CompactionRule) -> Command:
     bucket_ms, aggregator, align_ms = rule
     return ("TS.CREATERULE", source, key, "AGGREGATION", aggregator, bucket_ms, align_ms)
-
-
-def restore_guest_rules(layout: Layout, guests: Mapping[str, CompactionRule]) -> Iterator[Command]:
-    """Return the commands that restore rules into foreign keys, last so that nothing is written into those keys."""
-    return (_create_rule(layout.tick, key, rule) for key, rule in guests.items())
 
 
 def add_samples(key: str, samples: Samples) -> Iterator[Command]:
