@@ -173,8 +173,8 @@ class Store:
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
         live = append.prepare_live(live)
-        told = state.format_fields(remembered) if remembered else {}
-        now_ms, appended = append.append(self._link, live, candles, bounds=append.check_bounds(bounds), told=told)
+        fields = state.format_fields(remembered) if remembered else {}
+        now_ms, appended = append.append(self._link, live, candles, bounds=append.check_bounds(bounds), fields=fields)
         if not appended:
             now_ms = self.rebuild(live=live, candles=candles).now_ms
             if remembered:

@@ -45,13 +45,13 @@ def append(
     live: Iterable[Tick],
     candles: Iterable[Candle],
     *,
-    bounds: Iterable[Bounds] = (),
-    told: Mapping[str, str] | None = None,
+    bounds: Iterable[Bounds],
+    fields: Mapping[str, str],
 ) -> tuple[int, bool]:
     """Add live ticks (off the mark) and candles in one atomic step; return `now` and whether it was done.
 
     With a live tick, unsettled minutes are held within their `bounds` (ascending), if they hold a live tick themselves
-    and the database lets the rules look back. The fields `told` are set in the state hash in the same step.
+    and the database lets the rules look back. The `fields` of the state hash are set in the same step.
 
     Ticks before the window or more than 10 s ahead are refused, the others written. Nothing is written, and a
     rebuild has to do it, when a minute behind the newest one would come into being, when the series does not exist,
@@ -67,7 +67,7 @@ def append(
     ticks = _pack_doubles(list(chain.from_iterable(combine({}, live, ordered).items())))
     settling = _pack_doubles([value for candle in ordered for value in (candle.start_ms, candle.low, candle.high)])
     holding = _pack_doubles(list(chain.from_iterable(bounds)) if link.rules_look_back else [])
-    now_ms, status = _send(link, ticks, settling, holding, *chain.from_iterable((told or {}).items()))
+    now_ms, status = _send(link, ticks, settling, holding, *chain.from_iterable(fields.items()))
     if status == "early":
         raise StoreError(UNFINISHED)
     return link.clock.observe(now_ms), status == "written"

@@ -18,13 +18,15 @@ from btcts.store.link import Link, now_of
 
 LEASE_FIELD = "rebuild_until_ms"
 LEASE_MS = 2_000
-"""The length of a lease; an attempt of a rebuild takes 0.1 s, with a tick each second for a day up to one second."""
+"""The length of a lease; an attempt of a rebuild takes 0.1 s, with a day of ticks each second up to one second."""
 
 PAUSE_S = 0.05
 APPEND_PAUSES = 20
 """The pauses an append makes for a rebuild: a second in all, since a price must not be late."""
 
 _REBUILD_PAUSES = 40
+"""The same for a rebuild, in which the lease of another lapses."""
+
 _WRITTEN = re.compile(r"(\d{1,15}) (\S{1,255}) ([1-9]\d{0,8}) (\w{1,64})")
 _UNDER_WAY: set["Holder"] = set()
 
@@ -74,16 +76,22 @@ def parse(lease: str, now_ms: int) -> tuple[int, Holder]:
     return int(written[1]), Holder(written[2], int(written[3]), written[4])
 
 
-def wait(link: Link) -> None:
-    """Wait up to a second for other processes' rebuilds to end."""
-    _wait(link, APPEND_PAUSES, None)
+def wait(link: Link, pauses: int = APPEND_PAUSES, holder: Holder | None = None) -> int:
+    """Wait while somebody else has the lease, for `pauses` at most; return the server's TIME at the end."""
+    for pause in range(pauses + 1):
+        time, lease = link.ask_all([("TIME",), ("HGET", link.layout.state, LEASE_FIELD)])
+        now_ms = now_of(time)
+        if pause == pauses or not is_held(lease, now_ms, holder):
+            break
+        link.clock.sleep(PAUSE_S)
+    return now_ms
 
 
 def take(link: Link, holder: Holder) -> None:
     """Take the lease, after waiting for any other holder."""
-    now_ms = _wait(link, _REBUILD_PAUSES, holder)
+    until_ms = wait(link, _REBUILD_PAUSES, holder) + LEASE_MS
     host, process, token = holder
-    link.ask("HSET", link.layout.state, LEASE_FIELD, f"{now_ms + LEASE_MS} {host} {process} {token}")
+    link.ask("HSET", link.layout.state, LEASE_FIELD, f"{until_ms} {host} {process} {token}")
 
 
 def is_held(lease: object, now_ms: int, but: Holder | None = None) -> bool:
@@ -95,17 +103,6 @@ def is_held(lease: object, now_ms: int, but: Holder | None = None) -> bool:
     except Unreadable:
         return False
     return now_ms < until_ms and holder != but and not holder.is_gone()
-
-
-def _wait(link: Link, pauses: int, holder: Holder | None) -> int:
-    """Wait while somebody else has the lease; return the server's TIME at the end."""
-    for pause in range(pauses + 1):
-        time, lease = link.ask_all([("TIME",), ("HGET", link.layout.state, LEASE_FIELD)])
-        now_ms = now_of(time)
-        if pause == pauses or not is_held(lease, now_ms, holder):
-            break
-        link.clock.sleep(PAUSE_S)
-    return now_ms
 
 
 def _name_host() -> str:
