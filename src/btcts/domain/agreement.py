@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from btcts.domain.codes import ProblemCode
-from btcts.domain.model import Lean, Pending, Reading, Tick
-from btcts.domain.nearness import find_median, is_jump, is_near
-from btcts.domain.sifting import RefusedReading, sift
+from btcts.domain.codes import ProblemCode, RefusalCode
+from btcts.domain.layout import FUTURE_SLACK_MS
+from btcts.domain.model import Lean, Pending, Reading, Tick, find_median, is_jump, is_near, is_price
 from btcts.errors import Problem
+
+STALE_MS = 120_000
+"""Maximum age of a price and of its last trade."""
 
 MEMORY_MS = 600_000
 """Time for which an accepted or agreed price is compared with later ones."""
@@ -23,6 +25,13 @@ LONE_POLLS = 3
 
 PENDING_MS = 3_600_000
 """Time for which a price may wait for confirmation: cron may run only every 15 minutes."""
+
+
+class RefusedReading(NamedTuple):
+    """A reading that was refused, and the reason."""
+
+    provider: str
+    reason: Problem
 
 
 class Deviation(NamedTuple):
@@ -110,7 +119,7 @@ def agree(
     `now_ms` is read after the answers came in. `configured` counts the price providers, except those that are only
     waiting for their budget. Of each provider the newest reading that passes counts.
     """
-    passed, refused = sift(readings, now_ms)
+    passed, refused = _sift(readings, now_ms)
     poll = _Poll(passed, now_ms, _forget_old(past, now_ms), max(configured, len(passed)))
     if not passed or len(passed) < quorum:
         verdict = _refuse(
@@ -123,6 +132,33 @@ def agree(
     else:
         verdict = _choose_by_anchor(poll)
     return replace(verdict, refused=refused)
+
+
+def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...], tuple[RefusedReading, ...]]:
+    """Return the newest passing reading of each provider, sorted by name, and the refused readings."""
+    passed, refused = [], []
+    for reading in readings:
+        if reason := _find_objection(reading, now_ms):
+            refused.append(RefusedReading(reading.provider, reason))
+        else:
+            passed.append(reading)
+    oldest_first = sorted(passed, key=lambda reading: (reading.observed_ms, reading.price))
+    newest = {reading.provider: reading for reading in oldest_first}
+    return tuple(newest[name] for name in sorted(newest)), tuple(sorted(refused))
+
+
+def _find_objection(reading: Reading, now_ms: int) -> Problem | None:
+    if not is_price(reading.price):
+        return Problem(f"{reading.price!r} is no price", RefusalCode.BAD_PRICE)
+    for what, time_ms in (("last trade", reading.traded_ms), ("price", reading.observed_ms)):
+        if time_ms is None:
+            continue
+        if now_ms - time_ms > STALE_MS:
+            return Problem(f"its {what} is {(now_ms - time_ms) / 1000:.1f} s old", RefusalCode.OLD_PRICE)
+        if time_ms - now_ms > FUTURE_SLACK_MS:
+            ahead_s = (time_ms - now_ms) / 1000
+            return Problem(f"its {what} is {ahead_s:.1f} s ahead of the clock", RefusalCode.FUTURE_PRICE)
+    return None
 
 
 def _is_believed(poll: _Poll) -> bool:
@@ -142,7 +178,8 @@ def _judge_agreement(poll: _Poll) -> Verdict:
     price = poll.middle
     majority = poll.has_majority(len(members))
     if not majority and poll.past.last and is_jump(price, poll.past.last.price) and not _is_confirmed(poll, price):
-        return _wait(poll, price, f"{_join(members)} say {price}, {_format_jump(price, poll.past.last)}")
+        names = " and ".join(reading.provider for reading in members)
+        return _wait(poll, price, f"{names} say {price}, {_format_jump(price, poll.past.last)}")
     agreed = _build_agreed(poll, price, members, None)
     lean = _extend_lean(poll, [reading.provider for reading in members])
     anchored = majority or (lean is not None and poll.now_ms - lean.since_ms >= MEMORY_MS)
@@ -175,12 +212,8 @@ def _judge_single(poll: _Poll) -> Verdict:
     if last is None and poll.configured > 1 and _count_polls(poll, price) < LONE_POLLS:
         return _wait(poll, price, f"{reading.provider} alone says {price} and there is no recent price")
     agreed = _build_agreed(poll, price, [reading], "single")
-    return Verdict(agreed, past=Past(anchor=_update_anchor(poll, price), lean=poll.past.lean))
-
-
-def _update_anchor(poll: _Poll, price: float) -> Tick | None:
-    """Return the anchor after a single price: a majority only if one provider is configured."""
-    return Tick(poll.now_ms, price) if poll.has_majority(1) else poll.past.anchor
+    anchor = Tick(poll.now_ms, price) if poll.configured == 1 else poll.past.anchor
+    return Verdict(agreed, past=Past(anchor=anchor, lean=poll.past.lean))
 
 
 def _choose_by_anchor(poll: _Poll) -> Verdict:
@@ -241,10 +274,6 @@ def _build_agreed(poll: _Poll, price: float, members: Sequence[Reading], flag: s
 
 def _find_newest_ms(readings: Iterable[Reading]) -> int:
     return max(reading.observed_ms for reading in readings)
-
-
-def _join(readings: Iterable[Reading]) -> str:
-    return " and ".join(reading.provider for reading in readings)
 
 
 def _format_jump(price: float, last: Tick) -> str:

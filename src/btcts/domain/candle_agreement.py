@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from btcts.domain.candles import CANDLE_OFFSETS_MS, minute_of
-from btcts.domain.model import MINUTE_MS, SPARSE, THIN, Candle, Candles, Tick
-from btcts.domain.nearness import find_median, is_jump, is_near
+from btcts.domain.model import MINUTE_MS, SPARSE, THIN, Candle, Candles, Tick, find_median, is_jump, is_near
 
 LEAST_COVERING = 3
 """With this many providers covering a minute, a candle that fewer than half have must match its neighbours."""
@@ -92,18 +91,12 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book 
 
 def combine_candles(candles: Sequence[Candle]) -> Candle:
     """Return the median of each field; over the same members it keeps low <= open, close <= high."""
-    return Candle(
-        candles[0].start_ms,
-        open=find_median(candle.open for candle in candles),
-        high=find_median(candle.high for candle in candles),
-        low=find_median(candle.low for candle in candles),
-        close=find_median(candle.close for candle in candles),
-    )
+    return Candle(candles[0].start_ms, *map(find_median, zip(*(candle.prices for candle in candles), strict=True)))
 
 
 def is_near_candle(candle: Candle, reference: Candle) -> bool:
     """Tell whether two candles are near each other in all four fields."""
-    return all(map(is_near, _list_prices(candle), _list_prices(reference)))
+    return all(map(is_near, candle.prices, reference.prices))
 
 
 def find_stray(candle: Candle, ticks: Iterable[Tick]) -> Tick | None:
@@ -192,7 +185,3 @@ def _has_stray_wick(candle: Candle) -> bool:
     """Tell whether the high or the low is a jump from the body."""
     top, bottom = max(candle.open, candle.close), min(candle.open, candle.close)
     return is_jump(candle.high, top) or is_jump(candle.low, bottom)
-
-
-def _list_prices(candle: Candle) -> tuple[float, float, float, float]:
-    return candle.open, candle.high, candle.low, candle.close

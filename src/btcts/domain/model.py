@@ -1,9 +1,10 @@
-"""The values that modules exchange: validated when created, then frozen.
+"""The values that modules exchange, validated when created, then frozen; and which prices are near each other (pure).
 
 Times are whole milliseconds since the Unix epoch (UTC) in names ending `_ms`; prices are US dollars for one
 bitcoin.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,10 +21,34 @@ PRICE_CEILING = 1e8
 """Maximum credible price. At 100 million USD all bitcoins together would be worth more than all wealth on earth
 (about 5e14 USD); CoinMarketCap published 850 billion on 2021-12-14."""
 
+NEAR = 0.01
+"""Two prices are near each other when they differ by no more than this fraction of the smaller one. In the turmoil
+of March 2023 four USD markets stayed within 1.14 % of their median, 99 of 100 readings within 0.75 %."""
+
+JUMP = 0.25
+"""Without a majority, a larger move than this needs confirmation. One-minute ranges of 11.5 % (2017-11-29) and of
+23 % (2017-03-10) were real."""
+
 
 def is_price(value: float) -> bool:
     """Tell whether `value` can be a price: above 0 and not above `PRICE_CEILING`."""
     return 0 < value <= PRICE_CEILING
+
+
+def is_near(price: float, reference: float) -> bool:
+    """Tell whether two prices differ by no more than `NEAR` of the smaller one."""
+    return abs(price - reference) <= NEAR * min(price, reference)
+
+
+def is_jump(price: float, reference: float) -> bool:
+    """Tell whether a price is so far from a reference that it needs confirmation."""
+    return abs(price - reference) > JUMP * reference
+
+
+def find_median(prices: Iterable[float]) -> float:
+    """Return the middle price, or the mean of the middle two."""
+    ascending = sorted(prices)
+    return (ascending[(len(ascending) - 1) // 2] + ascending[len(ascending) // 2]) / 2
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,10 +110,15 @@ class Candle:
     def __post_init__(self) -> None:
         if self.start_ms % MINUTE_MS:
             raise ValueError(f"a candle starts off the minute: {self.start_ms}")
-        if not all(map(is_price, (self.open, self.high, self.low, self.close))):
+        if not all(map(is_price, self.prices)):
             raise ValueError(f"a candle has a field that is no price: {self}")
         if not self.low <= min(self.open, self.close) or not max(self.open, self.close) <= self.high:
             raise ValueError(f"a candle leaves its own range: {self}")
+
+    @property
+    def prices(self) -> tuple[float, float, float, float]:
+        """Open, high, low and close."""
+        return self.open, self.high, self.low, self.close
 
 
 class Candles(NamedTuple):

@@ -146,10 +146,4 @@ class Reviser:
 
 def measure_move(before: Candle, after: Candle) -> float:
     """Return the largest relative difference between the fields of two candles: 0.02 is 2 %."""
-    pairs = (
-        (before.open, after.open),
-        (before.high, after.high),
-        (before.low, after.low),
-        (before.close, after.close),
-    )
-    return max(abs(new / old - 1) for old, new in pairs)
+    return max(abs(new / old - 1) for old, new in zip(before.prices, after.prices, strict=True))

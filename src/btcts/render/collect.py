@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from btcts.domain.codes import RepairCode
 from btcts.domain.market import Market
-from btcts.domain.model import StreamState
-from btcts.domain.nearness import find_median
+from btcts.domain.model import StreamState, find_median
 from btcts.render.documents import begin_document, dump_document, encode_streams, encode_waiting
 from btcts.render.figures import counted, decimals, iso, moment, percent, price
 from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles
 from btcts.domain.candles import SETTLED_OFFSET_MS, ticks_of
 from btcts.domain.codes import FindingCode
-from btcts.domain.model import Candle, Candles
-from btcts.domain.nearness import NEAR, is_near
+from btcts.domain.model import NEAR, Candle, Candles, is_near
 from btcts.services.verify.buckets import FIELDS, Finding, Prices, group_closed_minutes
 
 if TYPE_CHECKING:
