@@ -124,6 +124,7 @@ def test_a_url_gives_back_what_was_quoted_into_it(host: str, port: int, db: int,
     assert redis.url == f"redis://{host}:{port}/{db}"
 
 
+ONCE = "user and password stand once, before all hosts; write / in a password as %2F, @ as %40"
 BEGINS = "the URL does not begin with redis://, rediss:// or unix://, with redis+sentinel:// or redis+cluster://"
 OPTIONS = "the URL has options behind '?' or '#'"
 QUOTED = "; write / in a password as %2F, : as %3A"
@@ -162,6 +163,9 @@ MARKS = "; write # as %23, ? as %3F"
         ("rediss+sentinel://[::1/main", "a host or a port of the URL is malformed" + QUOTED),
         ("redis+cluster://h?sentinel_username=u", OPTIONS + ", which are not supported" + MARKS),
         ("redis+sentinel://h/main?db=1", OPTIONS + " other than sentinel_username and sentinel_password" + MARKS),
+        ("redis+sentinel://u:s?cret@h/main", OPTIONS + " other than sentinel_username and sentinel_password" + MARKS),
+        ("redis+sentinel://u:s/cret@h/main", ONCE),
+        ("redis+cluster://u:secret@h1,u:secret@h2", ONCE),
         ("redis+sentinel://h/main?secret", OPTIONS + " other than sentinel_username and sentinel_password" + MARKS),
         ("redis+sentinel://h/main#secret", OPTIONS + ", which are not supported" + MARKS),
     ],

@@ -85,6 +85,9 @@ def _parse_several(url: str, kind: str) -> dict[str, Any]:
     parts = path.strip("/").split("/")
     if "#" in url or (options and kind == CLUSTER):
         raise ValueError(f"{_OPTIONS}, which are not supported; {_QUOTING}")
+    own = _parse_own(options)
+    if "@" in path or ("@" in login and "," in login):
+        raise ValueError("user and password stand once, before all hosts; write / in a password as %2F, @ as %40")
     service = unquote(parts.pop(0)) if kind == SENTINEL else ""
     if kind == SENTINEL and not service:
         raise ValueError(f"the URL names no service that the Sentinels watch: {kind_example(kind)}")
@@ -92,7 +95,7 @@ def _parse_several(url: str, kind: str) -> dict[str, Any]:
     if kind == CLUSTER and database.get("db"):
         raise ValueError("a cluster has database 0 alone; leave out the number")
     nodes = tuple(dict.fromkeys(_parse_node(host, PORTS[kind]) for host in hosts.split(",")))
-    return {"nodes": nodes, "service": service} | database | _parse_login(username, password) | _parse_own(options)
+    return {"nodes": nodes, "service": service} | database | _parse_login(username, password) | own
 
 
 def kind_example(kind: str) -> str:
