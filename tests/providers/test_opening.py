@@ -20,7 +20,7 @@ CLOCK = FakeClock(NOW_MS)
 
 def imported(code: str) -> set[str]:
     """The modules that a new interpreter has imported after running `code`."""
-    imports = "import json, sys\nfrom btcts.domain.market import Market\nfrom support.clocks import FakeClock\n"
+    imports = "import json, sys\nfrom btcts.domain.layout import Market\nfrom support.clocks import FakeClock\n"
     market = "market = Market('BTC', 'USD', 'any', '', 2)\n"
     command = [sys.executable, "-c", f"{imports}{market}{code}\nprint(json.dumps(list(sys.modules)))"]
     done = subprocess.run(command, env={"PYTHONPATH": str(TESTS)}, check=True, capture_output=True, text=True)

@@ -9,8 +9,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
-from btcts.domain.layout import Layout
-from btcts.domain.market import Market
+from btcts.domain.layout import Layout, Market
 from btcts.domain.model import Gap, Tick
 from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.services.copy import Copied, copy

@@ -13,7 +13,7 @@ from rich.console import Console
 import btcts
 from btcts.config import load
 from btcts.connect import connect, find_spool_folders, locate_memory_file
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.errors import ConfigError
 from btcts.providers import default_endpoints, open_providers
 from btcts.providers.poller import Poller

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.system.foreign import conceal
 
 

@@ -14,7 +14,7 @@ from redis.connection import ConnectionPool
 from btcts.config import DEFAULT, SIMULATED, RedisSettings, Settings, load
 from btcts.connect.named import READER_TIMEOUT_S, open_named_store
 from btcts.domain.clock import Clock, ServerClock
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.embedded import Embedded
 from btcts.errors import EmbeddedError
 from btcts.providers import Endpoint, default_endpoints, open_providers

@@ -1,4 +1,4 @@
-"""The layout in Redis: the table of series and rules, the window, and slots by the clock (pure).
+"""The layout of a market in Redis: the table of series and rules, the window, and slots by the clock (pure).
 
 Retention counts back from the newest sample, inclusively, so (entries - 1) x bucket keeps exactly `entries` closed
 buckets. A late tick recomputes its buckets from the retained ticks, so the tick series must outlast the window by the
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from btcts.domain.market import Market
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Span, Tick, is_price
 from btcts.errors import ConfigError, did_you_mean
 
@@ -25,6 +24,34 @@ IGNORE = (0, 0)
 TICK_RETENTION_MS = 26 * HOUR_MS
 TICK_CHUNK_SIZE = 4096
 COMPACTION_CHUNK_SIZE = 128
+
+
+class Market(NamedTuple):
+    """An asset, and the currency that it is paid in.
+
+    `prefix` begins the names of its keys in Redis, `file_suffix` ends those of its own files and folders. Its prices
+    are shown with `decimals` from 10 upward.
+    """
+
+    asset: str
+    currency: str
+    prefix: str
+    file_suffix: str
+    decimals: int
+
+    @property
+    def name(self) -> str:
+        """The name in documents and on pages, such as `ETH-EUR`."""
+        return f"{self.asset}-{self.currency}"
+
+    def with_hash_tag(self) -> "Market":
+        """Return the market with a prefix that keeps all its keys in one slot of a cluster: `{prefix}`."""
+        return self if "{" in self.prefix else self._replace(prefix=f"{{{self.prefix}}}")
+
+    def make_labels(self, resolution: str, field: str) -> dict[str, str]:
+        """Return the labels of one of its series."""
+        pair = {"asset": self.asset.lower(), "quote": self.currency.lower()}
+        return {"app": "btcts", **pair, "resolution": resolution, "field": field}
 
 
 class Resolution(NamedTuple):
@@ -91,7 +118,7 @@ class Compaction(NamedTuple):
     @property
     def definition(self) -> Definition:
         """The options of the series; uncompressed, as module versions before 1.12.6 crash otherwise."""
-        labels = _make_labels(self.market, self.resolution.name, self.field)
+        labels = self.market.make_labels(self.resolution.name, self.field)
         return Definition(self.key, self.resolution.retention_ms, "uncompressed", COMPACTION_CHUNK_SIZE, labels)
 
 
@@ -103,7 +130,7 @@ class Layout:
 
     @property
     def prefix(self) -> str:
-        """The part before the first colon of our own; it may hold colons itself."""
+        """The beginning of each key; it may hold colons itself."""
         return self.market.prefix
 
     @property
@@ -128,7 +155,7 @@ class Layout:
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         """The eleven series, the source first."""
-        labels = _make_labels(self.market, "tick", "price")
+        labels = self.market.make_labels("tick", "price")
         source = Definition(self.tick, TICK_RETENTION_MS, "compressed", TICK_CHUNK_SIZE, labels)
         return (source, *(compaction.definition for compaction in self.compactions))
 
@@ -176,7 +203,3 @@ def can_be_true(tick: Tick, now_ms: int) -> bool:
 def window(now_ms: int) -> Span:
     """Return the span from the start of the oldest kept closed hour to `now_ms`: at most 25 h."""
     return Span(HOUR.closed(now_ms).start_ms, now_ms)
-
-
-def _make_labels(market: Market, resolution: str, field: str) -> dict[str, str]:
-    return market.labels | {"resolution": resolution, "field": field}

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from btcts.domain.clock import Clock
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.errors import ConfigError
 
 if TYPE_CHECKING:

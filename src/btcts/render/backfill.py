@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.domain.model import MINUTE_MS, Candle, Span, Waiting
 from btcts.render.documents import begin_document, dump_document, encode_waiting
 from btcts.render.figures import counted, iso, moment, price

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from btcts.domain.codes import RepairCode
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.domain.model import StreamState, find_median
 from btcts.render.documents import begin_document, dump_document, encode_streams, encode_waiting
 from btcts.render.figures import counted, decimals, iso, moment, percent, price

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from btcts.domain.codes import CopyCode, CopyNote
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted, iso
 from btcts.services.copy import Copied

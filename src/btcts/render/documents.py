@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.domain.model import StreamState, Waiting
 
 SCHEMA = 1

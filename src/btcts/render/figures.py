@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import dropwhile
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 
 END_OF_CALENDAR_MS = 253_402_300_800_000
 """The year 10 000, from which on times have no ISO form."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from btcts.domain.layout import RESOLUTIONS
-from btcts.domain.market import Market
+from btcts.domain.layout import RESOLUTIONS, Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.sentences import describe_fault
 from btcts.services.init_keys import Outcome

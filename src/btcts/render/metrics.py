@@ -6,7 +6,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometh
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.domain.model import ProviderState
 from btcts.services.status import Status
 

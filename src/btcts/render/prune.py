@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import known_iso
 from btcts.services.prune import Pruned

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from btcts.domain.codes import ProblemCode, Remark, WarningCode
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams

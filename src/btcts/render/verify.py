@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted, known_iso
 from btcts.render.sentences import describe_problem, group_reasons

@@ -6,7 +6,7 @@ Notices about the watch itself are lines alone.
 import json
 from typing import Any
 
-from btcts.domain.market import Market
+from btcts.domain.layout import Market
 from btcts.domain.model import MINUTE_MS
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import decimals, duration, iso, percent, price, stamp

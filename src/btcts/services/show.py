@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btcts.domain.clock import Clock, follow_beats
 from btcts.domain.codes import ReasonCode, Remark
-from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Resolution, can_be_true, window
-from btcts.domain.market import Market
+from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Market, Resolution, can_be_true, window
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
 

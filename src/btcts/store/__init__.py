@@ -9,8 +9,7 @@ from typing import NamedTuple, Self
 from redis import Redis
 
 from btcts.domain.clock import Clock, StoppedClock
-from btcts.domain.layout import Layout, find_resolutions
-from btcts.domain.market import Market
+from btcts.domain.layout import Layout, Market, find_resolutions
 from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, check, expire, facts, gaps, lease, reads, rebuild, state

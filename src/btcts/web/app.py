@@ -10,8 +10,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
 from btcts import __version__
-from btcts.domain.layout import RESOLUTIONS
-from btcts.domain.market import Market
+from btcts.domain.layout import RESOLUTIONS, Market
 from btcts.render.metrics import metrics_text
 from btcts.render.price import price_json
 from btcts.render.show.documents import view_json

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import redis
 
 from btcts.config import BTC_USD
-from btcts.domain.layout import Layout
-from btcts.domain.market import Market
+from btcts.domain.layout import Layout, Market
 from services.collect.conftest import Kill
 from services.collect.killed_collector import COPIED
 from services.scenes import SETTINGS, THEN, Scene, Story

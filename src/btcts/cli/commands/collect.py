@@ -19,7 +19,7 @@ from btcts.errors import ConfigError, ExitCode, StoreError
 if TYPE_CHECKING:
     from btcts.config import Settings
     from btcts.domain.clock import ServerClock
-    from btcts.domain.market import Market
+    from btcts.domain.layout import Market
     from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.cycle import Cycle

@@ -12,7 +12,7 @@ from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from btcts.config import Settings
-    from btcts.domain.market import Market
+    from btcts.domain.layout import Market
 
 EMBEDDED, STDIN = "embedded", "-"
 """The words for the embedded Redis, and for a URL on stdin, in place of a URL."""

@@ -16,7 +16,7 @@ from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from btcts.domain.clock import Clock
-    from btcts.domain.market import Market
+    from btcts.domain.layout import Market
     from btcts.services.watch.outbox import Deliver, Told
     from btcts.services.watch.rules import Rule
     from btcts.services.watch.watcher import Watch

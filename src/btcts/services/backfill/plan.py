@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candles import minute_of
-from btcts.domain.layout import window
-from btcts.domain.market import Market
+from btcts.domain.layout import Market, window
 from btcts.domain.model import CLOSED_FOR_MS, MINUTE_MS, Candle, Span, Tick, Waiting
 from btcts.domain.untrusted import GENESIS_MS
 from btcts.errors import ConfigError, StoreError
