@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from btcts.config import Secret
-from btcts.config.textfile import read_text
+from btcts.system.textfile import read_text
 from config.conftest import Place, of_environment, refused
 from support.wording import Wording
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from btcts.config.kinds import QUOTES
 from btcts.config.table import Setting
-from btcts.config.textfile import PIPE_PATIENCE_S, read_secret, read_text
 from btcts.errors import ConfigError, did_you_mean
 from btcts.system.causes import describe
+from btcts.system.textfile import PIPE_PATIENCE_S, read_secret, read_text
 
 PROJECT_FILE = "btcts.toml"
 

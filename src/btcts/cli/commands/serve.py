@@ -92,9 +92,9 @@ def _read_token(path: Path) -> str:
     Raises:
         ConfigError: there is none, or one that is easily guessed.
     """
-    from btcts.config.textfile import read_secret
     from btcts.system.causes import describe
     from btcts.system.foreign import conceal
+    from btcts.system.textfile import read_secret
 
     try:
         token = read_secret(path.expanduser()).strip()

@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-from btcts.config.textfile import read_text
 from btcts.domain.clock import Clock
 from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.addresses import Address, parse_url
@@ -12,6 +11,7 @@ from btcts.providers.http import Client, Reply
 from btcts.services.watch.outbox import DeliveryRefusal
 from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
+from btcts.system.textfile import read_text
 
 TIMEOUT_S = 10.0
 """Time limit from the name look-up to the status of the answer."""

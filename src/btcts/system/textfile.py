@@ -1,6 +1,6 @@
 """Small text files: settings, and secrets that lie in files of their own.
 
-One that never ends, or never begins, as a pipe that nobody writes to, is given up on.
+A file that does not end in time, such as a pipe that nobody writes to, is given up.
 """
 
 import os
@@ -23,10 +23,9 @@ def read_text(path: Path, *, pipe_patience_s: float = PIPE_PATIENCE_S) -> str:
         OSError: it cannot be read, is too large, or is a pipe whose writer takes too long.
         UnicodeDecodeError: it is not text in UTF-8.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-        content = _read_pipe(descriptor, pipe_patience_s) if is_pipe else _read(descriptor)
+        content = _read(descriptor, pipe_patience_s)
     finally:
         os.close(descriptor)
     if len(content) > LARGEST_BYTES:
@@ -56,24 +55,15 @@ def _is_open_to_all(path: Path) -> bool:
     return stat.S_ISREG(mode) and bool(mode & stat.S_IWOTH) and not os.statvfs(path).f_flag & os.ST_RDONLY
 
 
-def _read(descriptor: int) -> bytes:
-    """Return what is there, one byte more than is allowed at most."""
-    content = b""
-    while len(content) <= LARGEST_BYTES and (part := os.read(descriptor, LARGEST_BYTES + 1 - len(content))):
-        content += part
-    return content
-
-
-def _read_pipe(descriptor: int, patience_s: float) -> bytes:
-    """Return what its writer sends until it closes the pipe."""
+def _read(descriptor: int, patience_s: float) -> bytes:
+    """Return what is there, and what the writer of a pipe sends until it closes it; at most a byte too much."""
     content, deadline = b"", time.monotonic() + patience_s
     watched = select.poll()
-    watched.register(descriptor, select.POLLIN)
+    watched.register(descriptor, select.POLLIN)  # a file is always ready
     while len(content) <= LARGEST_BYTES:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or not watched.poll(left_s * 1000):
+        if not watched.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError(None, f"Its writer took more than {patience_s:g} s")
-        part = os.read(descriptor, LARGEST_BYTES)
+        part = os.read(descriptor, LARGEST_BYTES + 1 - len(content))
         if not part:
             break
         content += part
