@@ -50,7 +50,7 @@ def test_zsh_and_fish_get_the_words_that_bash_gets(line: str) -> None:
 
 
 def test_zsh_and_fish_are_told_what_commands_do() -> None:
-    summary = "Remove what is past its retention by the clock, and name unknown keys."
+    summary = "Remove what is older than its retention, and list unknown keys."
 
     assert complete("fish", "btcts pru") == f"prune\t{summary}\n"
     assert f'"prune":"{summary}"' in complete("zsh", "btcts pru")

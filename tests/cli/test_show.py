@@ -323,7 +323,7 @@ def test_what_contradicts_itself_is_refused_in_one_line(btcts: Btcts, arguments:
 def test_the_help_shows_examples_before_options_and_fits_80_columns(btcts: Btcts) -> None:
     text = btcts("show", "--help", COLUMNS="80").out
 
-    headings = ("Examples", "Arguments", "Options", "How it is printed", "Common options")
+    headings = ("Examples", "Arguments", "Options", "Output", "Common options")
     places = [text.index(f"\n{heading}:\n") for heading in headings]
     assert places == sorted(places)
     assert max(map(len, text.splitlines())) <= 80

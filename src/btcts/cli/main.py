@@ -96,16 +96,16 @@ def btcts(
 ) -> None:
     """The recent Bitcoin price in Redis TimeSeries, at 1 minute, 5 minutes, 15 minutes and 1 hour.
 
-      btcts demo                        see it work on simulated prices
+      btcts demo                        try it on simulated prices
       btcts collect --once              fetch prices, fill the last 24 hours
       btcts collect --forever           keep them fresh
       btcts show                        the price, its moves and ranges
-      btcts show 15min                  the last hour by quarters
+      btcts show 15min                  the last hour in 15-minute slots
       btcts show hour --format csv      the last day for a spreadsheet
       btcts status                      check that prices are fresh and complete
       btcts watch --above 100000        alert when the price reaches a level
       btcts backfill --hours 3          fill the last 3 hours by hand
-      btcts config show                 the settings, and where the data are
+      btcts config show                 the settings, and where data is kept
 
     `btcts COMMAND --help` has examples and all options of a command.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from btcts.embedded import Embedded
     from btcts.store import Store
 
-PANEL, OUTPUT = "Common options", "How it is printed"
+PANEL, OUTPUT = "Common options", "Output"
 
 
 def suggest_providers(incomplete: str) -> list[str]:
@@ -41,7 +41,7 @@ ConfigOption = Annotated[
         "--config", metavar="PATH", help="Read this settings file and no other.", readable=False, rich_help_panel=PANEL
     ),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.", rich_help_panel=PANEL)]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print more details.", rich_help_panel=PANEL)]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only failures.", rich_help_panel=PANEL)]
 NoColorOption = Annotated[bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=PANEL)]
 
@@ -50,7 +50,7 @@ ProviderOption = Annotated[
     typer.Option(
         "--provider",
         metavar="NAME",
-        help="Ask this provider alone; repeat the option to name several.",
+        help="Ask only this provider; repeat the option to name several.",
         autocompletion=suggest_providers,
     ),
 ]
@@ -67,7 +67,11 @@ SinceOption = Annotated[
 MaxAgeOption = Annotated[
     float | None,
     typer.Option(
-        "--max-age", metavar="S", min=1, max=86_400, help="Call older prices stale (default: 3 cadences, at least 150)."
+        "--max-age",
+        metavar="S",
+        min=1,
+        max=86_400,
+        help="Seconds after which a price is stale (default: 3 cycles of the collector, at least 150).",
     ),
 ]
 
@@ -78,7 +82,7 @@ IntervalOption = Annotated[
         metavar="S",
         min=0.2,
         max=3600,
-        help="Seconds between looks (default: 1).",
+        help="Seconds between looks at the price (default: 1).",
     ),
 ]
 """For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
@@ -90,7 +94,7 @@ ReplicaOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
 FORMAT: Any = typer.Option(
-    "--format", show_default=False, help="How to print it (default: the first).", rich_help_panel=OUTPUT
+    "--format", show_default=False, help="The output format; the first is the default.", rich_help_panel=OUTPUT
 )
 FormatOption = Annotated[LineFormat, FORMAT]
 
@@ -122,6 +126,13 @@ class Common(NamedTuple):
 
         named = {name.replace("__", "."): value for name, value in flags.items()}
         return load({"redis.url": self.redis, **named}, endpoints=default_endpoints(), config_path=self.config)
+
+    def connect(self, settings: "Settings", *, starts_embedded: bool = False) -> "Store":
+        """Return the store that the settings choose; only a command that may write starts the embedded Redis."""
+        from btcts.connect import connect
+        from btcts.domain.clock import ServerClock
+
+        return connect(settings, clock=ServerClock(), starts_embedded=starts_embedded, say=self.say)
 
     def find_embedded(self, *, starts: bool) -> "Embedded":
         """Return the embedded Redis of the settings; with `starts` the command would fetch or start one.

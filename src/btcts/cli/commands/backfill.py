@@ -26,7 +26,7 @@ MOST_HOURS = 1_000_000
 def backfill(
     *,
     hours: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="Settle the last N hours.")
+        int | None, typer.Option(metavar="N", min=1, max=MOST_HOURS, help="Fill in the last N hours.")
     ] = None,
     since: SinceOption = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="End at this time (default: now).")] = None,
@@ -42,13 +42,13 @@ def backfill(
         typer.Option("--minutes", help="Treat each row of the file as one minute, however far apart the rows are."),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace all ticks of the minutes, settled or not: removes a bad price.")
+        bool, typer.Option("--overwrite", help="Replace all that is stored of these minutes, to remove a bad price.")
     ] = False,
     dry_run: DryRunOption = False,
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
-    """Settle minutes from the candles of the providers, or of a file.
+    """Fill in minutes with candles from the providers or from a file.
 
     Examples:
       btcts backfill
@@ -59,9 +59,11 @@ def backfill(
     Each part is stored as it arrives: after an interruption, run it again to continue. --dry-run asks no provider.
     A file has the columns timestamp,open,high,low,close and optionally volume; its times are full minutes, in
     UTC unless they have a zone. A few rows on full hours could be hourly or daily candles: say --minutes if
-    they are not. A store with only old prices keeps the day up to the last of them: btcts show hour --at
-    newest. -v lists the candles of each provider for minutes that they disagree about. A single --provider
-    settles those by its word alone (thin) until the others are heard.
+    they are not. A store that has only old prices keeps the day up to the last of them; to see it: btcts show
+    hour --at newest.
+
+    -v lists the candles of each provider for minutes that they disagree about. With a single --provider its word
+    alone settles those (they are thin) until the others answer.
     """
     if hours is not None and not (since is None and until is None):
         raise ConfigError(f"--hours {hours} cannot be combined with --since and --until; use one or the other")

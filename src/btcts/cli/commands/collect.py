@@ -60,7 +60,7 @@ def collect(
       btcts collect --once --provider kraken --provider coinbase
       btcts collect --forever --interval 5
       btcts collect --forever --textfile /var/lib/node_exporter/btcts.prom
-      * * * * * btcts collect --once --jitter 10      (a line for cron)
+      * * * * * btcts collect --once --jitter 10      (in a crontab)
 
     The first cycle fetches the candles of the last 24 hours, later ones those of the minutes since the last run. A
     price that cannot reach Redis waits on the disk. Without a terminal, --once prints nothing unless something

@@ -26,7 +26,7 @@ app = typer.Typer(cls=Group, rich_markup_mode=None)
 
 @app.callback()
 def config() -> None:
-    """The settings in force, and the files they come from.
+    """Print the settings and where they come from, or write a settings file.
 
     Examples:
       btcts config show
@@ -34,9 +34,9 @@ def config() -> None:
       BTCTS_COLLECT_PROVIDERS=kraken btcts config show
       REDIS_URL=redis://192.0.2.7:6379/0 btcts config show
 
-    A flag beats the environment, the environment beats btcts.toml in this folder, and that beats your own file,
-    which `btcts config init` writes: every setting with its variable and its default. A Redis that you name
-    takes the place of the embedded one; the next collect fills it with the last 24 hours.
+    A flag beats the environment, which beats btcts.toml in this folder, which beats your own file. `btcts config
+    init` writes your own file, with every setting, its variable and its default. A Redis that you name takes the
+    place of the embedded one; the next collect fills it with the last 24 hours.
     """
 
 

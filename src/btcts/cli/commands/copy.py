@@ -22,12 +22,16 @@ EMBEDDED, STDIN = "embedded", "-"
 def copy(
     *,
     to: Annotated[
-        str, typer.Option("--to", metavar="URL", help="The other Redis; or embedded; or - to read the URL from stdin.")
+        str,
+        typer.Option(
+            "--to", metavar="URL", help="The other Redis, the word embedded, or - to read the URL from stdin."
+        ),
     ],
     market_prefix: Annotated[
-        str | None, typer.Option("--market-prefix", metavar="PREFIX", help="Begin its keys with this prefix instead.")
+        str | None,
+        typer.Option("--market-prefix", metavar="PREFIX", help="Begin the keys of the copy with this prefix."),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace other prices that it holds.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace other prices that the target holds.")] = False,
     dry_run: DryRunOption = False,
     format: FormatOption = LineFormat.text,
     common: Common,
@@ -39,9 +43,10 @@ def copy(
       btcts copy --to redis://192.0.2.7:6379/0
       btcts copy --redis redis://192.0.2.7:6379/0 --to embedded --replace
 
-    The copy is of one moment, and appears at once: an interrupted run has changed nothing or all. A second run
-    changes nothing. End the collectors of the other Redis first; those of this one may go on. A prefix is a hash
-    tag in a cluster; other commands find only the usual one. Exits with 1 when the two differ.
+    The copy is of one moment and appears all at once: an interrupted run has changed nothing or everything. A
+    second run changes nothing. Stop the collectors of the other Redis first; those of this one may keep running.
+    In a cluster the prefix becomes a hash tag. Other commands find only keys with the usual prefix. Exits with 1
+    when the two differ.
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock

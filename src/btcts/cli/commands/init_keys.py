@@ -14,19 +14,19 @@ def init_keys(
     dry_run: DryRunOption = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Rebuild every series from the ticks.")] = False,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Rename keys of other programs that have our names, and go on.")
+        bool, typer.Option("--adopt", help="Rename keys of other programs that are in the way, and go on.")
     ] = False,
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
-    """Make Redis match the layout: create, alter, repair.
+    """Create the series and rules in Redis, and repair those that differ.
 
     Examples:
       btcts init-keys --dry-run
       btcts init-keys
       btcts init-keys --redis redis://192.0.2.7:6379/0
 
-    No bucket changes, and a second run changes nothing. `collect` does this on its own.
+    Stored buckets stay as they are, and a second run changes nothing. `collect` does this on its own.
     """
     from btcts.connect import connect
     from btcts.domain.clock import ServerClock

@@ -11,7 +11,7 @@ def prune(
     format: FormatOption = LineFormat.text,
     common: Common,
 ) -> None:
-    """Remove what is past its retention by the clock, and name unknown keys.
+    """Remove what is older than its retention, and list unknown keys.
 
     Examples:
       btcts prune --dry-run

@@ -23,15 +23,18 @@ def serve(
     ] = "127.0.0.1:8080",
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Ask readers for the token in this file; needed unless on loopback."),
+        typer.Option(
+            metavar="PATH",
+            help="Admit only readers with the token in this file; needed unless --listen is on loopback.",
+        ),
     ] = None,
     host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name by which readers call this server; repeatable."),
+        typer.Option(metavar="NAME", help="A name by which readers reach this server; repeatable."),
     ] = None,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Let the pages of this origin read the answers; repeatable."),
+        typer.Option(metavar="ORIGIN", help="Let web pages of this origin read the answers; repeatable."),
     ] = None,
     max_age: MaxAgeOption = None,
     common: Common,
@@ -43,8 +46,8 @@ def serve(
       btcts serve --listen 127.0.0.1:9000
       btcts serve --listen 0.0.0.0:8080 --token-file token.txt --host pi.local
 
-    Paths: / (a page), /events, /api/price, /api/show, /api/show/RESOLUTION, /api/status, /health, /metrics. One look
-    at Redis each second serves all readers. Needs the packages of btcts[serve].
+    Paths: / (a page), /events, /api/price, /api/show, /api/show/RESOLUTION, /api/status, /health, /metrics. Redis is
+    read once a second, however many readers there are. Needs the packages of btcts[serve].
     """
     try:
         from btcts.web import app, board, gate, server

@@ -17,22 +17,22 @@ app = typer.Typer(cls=Group, rich_markup_mode=None)
 
 @app.callback()
 def server() -> None:
-    """The embedded Redis, for machines that have none.
+    """Manage the embedded Redis, for machines that have none.
 
     Examples:
       btcts server status
       btcts server stop
       redis-cli -s "$(btcts server status --format json | jq -r .socket)"
 
-    It is a redis-server with the TimeSeries module on a socket in the data directory. Commands that write
-    install and start it where no other Redis is named. BTCTS_EMBEDDED=0 forbids it.
+    It is a redis-server with the TimeSeries module on a socket in the data directory. Where no other Redis is
+    named, any command that writes installs and starts it. BTCTS_EMBEDDED=0 forbids it.
     """
 
 
 @app.command(cls=PlainCommand)
 @with_common_options
 def install(*, common: Common) -> None:
-    """Fetch the redis-server and the module.
+    """Fetch redis-server and its TimeSeries module.
 
     Examples:
       btcts server install
@@ -57,7 +57,7 @@ def start(*, common: Common) -> None:
 @app.command(cls=PlainCommand)
 @with_common_options
 def stop(*, common: Common) -> None:
-    """Save its data and stop it, until it is started again.
+    """Save its data and stop it until `btcts server start`.
 
     Examples:
       btcts server stop

@@ -34,14 +34,14 @@ def watch(
         list[str] | None, typer.Option(metavar="P", help="Alert when the price rises to P or more; repeatable.")
     ] = None,
     below: Annotated[
-        list[str] | None, typer.Option(metavar="P", help="Alert when it falls to P or less; repeatable.")
+        list[str] | None, typer.Option(metavar="P", help="Alert when the price falls to P or less; repeatable.")
     ] = None,
     move: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PCT/SPAN",
-            help="Alert when it moves by PCT % within SPAN (s, min, h; at most 24h), +PCT up or -PCT down only; "
-            "repeatable.",
+            help="Alert when the price moves by PCT % within SPAN, such as 30s, 15min or 3h (at most 24h); "
+            "+PCT for rises only, -PCT for falls; repeatable.",
         ),
     ] = None,
     stale: Annotated[
@@ -71,7 +71,11 @@ def watch(
     ] = None,
     webhook: Annotated[
         str | None,
-        typer.Option(metavar="URL|@FILE", help="POST each alert to this URL as JSON.", rich_help_panel=DELIVERY),
+        typer.Option(
+            metavar="URL|@FILE",
+            help="POST each alert as JSON to this URL, or to the one in a file.",
+            rich_help_panel=DELIVERY,
+        ),
     ] = None,
     format: FormatOption = LineFormat.text,
     utc: UtcOption = False,
@@ -83,7 +87,7 @@ def watch(
       btcts watch --above 100000 --below 80000
       btcts watch --move 3/1h --stale --exec 'notify-send Bitcoin'
       btcts watch --move -5/15min --webhook https://hooks.example.com/path
-      * * * * * btcts watch --once --below 80000     (a line for cron)
+      * * * * * btcts watch --once --below 80000     (in a crontab)
 
     A rule fires at once if its condition already holds; what happened while Redis or the watch was away is found
     later. It fires again only after the price has retreated from the level, or the move has shrunk by a fifth. A failed
