@@ -57,6 +57,7 @@ def backfill(
       btcts backfill --file 2018.csv --until 2018-04-05T12:00Z
 
     Each part is stored as it arrives: after an interruption, run it again to continue. --dry-run asks no provider.
+
     A file has the columns timestamp,open,high,low,close and optionally volume; its times are full minutes, in
     UTC unless they have a zone. A few rows on full hours could be hourly or daily candles: say --minutes if
     they are not. A store that has only old prices keeps the day up to the last of them; to see it: btcts show
@@ -108,20 +109,19 @@ class _Asked(NamedTuple):
 
 def _settle(asked: _Asked, format: LineFormat, common: Common, *, dry_run: bool) -> ExitCode:
     """Settle from the file or, without one, from the providers."""
-    from btcts.connect import connect, open_poller
-    from btcts.domain.clock import ServerClock
+    from btcts.connect import open_poller
     from btcts.services.backfill.candle_csv import open_source
     from btcts.services.backfill.plan import plan_of_file, plan_of_providers
     from btcts.services.backfill.run import settle_from_file, settle_from_providers
 
     with ExitStack() as stack:
         source = None if asked.file is None else stack.enter_context(open_source(asked.file, sys.stdin.buffer))
-        settings, clock = common.load_settings(collect__providers=asked.providers), ServerClock()
-        store = stack.enter_context(connect(settings, clock=clock, starts_embedded=not dry_run, say=common.say))
+        settings = common.load_settings(collect__providers=asked.providers)
+        store = stack.enter_context(common.connect(settings, starts_embedded=not dry_run))
         if source is None:
-            poller = stack.enter_context(open_poller(settings, clock=clock))
+            poller = stack.enter_context(open_poller(settings, clock=store.clock))
             plan = plan_of_providers(store, poller, asked.resolve(store))
-            chunks = settle_from_providers(plan, store, poller, clock, quorum=settings.collect.quorum)
+            chunks = settle_from_providers(plan, store, poller, store.clock, quorum=settings.collect.quorum)
         else:
             plan = plan_of_file(store, source, asked.resolve(store))
             chunks = settle_from_file(plan, store)

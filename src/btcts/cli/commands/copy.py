@@ -48,16 +48,14 @@ def copy(
     In a cluster the prefix becomes a hash tag. Other commands find only keys with the usual prefix. Exits with 1
     when the two differ.
     """
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.render.copy import copy_json, copy_lines
     from btcts.services import copy as service
 
     settings = common.load_settings()
     target_settings = _load_target(to, market_prefix, settings, common)
     with (
-        connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as source,
-        connect(target_settings, clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as target,
+        common.connect(settings) as source,
+        common.connect(target_settings, starts_embedded=not dry_run) as target,
     ):
         copied = service.copy(source, target, replace=replace, dry_run=dry_run)
     if format is LineFormat.json:

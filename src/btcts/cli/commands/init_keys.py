@@ -28,12 +28,10 @@ def init_keys(
 
     Stored buckets stay as they are, and a second run changes nothing. `collect` does this on its own.
     """
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.render.init_keys import keys_json, keys_lines
     from btcts.services import init_keys as service
 
-    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=not dry_run, say=common.say) as store:
+    with common.connect(common.load_settings(), starts_embedded=not dry_run) as store:
         outcome = service.init_keys(store, dry_run=dry_run, rebuild=rebuild, adopt=adopt)
     if format is LineFormat.json:
         emit(keys_json(outcome, store.market, dry_run=dry_run))

@@ -24,13 +24,11 @@ def price(
 
     Without a fresh price, the number is left out and stderr says why.
     """
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.render.price import price_json, price_text
     from btcts.services.show import show_price
 
     settings = common.load_settings(redis__replica=replica or None)
-    with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    with common.connect(settings) as store:
         view = show_price(store, max_age_s=max_age)
         common.say_lag(settings, store)
     if view.simulated:

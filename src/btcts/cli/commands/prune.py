@@ -17,15 +17,13 @@ def prune(
       btcts prune --dry-run
       btcts prune
 
-    Redis counts retention from the newest sample, so a feed that died keeps its buckets. No tick of the past is
+    Redis counts retention from the newest sample: without new prices, old buckets stay. No tick of the past is
     lost. To replace a bad price that is kept: `btcts backfill --since TIME --overwrite`.
     """
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.render.prune import prune_json, prune_lines
     from btcts.services import prune as service
 
-    with connect(common.load_settings(), clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    with common.connect(common.load_settings()) as store:
         pruned = service.prune(store, dry_run=dry_run)
     if format is LineFormat.json:
         emit(prune_json(pruned, store.market, dry_run=dry_run))

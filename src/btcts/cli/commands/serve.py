@@ -54,21 +54,20 @@ def serve(
     except ModuleNotFoundError as exc:
         package = (exc.name or "").partition(".")[0]
         raise ConfigError(f"serve needs a further package ({package}); run pip install 'btcts[serve]'") from exc
-    from btcts.connect import connect, find_spool_folders
-    from btcts.domain.clock import ServerClock
+    from btcts.connect import find_spool_folders
     from btcts.services.collect.spool import count_held, open_spool
     from btcts.services.show import show_overview
     from btcts.services.status import status
 
     settings, token = common.load_settings(), None if token_file is None else _read_token(token_file)
-    clock, stop = ServerClock(), Stop()
+    stop = Stop()
     show_log()
-    with connect(settings, clock=clock, starts_embedded=False, say=common.say) as store:
+    with common.connect(settings) as store:
         listener = server.listen(listen)
         with listener, stop_on_signals(stop):
             if token is None and not server.is_loopback(listener):
                 raise ConfigError(f"--listen {listen} is reached by other machines; give a --token-file")
-            pinned = board.Board(clock)
+            pinned = board.Board(store.clock)
             hosts = frozenset(map(str.lower, (*(host or ()), gate.parse_host(listen))))
             guarded = gate.Gate(app.make_router(pinned, settings.market), hosts, token, frozenset(cors or ()))
             spool = open_spool(find_spool_folders(settings))
@@ -82,7 +81,7 @@ def serve(
                     store,
                     lambda: show_overview(store, max_age_s=max_age),
                     lambda: status(store, max_age_s=max_age, spooled=count_held(spool)),
-                    clock,
+                    store.clock,
                     post,
                 ),
                 stop=stop,

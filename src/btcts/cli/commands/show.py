@@ -50,12 +50,12 @@ INTERVAL_S = 1.0
 def show(
     resolution: Annotated[
         ResolutionName | None,
-        typer.Argument(help="Which slots to show (default: an overview of all four, with --chart the hours)."),
+        typer.Argument(help="The slots to show (default: an overview of all four; with --chart, the hours)."),
     ] = None,
     *,
     since: SinceOption = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Show the slots as of this time, in the same form.")
+        str | None, typer.Option(metavar="TIME", help="Show the slots as of this time, written as for --since.")
     ] = None,
     limit: Annotated[
         int | None,
@@ -71,7 +71,7 @@ def show(
         bool,
         typer.Option(
             "--watch",
-            help="Follow the price in place until Ctrl-C; with --format json a line for each new price.",
+            help="Follow the price in place until Ctrl-C; with --format json, print a line for each new price.",
         ),
     ] = False,
     interval: IntervalOption = None,
@@ -96,14 +96,18 @@ def show(
         raise ConfigError(f"--interval {interval:g} goes with --watch")
     if form in (Form.chart, Form.picture):
         resolution = resolution or CHARTED
-    asked = _SlotOptions(
-        resolution, parse_moment("--since", since), parse_moment("--at", at), limit, closed, max_age, replica
-    )
+    asked = _SlotOptions(resolution, parse_moment("--since", since), parse_moment("--at", at), limit, closed, max_age)
     printer = Printer(form, utc, common.no_color, svg)
-    if watch:
-        _follow(asked, printer, common, INTERVAL_S if interval is None else interval)
-    else:
-        _show_once(asked, printer, common)
+    settings = common.load_settings(redis__replica=replica or None)
+    with common.connect(settings) as store:
+        look = asked.make_look(store)
+        if watch:
+            _follow(store, look, printer, INTERVAL_S if interval is None else interval)
+        view = look()
+        common.say_lag(settings, store)
+    printer.print(view)
+    if form is Form.picture and svg != "-":
+        common.say(f"the chart is in {svg}")
 
 
 def _choose_form(format: TableFormat | None, *, chart: bool, svg: str | None) -> Form:
@@ -134,7 +138,6 @@ class _SlotOptions(NamedTuple):
     limit: int | None
     closed: bool
     max_age_s: float | None
-    replica: bool
 
     def make_look(self, store: "Store") -> Callable[[], "View"]:
         """Return the function that reads the view; times relative to now are fixed by this call."""
@@ -159,34 +162,17 @@ class _SlotOptions(NamedTuple):
         raise ConfigError(f"--since {iso(since_ms)} is later than {iso(now_ms)}: no slot starts that late")
 
 
-def _show_once(asked: _SlotOptions, printer: Printer, common: Common) -> None:
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
-
-    settings = common.load_settings(redis__replica=asked.replica or None)
-    with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
-        view = asked.make_look(store)()
-        common.say_lag(settings, store)
-    printer.print(view)
-    if printer.form is Form.picture and printer.file != "-":
-        common.say(f"the chart is in {printer.file}")
-
-
-def _follow(asked: _SlotOptions, printer: Printer, common: Common, interval_s: float) -> None:
+def _follow(store: "Store", look: Callable[[], "View"], printer: Printer, interval_s: float) -> None:
+    """Print or draw the view as it changes, until a signal ends the command."""
     from btcts.cli import terminal
-    from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.services.show import follow
 
-    clock = ServerClock()
-    settings = common.load_settings(redis__replica=asked.replica or None)
-    with connect(settings, clock=clock, starts_embedded=False, say=common.say) as store:
-        collect_garbage_again()
-        views = follow(store, asked.make_look(store), clock, interval_s=interval_s)
-        if printer.form is Form.json:
-            terminal.stream(views, printer.render_text, store.where)
-        else:
-            from btcts.render.show.live import Frames
+    collect_garbage_again()
+    views = follow(store, look, store.clock, interval_s=interval_s)
+    if printer.form is Form.json:
+        terminal.stream(views, printer.render_text, store.where)
+    else:
+        from btcts.render.show.live import Frames
 
-            frames = Frames(printer.page, printer.open_console(), printer.utc)
-            terminal.draw(views, frames, clock=clock, interval_s=interval_s)
+        frames = Frames(printer.page, printer.open_console(), printer.utc)
+        terminal.draw(views, frames, clock=store.clock, interval_s=interval_s)

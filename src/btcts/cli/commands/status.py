@@ -22,8 +22,7 @@ def status(
       btcts status
       btcts status --max-age 60 --format json
     """
-    from btcts.connect import connect, find_spool_folders
-    from btcts.domain.clock import ServerClock
+    from btcts.connect import find_spool_folders
     from btcts.services import status as service
     from btcts.services.collect.spool import open_spool
 
@@ -33,7 +32,7 @@ def status(
     except SpoolError as exc:
         common.say(str(exc))
         spooled = None
-    with connect(settings, clock=ServerClock(), starts_embedded=False, say=common.say) as store:
+    with common.connect(settings) as store:
         found = service.status(store, max_age_s=max_age, spooled=spooled)
     code = ExitCode.DONE if found.healthy else ExitCode.FAILURE
     if common.quiet and found.healthy and format is LineFormat.text:

@@ -38,17 +38,16 @@ def verify(
       btcts verify --upstream --repair
       btcts verify --format json
     """
-    from btcts.connect import connect, open_poller
-    from btcts.domain.clock import ServerClock
+    from btcts.connect import open_poller
     from btcts.render import verify as findings
     from btcts.services.verify import run as service
 
-    settings, clock = common.load_settings(), ServerClock()
-    with connect(settings, clock=clock, starts_embedded=repair, say=common.say) as store, ExitStack() as stack:
+    settings = common.load_settings()
+    with common.connect(settings, starts_embedded=repair) as store, ExitStack() as stack:
         asked = None
         if upstream:
-            poller = stack.enter_context(open_poller(settings, clock=clock))
-            asked = service.Upstream(poller, clock, settings.collect.quorum)
+            poller = stack.enter_context(open_poller(settings, clock=store.clock))
+            asked = service.Upstream(poller, store.clock, settings.collect.quorum)
             if sys.stderr.isatty():
                 common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)
