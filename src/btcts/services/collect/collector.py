@@ -10,10 +10,10 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from btcts.domain.agreement import Verdict, agree
+from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candles import CANDLE_OFFSETS_MS
 from btcts.domain.clock import Clock, describe_skew
-from btcts.domain.model import THIN, Tick
+from btcts.domain.model import BUDGET, THIN, Tick
 from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
 from btcts.services.collect.cycle import (
@@ -23,12 +23,13 @@ from btcts.services.collect.cycle import (
     Limits,
     Progress,
     build_cycle,
+    build_state,
+    build_tick,
     find_outdated,
 )
 from btcts.services.collect.live import Live, Source, build_basis
 from btcts.services.collect.memory import Memory
 from btcts.services.collect.settling import Settling, Snapshot
-from btcts.services.collect.sharing import build_past, build_state, build_tick
 from btcts.services.collect.spool import Held, Spool
 from btcts.services.collect.survey import Survey, survey_memory, survey_store
 from btcts.store import Store
@@ -76,8 +77,8 @@ class Collector:
             polled_ms=round(1000 * (ARRIVAL_S + (self.cadence_s or 0))),
             spool=self.spool,
         )
-        audits, wait_for = self.streams is not None, self._live.wait_for
-        self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt, wait=wait_for, audits=audits)
+        audits, wait = self.streams is not None, self._live.wait_for
+        self._settling = Settling(self.poller, quorum=self.quorum, salt=self.salt, wait=wait, audits=audits)
 
     def pass_time(self, seconds: float) -> None:
         """Wait, `seconds` at most; with streams write the price of each second meanwhile."""
@@ -112,22 +113,20 @@ class Collector:
         if verdict.agreed and not verdict.agreed.flag:
             self._settling.recheck(survey, asked.ready, verdict.agreed.members)
         if verdict.problem and (asked.ready or not asked.waiting):
-            progress.note_problem(verdict.problem)
+            progress.problems.append(verdict.problem)
         if failure := self._live.take_failure():
-            progress.note_problem(failure)
-        progress.note_settled(self._live.take_settled())
-        errors = asked.prices.errors
-        self._learn(survey, asked, verdict, errors, progress)
+            progress.problems.append(failure)
+        progress.settled |= self._live.take_settled()
+        self._learn(survey, asked, verdict, progress)
         if asked.doubt or survey.poisoned:
             self._settling.abandon()
             self._live.go_on(None)
         else:
-            errors = [*errors, *self._deliver(build_tick(verdict), survey, asked.ready, progress, until=until)]
-            self._learn(survey, asked, verdict, errors, progress)
-            configured = len(self.poller.providers) - asked.unpaid
-            self._live.go_on(build_basis(survey, asked, verdict, progress, configured=configured))
+            asked = asked.with_failures(self._deliver(build_tick(verdict), survey, asked.ready, progress, until=until))
+            self._learn(survey, asked, verdict, progress)
+            self._live.go_on(build_basis(survey, asked, verdict, progress))
         self._tell(progress)
-        return build_cycle(survey, asked, verdict, progress, errors, self._live.describe())
+        return build_cycle(survey, asked, verdict, progress, self._live.describe())
 
     def _survey(self, progress: Progress, *, trusted: bool = False) -> Survey:
         """Survey the store, or fall back on memory; `trusted` means that the providers have confirmed the clock."""
@@ -158,7 +157,8 @@ class Collector:
         self._settling.follow_up(survey, ready, awaited)
         self._settling.wait(progress.began + within_s - time.monotonic())
         doubt = None if skew_ms is None else describe_skew(skew_ms, self.clock.source)
-        return Asked(ready, waiting, prices, prices.measure_skew(now_ms), doubt)
+        configured = len(self.poller.providers) - sum(why == BUDGET for _, _, why in waiting)
+        return Asked(ready, waiting, configured, prices, prices.measure_skew(now_ms), doubt)
 
     def _ask_prices(self, ready: Sequence["Provider"], within_s: float) -> Prices:
         """Ask those providers for prices whose streams have none, and take the others from the streams."""
@@ -170,14 +170,15 @@ class Collector:
         return prices._replace(readings=[*prices.readings, *latest])
 
     def _agree(self, asked: Asked, survey: Survey) -> Verdict:
-        past = build_past(survey.state)
+        state = survey.state  # no stored candles: a single lying provider may have made them
+        past = Past(state.accepted, state.anchor, state.pending, state.lean)
         if asked.doubt:
             return Verdict(problem=asked.doubt, past=past)
         return agree(
             asked.prices.readings,
             now_ms=self.clock.now_ms(),
             past=past,
-            configured=len(self.poller.providers) - asked.unpaid,
+            configured=asked.configured,
             quorum=self.quorum,
         )
 
@@ -203,7 +204,7 @@ class Collector:
         if live and not progress.stored and self.spool is not None:
             with progress.note_failures():
                 self.spool.keep(live)
-                progress.note_spooled(live)
+                progress.spooled = live
         return self._settling.take_failures()
 
     def _finish(self, survey: Survey, progress: Progress, until: float) -> None:
@@ -231,7 +232,7 @@ class Collector:
             return
         if settleable.entries:  # before the candles: an unrecorded thin minute would never be checked again
             self.store.record_gaps(settleable.entries)
-            progress.note_entries(settleable.entries)
+            progress.entered |= settleable.entries
         remembered = self.memory.untold if live else None
         bounds = self._live.find_bounds() if live else ()
         ticks = [*held.ticks, live] if live else held.ticks
@@ -243,7 +244,7 @@ class Collector:
         if self.spool is not None:
             with progress.note_failures():
                 self.spool.drop(held)
-                progress.note_torn(held.torn)
+                progress.torn += held.torn
 
     def _enter(self, ended: Ended, survey: Survey, progress: Progress) -> None:
         """Enter the minutes that rounds left unsettled into the ledger, and correct candles that changed.
@@ -253,7 +254,7 @@ class Collector:
         revision = ended.revision
         if revision.entries:
             self.store.record_gaps(revision.entries)
-            progress.note_entries(revision.entries)
+            progress.entered |= revision.entries
         if revision.reopened:
             dropped = {minute + offset for minute in revision.reopened for offset in CANDLE_OFFSETS_MS}
             self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
@@ -268,12 +269,9 @@ class Collector:
         thin = sum(gap.reason == THIN for minute, gap in ledger.items() if minute not in forgotten)
         progress.note_ended(ended, thin=thin)
 
-    def _learn(
-        self, survey: Survey, asked: Asked, verdict: Verdict, errors: Sequence[ProviderError], progress: Progress
-    ) -> None:
+    def _learn(self, survey: Survey, asked: Asked, verdict: Verdict, progress: Progress) -> None:
         """Learn from the cycle: before its price is written, for both go into Redis at once, and when it is over."""
-        reached = replace(asked, prices=asked.prices._replace(errors=errors))
-        state = build_state(survey, reached, verdict, progress, self.cadence_s)
+        state = build_state(survey, asked, verdict, progress, self.cadence_s)
         if not survey.guest:
             candleless, configured = self._settling.failing, self.poller.reach.providers
             state = replace(state, candleless=candleless, configured=configured, configured_ms=survey.now_ms)
@@ -281,7 +279,7 @@ class Collector:
         state = replace(state, simulated=self.poller.simulated, streams=streams, streams_ms=streams_ms)
         waiting = {provider for provider, _, _ in asked.waiting}  # streams go on while polls have to wait
         heard = [reading for reading in asked.prices.readings if reading.provider not in waiting]
-        learned = self.poller.learn(state.providers, Prices(heard, errors), survey.now_ms)
+        learned = self.poller.learn(state.providers, asked.prices._replace(readings=heard), survey.now_ms)
         self.memory.learn(state, learned, build_tick(verdict) or survey.newest)
 
     def _tell(self, progress: Progress) -> None:

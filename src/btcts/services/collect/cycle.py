@@ -1,15 +1,15 @@
-"""Data of one cycle of `collect`: its time limits, its progress and its account."""
+"""Data of one cycle of `collect`: its time limits, its progress, its account, and the state that others learn of it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Verdict
 from btcts.domain.codes import ProblemCode, RepairCode
 from btcts.domain.layout import window
-from btcts.domain.model import BUDGET, LOOKS, THIN, Candle, Gap, StreamState, Tick, Waiting
+from btcts.domain.model import BUDGET, LOOKS, THIN, Candle, Gap, Reading, StreamState, Tick, Waiting
 from btcts.domain.revision import Revision
 from btcts.errors import EmbeddedError, ForeignKey, NoTimeSeries, Problem, ProviderError, SpoolError, StoreError
 from btcts.services.collect.spool import Held
@@ -18,7 +18,11 @@ from btcts.services.collect.survey import Survey
 if TYPE_CHECKING:
     from btcts.providers.base import Provider
     from btcts.providers.poller import Prices
-    from btcts.store import Fault, Written
+    from btcts.store import Fault, State, Written
+
+
+SHORTEST_CADENCE_S, LONGEST_CADENCE_S = 60.0, 900.0
+"""Limits of the cadence estimated from the time between single runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +110,20 @@ class Limits:
 class Asked:
     """The result of asking: the prices of those that were `ready`, and who had to wait.
 
-    `ahead_ms` is the lead of the providers' clocks over ours, and `doubt` the reason not to write, if it is too large.
+    `configured` counts all providers but those that only wait for their budget. `ahead_ms` is the lead of the
+    providers' clocks over ours, and `doubt` the reason not to write, if it is too large.
     """
 
     ready: Sequence["Provider"]
     waiting: Waiting
+    configured: int
     prices: "Prices"
     ahead_ms: int | None
     doubt: Problem | None
 
-    @property
-    def unpaid(self) -> int:
-        """The number of providers that only wait for their budget."""
-        return sum(why == BUDGET for _, _, why in self.waiting)
+    def with_failures(self, failures: Sequence[ProviderError]) -> "Asked":
+        """Return the same with the failures of candles beside those of prices."""
+        return replace(self, prices=self.prices._replace(errors=[*self.prices.errors, *failures]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ class Ended:
     completed: int = 0
 
 
+@dataclass(eq=False)
 class Progress:
     """The progress of a cycle that `began` at a time of the monotonic clock, in s.
 
@@ -151,49 +157,28 @@ class Progress:
     `problems` has the messages of the errors.
     """
 
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self.stored: Tick | None = None
-        self.spooled: Tick | None = None
-        self.settled: frozenset[int] = frozenset()
-        self.entered: Mapping[int, Gap] = {}
-        self.corrected = 0
-        self.reopened = 0
-        self.thin = 0
-        self.reread_ms: int | None = None
-        self.unspooled = 0
-        self.torn = 0
-        self.away = False
-        self.problems: tuple[Problem, ...] = ()
-
-    def note_problem(self, problem: Problem) -> None:
-        """Note why there is no price, or what was refused."""
-        self.problems += (problem,)
-
-    def note_settled(self, minutes: Set[int]) -> None:
-        """Note minutes that streams have settled."""
-        self.settled |= minutes
-
-    def note_entries(self, entries: Mapping[int, Gap]) -> None:
-        """Note entries of the ledger about settled minutes."""
-        self.entered = {**self.entered, **entries}
+    began: float = field(default_factory=time.monotonic)
+    stored: Tick | None = None
+    spooled: Tick | None = None
+    settled: set[int] = field(default_factory=set)
+    entered: dict[int, Gap] = field(default_factory=dict)
+    corrected: int = 0
+    reopened: int = 0
+    thin: int = 0
+    reread_ms: int | None = None
+    unspooled: int = 0
+    torn: int = 0
+    away: bool = False
+    problems: list[Problem] = field(default_factory=list)
 
     def note_written(self, live: Tick | None, held: Held, candles: Sequence[Candle], written: "Written") -> None:
         """Note what Redis has accepted."""
         self.stored = self.stored or live
         self.unspooled += max(0, len(held.ticks) - written.too_old - written.too_early)
-        self.settled |= {candle.start_ms for candle in candles}
+        self.settled.update(candle.start_ms for candle in candles)
         if written.too_early:
             refused = f"{written.too_early} prices lie ahead of Redis' clock and were refused"
-            self.note_problem(Problem(refused, ProblemCode.REDIS_CLOCK))
-
-    def note_spooled(self, tick: Tick) -> None:
-        """Note that the price waits on disk."""
-        self.spooled = tick
-
-    def note_torn(self, lines: int) -> None:
-        """Note damaged lines that were dropped from the spool."""
-        self.torn += lines
+            self.problems.append(Problem(refused, ProblemCode.REDIS_CLOCK))
 
     def note_ended(self, ended: Ended, *, thin: int) -> None:
         """Note the changes of settled minutes, of which `thin` rest on few providers now."""
@@ -211,11 +196,10 @@ class Progress:
             raise
         except (StoreError, EmbeddedError) as exc:
             self.away = True
-            self.note_problem(
-                Problem(str(exc), ProblemCode.REDIS if isinstance(exc, StoreError) else ProblemCode.EMBEDDED)
-            )
+            code = ProblemCode.REDIS if isinstance(exc, StoreError) else ProblemCode.EMBEDDED
+            self.problems.append(Problem(str(exc), code))
         except SpoolError as exc:
-            self.note_problem(Problem(str(exc), ProblemCode.SPOOL))
+            self.problems.append(Problem(str(exc), ProblemCode.SPOOL))
 
 
 def find_outdated(survey: Survey, progress: Progress) -> set[int]:
@@ -233,16 +217,11 @@ def find_outdated(survey: Survey, progress: Progress) -> set[int]:
 
 
 def build_cycle(
-    survey: Survey,
-    asked: Asked,
-    verdict: Verdict,
-    progress: Progress,
-    errors: Sequence[ProviderError],
-    streams: Mapping[str, StreamState],
+    survey: Survey, asked: Asked, verdict: Verdict, progress: Progress, streams: Mapping[str, StreamState]
 ) -> Cycle:
     """Build the account of a cycle that is over."""
     agreed = verdict.agreed
-    refused = {error.provider: error.problem for error in reversed(errors)}
+    refused = {error.provider: error.problem for error in reversed(asked.prices.errors)}
     refused |= {refusal.provider: refusal.reason for refusal in verdict.refused}
     return Cycle(
         time_ms=survey.now_ms,
@@ -267,3 +246,52 @@ def build_cycle(
         took_ms=round((time.monotonic() - progress.began) * 1000),
         streams=streams,
     )
+
+
+def build_tick(verdict: Verdict) -> Tick | None:
+    """Return the agreed price as it is stored; None without one."""
+    return Tick(verdict.agreed.time_ms, verdict.agreed.price) if verdict.agreed else None
+
+
+def build_state(survey: Survey, asked: Asked, verdict: Verdict, progress: Progress, cadence_s: float | None) -> "State":
+    """Return the shared state after a cycle; a `cadence_s` of None is estimated by the time since the last cycle."""
+    agreed, readings = verdict.agreed, asked.prices.readings
+    state = replace(
+        survey.state,
+        cadence_s=cadence_s or _estimate_cadence(survey),
+        spacing_s=_find_spacing_s(readings, survey.now_ms),
+        last_cycle_ms=survey.now_ms,
+        problem=None if progress.stored else "; ".join(progress.problems) or None,
+        pending=verdict.past.pending,
+        accepted=build_tick(verdict) or survey.state.accepted,
+        ahead_ms=asked.ahead_ms,
+        reread_ms=progress.reread_ms,
+    )
+    if not survey.guest:
+        state = replace(state, anchor=verdict.past.anchor, lean=verdict.past.lean)
+    if not readings and not asked.prices.errors:  # nobody was due, and the last agreement stands
+        return state
+    return replace(
+        state,
+        members=agreed.members if agreed else (),
+        flag=agreed.flag if agreed else None,
+        deviating=dict(agreed.deviating) if agreed else {},
+    )
+
+
+def _estimate_cadence(survey: Survey) -> float:
+    """Estimate the interval of single runs by the time since the last one.
+
+    At least a minute, the resolution of cron; more than a quarter of an hour counts as an outage.
+    """
+    last_ms = survey.state.last_cycle_ms
+    since_s = 0 if last_ms is None else round((survey.now_ms - last_ms) / 1000)
+    if since_s > LONGEST_CADENCE_S:
+        return survey.state.cadence_s or SHORTEST_CADENCE_S
+    return max(since_s, SHORTEST_CADENCE_S)
+
+
+def _find_spacing_s(readings: Sequence[Reading], now_ms: int) -> float | None:
+    """Return the time until the next price that budgets allow: the shortest wait of the providers that answered."""
+    waits_ms = [(reading.not_before_ms or now_ms) - now_ms for reading in readings]
+    return min(max(0.0, min(waits_ms) / 1000), LONGEST_CADENCE_S) if waits_ms else None

@@ -21,8 +21,7 @@ from btcts.domain.tape import Tape
 from btcts.domain.tapes import TapeCandle, Tapes
 from btcts.domain.trades import StreamEvent
 from btcts.errors import EmbeddedError, Problem, SpoolError, StoreError, describe_unforeseen
-from btcts.services.collect.cycle import Asked, Progress
-from btcts.services.collect.sharing import build_tick
+from btcts.services.collect.cycle import Asked, Progress, build_tick
 from btcts.services.collect.spool import Spool
 from btcts.services.collect.survey import Survey
 from btcts.store import Store
@@ -77,17 +76,17 @@ class Basis:
     away: bool
 
 
-def build_basis(survey: Survey, asked: Asked, verdict: Verdict, progress: Progress, *, configured: int) -> Basis | None:
+def build_basis(survey: Survey, asked: Asked, verdict: Verdict, progress: Progress) -> Basis | None:
     """Return what the ticks after a cycle rest on; None without an undisputed price."""
     agreed = verdict.agreed
-    if agreed is None or (agreed.flag and configured > 1):
+    if agreed is None or (agreed.flag and asked.configured > 1):
         return None
     unsettled = survey.unsettled - progress.settled
     thin = {minute for minute, gap in {**survey.gaps, **progress.entered}.items() if gap.reason == THIN}
     return Basis(
         past=replace(verdict.past, last=build_tick(verdict)),
         polled=tuple(asked.prices.readings),
-        configured=configured,
+        configured=asked.configured,
         reach=survey.reach,
         settled=set(closed_minutes(survey.now_ms)) - unsettled - thin,
         guest=survey.guest,
