@@ -298,8 +298,8 @@ def _call(url: str, client: Client, number: int, name: str, call: str) -> object
 
 def _post(url: str, client: Client, number: int) -> object:
     hook = Webhook(parse_url(f"{url}/{number}/webhook"), client, FakeClock(NOW_MS), timeout_s=TIMEOUT_S)
-    taken = hook.post("{}")
-    return ("taken" if taken is None else taken,)
+    failure = hook.post("{}")
+    return (failure.problem if failure else "taken",)
 
 
 def _weigh(outcome: Any) -> tuple[str, str | None]:

@@ -22,7 +22,7 @@ from btcts.errors import ConfigError
 from btcts.providers import default_endpoints
 from btcts.providers.http import Client
 from btcts.services.watch.command import SECRETS, Program, parse_command, pass_on
-from btcts.services.watch.outbox import FIRST_WAIT_MS, LONGEST_WAIT_MS, DeliveryRefusal, choose_wait_ms, is_due
+from btcts.services.watch.outbox import FIRST_WAIT_MS, LONGEST_WAIT_MS, Undelivered, choose_wait_ms, is_due
 from btcts.services.watch.webhook import Webhook, parse_address
 from support.clocks import FakeClock
 from support.raw_server import Raw, RawServer
@@ -106,15 +106,15 @@ def test_a_command_that_reads_nothing_has_not_failed() -> None:
     ("script", "problem"), [("exit 3", "sh ended with exit code 3"), ("kill -9 $$", "sh was ended by signal 9")]
 )
 def test_a_command_that_fails_is_said_with_its_code(script: str, problem: str) -> None:
-    assert shell(script).run("", {}) == problem
+    assert shell(script).run("", {}) == Undelivered(problem)
 
 
 def test_a_command_that_is_gone_is_said() -> None:
-    problem = Program(("/nowhere/notify", SECRET)).run("", {})
+    failure = Program(("/nowhere/notify", SECRET)).run("", {})
 
-    assert problem
-    assert problem.startswith("/nowhere/notify ")
-    assert SECRET not in problem
+    assert failure
+    assert failure.problem.startswith("/nowhere/notify ")
+    assert SECRET not in failure.problem
 
 
 def test_a_command_that_takes_too_long_is_ended_with_all_its_processes(tmp_path: Path) -> None:
@@ -122,25 +122,25 @@ def test_a_command_that_takes_too_long_is_ended_with_all_its_processes(tmp_path:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
 
-    problem = shell(f"sleep 60 > {pipe} & wait", timeout_s=0.3).run("", {})
+    failure = shell(f"sleep 60 > {pipe} & wait", timeout_s=0.3).run("", {})
 
     # The pipe is at its end when the last process that could write to it is gone.
     os.set_blocking(reader, True)
     assert os.read(reader, 1) == b""
     os.close(reader)
-    assert problem
-    assert problem.startswith("sh ")
-    assert " 0.3 s" in problem
+    assert failure
+    assert failure.problem.startswith("sh ")
+    assert " 0.3 s" in failure.problem
 
 
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()"
 
 
 def test_a_command_that_will_not_end_is_killed() -> None:
-    problem = Program((sys.executable, "-c", STUBBORN), timeout_s=1.0, grace_s=0.1).run("", {})
+    failure = Program((sys.executable, "-c", STUBBORN), timeout_s=1.0, grace_s=0.1).run("", {})
 
-    assert problem
-    assert f"{sys.executable} took more than 1 s" in problem
+    assert failure
+    assert f"{sys.executable} took more than 1 s" in failure.problem
 
 
 def test_an_interrupt_ends_the_command_that_is_running() -> None:
@@ -216,7 +216,7 @@ def hook() -> Iterator[Hook]:
     made.server.server_close()
 
 
-Post = Callable[..., str | None]
+Post = Callable[..., Undelivered | None]
 
 
 @pytest.fixture
@@ -247,7 +247,10 @@ def test_any_status_of_success_will_do(hook: Hook, post: Post, status: int) -> N
 def test_a_refusal_is_said_by_status_and_host_alone(hook: Hook, post: Post, status: int) -> None:
     hook.status = status
 
-    assert post(hook.url) == f"HTTP {status} from 127.0.0.1"
+    failure = post(hook.url)
+
+    assert failure
+    assert failure.problem == f"HTTP {status} from 127.0.0.1"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -255,10 +258,10 @@ def test_a_redirect_is_not_followed_but_said(hook: Hook, post: Post, status: int
     hook.status = status
     hook.headers = {"Location": "/elsewhere"}
 
-    problem = post(hook.url)
+    failure = post(hook.url)
 
-    assert problem
-    assert f"HTTP {status} from 127.0.0.1; redirects" in problem
+    assert failure
+    assert f"HTTP {status} from 127.0.0.1; redirects" in failure.problem
     assert len(hook.received) == 1
 
 
@@ -267,11 +270,11 @@ def test_nobody_there_is_said_without_the_address(post: Post) -> None:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://{SECRET}@127.0.0.1:{nobody.getsockname()[1]}/{SECRET}"
 
-        problem = post(url)
+        failure = post(url)
 
-    assert problem
-    assert "127.0.0.1 (connection refused)" in problem
-    assert SECRET not in problem
+    assert failure
+    assert "127.0.0.1 (connection refused)" in failure.problem
+    assert SECRET not in failure.problem
 
 
 def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
@@ -283,15 +286,15 @@ def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
             timeout_s=0.3,
         )
 
-        assert str(hook.post("{}")).endswith("127.0.0.1 within 0.3 s")
+        assert hook.post("{}") == Undelivered("no answer from 127.0.0.1 within 0.3 s")
 
 
 def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
     with RawServer(lambda _: Raw(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x")) as server, Client() as client:
-        problem = Webhook(parse_address(server.url), client, FakeClock(NOW), timeout_s=0.3).post("{}")
+        failure = Webhook(parse_address(server.url), client, FakeClock(NOW), timeout_s=0.3).post("{}")
 
         assert server.gone.wait(5)
-    assert str(problem).endswith("127.0.0.1 within 0.3 s")
+    assert failure == Undelivered("no answer from 127.0.0.1 within 0.3 s")
 
 
 @pytest.mark.parametrize(
@@ -314,10 +317,10 @@ def test_a_malformed_address_is_refused_without_repeating_it(text: str) -> None:
 def test_a_refusal_that_would_come_again_is_final(hook: Hook, post: Post, status: int, final: str) -> None:
     hook.status = status
 
-    problem = post(hook.url)
+    failure = post(hook.url)
 
-    assert isinstance(problem, DeliveryRefusal)
-    assert final in problem.final
+    assert failure
+    assert final in failure.final
 
 
 DAYS = "Fri, 31 Dec 2999 23:59:59 GMT"
@@ -342,10 +345,10 @@ def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked:
     hook.status = status
     hook.headers = {"Retry-After": asked} if asked else {}
 
-    problem = post(hook.url)
+    failure = post(hook.url)
 
-    assert isinstance(problem, DeliveryRefusal)
-    assert (problem.final, problem.wait_ms) == ("", wait_ms)
+    assert failure
+    assert (failure.final, failure.wait_ms) == ("", wait_ms)
 
 
 @pytest.mark.parametrize(

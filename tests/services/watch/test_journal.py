@@ -23,7 +23,7 @@ from btcts.domain.untrusted import END_MS, NAME
 from btcts.errors import ConfigError, SpoolError
 from btcts.render.watch import alert_json, alert_line, list_alert_variables
 from btcts.services.watch.journal import LARGEST, Journal, Kept, Unsent
-from btcts.services.watch.outbox import LONGEST_WAIT_MS, PRINTED, Outbox
+from btcts.services.watch.outbox import LONGEST_WAIT_MS, PRINTED, Outbox, Undelivered
 from btcts.services.watch.rules import KINDS, Alert, Standing
 from services.watch.journals import read_state, record_state
 from support.clocks import FakeClock
@@ -320,9 +320,9 @@ class World(NamedTuple):
     def start(self, fate: str = "well") -> Outbox:
         """Begin another run; `fate` is what its deliveries come to."""
 
-        def deliver(alert: Alert, way: str) -> str | None:
+        def deliver(alert: Alert, way: str) -> Undelivered | None:
             if fate == "fails":
-                return "no answer"
+                return Undelivered("no answer")
             if fate == "dies before":
                 raise DiedError
             self.delivered.append((way, alert))

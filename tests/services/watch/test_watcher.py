@@ -15,7 +15,7 @@ from btcts.config import BTC_USD
 from btcts.domain.model import Candle, Tick
 from btcts.errors import NoTimeSeries, SpoolError, StoreUnreachable
 from btcts.services.watch.journal import Journal, Kept, Unsent
-from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, DeliveryRefusal, Notice, Outbox, Told
+from btcts.services.watch.outbox import GIVEN_UP_MS, Deliver, Notice, Outbox, Told, Undelivered
 from btcts.services.watch.rules import Alert, Level, MoveRule, Rule, Standing
 from btcts.services.watch.watcher import Watch, forever, once
 from btcts.store import State, Store
@@ -77,18 +77,18 @@ def read_standing(home: Path) -> Standing:
 
 
 class Way:
-    """A way of delivery that fails while `problem` is set, and keeps what it was given."""
+    """A way of delivery that fails while `failure` is set, and keeps what it was given."""
 
-    def __init__(self, problem: str | None = None) -> None:
-        self.problem = problem
+    def __init__(self, failure: Undelivered | None = None) -> None:
+        self.failure = failure
         self.tried: list[Alert] = []
         self.delivered: list[Alert] = []
 
-    def __call__(self, alert: Alert) -> str | None:
+    def __call__(self, alert: Alert) -> Undelivered | None:
         self.tried.append(alert)
-        if self.problem is None:
+        if self.failure is None:
             self.delivered.append(alert)
-        return self.problem
+        return self.failure
 
 
 # What is found
@@ -423,10 +423,10 @@ def test_a_single_look_without_redis_tries_what_waits_and_is_away(
     lasting: Server, lasting_store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(lasting_store, clock, 61_000.0)
-    way = Way("closed")
+    way = Way(Undelivered("closed"))
     list(once(make_watch(ABOVE, store=lasting_store, hook=way)))
     lasting.kill()
-    way.problem = None
+    way.failure = None
 
     watch = make_watch(ABOVE, store=lasting_store, hook=way)
     told = list(once(watch))
@@ -484,10 +484,10 @@ def test_a_server_without_the_module_ends_the_watch(
 
 def test_each_way_of_delivery_is_on_its_own_account(store: Store, clock: FakeClock, make_watch: MakeWatch) -> None:
     see(store, clock, 61_000.0)
-    well, ill = Way(), Way("HTTP 500 from there")
+    well, ill = Way(), Way(Undelivered("HTTP 500 from there"))
     watch = make_watch(ABOVE, exec=well, hook=ill)
     said = [notice for notice in once(watch) if isinstance(notice, Notice)]
-    ill.problem = None
+    ill.failure = None
     clock.advance(5_000)
 
     list(watch.look(lambda: False))
@@ -502,11 +502,11 @@ def test_what_is_not_delivered_goes_on_waiting_across_runs_and_is_printed_once(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(store, clock, 61_000.0)
-    way = Way("closed")
+    way = Way(Undelivered("closed"))
     runs = [make_watch(ABOVE, hook=way) for _ in range(3)]
 
     printed = [found(once(run)) for run in runs]
-    way.problem = None
+    way.failure = None
     last = make_watch(ABOVE, hook=way)
     list(once(last))
 
@@ -518,7 +518,7 @@ def test_what_is_not_delivered_goes_on_waiting_across_runs_and_is_printed_once(
 def test_a_delivery_that_would_be_refused_again_is_given_up_at_once(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
-    way = Way(DeliveryRefusal("HTTP 404 from there", final="make a new one"))
+    way = Way(Undelivered("HTTP 404 from there", final="make a new one"))
     see(store, clock, 61_000.0)
     watch = make_watch(ABOVE, max_age_s=7200, hook=way)
 
@@ -535,10 +535,10 @@ def test_a_delivery_that_would_be_refused_again_is_given_up_at_once(
 def test_a_receiver_that_asks_for_time_gets_it_in_later_runs_and_for_all_alerts(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
-    way = Way(DeliveryRefusal("HTTP 429 from there", wait_ms=600_000))
+    way = Way(Undelivered("HTTP 429 from there", wait_ms=600_000))
     see(store, clock, 61_000.0)
     notices(once(make_watch(ABOVE, BELOW, max_age_s=7200, hook=way)))
-    way.problem = None
+    way.failure = None
     see(store, clock, 49_000.0)
 
     clock.advance(589_000)
@@ -570,7 +570,7 @@ def test_a_failing_delivery_is_tried_less_and_less_often_until_the_alert_is_too_
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(store, clock, 61_000.0)
-    way = Way("closed")
+    way = Way(Undelivered("closed"))
     watch = make_watch(ABOVE, hook=way, max_age_s=80_000)
     told = forever(watch, interval_s=1, stopped=lambda: bool(watch.outbox.waiting == 0 and way.tried))
     begin_ms = clock.now_ms()
@@ -588,7 +588,7 @@ def test_an_alert_that_says_it_was_found_in_the_future_is_not_tried_until_then(
     see(store, clock, 55_000.0)
     found_ms = clock.now_ms() + 2 * HOUR
     waiting = Unsent(Alert(rule=ABOVE.name, kind="above", time_ms=NOW, found_ms=found_ms, price=61_000.0), ("hook",))
-    watch = make_watch(ABOVE, hook=Way("closed"))
+    watch = make_watch(ABOVE, hook=Way(Undelivered("closed")))
     record_state(tmp_path / "alerts", ABOVE.name, Kept(Standing(True, clock.now_ms()), (waiting,)))
 
     said = notices(once(watch))
@@ -604,7 +604,7 @@ def test_an_alert_that_was_found_late_is_not_too_old_to_be_tried_again(
     list(once(make_watch(ABOVE)))
     see(store, clock, 61_000.0)
     clock.advance(5 * HOUR)
-    way = Way("closed")
+    way = Way(Undelivered("closed"))
     run = make_watch(ABOVE, hook=way)
 
     list(once(run))
@@ -616,10 +616,10 @@ def test_an_alert_that_waited_through_a_long_stop_is_tried_once_more_before_it_i
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(store, clock, 61_000.0)
-    way = Way("closed")
+    way = Way(Undelivered("closed"))
     list(once(make_watch(ABOVE, hook=way)))
     clock.advance(5 * HOUR)
-    way.problem = None
+    way.failure = None
 
     list(once(make_watch(ABOVE, hook=way)))
 
@@ -630,7 +630,7 @@ def test_a_way_that_is_not_wanted_any_more_is_not_waited_for(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:
     see(store, clock, 61_000.0)
-    list(once(make_watch(ABOVE, hook=Way("closed"))))
+    list(once(make_watch(ABOVE, hook=Way(Undelivered("closed")))))
 
     run = make_watch(ABOVE)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from btcts.errors import ConfigError
+from btcts.services.watch.outbox import Undelivered
 from btcts.system.causes import describe
 
 TIMEOUT_S = 30.0
@@ -32,8 +33,8 @@ class Program:
     timeout_s: float = TIMEOUT_S
     grace_s: float = GRACE_S
 
-    def run(self, document: str, variables: Mapping[str, str]) -> str | None:
-        """Run the program to its end; return the problem if it failed, else None.
+    def run(self, document: str, variables: Mapping[str, str]) -> Undelivered | None:
+        """Run the program to its end; return why it failed, None when it did not.
 
         It gets its own process group, so that Ctrl-C reaches only us and the whole group can be ended.
         """
@@ -46,21 +47,24 @@ class Program:
                 start_new_session=True,
             )
         except OSError as exc:
-            return f"{self.arguments[0]} does not start ({describe(exc)})"
+            return self._fail(f"does not start ({describe(exc)})")
         with process:
             return self._await_end(process, document)
 
-    def _await_end(self, process: subprocess.Popen[bytes], document: str) -> str | None:
+    def _await_end(self, process: subprocess.Popen[bytes], document: str) -> Undelivered | None:
         try:
             process.communicate(document.encode(), self.timeout_s)
         except subprocess.TimeoutExpired:
-            return f"{self.arguments[0]} took more than {self.timeout_s:g} s and was ended"
+            return self._fail(f"took more than {self.timeout_s:g} s and was ended")
         finally:
             if process.returncode is None:
                 self._end_group(process)
         if process.returncode < 0:
-            return f"{self.arguments[0]} was ended by signal {-process.returncode}"
-        return f"{self.arguments[0]} ended with exit code {process.returncode}" if process.returncode else None
+            return self._fail(f"was ended by signal {-process.returncode}")
+        return self._fail(f"ended with exit code {process.returncode}") if process.returncode else None
+
+    def _fail(self, how: str) -> Undelivered:
+        return Undelivered(f"{self.arguments[0]} {how}")
 
     def _end_group(self, process: subprocess.Popen[bytes]) -> None:
         """Ask all of the command's processes to end, then kill those that have not."""

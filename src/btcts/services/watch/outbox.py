@@ -5,6 +5,7 @@ So an alert is delivered at least once: a second time only if the process was ki
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from btcts.domain.clock import Clock
 from btcts.domain.model import HOUR_MS, MINUTE_MS
@@ -25,24 +26,16 @@ LONGEST_ASKED_MS = HOUR_MS
 """Longest wait a receiver may ask for: as long as an alert is retried."""
 
 
-class DeliveryRefusal(str):
-    """The message for a delivery that the receiver refused.
+class Undelivered(NamedTuple):
+    """The problem of a failed delivery.
 
     `final` is the reason why a retry is pointless, empty when it is not. Then `wait_ms` is the wait that the receiver
-    asks for, 0 without one.
+    asks for, up to `LONGEST_ASKED_MS`, and 0 without one.
     """
 
-    __slots__ = ("final", "wait_ms")
-
-    final: str
-    wait_ms: int
-
-    def __new__(cls, words: str, *, final: str = "", wait_ms: int = 0) -> "DeliveryRefusal":
-        """Return the words with what to do about the refusal attached."""
-        refusal = super().__new__(cls, words)
-        refusal.final = final
-        refusal.wait_ms = min(max(0, wait_ms), LONGEST_ASKED_MS)
-        return refusal
+    problem: str
+    final: str = ""
+    wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +53,8 @@ class Notice:
 
 Told = Alert | Notice
 
-Deliver = Callable[[Alert], str | None]
-"""Delivers an alert; returns the problem if it failed, else None."""
+Deliver = Callable[[Alert], Undelivered | None]
+"""Delivers an alert; returns why it failed, None when it did not."""
 
 
 def choose_wait_ms(failed: int, chance: float) -> int:
@@ -139,25 +132,24 @@ class Outbox:
         now_ms = clock.now_ms()
         if 0 < self.journal.find_hold(way) - now_ms <= LONGEST_ASKED_MS or not is_due(next_ms, now_ms):
             return False
-        problem = self.ways[way](alert)
-        if problem is None:
+        failure = self.ways[way](alert)
+        if failure is None:
             return True
         now_ms = clock.now_ms()
-        code = _decide(alert, problem, now_ms)
-        advice = getattr(problem, "final", "")
-        yield Notice(code, {"rule": alert.rule, "way": way, "problem": problem, "advice": advice})
+        code = _decide(alert, failure, now_ms)
+        yield Notice(code, {"rule": alert.rule, "way": way, "problem": failure.problem, "advice": failure.final})
         if code != "retried":
             self.lost += 1
             return True
         self._tries[alert.id, way] = failed + 1, now_ms + choose_wait_ms(failed + 1, self.chance())
-        if isinstance(problem, DeliveryRefusal) and problem.wait_ms:
-            self.journal.hold(rule, way, now_ms + problem.wait_ms)
+        if failure.wait_ms:
+            self.journal.hold(rule, way, now_ms + failure.wait_ms)
         return False
 
 
-def _decide(alert: Alert, problem: str, now_ms: int) -> str:
+def _decide(alert: Alert, failure: Undelivered, now_ms: int) -> str:
     """Return the fate of an alert that was not delivered: refused for good, expired, or to be retried."""
-    if isinstance(problem, DeliveryRefusal) and problem.final:
+    if failure.final:
         return "refused"
     if abs(now_ms - alert.found_ms) > GIVEN_UP_MS:  # found in the future: the file or a clock was wrong
         return "expired"

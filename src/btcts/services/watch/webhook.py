@@ -8,7 +8,7 @@ from btcts.errors import ConfigError, describe_unforeseen
 from btcts.providers.addresses import Address, parse_url
 from btcts.providers.connections import SLOW, Unanswered
 from btcts.providers.http import Client, Reply
-from btcts.services.watch.outbox import DeliveryRefusal
+from btcts.services.watch.outbox import LONGEST_ASKED_MS, Undelivered
 from btcts.system.causes import describe
 from btcts.system.foreign import conceal, conceal_login
 from btcts.system.textfile import read_text
@@ -58,29 +58,29 @@ class Webhook:
             return "text"
         return next((field for name, field in TEXT_FIELDS.items() if f".{host}".endswith(f".{name}")), None)
 
-    def post(self, document: str) -> str | None:
-        """Post the JSON document; return the problem if it was not accepted, else None."""
+    def post(self, document: str) -> Undelivered | None:
+        """Post the JSON document; return why it was not accepted, None when it was."""
         host = self._url.host
         try:
             return self._judge(self._client.post(self._url, document, timeout_s=self._timeout_s))
         except Unanswered as exc:
             reason = f"within {self._timeout_s:g} s" if exc.code == SLOW else f"({exc.why})"
-            return f"no answer from {host} {reason}"
+            return Undelivered(f"no answer from {host} {reason}")
         except Exception as exc:
             log.debug("a delivery failed", exc_info=exc)
-            return f"nothing can be sent to {host} ({describe_unforeseen(exc)})"
+            return Undelivered(f"nothing can be sent to {host} ({describe_unforeseen(exc)})")
 
-    def _judge(self, reply: Reply) -> str | None:
-        """Interpret an answer: the problem, or None when the document was accepted."""
+    def _judge(self, reply: Reply) -> Undelivered | None:
         status = reply.status
         said = f"HTTP {status} from {self._url.host}"
         if 200 <= status < 300:
             return None
         if 300 <= status < 400:
-            return f"{said}; redirects are not followed"
+            return Undelivered(f"{said}; redirects are not followed")
         if 400 <= status < 500 and status not in TEMPORARY:
-            return DeliveryRefusal(said, final=FINAL.get(status, REFUSED))
-        return DeliveryRefusal(said, wait_ms=reply.read_retry_after(self._clock.now_ms()) or 0)
+            return Undelivered(said, final=FINAL.get(status, REFUSED))
+        asked_ms = reply.read_retry_after(self._clock.now_ms()) or 0
+        return Undelivered(said, wait_ms=min(max(0, asked_ms), LONGEST_ASKED_MS))
 
 
 def parse_address(text: str) -> Address:
