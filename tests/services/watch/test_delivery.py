@@ -358,6 +358,8 @@ def test_a_receiver_may_ask_for_time(hook: Hook, post: Post, status: int, asked:
         ("https://ptb.discord.com./api/webhooks/1/token", "content"),
         ("https://discordapp.com/api/webhooks/1/token", "content"),
         ("https://discord.com/api/webhooks/1/token/slack", "text"),
+        ("https://discordapp.com/api/webhooks/1/token/slack", "text"),
+        ("https://notdiscord.com/slack", None),
         ("https://hooks.slack.com/services/T/B/x", "text"),
         ("https://hooks.example.com/discord.com", None),
         ("https://notdiscord.com/", None),

@@ -54,9 +54,8 @@ class Webhook:
     def text_field(self) -> str | None:
         """Field for the message text; None for an address that accepts the document of an alert."""
         host = self._url.host.rstrip(".")
-        if host.endswith("discord.com") and self._url.path.endswith("/slack"):
-            return "text"
-        return next((field for name, field in TEXT_FIELDS.items() if f".{host}".endswith(f".{name}")), None)
+        field = next((field for name, field in TEXT_FIELDS.items() if f".{host}".endswith(f".{name}")), None)
+        return "text" if field and self._url.path.endswith("/slack") else field  # Discord takes Slack's documents there
 
     def post(self, document: str) -> Undelivered | None:
         """Post the JSON document; return why it was not accepted, None when it was."""
