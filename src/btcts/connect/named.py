@@ -13,8 +13,8 @@ from btcts.errors import ConfigError
 from btcts.store import Store
 from btcts.store.connections import (
     OPTIONS,
-    LedConnection,
-    LedTlsConnection,
+    FindingConnection,
+    FindingTlsConnection,
     PlainConnection,
     TlsConnection,
     UnixConnection,
@@ -68,7 +68,7 @@ def open_named_store(
     limit_s = READER_PATIENCE_S if reads else PATIENCE_S if deadline is None else ONCE_PATIENCE_S
     find = _build_finder(settings, options).find
     options |= {"find": find, "replica": named.replica and named.kind == CLUSTER}
-    client = _build_client(LedTlsConnection if named.tls else LedConnection, options, host="", port=0)
+    client = _build_client(FindingTlsConnection if named.tls else FindingConnection, options, host="", port=0)
     patience = Patience(limit_s, deadline, replica=named.replica)
     return Store(client, settings.market, clock=clock, where=named.where, patience=patience)
 

@@ -90,8 +90,8 @@ class Store:
 
     def as_of(self, now_ms: int) -> Self:
         """Return this store with the clock stopped at `now_ms`: retention and closed buckets count from there."""
-        stopped = copy(self)
-        stopped._link = replace(self._link, clock=StoppedClock(now_ms), teller=self._link.teller or self._link.clock)
+        link, stopped = self._link, copy(self)
+        stopped._link = replace(link, clock=StoppedClock(now_ms), real_clock=link.real_clock or link.clock)
         return stopped
 
     def without_waiting(self) -> AbstractContextManager[None]:

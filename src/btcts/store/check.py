@@ -117,8 +117,8 @@ def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
     now_ms = link.clock.observe(now_of(time))
     told, ledger = ({} if key in unusable else described[key] for key in hashes)
-    known_state, unreadable = state.examine(told, link.told_ms)
-    known_gaps, unreadable_gaps = gaps.examine(ledger, link.told_ms)
+    known_state, unreadable = state.examine(told, link.real_now_ms)
+    known_gaps, unreadable_gaps = gaps.examine(ledger, link.real_now_ms)
     return Inspection(
         now_ms=now_ms,
         newest=Tick(newest[0], float(newest[1])) if newest and not isinstance(newest, Exception) else None,

@@ -1,4 +1,4 @@
-"""Connections to Redis: by TCP, with TLS or by a socket, with a deadline, to a fixed place or to where it is now."""
+"""Connections to Redis: by TCP, TLS or a Unix socket, with a deadline, to a fixed place or to one found each time."""
 
 from collections.abc import Callable
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, socket
@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from btcts.store.explain import TCP, TLS, Unfound, explain, is_passing
+from btcts.store.explain import TCP, TLS, ServerNotFound, explain, is_transient
 from btcts.system.sockets import Deadline, Dialer, TimelySocket
 
 CONNECT_TIMEOUT_S = 3.0
@@ -91,8 +91,8 @@ class TlsConnection(_Timely, SSLConnection, _DialedConnection):
     """A connection with TLS: `SSLConnection` wraps the socket of the class after it."""
 
 
-class _Led:
-    """First base class of a connection to the server that `find` names each time, which may be a `replica`."""
+class _Finding:
+    """First base class of a connection that finds its server each time; `replica` means one of a cluster."""
 
     def __init__(self, *, find: Callable[[], tuple[str, int]], replica: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -108,16 +108,16 @@ class _Led:
             super().connect()  # type: ignore[misc]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as exc:
             transport = TLS if isinstance(self, SSLConnection) else TCP
-            told = explain(exc, f"{self.host}:{self.port}", transport=transport)
-            raise Unfound(told, passing=is_passing(exc)) from exc
-        if self._replica:  # without this one of a cluster sends its readers away
+            error = explain(exc, f"{self.host}:{self.port}", transport=transport)
+            raise ServerNotFound(error, transient=is_transient(exc)) from exc
+        if self._replica:  # without this a replica in a cluster sends its readers to the primary
             self.send_command("READONLY")  # type: ignore[attr-defined]
             self.read_response()  # type: ignore[attr-defined]
 
 
-class LedConnection(_Led, PlainConnection):
-    """A connection without TLS to the server that is found."""
+class FindingConnection(_Finding, PlainConnection):
+    """A connection without TLS that finds its server."""
 
 
-class LedTlsConnection(_Led, TlsConnection):
-    """A connection with TLS to the server that is found."""
+class FindingTlsConnection(_Finding, TlsConnection):
+    """A connection with TLS that finds its server."""

@@ -82,16 +82,16 @@ _SHUT = re.compile("connection closed|reset by peer|broken pipe|eof occurred|une
 """The words of redis-py when a server closes a connection silently."""
 
 
-class Unfound(RedisError):
-    """Nobody says where Redis is; `told` is the error to report, `passing` is true if waiting may help."""
+class ServerNotFound(RedisError):
+    """The server that has our keys was not found or not reached: the error to report, and whether waiting may help."""
 
-    def __init__(self, told: StoreError, *, passing: bool = False) -> None:
-        super().__init__(str(told))
-        self.told = told
-        self.passing = passing
+    def __init__(self, error: StoreError, *, transient: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.transient = transient
 
 
-def is_passing(exc: BaseException | None) -> bool:
+def is_transient(exc: BaseException | None) -> bool:
     """Tell whether a connection failed for a reason that may be over in a moment."""
     if isinstance(exc, AuthenticationError | AuthorizationError):
         return False
@@ -125,7 +125,7 @@ def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = ""
 
 
 def is_unknown_command(exc: Exception) -> bool:
-    """Return whether the server does not know a command, so that it is worth asking what it is."""
+    """Tell whether the server does not know a command, so that it may not be a Redis with data."""
     return isinstance(exc, ResponseError) and "nknown command" in str(exc)
 
 

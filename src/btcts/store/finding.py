@@ -1,20 +1,19 @@
 """Find where Redis is now: the primary, or a replica, that Sentinels name or that has our slot of a cluster.
 
 All keys of a market lie in one slot, so that the client of a single server does for a cluster, too. It asks each time
-it connects; who has asked the wrong server disconnects, and asks again.
+that it connects; a client of the wrong server disconnects, and asks again.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
 from btcts.errors import ConfigError, StoreError, StoreUnreachable
-from btcts.store.explain import Unfound, explain
+from btcts.store.explain import ServerNotFound, explain, is_unknown_command
 
 Place = tuple[str, int]
 """A host and a port."""
@@ -37,7 +36,7 @@ class Finder:
         """Return the place of the server.
 
         Raises:
-            Unfound: no node knows it; the answer of one counts more than the silence of others.
+            ServerNotFound: no node knows it; the answer of one counts more than the silence of others.
         """
         failures: list[tuple[str, Exception]] = []
         for named in tuple(self.nodes):
@@ -51,14 +50,14 @@ class Finder:
             finally:
                 node.connection_pool.disconnect()
         where, worst = max(failures, key=lambda failure: not _is_silence(failure[1]))
-        if isinstance(worst, Unfound):
+        if isinstance(worst, ServerNotFound):
             raise worst
-        told = explain(worst, self.where if _is_silence(worst) else where, transport=self.transport, what=self.what)
-        raise Unfound(told) from worst
+        place = self.where if _is_silence(worst) else where
+        raise ServerNotFound(explain(worst, place, transport=self.transport, what=self.what)) from worst
 
 
 def _is_silence(exc: Exception) -> bool:
-    return not isinstance(exc, ResponseError | Unfound | redis.AuthenticationError)
+    return not isinstance(exc, ResponseError | ServerNotFound | redis.AuthenticationError)
 
 
 def ask_sentinel(service: str, *, replica: bool) -> Callable[[redis.Redis, str], Place]:
@@ -70,14 +69,14 @@ def ask_sentinel(service: str, *, replica: bool) -> Callable[[redis.Redis, str],
                 return _choose_replica(service, node.execute_command("SENTINEL", "REPLICAS", service))
             found = node.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
         except ResponseError as exc:
-            if "nknown command" in str(exc):
+            if is_unknown_command(exc):
                 text = f"{where} is no Sentinel; name Sentinels, or write redis:// for a Redis by itself"
-                raise Unfound(StoreError(text)) from exc
+                raise ServerNotFound(StoreError(text)) from exc
             if "No such master" not in str(exc):
                 raise
             found = None
         if not found:
-            raise Unfound(
+            raise ServerNotFound(
                 StoreError(f"the Sentinel at {where} does not watch {service!r}; correct the name in the URL")
             )
         return str(found[0]), int(found[1])
@@ -85,19 +84,16 @@ def ask_sentinel(service: str, *, replica: bool) -> Callable[[redis.Redis, str],
     return ask
 
 
-def _choose_replica(service: str, replicas: Sequence[Any]) -> Place:
+def _choose_replica(service: str, replicas: Sequence[Mapping[str, str]]) -> Place:
     """Return any replica that is up and linked to its primary, else any that is up."""
-    described = [dict(item) if isinstance(item, Mapping) else dict(_pair(item)) for item in replicas]
-    up = [item for item in described if UNUSABLE.isdisjoint(str(item["flags"]).split(","))]
-    linked = [item for item in up if item.get("master-link-status") == "ok"]
+    up = [replica for replica in replicas if UNUSABLE.isdisjoint(replica["flags"].split(","))]
+    linked = [replica for replica in up if replica.get("master-link-status") == "ok"]
     if not up:
-        raise Unfound(StoreUnreachable(f"no replica of {service} is up; read from the primary instead"), passing=True)
+        raise ServerNotFound(
+            StoreUnreachable(f"no replica of {service} is up; read from the primary instead"), transient=True
+        )
     chosen = random.choice(linked or up)
-    return str(chosen["ip"]), int(chosen["port"])
-
-
-def _pair(items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    return zip(items[::2], items[1::2], strict=True)
+    return chosen["ip"], int(chosen["port"])
 
 
 def ask_cluster(prefix: str, *, replica: bool) -> Callable[[redis.Redis, str], Place]:
@@ -114,14 +110,16 @@ def ask_cluster(prefix: str, *, replica: bool) -> Callable[[redis.Redis, str], P
         try:
             slots = node.execute_command("CLUSTER", "SLOTS")
         except ResponseError as exc:
-            if "cluster support disabled" not in str(exc) and "nknown command" not in str(exc):
+            if "cluster support disabled" not in str(exc) and not is_unknown_command(exc):
                 raise
-            raise Unfound(StoreError(f"{where} is no node of a cluster; write redis:// instead")) from exc
+            raise ServerNotFound(StoreError(f"{where} is no node of a cluster; write redis:// instead")) from exc
         owners = next((owners for first, last, *owners in slots if first <= slot <= last), ())
         chosen = random.choice(owners[1:]) if replica and len(owners) > 1 else owners[0] if owners else None
         if chosen is None or (replica and len(owners) == 1):
             lack = "no replica" if chosen else "no primary"
-            raise Unfound(StoreUnreachable(f"{lack} in the cluster at {where} has our slot {slot}"), passing=True)
+            raise ServerNotFound(
+                StoreUnreachable(f"{lack} in the cluster at {where} has our slot {slot}"), transient=True
+            )
         host = chosen[0] if chosen[0] not in (None, "", "?") else node.get_connection_kwargs()["host"]
         return str(host), int(chosen[1])
 

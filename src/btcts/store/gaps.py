@@ -51,7 +51,7 @@ def _make_readers(until_ms: int) -> dict[str, Reader]:
 
 def read(link: Link) -> dict[int, Gap]:
     """Read the ledger by minute."""
-    return parse_gaps(link.ask("HGETALL", link.layout.gaps), link.told_ms)
+    return parse_gaps(link.ask("HGETALL", link.layout.gaps), link.real_now_ms)
 
 
 def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:

@@ -16,7 +16,7 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
 from btcts.errors import StoreUnreachable
-from btcts.store.explain import TCP, TLS, UNIX, Unfound, explain, extract_reply, is_passing, is_unknown_command
+from btcts.store.explain import TCP, TLS, UNIX, ServerNotFound, explain, extract_reply, is_transient, is_unknown_command
 from btcts.system.sockets import Deadline
 
 Command = tuple[Any, ...]
@@ -64,9 +64,9 @@ class Patience:
         """Tell whether this failure may be over in a moment."""
         if not self.limit_s:
             return False
-        if isinstance(exc, Unfound):
-            return exc.passing
-        return self.find_move(exc) is not None if isinstance(exc, ResponseError) else is_passing(exc)
+        if isinstance(exc, ServerNotFound):
+            return exc.transient
+        return self.find_move(exc) is not None if isinstance(exc, ResponseError) else is_transient(exc)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -82,21 +82,21 @@ class Patience:
 class Link:
     """A client (RESP3, decoded replies), the names of our keys, the clock, and where the server is.
 
-    `where` is printed in messages and holds no secret. `teller` is the clock of those who fill the side keys, where it
-    is not the same. `patience` is for a Redis of several servers.
+    `where` is printed in messages and holds no secret. `real_clock` is the one that goes on where `clock` is stopped.
+    `patience` is for a Redis of several servers.
     """
 
     client: redis.Redis
     layout: Layout
     clock: Clock
     where: str
-    teller: Clock | None = None
+    real_clock: Clock | None = None
     patience: Patience = field(default_factory=Patience)
 
     @property
-    def told_ms(self) -> int:
-        """The current time for judging the side keys, even while a past moment is shown."""
-        return (self.teller or self.clock).now_ms()
+    def real_now_ms(self) -> int:
+        """The present, by which the side keys are judged even where the clock is stopped."""
+        return (self.real_clock or self.clock).now_ms()
 
     @property
     def rules_look_back(self) -> bool:
@@ -167,8 +167,8 @@ class Link:
             yield
         except WatchError:
             raise  # no failure: the transaction has to begin again
-        except Unfound as exc:
-            raise exc.told from exc
+        except ServerNotFound as exc:
+            raise exc.error from exc
         except (RedisError, OSError, UnicodeError) as exc:  # UnicodeError: a host name that cannot be one
             if code := self.patience.find_move(exc):
                 text = f"Redis at {self.where} or our part of it is changing its place ({code}); try again in a moment"

@@ -66,7 +66,7 @@ def price(link: Link) -> Snapshot:
     queries: Queries = {"TIME": ("TIME",), "TS.GET": ("TS.GET", layout.tick), "state": ("HGETALL", layout.state)}
     replies = ask(link, queries, at_one_moment=True)
     now_ms = link.clock.observe(now_of(replies["TIME"]))
-    state = parse(read_hash(replies["state"]), link.told_ms)
+    state = parse(read_hash(replies["state"]), link.real_now_ms)
     return Snapshot(now_ms, _read_tick(replies["TS.GET"]), {}, state)
 
 
@@ -108,9 +108,9 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], known: WholeHours, a
     if abs(now_ms - asked_ms) > MINUTE_MS:
         replies = _ask(link, resolutions, now_ms, at_ms, known)
     told = read_hash(replies["state"])
-    gaps = parse_gaps(read_hash(replies["gaps"]), link.told_ms)
+    gaps = parse_gaps(read_hash(replies["gaps"]), link.real_now_ms)
     coverage = read_coverage(link, replies, gaps, known, told.get(SWEPT_FIELD))
-    newest, state = _read_tick(replies["TS.GET"]), parse(told, link.told_ms)
+    newest, state = _read_tick(replies["TS.GET"]), parse(told, link.real_now_ms)
     held = _find_held(newest, state, now_ms) if at_ms is None else None
     slots = {
         resolution.name: _build_slots(resolution, replies, coverage, held, now_ms=now_ms, at_ms=at_ms)

@@ -130,7 +130,7 @@ def _find(link: Link, pipe: Pipeline) -> Found:
     if text is None and ticks:
         return Found(now_ms, ticks, {}, {})
     closed = {compaction.key: _read_samples(pipe, compaction.key, now_ms) for compaction in link.layout.compactions}
-    ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps), link.told_ms)
+    ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps), link.real_now_ms)
     quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == "no_trades")
     try:
         starts = carried.parse(link.layout, text)

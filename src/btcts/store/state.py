@@ -193,7 +193,7 @@ def is_known(name: str) -> bool:
 
 def read(link: Link) -> State:
     """Read the stored state."""
-    return parse(link.ask("HGETALL", link.layout.state), link.told_ms)
+    return parse(link.ask("HGETALL", link.layout.state), link.real_now_ms)
 
 
 def parse(fields: Mapping[str, str], now_ms: int) -> State:
