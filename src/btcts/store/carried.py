@@ -23,7 +23,7 @@ def parse(layout: Layout, text: str | None) -> Starts:
     """Parse the buckets that the text of the field names.
 
     Raises:
-        Unreadable: it is not what `remember` has stored.
+        Unreadable: it is not what `record` stores.
     """
     if text is None:
         return {}
@@ -58,7 +58,7 @@ def end_of(layout: Layout, starts: Starts) -> int:
     return max(ends, default=0)
 
 
-def remember(layout: Layout, carried: Mapping[str, Mapping[int, float]]) -> Command:
+def record(layout: Layout, carried: Mapping[str, Mapping[int, float]]) -> Command:
     """Return the command that records the carried buckets, or clears the record when there are none."""
     starts = {key: frozenset(samples) for key, samples in carried.items() if samples}
     if not starts:

@@ -108,16 +108,16 @@ def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
     layout = link.layout
     hashes = (layout.state, layout.gaps)
     questions: list[Command] = [("TS.INFO", key) for key in layout.series] + [("HGETALL", key) for key in hashes]
-    questions += [query_survey(layout, minutes)] if minutes else [("TS.GET", layout.tick), ("TIME",)]
+    questions += [query_survey(layout, minutes)] if minutes else [("TIME",), ("TS.GET", layout.tick)]
     replies = link.ask_all(questions)
     described = dict(zip((*layout.series, *hashes), replies, strict=False))
-    newest, time = replies[-1][1::-1] if minutes else replies[-2:]
+    time, newest = replies[-1][:2] if minutes else replies[-2:]
     series = {key: parse_series(described[key]) for key in layout.series}
     unusable = [key for key, reply in described.items() if is_wrong_type(reply)]
     others = [key for key, found in series.items() if found and not _is_ours(layout, key, series)]
     now_ms = link.clock.observe(now_of(time))
-    told, ledger = ({} if key in unusable else described[key] for key in hashes)
-    known_state, unreadable = state.examine(told, link.real_now_ms)
+    fields, ledger = ({} if key in unusable else described[key] for key in hashes)
+    known_state, unreadable = state.examine(fields, link.real_now_ms)
     known_gaps, unreadable_gaps = gaps.examine(ledger, link.real_now_ms)
     return Inspection(
         now_ms=now_ms,
@@ -126,15 +126,15 @@ def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
         foreign=(*unusable, *others),
         faults=(
             *_find_faults(layout, series, unusable),
-            *_find_marking_faults(layout, told, now_ms),
-            *_find_lease_faults(layout, told, now_of(time)),
+            *_find_marking_faults(layout, fields, now_ms),
+            *_find_lease_faults(layout, fields, now_of(time)),
             *_find_field_faults(layout.state, unreadable),
-            *_find_surplus_faults(layout, told),
+            *_find_surplus_faults(layout, fields),
             *_find_field_faults(layout.gaps, unreadable_gaps),
         ),
         state=known_state,
         gaps=known_gaps,
-        rebuilding=_is_lifted(series) or lease.is_held(told.get(lease.LEASE_FIELD), now_of(time)),
+        rebuilding=_is_lifted(series) or lease.is_held(fields.get(lease.LEASE_FIELD), now_of(time)),
         settled=frozenset(find_settled(minutes, replies[-1]) if minutes else ()),
     )
 
@@ -159,34 +159,39 @@ def _build_unreadable(key: str, name: str, why: str, *, rebuild: bool) -> Fault:
     return Fault(key, FaultCode.UNREADABLE_FIELD, values, rebuild, fields=() if rebuild else (name,))
 
 
-def _find_surplus_faults(layout: Layout, told: Mapping[str, str]) -> Iterator[Fault]:
+def is_state_field(name: str) -> bool:
+    """Tell whether a field of the state hash is one of ours."""
+    return state.is_known(name) or name in MARKS
+
+
+def _find_surplus_faults(layout: Layout, fields: Mapping[str, str]) -> Iterator[Fault]:
     """Report unknown fields of the state; a few are allowed, since a later version may have written them."""
-    unknown = tuple(name for name in told if not state.is_known(name) and name not in MARKS)
+    unknown = tuple(name for name in fields if not is_state_field(name))
     if len(unknown) > MOST_UNKNOWN:
         values = {"count": len(unknown)}
         yield Fault(layout.state, FaultCode.SURPLUS_FIELDS, values, rebuild=False, fields=unknown)
 
 
-def _find_marking_faults(layout: Layout, told: Mapping[str, str], now_ms: int) -> Iterator[Fault]:
+def _find_marking_faults(layout: Layout, fields: Mapping[str, str], now_ms: int) -> Iterator[Fault]:
     """Yield faults in the marks that writers leave for each other; a rebuild resets them."""
     try:
-        yield from _find_sweeping_faults(layout, told.get(SWEPT_FIELD), now_ms)
+        yield from _find_sweeping_faults(layout, fields.get(SWEPT_FIELD), now_ms)
     except Unreadable as exc:
         yield _build_unreadable(layout.state, SWEPT_FIELD, str(exc), rebuild=True)
     try:
-        end_ms = carried.end_of(layout, carried.parse(layout, told.get(CARRIED_FIELD)))
+        end_ms = carried.end_of(layout, carried.parse(layout, fields.get(CARRIED_FIELD)))
     except Unreadable as exc:
         yield _build_unreadable(layout.state, CARRIED_FIELD, str(exc), rebuild=True)
         return
-    if (until := told.get(CARRIED_UNTIL_FIELD, "0")) != str(end_ms):
+    if (until := fields.get(CARRIED_UNTIL_FIELD, "0")) != str(end_ms):
         values = {"name": CARRIED_UNTIL_FIELD, "found": excerpt(until), "wanted": end_ms}
         yield Fault(layout.state, FaultCode.WRONG_CARRIED_END, values)
 
 
-def _find_lease_faults(layout: Layout, told: Mapping[str, str], server_ms: int) -> Iterator[Fault]:
+def _find_lease_faults(layout: Layout, fields: Mapping[str, str], server_ms: int) -> Iterator[Fault]:
     """Yield a fault for a malformed lease; writers ignore it."""
     try:
-        if (text := told.get(lease.LEASE_FIELD)) is not None:
+        if (text := fields.get(lease.LEASE_FIELD)) is not None:
             lease.parse(text, server_ms)
     except Unreadable as exc:
         yield _build_unreadable(layout.state, lease.LEASE_FIELD, str(exc), rebuild=False)

@@ -15,10 +15,9 @@ from btcts.domain.layout import Compaction, Layout
 from btcts.domain.model import is_price
 from btcts.errors import StoreError
 from btcts.store import lease, rebuild
-from btcts.store.check import MARKS, CompactionRule, Inspection
+from btcts.store.check import CompactionRule, Inspection, is_state_field
 from btcts.store.link import FIELDS_AT_ONCE, Command, Link, now_of
 from btcts.store.ranges import Samples, read_hash, read_samples
-from btcts.store.state import is_known
 
 Part = Mapping[Any, Hashable]
 """The samples of a series by stamp, ascending, or the fields of a hash by name."""
@@ -69,7 +68,7 @@ class Contents:
     def find_foreign_hashes(self) -> tuple[str, ...]:
         """Return the keys of the hashes of which not a single field is one of ours."""
         gaps, state = self.hashes.values()
-        ours = {self.layout.gaps: [*map(str.isdecimal, gaps)], self.layout.state: [*map(_is_of_state, state)]}
+        ours = {self.layout.gaps: [*map(str.isdecimal, gaps)], self.layout.state: [*map(is_state_field, state)]}
         return tuple(key for key, known in ours.items() if known and not any(known))
 
 
@@ -82,7 +81,7 @@ def read_contents(link: Link) -> Contents:
     ranges: list[Command] = [("TS.RANGE", key, "-", "+") for key in layout.series]
     hashes: list[Command] = [("HGETALL", key) for key in (layout.gaps, layout.state)]
     time, gaps, state, *replies = link.ask_all([("TIME",), *hashes, *ranges, *latest], at_one_moment=True)
-    told = {name: text for name, text in read_hash(state).items() if name != lease.LEASE_FIELD}
+    fields = {name: text for name, text in read_hash(state).items() if name != lease.LEASE_FIELD}
     return Contents(
         now_ms=link.clock.observe(now_of(time)),
         layout=layout,
@@ -90,7 +89,7 @@ def read_contents(link: Link) -> Contents:
             _name(layout, definition.key): _keep(read_samples(reply), definition.retention_ms)
             for definition, reply in zip(layout.definitions, replies, strict=False)
         },
-        hashes={_name(layout, layout.gaps): read_hash(gaps), _name(layout, layout.state): told},
+        hashes={_name(layout, layout.gaps): read_hash(gaps), _name(layout, layout.state): fields},
         newest={
             _name(layout, command[1]): tuple(reply) if isinstance(reply, list | tuple) else ()
             for command, reply in zip(latest, replies[len(ranges) :], strict=True)
@@ -165,7 +164,3 @@ def _keep(samples: Samples, retention_ms: int) -> Samples:
 
 def _name(layout: Layout, key: str) -> str:
     return key.removeprefix(f"{layout.prefix}:")
-
-
-def _is_of_state(name: str) -> bool:
-    return is_known(name) or name in MARKS

@@ -52,11 +52,11 @@ class Coverage:
         """Return the first price of these minutes, None where there is none."""
         return next((self.opens[minute] for minute in minutes if minute in self.opens), None)
 
-    def summarize(self, minutes: range, held: Claim | None) -> tuple[bool, int, str | None, bool]:
+    def summarize(self, minutes: range, claim: Claim | None) -> tuple[bool, int, str | None, bool]:
         """Return, of minutes within one hour: all with ticks are settled, their number, the reason of others, exact.
 
         The reason is the commonest one, if any is known. They are exact if their extremes are those of the trades: as
-        settled, or as they are `held` now.
+        settled, or as an append claims.
         """
         hour = minutes.start - minutes.start % HOUR_MS
         if hour in self.whole or self.marked.issuperset(minutes):
@@ -64,15 +64,15 @@ class Coverage:
         present = self.present.intersection(minutes)
         unsettled = [minute for minute in minutes if minute in self.gaps and minute not in self.marked]
         reasons = Counter(self.gaps[minute].reason for minute in unsettled).most_common(1) if unsettled else []
-        exact = hour not in self.restless and self._is_held(minutes, held)
+        exact = hour not in self.restless and self._is_exact(minutes, claim)
         return bool(present) and present <= self.marked, len(present), reasons[0][0] if reasons else None, exact
 
-    def _is_held(self, minutes: range, held: Claim | None) -> bool:
+    def _is_exact(self, minutes: range, claim: Claim | None) -> bool:
         """Tell whether each minute is settled, had no trades, or is within its bounds."""
-        if held and minutes.stop > held.since_ms:
-            if not held.now:
+        if claim and minutes.stop > claim.since_ms:
+            if not claim.now:
                 return False
-            minutes = range(minutes.start, held.since_ms, MINUTE_MS)
+            minutes = range(minutes.start, claim.since_ms, MINUTE_MS)
         return all(map(self._is_quiet, set(minutes) - self.marked))
 
     def _is_quiet(self, minute: int) -> bool:
@@ -108,7 +108,7 @@ class WholeHours:
         return set(whole)
 
 
-def query_coverage(layout: Layout, span: Span, *, at_ms: int | None, known: WholeHours) -> Queries:
+def query_coverage(layout: Layout, span: Span, *, at_ms: int | None, whole_hours: WholeHours) -> Queries:
     """Return the queries for the minutes of a span, whose end is the present or the moment `at_ms` of the past."""
     first = HOUR.start_of(span.start_ms)
     recent = max(first, HOUR.start_of(span.end_ms - 2 * MINUTE_MS) - HOUR_MS)
@@ -116,14 +116,14 @@ def query_coverage(layout: Layout, span: Span, *, at_ms: int | None, known: Whol
     if recent > first:
         queries["hours"] = query_buckets(layout, first, recent - 1, "count", HOUR_MS)
         queries["opens of hours"] = query_buckets(layout, first, recent - 1, "first", HOUR_MS)
-        asked = [hour for hour in range(first, recent, HOUR_MS) if hour not in known]
+        asked = [hour for hour in range(first, recent, HOUR_MS) if hour not in whole_hours]
         for number, query in enumerate(_query_marks(layout, [_minutes_of(hour) for hour in asked])):
             queries[f"marks by hour {number}"] = (*query, "AGGREGATION", "count", HOUR_MS)
     return queries | _query_minutes(layout, Span(recent, span.end_ms), last_ms=at_ms)
 
 
 def read_coverage(
-    link: Link, replies: Mapping[str, Any], gaps: Mapping[int, Gap], known: WholeHours, swept: object
+    link: Link, replies: Mapping[str, Any], gaps: Mapping[int, Gap], whole_hours: WholeHours, swept: object
 ) -> Coverage:
     """Return the coverage, asking once more for the minutes of older hours that are not settled as a whole."""
     coverage = Coverage(gaps=gaps, opens=dict(replies.get("opens of hours", {})))
@@ -133,7 +133,7 @@ def read_coverage(
         if name.startswith("marks by hour "):  # a query may end within an hour
             marks.update({hour: int(count) for hour, count in samples.items()})
     hours: Samples = replies.get("hours", {})
-    coverage.whole = known.select(hours, marks, swept)
+    coverage.whole = whole_hours.select(hours, marks, swept)
     queries: Queries = {}
     for hour in hours.keys() - coverage.whole:
         span = Span(hour, hour + HOUR_MS)

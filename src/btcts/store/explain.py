@@ -95,8 +95,7 @@ def is_transient(exc: BaseException | None) -> bool:
     """Tell whether a connection failed for a reason that may be over in a moment."""
     if isinstance(exc, AuthenticationError | AuthorizationError):
         return False
-    silent = isinstance(exc, ConnectionError | TimeoutError | OSError)
-    return silent and exc is not None and find_certificate_fault(exc) is None
+    return isinstance(exc, ConnectionError | TimeoutError | OSError) and find_certificate_fault(exc) is None
 
 
 def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = "", what: str = "Redis") -> StoreError:

@@ -17,7 +17,7 @@ from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_range
 from btcts.store.state import State, parse
 
 SPARE_MS = 2_000
-"""Delay beyond the cadence at which the newest tick counts as the price of this moment still."""
+"""The delay beyond the cadence up to which the newest tick counts as the current price."""
 
 
 @dataclass(frozen=True)
@@ -94,26 +94,26 @@ def _select_kept(resolution: Resolution, replies: Mapping[str, Any], slots: rang
     return {field: {start: samples[start] for start in slots if start in samples} for field, samples in fields.items()}
 
 
-def snapshot(link: Link, resolutions: Sequence[Resolution], known: WholeHours, at_ms: int | None = None) -> Snapshot:
+def snapshot(link: Link, resolutions: Sequence[Resolution], whole_hours: WholeHours, at_ms: int | None) -> Snapshot:
     """Return the slots of the resolutions at `at_ms` (None: now by the server's clock), with their coverage.
 
     The ranges are asked for by this machine's clock, and once more when the server's turns out to be more than a
     minute away. At a time of the past, what the compactions do not hold any more comes from the ticks up to then.
-    Hours that are `known` to be settled are not asked for again.
+    The settled hours in `whole_hours` are not asked for again.
     """
     asked_ms = link.clock.now_ms() if at_ms is None else at_ms
-    replies = _ask(link, resolutions, asked_ms, at_ms, known)
+    replies = _ask_snapshot(link, resolutions, asked_ms, at_ms, whole_hours)
     server_ms = link.clock.observe(now_of(replies["TIME"]))
     now_ms = server_ms if at_ms is None else at_ms
     if abs(now_ms - asked_ms) > MINUTE_MS:
-        replies = _ask(link, resolutions, now_ms, at_ms, known)
-    told = read_hash(replies["state"])
+        replies = _ask_snapshot(link, resolutions, now_ms, at_ms, whole_hours)
+    fields = read_hash(replies["state"])
     gaps = parse_gaps(read_hash(replies["gaps"]), link.real_now_ms)
-    coverage = read_coverage(link, replies, gaps, known, told.get(SWEPT_FIELD))
-    newest, state = _read_tick(replies["TS.GET"]), parse(told, link.real_now_ms)
-    held = _find_held(newest, state, now_ms) if at_ms is None else None
+    coverage = read_coverage(link, replies, gaps, whole_hours, fields.get(SWEPT_FIELD))
+    newest, state = _read_tick(replies["TS.GET"]), parse(fields, link.real_now_ms)
+    claim = _find_claim(newest, state, now_ms) if at_ms is None else None
     slots = {
-        resolution.name: _build_slots(resolution, replies, coverage, held, now_ms=now_ms, at_ms=at_ms)
+        resolution.name: _build_slots(resolution, replies, coverage, claim, now_ms=now_ms, at_ms=at_ms)
         for resolution in resolutions
     }
     halted = at_ms is None and link.rules_look_back and _is_halted(newest, replies, resolutions)
@@ -129,8 +129,8 @@ def _is_halted(newest: Tick | None, replies: Mapping[str, Any], resolutions: Seq
     )
 
 
-def _find_held(newest: Tick | None, state: State, now_ms: int) -> Claim | None:
-    """Return what the last append claims; it holds now while the newest tick is the price of this moment."""
+def _find_claim(newest: Tick | None, state: State, now_ms: int) -> Claim | None:
+    """Return what the last append claims; it holds now as long as the newest tick is the current price."""
     since_ms = state.exact_since_ms
     if since_ms is None or newest is None:
         return None
@@ -138,8 +138,8 @@ def _find_held(newest: Tick | None, state: State, now_ms: int) -> Claim | None:
     return Claim(since_ms, now=fresh and newest.time_ms >= since_ms and minute_of(newest.time_ms) == minute_of(now_ms))
 
 
-def _ask(
-    link: Link, resolutions: Sequence[Resolution], now_ms: int, at_ms: int | None, known: WholeHours
+def _ask_snapshot(
+    link: Link, resolutions: Sequence[Resolution], now_ms: int, at_ms: int | None, whole_hours: WholeHours
 ) -> dict[str, Any]:
     """Return the replies of one snapshot by name."""
     layout = link.layout
@@ -154,14 +154,14 @@ def _ask(
     for resolution in resolutions:
         start_ms = resolution.closed(now_ms - MINUTE_MS).start_ms
         queries |= _query_fields(link, resolution, AGGREGATORS, start_ms=start_ms, at_ms=at_ms)
-    return ask(link, queries | query_coverage(layout, span, at_ms=at_ms, known=known), at_one_moment=True)
+    return ask(link, queries | query_coverage(layout, span, at_ms=at_ms, whole_hours=whole_hours), at_one_moment=True)
 
 
 def _build_slots(
     resolution: Resolution,
     replies: Mapping[str, Any],
     coverage: Coverage,
-    held: Claim | None,
+    claim: Claim | None,
     *,
     now_ms: int,
     at_ms: int | None,
@@ -171,7 +171,7 @@ def _build_slots(
     for start in resolution.slots(now_ms):
         minutes = range(start, start + resolution.bucket_ms, MINUTE_MS)
         close, low, high = closes.get(start), lows.get(start), highs.get(start)
-        settled, count, reason, exact = coverage.summarize(minutes, held)
+        settled, count, reason, exact = coverage.summarize(minutes, claim)
         exact = exact and not (close is None or low is None or high is None)
         first = opens[start] if start in opens else coverage.find_open(minutes)
         slots.append(Slot(start, close, low, high, minutes.stop <= now_ms, settled, count, reason, exact, first))

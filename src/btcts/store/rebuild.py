@@ -8,6 +8,7 @@ retention lifted, which the next check puts back.
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import NamedTuple
 
 from redis.client import Pipeline
@@ -175,7 +176,7 @@ def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterato
         if carrying:
             yield set_retention(compaction.key, compaction.resolution.retention_ms)
     yield ("HDEL", layout.state, lease.LEASE_FIELD, EXACT_FIELD)
-    yield carried.remember(layout, planned.carried)
+    yield carried.record(layout, planned.carried)
 
 
 def create_layout(layout: Layout, *, lifted: bool) -> Iterator[Command]:
@@ -188,21 +189,22 @@ def create_layout(layout: Layout, *, lifted: bool) -> Iterator[Command]:
 
 
 def _create(definition: Definition, retention_ms: int) -> Command:
+    options = _list_options(definition, retention_ms)
+    return ("TS.CREATE", definition.key, "ENCODING", definition.encoding.upper(), *options)
+
+
+def _list_options(definition: Definition, retention_ms: int) -> Command:
+    """Return the options that a series can still be given when it exists."""
     return (
-        *("TS.CREATE", definition.key, "RETENTION", retention_ms, "ENCODING", definition.encoding.upper()),
-        *("CHUNK_SIZE", definition.chunk_size, "DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS"),
-        *(part for label in definition.labels.items() for part in label),
+        *("RETENTION", retention_ms, "CHUNK_SIZE", definition.chunk_size, "DUPLICATE_POLICY", DUPLICATE_POLICY),
+        *("IGNORE", *IGNORE, "LABELS", *chain.from_iterable(definition.labels.items())),
     )
 
 
 def correct(link: Link, key: str) -> None:
     """Alter a series in place to what the layout wants."""
     wanted = next(definition for definition in link.layout.definitions if definition.key == key)
-    link.ask(
-        *("TS.ALTER", key, "RETENTION", wanted.retention_ms, "CHUNK_SIZE", wanted.chunk_size),
-        *("DUPLICATE_POLICY", DUPLICATE_POLICY, "IGNORE", *IGNORE, "LABELS"),
-        *(part for label in wanted.labels.items() for part in label),
-    )
+    link.ask("TS.ALTER", key, *_list_options(wanted, wanted.retention_ms))
 
 
 def set_retention(key: str, retention_ms: int) -> Command:
