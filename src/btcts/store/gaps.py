@@ -1,4 +1,4 @@
-"""The ledger of minutes that no provider could serve, with the reason and the last try.
+"""The ledger of minutes that no provider could serve, and of those to look at again, with the reason and the last try.
 
 Anybody may have written it: an entry that breaks the types or bounds of `_make_readers` counts as absent.
 """
@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from itertools import chain
-from typing import Any
 
 from btcts.domain.model import DAY_MS, LOOKS, MINUTE_MS, REASONS, Gap
 from btcts.domain.untrusted import (
@@ -29,17 +28,13 @@ LONGEST_MINUTE = 15
 REQUIRED = 3
 """The number of items of an entry without a default."""
 
-
-FIELDS = ("reason", "tries", "tried_ms", "heard", "changes")
-"""The items of an entry: a `Gap`."""
-
 MOST_REMEMBERED = 2048
 """Entries that are kept as parsed; a window has up to 1 500 minutes, and a collector reads all of them each cycle."""
 
 
 @lru_cache(maxsize=2)
 def _make_readers(until_ms: int) -> dict[str, Reader]:
-    """Return the reader of each field, in the order of an entry."""
+    """Return the reader of each field of a `Gap`, in the order of the items of an entry."""
     return {
         "reason": partial(read_choice, choices=REASONS + LOOKS),
         "tries": partial(read_int, least=1, most=1_000_000),
@@ -83,8 +78,11 @@ def examine(fields: Mapping[str, str], now_ms: int) -> tuple[dict[int, Gap], dic
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def _parse_entry(name: str, text: str, until_ms: int) -> tuple[int, Gap]:
-    readers = _make_readers(until_ms)
-    return _read_minute(name, until_ms), Gap(**read_fields(_name_items(parse_json(text)), readers))
+    minute, entry, readers = _read_minute(name, until_ms), parse_json(text), _make_readers(until_ms)
+    if not isinstance(entry, list) or len(entry) < REQUIRED:
+        raise Unreadable(f"{excerpt(entry)} is not an entry of a ledger")
+    named = dict(zip(readers, entry, strict=False))  # a later version may have more items, an earlier one had fewer
+    return minute, Gap(**read_fields(named, readers))
 
 
 def _read_minute(text: str, until_ms: int) -> int:
@@ -94,12 +92,5 @@ def _read_minute(text: str, until_ms: int) -> int:
     return minute
 
 
-def _name_items(entry: Any) -> dict[str, Any]:
-    """Name the items of an entry; items of later versions are dropped, those missing in older ones left out."""
-    if not isinstance(entry, list) or len(entry) < REQUIRED:
-        raise Unreadable(f"{excerpt(entry)} is not an entry of a ledger")
-    return dict(zip(FIELDS, entry, strict=False))
-
-
 def _format_entry(gap: Gap) -> str:
-    return json.dumps([getattr(gap, name) for name in FIELDS])
+    return json.dumps([getattr(gap, name) for name in _make_readers(0)])

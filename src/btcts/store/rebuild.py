@@ -182,15 +182,10 @@ def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterato
 def create_layout(layout: Layout, *, lifted: bool) -> Iterator[Command]:
     """Yield the commands that create series and rules; `lifted`, the compactions keep everything for now."""
     for definition in layout.definitions:
-        kept = lifted and definition.key != layout.tick
-        yield _create(definition, 0 if kept else definition.retention_ms)
+        options = _list_options(definition, 0 if lifted and definition.key != layout.tick else definition.retention_ms)
+        yield ("TS.CREATE", definition.key, "ENCODING", definition.encoding.upper(), *options)
     for compaction in layout.compactions:
         yield _create_rule(layout.tick, compaction.key, (compaction.resolution.bucket_ms, compaction.aggregator, 0))
-
-
-def _create(definition: Definition, retention_ms: int) -> Command:
-    options = _list_options(definition, retention_ms)
-    return ("TS.CREATE", definition.key, "ENCODING", definition.encoding.upper(), *options)
 
 
 def _list_options(definition: Definition, retention_ms: int) -> Command:
