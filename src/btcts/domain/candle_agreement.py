@@ -19,7 +19,7 @@ Book = Mapping[int, Candle]
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """The providers that cover a minute (`heard`), and those whose candle is near the agreed one, both ascending."""
+    """The providers that cover a minute (`heard`), and those whose candle is near the agreed one."""
 
     heard: frozenset[str]
     near: frozenset[str] = frozenset()
@@ -80,12 +80,10 @@ def agree_candles(answers: Iterable[Candles], *, quorum: int = 1, settled: Book 
     books: dict[str, dict[int, Candle]] = {}
     covering: dict[int, set[str]] = {}
     for answer in answers:
-        books.setdefault(answer.provider, {}).update((candle.start_ms, candle) for candle in answer.candles)
-        for minute in answer.covered.minutes() if answer.covered else ():
+        candles = {candle.start_ms: candle for candle in answer.candles}
+        books.setdefault(answer.provider, {}).update(candles)
+        for minute in (*candles, *(answer.covered.minutes() if answer.covered else ())):
             covering.setdefault(minute, set()).add(answer.provider)
-    for provider, book in books.items():
-        for minute in book:
-            covering.setdefault(minute, set()).add(provider)
     return _Agreement(books, covering, quorum).judge(settled or {})
 
 

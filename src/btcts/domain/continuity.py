@@ -24,8 +24,8 @@ class _Hole(NamedTuple):
 class Continuity:
     """The continuity of one stream; `contiguous` if the numbers of its trades count 1, 2, 3 ...
 
-    `since_ns` is the time from which on its trades are known, but for holes; None before the first. It is `joined`
-    unless trades may be missing since the last one that came.
+    Its trades are known from `since_ns` on, except in holes; None before the first. It is `joined` unless trades may be
+    missing since the last one that came.
     """
 
     def __init__(self, *, contiguous: bool) -> None:
@@ -72,10 +72,10 @@ class Continuity:
         self._holes = {number: hole for number, hole in self._holes.items() if hole.to_ns >= oldest_ns}
 
     def _start(self, first: Trade) -> bool:
-        """Begin anew: known is what comes after this trade, for others of its moment may be missing."""
-        begun = self.since_ns is None
+        """Know the trades from after this one, as others of its moment may be missing; tell whether some were known."""
+        restarts = self.since_ns is not None
         self.since_ns, self.joined, self._gap = first.time_ns + 1, True, None
-        return not begun
+        return restarts
 
     def _count(self, trade: Trade) -> bool:
         """Find the numbers that are missing before a trade, or fill the hole that it leaves."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach, is_near_candle
 from btcts.domain.healing import LOOK_AFTER_MS, is_look_due, is_quarter_over
-from btcts.domain.model import CORRECTED, LOOKS, MOST_CHANGES, SPARSE, THIN, UNPROVEN, Candle, Gap
+from btcts.domain.model import CORRECTED, DISAGREE, LOOKS, MOST_CHANGES, SPARSE, THIN, UNPROVEN, Candle, Gap
 
 CHANGE = 0.005
 """A candle that changes by more than this fraction was wrong; late trades at exchanges stay within it."""
@@ -55,20 +55,17 @@ class Reviser:
     def revise(self, minutes: Iterable[int]) -> Revision:
         """Revise those of the minutes that are settled."""
         revision = Revision()
-        for minute in sorted(minutes):
-            if minute not in self.stored:
-                continue
+        for minute in sorted(self.stored.keys() & minutes):
             entry = self.ledger.get(minute)
             entry = entry if entry and entry.reason in LOOKS else None
             backing = self.agreed.backing.get(minute, Backing(frozenset()))
             if not (entry and entry.reason in UNPROVEN) and not self._has_majority(backing.heard, minute):
                 revision.inconclusive.add(minute)
-            if not self._can_judge(minute, entry, backing):
-                self._count_look(revision, minute, entry, backing)
-            elif minute in self.agreed.candles:
+            judged = self._can_judge(minute, entry, backing)
+            if judged and minute in self.agreed.candles:
                 self._compare(revision, minute, entry, backing)
-            elif entry and entry.reason in UNPROVEN:
-                reason = "disagree" if minute in self.agreed.disputed else "no_trades"
+            elif judged and entry and entry.reason in UNPROVEN:
+                reason = DISAGREE if minute in self.agreed.disputed else "no_trades"
                 revision.reopened[minute] = Gap(reason, 1, self.now_ms, tuple(sorted(backing.heard)), entry.changes)
             else:
                 self._count_look(revision, minute, entry, backing)

@@ -89,8 +89,6 @@ class Tape:
             case Arrival():
                 self._hear(event)
 
-    # What it tells
-
     def is_alive(self, now_ms: int) -> bool:
         """Tell whether the exchange was heard within the last seconds, and works."""
         return self._connected and self._serving and abs(now_ms - self._heard_ms) < ALIVE_MS
@@ -143,8 +141,6 @@ class Tape:
             self._differences.append(differs)
             state = self._state
             self._state = state._replace(compared=state.compared + 1, corrected=state.corrected + differs)
-
-    # What it takes in
 
     def forget_old(self, now_ms: int) -> None:
         """Close the minutes that no trade may enter any more, and forget what is too old to be compared."""
