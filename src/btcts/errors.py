@@ -145,24 +145,17 @@ def describe_unforeseen(exc: Exception) -> str:
 
 def _find_place(exc: Exception) -> str:
     """Return the file and line of the innermost btcts frame in the traceback."""
-    place, step = "an unknown line", exc.__traceback__
-    while step is not None:
-        file = step.tb_frame.f_code.co_filename
-        place = f"{file.removeprefix(_SOURCE)}:{step.tb_lineno}" if file.startswith(_SOURCE) else place
-        step = step.tb_next
-    return place
+    import traceback  # slow, and only bugs need it
+
+    lines = ((frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(exc.__traceback__))
+    ours = [f"{file.removeprefix(_SOURCE)}:{line}" for file, line in lines if file.startswith(_SOURCE)]
+    return ours[-1] if ours else "an unknown line"
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return "; did you mean ...?" when one of `words` is close to the unknown word, else an empty string."""
-    meant = find_nearest(word, words)
-    return f"; did you mean {meant!r}?" if meant else ""
+    """Return "; did you mean ...?" when one of `words` is close to the unknown word, else an empty string.
 
-
-def find_nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the closest match among `words`, ignoring case, or None when none is close.
-
-    Dotted names with the same last part match first: the key is right but in the wrong table.
+    Case is ignored. Dotted names with the same last part match first: the key is right but in the wrong table.
     """
     from difflib import get_close_matches
 
@@ -170,4 +163,4 @@ def find_nearest(word: str, words: Iterable[str]) -> str | None:
     asked = word.lower()
     alike = [name for name in known if name.rpartition(".")[2] == asked.rpartition(".")[2]]
     matches = get_close_matches(asked, alike, n=1, cutoff=0) or get_close_matches(asked, known, n=1)
-    return known[matches[0]] if matches else None
+    return f"; did you mean {known[matches[0]]!r}?" if matches else ""

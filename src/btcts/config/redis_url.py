@@ -90,17 +90,12 @@ def _parse_several(url: str, kind: str) -> dict[str, Any]:
         raise ValueError("user and password stand once, before all hosts; write / in a password as %2F, @ as %40")
     service = unquote(parts.pop(0)) if kind == SENTINEL else ""
     if kind == SENTINEL and not service:
-        raise ValueError(f"the URL names no service that the Sentinels watch: {kind_example(kind)}")
+        raise ValueError("the URL names no service that the Sentinels watch: redis+sentinel://host1,host2/SERVICE")
     database = _parse_database("/".join(parts))
     if kind == CLUSTER and database.get("db"):
         raise ValueError("a cluster has database 0 alone; leave out the number")
     nodes = tuple(dict.fromkeys(_parse_node(host, PORTS[kind]) for host in hosts.split(",")))
     return {"nodes": nodes, "service": service} | database | _parse_login(username, password) | own
-
-
-def kind_example(kind: str) -> str:
-    """Return the form of a URL for several hosts."""
-    return "redis+sentinel://host1,host2/SERVICE" if kind == SENTINEL else "redis+cluster://host1,host2"
 
 
 def _parse_node(text: str, port: int) -> tuple[str, int]:

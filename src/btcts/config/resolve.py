@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from btcts.config.redis_url import OWN_LOGIN
 from btcts.config.sources import (
     CheckedValue,
     ConfigFile,
@@ -31,8 +32,6 @@ from btcts.config.values import (
 from btcts.errors import ConfigError
 
 DEFAULT = "default"
-
-OF_SENTINELS = ("sentinel_username", "sentinel_password")
 
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 
@@ -134,7 +133,7 @@ def _trace_redis_origins(address: RedisSettings, redis: Mapping[str, CheckedValu
     place = () if address.nodes else ("host", "port")
     login = ("db", "username", "password")
     shown = {"embedded": (), "unix": login}
-    for field in shown.get(address.scheme, (*place, *login, *OF_SENTINELS, *TLS_FILES, "replica")):
+    for field in shown.get(address.scheme, (*place, *login, *OWN_LOGIN, *TLS_FILES, "replica")):
         origins[f"redis.{field}"] = named.get(field, DEFAULT)
     return origins
 
