@@ -2,7 +2,9 @@
 
 import os
 import signal
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from store.conftest import TICKS, Open, hasten
 from support.clocks import FakeClock
 from support.series import HOUR, MINUTE, NOW
 from support.servers import free_port
-from support.several import Cluster, Sentinels, Several, wait_until
+from support.several import Cluster, Sentinels, Several, Watcher, wait_until
 
 
 def hourly(store: Store) -> dict[int, float]:
@@ -153,12 +155,34 @@ def test_what_is_over_in_a_moment_is_waited_for(reply: str, passes: bool) -> Non
 # Who knows where Redis is
 
 
-def test_a_sentinel_that_is_dead_or_behind_is_passed_over(sentinels: Sentinels, open_url: Open) -> None:
+def test_a_sentinel_that_is_dead_is_passed_over(sentinels: Sentinels, open_url: Open) -> None:
     sentinels.watchers[0].kill()
+    store = open_url(sentinels.url)
 
-    open_url(sentinels.url).write(TICKS)
+    store.write(TICKS)
 
-    assert sentinels.servers
+    assert store.latest() == TICKS[-1]
+
+
+@pytest.fixture
+def lost_sentinel() -> Iterator[Watcher]:
+    """A Sentinel that is alone, and names a primary that is gone."""
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder:
+        lost = Watcher(Path(folder, "lost"), 4, tls=False)
+        lost.write(free_port(), [], [])
+        lost.start()
+        yield lost
+        lost.kill()
+
+
+def test_who_names_a_server_that_is_gone_is_not_asked_again_at_once(
+    sentinels: Sentinels, lost_sentinel: Watcher, open_url: Open
+) -> None:
+    store = open_url(sentinels.url.replace("://", f"://127.0.0.1:{lost_sentinel.port},"))
+
+    store.write(TICKS)
+
+    assert store.latest() == TICKS[-1]
 
 
 def test_the_login_of_sentinels_is_their_own(sentinels: Sentinels, open_url: Open) -> None:

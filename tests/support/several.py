@@ -84,11 +84,11 @@ class Watcher(Node):
         super().__init__(folder, tls=tls)
         self.id = f"{number:040x}"
 
-    def write(self, primary: Node, replicas: list[Node], others: list["Watcher"]) -> None:
-        """Write its file."""
+    def write(self, port: int, replicas: list[Node], others: list["Watcher"]) -> None:
+        """Write its file; the primary has that port."""
         lines = [*(f"{name} {value}" for name, value in self.place.items()), "bind 127.0.0.1"]
         lines += [f"unixsocket {self.socket}", f"sentinel myid {self.id}"]
-        lines += [f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2"]
+        lines += [f"sentinel monitor {SERVICE} 127.0.0.1 {port} 2"]
         lines += [
             f"sentinel down-after-milliseconds {SERVICE} 500",
             f"sentinel failover-timeout {SERVICE} {FAILOVER_MS}",
@@ -164,7 +164,7 @@ class Sentinels(Several):
                 server.ask("REPLICAOF", "127.0.0.1", self.servers[0].port)
         for watcher in self.watchers:
             others = [other for other in self.watchers if other is not watcher]
-            watcher.write(self.servers[0], self.servers[1:], others)
+            watcher.write(self.servers[0].port, self.servers[1:], others)
             watcher.start()
         self.mend()
 

@@ -110,17 +110,18 @@ def explain(exc: Exception, where: str, *, transport: str = UNIX, mode: str = ""
             "with the name of the service that it watches"
         )
     for kind, sentence in _find_known(exc, text):
-        return kind(f"Redis at {where} {sentence}")
+        return kind(f"{what} at {where} {sentence}")
     if isinstance(exc, AuthenticationError | AuthorizationError):
         password = "REDIS_PASSWORD" if what == "Redis" else "REDIS_SENTINEL_PASSWORD"
         return StoreUnreachable(f"{what} at {where} refuses the login; check {password} (or the URL)")
     if isinstance(exc, InvalidResponse):
-        return StoreUnreachable(f"what answers at {where} is not Redis; correct the host and the port")
+        named = what if what == "Redis" else f"a {what}"
+        return StoreUnreachable(f"what answers at {where} is not {named}; correct the host and the port")
     if not isinstance(exc, ResponseError):
         return StoreUnreachable(_explain_silence(exc, where, transport).replace("Redis", what, 1))
     if isinstance(exc, NoPermissionError) or text.startswith("ACL failure"):
-        return StoreError(f"Redis at {where} does not allow this user the command ({text}); extend its ACL")
-    return StoreError(f"Redis at {where} refused a command: {text}")
+        return StoreError(f"{what} at {where} does not allow this user the command ({text}); extend its ACL")
+    return StoreError(f"{what} at {where} refused a command: {text}")
 
 
 def is_unknown_command(exc: Exception) -> bool:

@@ -5,12 +5,13 @@ that it connects; a client of the wrong server disconnects, and asks again.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
 import redis
 from redis.crc import key_slot
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
 from btcts.errors import ConfigError, StoreError, StoreUnreachable
 from btcts.store.explain import ServerNotFound, explain, is_unknown_command
@@ -21,16 +22,27 @@ Place = tuple[str, int]
 UNUSABLE = {"s_down", "o_down", "disconnected"}
 """The flags of a replica that does not answer its Sentinel."""
 
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
+"""What taking an answer apart raises that no Sentinel and no node gives."""
+
+LONGEST_HOST = 255
+"""The longest name that DNS knows."""
+
 
 @dataclass(frozen=True)
 class Finder:
-    """Asks one node after the other, those that failed last; `where` and `what` name them in messages."""
+    """Asks one node after the other, those that failed last; `where` and `what` name them in messages.
+
+    Each time another one is asked first: a node that the others have lost goes on naming a server that is gone.
+    """
 
     nodes: list[tuple[str, redis.Redis]]
     where: str
     transport: str
     what: str
     ask: Callable[[redis.Redis, str], Place]
+    _turns: Iterator[int] = field(default_factory=count)
+    _failed: set[str] = field(default_factory=set)
 
     def find(self) -> Place:
         """Return the place of the server.
@@ -39,16 +51,19 @@ class Finder:
             ServerNotFound: no node knows it; the answer of one counts more than the silence of others.
         """
         failures: list[tuple[str, Exception]] = []
-        for named in tuple(self.nodes):
-            where, node = named
+        first = next(self._turns) % len(self.nodes)
+        for where, node in sorted(self.nodes[first:] + self.nodes[:first], key=lambda named: named[0] in self._failed):
             try:
-                return self.ask(node, where)
+                found = self.ask(node, where)
+                self._failed.discard(where)
+                return found
             except (RedisError, OSError, UnicodeError) as exc:
                 failures.append((where, exc))
-                self.nodes.remove(named)
-                self.nodes.append(named)
+            except UNREADABLE:
+                failures.append((where, InvalidResponse()))
             finally:
-                node.connection_pool.disconnect()
+                node.connection_pool.disconnect(inuse_connections=False)
+            self._failed.add(where)
         where, worst = max(failures, key=lambda failure: not _is_silence(failure[1]))
         if isinstance(worst, ServerNotFound):
             raise worst
@@ -57,7 +72,7 @@ class Finder:
 
 
 def _is_silence(exc: Exception) -> bool:
-    return not isinstance(exc, ResponseError | ServerNotFound | redis.AuthenticationError)
+    return not isinstance(exc, ResponseError | InvalidResponse | ServerNotFound | redis.AuthenticationError)
 
 
 def ask_sentinel(service: str, *, replica: bool) -> Callable[[redis.Redis, str], Place]:
@@ -79,9 +94,23 @@ def ask_sentinel(service: str, *, replica: bool) -> Callable[[redis.Redis, str],
             raise ServerNotFound(
                 StoreError(f"the Sentinel at {where} does not watch {service!r}; correct the name in the URL")
             )
-        return str(found[0]), int(found[1])
+        return _read_place(*found)
 
     return ask
+
+
+def _read_place(host: object, port: object, *_: object) -> Place:
+    """Return the place of an answer.
+
+    Raises:
+        ValueError: there can be none like it.
+    """
+    number = int(str(port))
+    if not isinstance(host, str) or not 0 < len(host) <= LONGEST_HOST or not host.isprintable() or " " in host:
+        raise ValueError("no host")
+    if not 0 < number < 65_536:
+        raise ValueError("no port")
+    return host, number
 
 
 def _choose_replica(service: str, replicas: Sequence[Mapping[str, str]]) -> Place:
@@ -93,7 +122,7 @@ def _choose_replica(service: str, replicas: Sequence[Mapping[str, str]]) -> Plac
             StoreUnreachable(f"no replica of {service} is up; read from the primary instead"), transient=True
         )
     chosen = random.choice(linked or up)
-    return chosen["ip"], int(chosen["port"])
+    return _read_place(chosen["ip"], chosen["port"])
 
 
 def ask_cluster(prefix: str, *, replica: bool) -> Callable[[redis.Redis, str], Place]:
@@ -120,7 +149,7 @@ def ask_cluster(prefix: str, *, replica: bool) -> Callable[[redis.Redis, str], P
             raise ServerNotFound(
                 StoreUnreachable(f"{lack} in the cluster at {where} has our slot {slot}"), transient=True
             )
-        host = chosen[0] if chosen[0] not in (None, "", "?") else node.get_connection_kwargs()["host"]
-        return str(host), int(chosen[1])
+        host, port, *_ = chosen
+        return _read_place(node.get_connection_kwargs()["host"] if host in (None, "", "?") else host, port)
 
     return ask
