@@ -118,6 +118,18 @@ def test_a_killed_embedded_redis_lives_again_with_the_next_command(embedded: Emb
     assert embedded.status().running
 
 
+def test_a_closed_store_has_no_connection(embedded: Embedded) -> None:
+    store = open_embedded_store(embedded, BTC_USD, clock=ServerClock(), say=print)
+    pool = store._link.client.connection_pool
+
+    store.inspect()
+    before = [connection.is_connected for connection in pool._available_connections]
+    store.close()
+
+    assert before == [True]
+    assert not any(connection.is_connected for connection in pool._available_connections)
+
+
 def test_a_reader_does_not_revive_it(embedded: Embedded) -> None:
     embedded.ensure(print)
 

@@ -8,11 +8,8 @@ from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import redis
-from redis.connection import ConnectionPool
-
 from btcts.config import DEFAULT, SIMULATED, RedisSettings, Settings, load
-from btcts.connect.named import READER_TIMEOUT_S, open_named_store
+from btcts.connect.named import READER_TIMEOUT_S, build_client, open_named_store
 from btcts.domain.clock import Clock, ServerClock
 from btcts.domain.layout import Market
 from btcts.embedded import Embedded
@@ -41,10 +38,9 @@ def connect(
     """Return the store that the settings choose; nothing is sent to it before its first use.
 
     When no Redis is configured, the embedded one is used. With `starts_embedded` it is installed here, started at the
-    first use, reported through `say`, and any answer is waited for as long as a rebuild may take. Otherwise it is only
-    connected to, and a Redis that hangs is given up sooner: for reading, and for tidying, which needs a store that is
-    there. A server that does not answer raises at the first use, not here, so that `collect` can spool its prices
-    first. No wait outlasts the deadline.
+    first use, reported through `say`, and any answer is waited for as long as a rebuild may take. Otherwise, for
+    reading and tidying, it has to run already, and a Redis that hangs is given up sooner. A server that does not answer
+    raises at the first use, not here, so that `collect` can spool its prices first. No wait outlasts the deadline.
 
     Raises:
         EmbeddedError: the embedded Redis cannot be installed, or does not run and is not to be started.
@@ -77,14 +73,14 @@ def open_embedded_store(
 ) -> Store:
     """Return the store of an embedded redis-server; with `say` the server is restarted whenever it has died."""
     limit = deadline or Deadline()  # without a limit
-    pool = ConnectionPool(
-        connection_class=EmbeddedConnection,
+    client = build_client(
+        EmbeddedConnection,
+        OPTIONS | ({} if say else {"socket_timeout": READER_TIMEOUT_S}),
         path=str(embedded.socket),
         revive=(lambda: embedded.ensure(say, within_s=limit.left_s)) if say else (lambda: None),
         deadline=deadline,
-        **OPTIONS | ({} if say else {"socket_timeout": READER_TIMEOUT_S}),
     )
-    return Store(redis.Redis(connection_pool=pool), market, clock=clock, where=EMBEDDED)
+    return Store(client, market, clock=clock, where=EMBEDDED)
 
 
 def open_store(url: str | None = None) -> Store:
@@ -161,7 +157,7 @@ def find_spool_folders(settings: Settings) -> tuple[Path, ...]:
 
 def _list_spellings(named: RedisSettings) -> Iterator[RedisSettings]:
     """Yield the configured address, then other spellings of it."""
-    if named.nodes:  # one of them may come, another go
+    if named.nodes:  # they come and go
         yield from (named._replace(nodes=(node,)) for node in named.nodes)
         return
     yield named

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from btcts.store.finding import Finder
 
 READER_TIMEOUT_S = 4.0
-"""The same for commands that start no Redis: people who wait for output should hear of a hung one sooner."""
+"""Time limit of an answer for commands that start no Redis: people who wait should hear of a hung one sooner."""
 
 PATIENCE_S = 8.0
-"""The longest that a command is tried again during a failover; a cluster whose nodes notice after 3 s takes 6 s."""
+"""Time for which a command is tried again during a failover; a cluster whose nodes notice after 3 s takes 6 s."""
 
 ONCE_PATIENCE_S = 25.0
 """The same for a single cycle, after which nobody tries again before the next minute."""
@@ -40,7 +40,7 @@ READER_PATIENCE_S = 3.0
 """The same for commands that people wait for."""
 
 NODE_TIMEOUT_S = 1.0
-"""The longest for a Sentinel, or a node of a cluster, to say where Redis is: there are others to ask."""
+"""Time limit for a Sentinel, or a node of a cluster, to say where Redis is: there are others to ask."""
 
 
 def open_named_store(
@@ -56,24 +56,24 @@ def open_named_store(
         raise ConfigError(f"{settings.origins['redis.replica']}: redis.replica is set, and a replica takes no writes")
     options = OPTIONS | {"db": named.db, "deadline": deadline} | _build_login(named.username, named.password)
     options |= {"socket_timeout": READER_TIMEOUT_S} if reads else {}
-    if named.scheme == "unix":
-        client = _build_client(UnixConnection, options, path=named.path)
-        return Store(client, settings.market, clock=clock, where=named.where)
-    options |= {"dialer": dialer} | _build_tls(settings)
-    if not named.nodes:
-        client = _build_client(
-            TlsConnection if named.tls else PlainConnection, options, host=named.host, port=named.port
-        )
-        return Store(client, settings.market, clock=clock, where=named.where)
-    limit_s = READER_PATIENCE_S if reads else PATIENCE_S if deadline is None else ONCE_PATIENCE_S
-    find = _build_finder(settings, options).find
-    options |= {"find": find, "replica": named.replica and named.kind == CLUSTER}
-    client = _build_client(FindingTlsConnection if named.tls else FindingConnection, options, host="", port=0)
-    patience = Patience(limit_s, deadline, replica=named.replica)
+    kind: Any = UnixConnection
+    place: dict[str, Any] = {"path": named.path}
+    patience = None
+    if named.scheme != "unix":
+        options |= {"dialer": dialer} | _build_tls(settings)
+        kind, place = TlsConnection if named.tls else PlainConnection, {"host": named.host, "port": named.port}
+    if named.nodes:
+        limit_s = READER_PATIENCE_S if reads else PATIENCE_S if deadline is None else ONCE_PATIENCE_S
+        patience = Patience(limit_s, deadline, replica=named.replica)
+        find = _build_finder(settings, options).find
+        options |= {"find": find, "replica": named.replica and named.kind == CLUSTER}
+        kind = FindingTlsConnection if named.tls else FindingConnection
+    client = build_client(kind, options, **place)
     return Store(client, settings.market, clock=clock, where=named.where, patience=patience)
 
 
-def _build_client(kind: Any, options: dict[str, Any], **place: Any) -> redis.Redis:
+def build_client(kind: Any, options: dict[str, Any], **place: Any) -> redis.Redis:
+    """Return a client that closes its connections when it is closed."""
     return redis.Redis.from_pool(ConnectionPool(connection_class=kind, **place, **options))
 
 
@@ -91,7 +91,7 @@ def _build_finder(settings: Settings, options: dict[str, Any]) -> "Finder":
     else:
         ask = ask_cluster(settings.market.prefix, replica=named.replica)
     nodes = [
-        (format_node((host, port)), _build_client(kind, asking, host=host, port=port)) for host, port in named.nodes
+        (format_node((host, port)), build_client(kind, asking, host=host, port=port)) for host, port in named.nodes
     ]
     return Finder(nodes, ", ".join(where for where, _ in nodes), TLS if named.tls else TCP, what, ask)
 
