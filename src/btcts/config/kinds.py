@@ -57,7 +57,7 @@ def _define_number(convert: type[float], accepted: Any, wanted: str, fits: Calla
 
 
 def provider_names(known: Collection[str], *, only_alone: str) -> Kind:
-    """Names of providers; `only_alone` never mixes with others."""
+    """Names of providers; `only_alone` cannot be mixed with others."""
 
     def check(value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or not value:

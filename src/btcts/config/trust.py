@@ -67,10 +67,10 @@ def refuse_leaks(
             f"set {table[API_URL].variable}, or use {YOUR_FILE}"
         )
     address = next((redis[field] for field in ADDRESS if field in redis and not redis[field].trusted), None)
-    for secret in (redis[name] for name in ("password", "sentinel_password") if address and name in redis):
-        if address and _would_leak(secret, address):
+    for name in ("password", "sentinel_password"):
+        if address and name in redis and _would_leak(redis[name], address):
             raise ConfigError(
-                f"{address.origin}: the Redis it names would get the password of {secret.origin}; "
+                f"{address.origin}: the Redis it names would get the password of {redis[name].origin}; "
                 f"set REDIS_URL, or use {YOUR_FILE}"
             )
 

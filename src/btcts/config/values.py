@@ -52,10 +52,10 @@ Node = tuple[str, int]
 class RedisSettings(NamedTuple):
     """The Redis to use.
 
-    `scheme` is redis, rediss, unix, embedded, or redis+ or rediss+ and a kind. `path` is the socket of unix alone,
-    `host` and `port` count for redis and rediss alone. `nodes` are Sentinels, which watch `service` and may have a
-    login of their own, or some nodes of a cluster. The files are for TLS: an authority, our certificate and its key.
-    With `replica` one is read instead of its primary.
+    `scheme` is redis, rediss, unix, embedded, or redis+ or rediss+ and a kind. `path` is the socket and set for unix
+    only, `host` and `port` for redis and rediss only. `nodes` are Sentinels, which watch `service` and may have a login
+    of their own, or some nodes of a cluster. The files are for TLS: an authority, our certificate and its key. With
+    `replica`, a replica is read instead of its primary.
     """
 
     scheme: str = "embedded"

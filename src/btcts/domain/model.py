@@ -228,8 +228,8 @@ class StreamState(NamedTuple):
     Nothing is missing since `whole_since_ms` (None: it is not whole). A trade takes `lag_ms` to arrive, by the
     exchange's clock. `gap_ms` is the time of the last gap, `reconnects` counts the connections after the first,
     `compared` the minutes whose candle from trades was compared with the one that the provider publishes, `corrected`
-    those of them in which they differ; if it is `steady` in that, its trades do not settle minutes. `problem` tells why
-    it is not connected.
+    those of them in which they differ; if that is `steady`, its trades settle no minutes. `problem` tells why it is not
+    connected.
     """
 
     whole_since_ms: int | None = None

@@ -90,7 +90,7 @@ class Tape:
                 self._hear(event)
 
     def is_alive(self, now_ms: int) -> bool:
-        """Tell whether the exchange was heard within the last seconds, and works."""
+        """Tell whether the exchange was heard in the last seconds and reports no maintenance."""
         return self._connected and self._serving and abs(now_ms - self._heard_ms) < ALIVE_MS
 
     def is_whole(self, minute_ms: int) -> bool:

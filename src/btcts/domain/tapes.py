@@ -17,10 +17,10 @@ LEAST_TAPES = 3
 """Whole tapes with trades that an agreement needs, unless fewer providers with candles are configured."""
 
 WAITED_MS = 5_000
-"""Time after the end of a minute when tapes are left out that do not prove by then that nothing is missing."""
+"""Time after the end of a minute in which its tapes may prove that they are complete; later they are left out."""
 
 ANEW_MS = 5_000
-"""Shortest time between two candles of a minute to which late trades belong."""
+"""Shortest time from one candle of a minute to the next one, with late trades."""
 
 
 class TapeCandle(NamedTuple):
@@ -73,9 +73,9 @@ class Tapes:
         """Return the candles of minutes that are over, and those that late trades have changed since.
 
         A minute among the settled ones of `others` is left alone, unless its candle was noted as written from here.
-        Of a minute all whole tapes are waited for until they prove that they are complete, for 5 s at most. A majority
-        of the providers that reach it has to stand behind a candle. A candle that was written gives way at most once in
-        5 s, and not to one of fewer providers.
+        All whole tapes of a minute get up to 5 s to prove that they are complete. A majority of the providers that
+        reach the minute has to support its candle. A written candle is replaced at most once in 5 s, and never by one
+        of fewer providers.
         """
         found = []
         for minute in _list_recent(now_ms)[:-1]:

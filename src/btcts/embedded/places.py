@@ -3,8 +3,8 @@
 All paths follow from the uid and the data directory alone: XDG_RUNTIME_DIR, TMPDIR and PATH differ between a shell and
 cron, and two servers with the same socket and the same append-only file would not notice each other.
 
-The name of a host changes with DHCP, and with each new container. Where only one machine can have the files, or the
-machine is known to be the same by the ids of its system or of its last start, the lock tells all there is to know.
+The name of a host changes with DHCP and with each new container. The lock alone decides where only one machine can have
+the files, and where the id of the system or of its last boot shows that the machine is the same.
 """
 
 import os
@@ -21,7 +21,7 @@ from btcts.system.foreign import plain
 from btcts.system.ownership import find_exposed, find_exposed_itself
 
 IDS = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
-"""The files that tell machines apart; containers often have the second one alone, which is that of their host."""
+"""Files with ids that tell machines apart; a container often has only the second, that of its host."""
 
 MOUNTS = Path("/proc/self/mountinfo")
 """https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts"""
@@ -29,7 +29,7 @@ MOUNTS = Path("/proc/self/mountinfo")
 LOCAL = frozenset(
     b"bcachefs btrfs exfat ext2 ext3 ext4 f2fs fuseblk jfs nilfs2 ntfs3 overlay ramfs tmpfs vfat xfs zfs".split()
 )
-"""The file systems that one machine at a time has mounted. A network or a host of virtual machines may share others."""
+"""File systems that only one machine mounts at a time; others may be shared by a network or by virtual machines."""
 
 LONGEST_SOCKET_PATH = 100
 """In bytes; the systems take 107 (Linux) and 103 (macOS)."""
@@ -37,7 +37,7 @@ LONGEST_SOCKET_PATH = 100
 LARGEST_FILE = 1 << 16
 
 LONGEST_TEXT, LONGEST_PID = 255, 10
-"""Of a host name and of the number of a process, in characters; what is longer is damaged."""
+"""Most characters of a host name and of a process id; anything longer is damaged."""
 
 
 class Places:
@@ -76,12 +76,12 @@ class Places:
         return folder / "redis.sock"
 
     def create(self) -> None:
-        """Make the folders, for nobody but us."""
+        """Create the folders, with access for us alone."""
         for folder in (self.data_dir, self.db, self.socket.parent):
             durable.make(folder)
 
     def refuse_exposed(self, named: Path) -> None:
-        """Refuse a data directory that others can change, in itself, by what it lies in, or by what they put into it.
+        """Refuse a data directory that others can change: itself, a folder above it, or what lies in it.
 
         `named` is its path as it was given, with its links.
 

@@ -84,9 +84,9 @@ class Binaries(NamedTuple):
         """Tell whether the server can be run and the module can be read."""
         return os.access(self.server, os.X_OK) and os.access(self.module, os.R_OK)
 
-    def is_private(self) -> bool:
-        """Tell whether only we and root can replace them."""
-        return find_exposed(self.server) is None and find_exposed(self.module) is None
+    def is_safe(self) -> bool:
+        """Tell whether they are usable, and only we and root can replace them."""
+        return self.is_usable() and find_exposed(self.server) is None and find_exposed(self.module) is None
 
 
 def find_with_module(server: Path) -> Binaries | None:
@@ -102,7 +102,7 @@ def find_with_module(server: Path) -> Binaries | None:
 def find_on_path() -> Binaries | None:
     """Return the first redis-server on PATH that has the module and that others cannot replace."""
     found = (find_with_module(Path(folder, "redis-server").absolute()) for folder in search_path())
-    return next((binaries for binaries in found if binaries and binaries.is_private()), None)
+    return next((binaries for binaries in found if binaries and binaries.is_safe()), None)
 
 
 def locate_installed(folder: Path) -> Binaries:
@@ -115,7 +115,7 @@ def read_record(record: Path) -> Binaries | None:
     try:
         server, module = (Path(os.fsdecode(line)) for line in durable.read(record, LARGEST_RECORD).splitlines())
         binaries = Binaries(server, module)
-        return binaries if binaries.is_usable() and binaries.is_private() else None
+        return binaries if binaries.is_safe() else None
     except (OSError, ValueError):
         return None
 

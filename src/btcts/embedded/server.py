@@ -62,7 +62,7 @@ class Embedded:
         if self._redis_server:
             return _find_configured(self._redis_server)
         installed = locate_installed(self._places.installation)
-        fetched = installed if installed.is_usable() and installed.is_private() else None
+        fetched = installed if installed.is_safe() else None
         return read_record(self._places.record) or find_on_path() or fetched
 
     def install(self, say: Say) -> Binaries:

@@ -28,7 +28,7 @@ def start_thread(run: Callable[[], None]) -> None:
 
 
 class KeptThreads:
-    """Threads that serve one call after the other, and end with `end`; a call that is under way then is finished."""
+    """Threads that are kept for the next call until `end`, which lets running calls finish."""
 
     def __init__(self) -> None:
         self._idle: SimpleQueue[SimpleQueue[Callable[[], None] | None]] = SimpleQueue()

@@ -166,7 +166,7 @@ def _drop(attempt: socket.socket, code: int, attempts: Attempts, failures: list[
 
 
 class Deadline:
-    """A moment of the monotonic clock; infinite until it is set, and movable."""
+    """A moment of the monotonic clock that can be moved; infinitely far away until it is set."""
 
     def __init__(self) -> None:
         self._at = inf
