@@ -1,4 +1,4 @@
-"""`copy`: put all that a market has in one Redis into another one, and compare both afterwards."""
+"""`copy`: copy all keys of a market from one Redis to another, and compare both afterwards."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -111,9 +111,9 @@ def _refuse_unsound(source: "Store", origin: "Inspection", given: "Contents") ->
 
 
 def _refuse_target(target: "Store", origin: "Inspection", there: "Inspection", given: "Contents") -> None:
-    """Refuse a target whose clock is behind, that holds prices of the other kind, or that is collected into.
+    """Refuse a target whose clock is behind, that holds prices of the other kind, or that a collector writes to.
 
-    A collector leaves a newest price of its own; that of an earlier copy is one that the source has, too.
+    A collector leaves a newest price of its own; an earlier copy leaves one that the source has too.
     """
     behind_ms = given.now_ms - there.now_ms
     if behind_ms > FUTURE_SLACK_MS:
@@ -142,9 +142,9 @@ def _refuse_loss(target: "Store", given: "Contents", held: "Contents", *, replac
 
 
 def _measure_doubt_s(inspection: "Inspection") -> float:
-    """Return for how long yet the last cycle leaves in doubt that the collector has ended; 0 and less without a doubt.
+    """Return the seconds for which a collector still counts as running after its last cycle; 0 or less when none does.
 
-    That is two of its cadences. One that is run now and then, with many minutes between, finds the copy the next time.
+    Two of its cadences, within limits: a collector that runs every few minutes finds the copy at its next run.
     """
     last_ms = inspection.state.last_cycle_ms
     if last_ms is None:

@@ -257,7 +257,8 @@ def test_a_move_is_named_alike_however_it_is_written(text: str, names: list[str]
 
 @pytest.mark.parametrize(("text", "name"), [("100000", "100000"), ("0100.50", "100.5"), ("0.00001", "0.00001")])
 def test_a_level_is_named_alike_however_it_is_written(text: str, name: str) -> None:
-    assert [parse_level("above", text).name, parse_level("below", text).name] == [f"above {name}", f"below {name}"]
+    for kind in ("above", "below"):
+        assert parse_level(kind, text, 0.1).name == f"{kind} {name}"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +281,6 @@ def test_a_malformed_move_is_refused_with_the_value_and_an_example(text: str) ->
 )
 def test_a_malformed_level_is_refused_with_the_value_and_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--above 100000") as refusal:
-        parse_level("above", text)
+        parse_level("above", text, 0.1)
 
     assert repr(text) in str(refusal.value)

@@ -33,10 +33,10 @@ REPEAT_MS = 1_600
 """Time after which a price that has not changed is written again, so that readers see that it holds."""
 
 SLICE_S = 0.25
-"""Longest wait for trades once a tick is due, and while a minute is to be settled, before it is looked what is due."""
+"""Longest wait for trades before a look whether a tick or a minute is due."""
 
 STEP_BACK_MS, LEAP_MS = 1_000, 10_000
-"""A clock that goes back or leaps further than this was set; what the tapes know of times then no longer holds."""
+"""A clock that goes back or leaps further than this was set, and the times on the tapes are wrong."""
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def build_basis(survey: Survey, asked: Asked, verdict: Verdict, progress: Progre
 
 @dataclass(eq=False)
 class Live:
-    """The streams of one collector, their tapes, and the ticks that come of them.
+    """The streams of one collector, their tapes, and the ticks made from these.
 
     `able` counts the providers with candles, `quorum` is that of prices, `polled_ms` the age up to which a polled price
     counts beside streamed ones; `spool` keeps prices while Redis is away. Without `streams` nothing happens.
@@ -128,18 +128,15 @@ class Live:
 
     def find_readings(self) -> list[Reading]:
         """Return the prices of the streams that have one."""
-        now_ms = self.listen()
-        return self._tapes.find_readings(now_ms)
+        return self._tapes.find_readings(self._listen())
 
     def find_bounds(self) -> list[Bounds]:
         """Return the bounds of the minutes that are not settled."""
-        now_ms = self.listen()
-        return self._tapes.find_bounds(now_ms)
+        return self._tapes.find_bounds(self._listen())
 
     def find_awaited(self) -> frozenset[int]:
         """Return the minutes that the streams may still settle."""
-        now_ms = self.listen()
-        return self._tapes.find_awaited(now_ms)
+        return self._tapes.find_awaited(self._listen())
 
     def compare(self, answers: Iterable[Candles]) -> None:
         """Compare the candles that providers publish with their trades."""
@@ -160,7 +157,7 @@ class Live:
         """Return the state of each stream."""
         return self._tapes.describe(self.clock.now_ms())
 
-    def listen(self) -> int:
+    def _listen(self) -> int:
         """Take in what has arrived, and return the time."""
         events = self.streams.take() if self.streams else ()
         now_ms = self.clock.now_ms()
@@ -206,7 +203,7 @@ class Live:
     def tick(self) -> None:
         """Write what can be settled, and the price of this moment unless that was done a moment ago."""
         try:
-            now_ms = self.listen()
+            now_ms = self._listen()
             if self._basis:
                 self._write(self._basis, now_ms, due=abs(now_ms - self._tried_ms) >= TICK_MS)
         except Exception as exc:
@@ -218,9 +215,8 @@ class Live:
         if find_skew([reading.date_ms for reading in streamed if reading.date_ms is not None], now_ms) is not None:
             return
         price, bounds = self._agree(streamed, basis, now_ms) if due else None, self._tapes.find_bounds(now_ms)
-        settleable = (
-            [] if basis.guest or basis.away else self._tapes.find_settleable(now_ms, basis.reach, basis.settled)
-        )
+        settles = not (basis.guest or basis.away)
+        settleable = self._tapes.find_settleable(now_ms, basis.reach, basis.settled) if settles else []
         known = self._written == (price, bounds) and now_ms - self._tried_ms < REPEAT_MS
         if (price is None or known) and not settleable:
             return
@@ -234,14 +230,14 @@ class Live:
 
     def _agree(self, streamed: Sequence[Reading], basis: Basis, now_ms: int) -> float | None:
         """Return the price that streams and recent polls agree on without a dispute."""
+        if not streamed:
+            return None
         names = {reading.provider for reading in streamed}
         polled = [
             reading
             for reading in basis.polled
             if reading.provider not in names and 0 <= now_ms - reading.observed_ms <= self.polled_ms
         ]
-        if not streamed:
-            return None
         verdict = agree(
             [*streamed, *polled], now_ms=now_ms, past=basis.past, configured=basis.configured, quorum=self.quorum
         )
@@ -251,7 +247,7 @@ class Live:
     def _store_all(
         self, live: Sequence[Tick], settleable: Sequence[TapeCandle], bounds: Sequence[Bounds], now_ms: int
     ) -> bool:
-        """Store it; tell whether Redis took it, else prices go to the spool until the next cycle."""
+        """Store all of it at once; after a failure (False) prices go to the spool until the next cycle."""
         try:
             with self.store.without_waiting():
                 self.store.write(live, [settled.candle for settled in settleable], bounds=bounds)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from btcts.domain.model import ProviderState, Tick
@@ -43,7 +44,8 @@ class Memory:
         """
         if self._untold:
             known = stored.providers
-            amended = {name: _choose_later(known.get(name, own), own) for name, own in self._untold.items()}
+            waits = attrgetter("not_before_ms")
+            amended = {name: max(own, known.get(name, own), key=waits) for name, own in self._untold.items()}
             stored = replace(
                 stored,
                 pending=self._state.pending,
@@ -115,10 +117,6 @@ def _read(file: Path, now_ms: int) -> State:
         return State()
     known = fields if isinstance(fields, dict) else {}
     return state.parse({name: text for name, text in known.items() if isinstance(text, str)}, now_ms)
-
-
-def _choose_later(stored: ProviderState, own: ProviderState) -> ProviderState:
-    return stored if stored.not_before_ms > own.not_before_ms else own
 
 
 def _find_newest(*ticks: Tick | None) -> Tick | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles, Reach
-from btcts.domain.candles import candles_of, minute_of
+from btcts.domain.candles import candles_of
 from btcts.domain.codes import RepairCode
 from btcts.domain.healing import Able
 from btcts.domain.layout import window
@@ -103,8 +103,7 @@ def revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks
     looks = question.looks - survey.unsettled
     if not looks:
         return Revision()
-    ticks = read_ticks(Span(min(looks), max(looks) + MINUTE_MS))
-    candles = candles_of(tick for tick in ticks if minute_of(tick.time_ms) in looks)
+    candles = candles_of(read_ticks(Span(min(looks), max(looks) + MINUTE_MS)))
     stored = {minute: candles.get(minute) for minute in looks}
     return Reviser(agreed, stored, survey.gaps, survey.reach, survey.now_ms).revise(looks)
 

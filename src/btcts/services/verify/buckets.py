@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from btcts.store import Audit
 
 NAMES = {0: "open", LOW_OFFSET_MS: "low", HIGH_OFFSET_MS: "high"}
-
-
 FIELDS = NAMES | {SETTLED_OFFSET_MS: "close"}
-
 
 Prices = tuple[float | None, ...]  # those of FIELDS, None where the tick is lost
 

@@ -22,8 +22,6 @@ KINDS = ("above", "below", "rise", "fall", "stale", "fresh")
 STALE = "stale"
 """The name of the rule about the feed itself."""
 
-HYSTERESIS_PERCENT = 0.1
-
 REARMING_SHARE = 0.8
 """Share of its percentage below which a move must fall before it can be reported again."""
 
@@ -60,7 +58,7 @@ class Level:
 
     sign: int
     price: float
-    hysteresis: float = HYSTERESIS_PERCENT / 100
+    hysteresis: float = 0.001
     span_ms: ClassVar[int] = 0
 
     @property
@@ -195,7 +193,7 @@ class Standing:
     seen: tuple[Bounds, ...] = ()
 
 
-def parse_level(kind: str, text: str, hysteresis_percent: float = HYSTERESIS_PERCENT) -> Level:
+def parse_level(kind: str, text: str, hysteresis_percent: float) -> Level:
     """Parse the rule of `--above` or `--below`.
 
     Raises:
