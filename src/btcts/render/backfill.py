@@ -33,7 +33,7 @@ def head_lines(plan: Plan) -> Iterator[str]:
     if plan.historical or plan.left_out:
         lost = f"{counted(plan.left_out, 'row' if plan.file else 'minute')} before that"
         yield f"kept: {_format_moment(plan.kept.start_ms)} .. {_format_moment(plan.kept.end_ms)}" + (
-            f"; {lost} {'is' if plan.left_out == 1 else 'are'} in no resolution" if plan.left_out else ""
+            f"; {lost} {'is' if plan.left_out == 1 else 'are'} too old to keep" if plan.left_out else ""
         )
 
 
@@ -52,7 +52,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if left := sum(1 for _ in runs):
         yield f"  and {counted(left, 'more run')}"
     for name, requests in plan.requests.items():
-        reach = "its candles do not reach them" if requests is None else counted(requests, "request")
+        reach = "its candles do not reach back that far" if requests is None else counted(requests, "request")
         yield f"{name}: {reach}"
     yield from _list_waiting(plan.waiting)
     yield "nothing was written (--dry-run)"
@@ -92,7 +92,7 @@ def summary_lines(plan: Plan, summary: Summary, *, interrupted: bool = False) ->
         parts.append(f"{plan.settled} more were settled before")
     parts += _list_troubles(summary.gaps, summary.failed)
     if summary.unasked:
-        parts.append(f"not come to: {summary.unasked}")
+        parts.append(f"not asked for: {summary.unasked}")
     if interrupted:
         parts.append("what is settled is stored; the same command goes on from here")
     elif plan.historical and summary.settled:
@@ -166,7 +166,7 @@ def _describe_file(plan: Plan) -> str:
         "without trades": file.quiet,
         "not over yet": file.unfinished,
         "not asked for": file.outside,
-        "said twice": file.repeated,
+        "repeated": file.repeated,
     }
     counts = "".join(f", {count} {what}" for what, count in left_out.items() if count)
     return f"{file.name}: {counted(file.rows, 'row')}, times in {file.unit}{counts}"

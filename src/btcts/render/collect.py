@@ -38,7 +38,7 @@ def _list_parts(cycle: Cycle, market: Market, *, utc: bool, verbose: bool) -> It
     if cycle.repaired:
         yield "repaired: " + ", ".join(map(describe_repair, cycle.repaired))
     if cycle.others:
-        yield f"only adds prices and unsettled minutes, for other collectors ask {' '.join(cycle.others)}"
+        yield f"adds prices and settles minutes but changes none, as other collectors ask {' '.join(cycle.others)}"
     if cycle.streams:
         yield _describe_streams(cycle.streams, verbose=verbose)
     yield f"({cycle.took_ms} ms)"

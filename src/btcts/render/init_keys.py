@@ -40,4 +40,4 @@ def keys_json(outcome: Outcome, market: Market, *, dry_run: bool) -> str:
 def _describe_result(outcome: Outcome, *, dry_run: bool) -> str:
     if dry_run:
         return "nothing was changed (--dry-run)"
-    return "put right" if outcome.ticks is None else f"derived everything anew from {outcome.ticks} ticks"
+    return "repaired" if outcome.ticks is None else f"rebuilt everything from {outcome.ticks} ticks"

@@ -18,11 +18,11 @@ def prune_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
         first, last = (known_iso(ms) or f"{ms} ms" for ms in (excess.first_ms, excess.last_ms))
         yield f"{excess.key}: {done} {excess.count} {kind}, {first} to {last}"
     if pruned.poisoned:
-        yield f"{pruned.tick_key}: {done} the ticks of the future, by a rebuild from the others"
+        yield f"{pruned.tick_key}: {done} the ticks in the future, by a rebuild from the others"
     if not pruned.removed and not pruned.poisoned:
         yield f"nothing to remove at {pruned.where}"
     for key in pruned.unknown:
-        yield f"{key}: is not of the layout; it was left alone"
+        yield f"{key}: not part of the layout, left alone"
 
 
 def prune_json(pruned: Pruned, market: Market, *, dry_run: bool) -> str:

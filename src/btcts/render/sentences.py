@@ -40,11 +40,11 @@ PROBLEMS: Mapping[FaultCode | FindingCode, str] = {
     FindingCode.OUTSIDE_CANDLE: (
         "is settled, but its low {low} and high {high} do not hold the prices at {offsets_ms} ms"
     ),
-    FindingCode.WRONG_BUCKET: "is not what its ticks make",
+    FindingCode.WRONG_BUCKET: "does not agree with its ticks",
     FindingCode.BUCKET_WITHOUT_TICKS: "has no ticks",
     FindingCode.MISSING_BUCKET: "is missing",
     FindingCode.NOT_AGREED: "its {field} is not what the providers agree on",
-    FindingCode.IN_DOUBT: "its {field} is not what the providers agree on, which silent ones may explain",
+    FindingCode.IN_DOUBT: "its {field} is not what the providers agree on, perhaps because some do not answer",
     FindingCode.NOT_TRADED: "is settled, but no provider has trades in it",
 }
 """The problem with a key, which stands in front of it."""
@@ -60,7 +60,7 @@ REMARKS: Mapping[ReasonCode | WarningCode, str] = {
         "Redis is full and refuses prices, it uses {used_bytes:,} of {max_bytes:,} bytes; raise its maxmemory"
     ),
     ReasonCode.NOTHING_STORED: "nothing is stored; run btcts collect --once",
-    ReasonCode.LAYOUT_DIFFERS: "{fault}; the next collect puts it right, or run btcts init-keys",
+    ReasonCode.LAYOUT_DIFFERS: "{fault}; the next collect repairs it, or run btcts init-keys",
     ReasonCode.FUTURE_PRICE: "the newest price is {ahead_s:.0f} s in the future and hides the others; run btcts prune",
     ReasonCode.BAD_PRICE: "the newest price, {price:g}, is not a price; run btcts verify --repair",
     ReasonCode.NO_PRICE: "there is no price; run btcts collect --once",
@@ -74,7 +74,7 @@ REMARKS: Mapping[ReasonCode | WarningCode, str] = {
     ReasonCode.PROVIDERS_SILENT: (
         "no provider answers: each failed or has to wait; btcts collect --once -v tells more"
     ),
-    ReasonCode.PROVIDER_CLOCKS: "the providers' clocks are {ahead_ms} the Redis server's; set its clock right",
+    ReasonCode.PROVIDER_CLOCKS: "the providers' clocks are {ahead_ms} the Redis server's; correct its clock",
     ReasonCode.PROVIDERS_DOWN: (
         "closed minutes without a candle because no provider answered: {minutes}; the next answer settles them"
     ),
@@ -96,7 +96,7 @@ REMARKS: Mapping[ReasonCode | WarningCode, str] = {
     ),
     WarningCode.PROVIDER_FAILED: "{provider}: {error}",
     WarningCode.DEVIATING: "{provider} is {ratio} the last price",
-    WarningCode.DISPUTED: "the last price is disputed: {members} alone is near the price of before",
+    WarningCode.DISPUTED: "the last price is disputed: {members} alone is near the price before it",
     WarningCode.FEW_PROVIDERS: "the last price rests on {count} of {asked} providers: {members}",
     WarningCode.THIN_MINUTES: "{thin}",
     WarningCode.RESTLESS_MINUTES: (
@@ -106,7 +106,7 @@ REMARKS: Mapping[ReasonCode | WarningCode, str] = {
     WarningCode.STREAMS_DOWN: "no stream of trades is connected, prices are polled instead: {streams}",
     WarningCode.CANDLES_DIFFER: (
         "the candles of {provider} keep differing from its stream of trades, in {corrected} of {compared} minutes; "
-        "they settle minutes in its place"
+        "its stream settles no more minutes"
     ),
 }
 

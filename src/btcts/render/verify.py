@@ -40,12 +40,12 @@ def _list_findings(verified: Verified) -> Iterator[str]:
     yield from map(_format_finding, verified.findings)
     count = counted(len(verified.findings), "finding")
     if not verified.findings:
-        yield f"{verified.where}: all buckets are what {verified.ticks} ticks make, keys and rules match the layout"
+        yield f"{verified.where}: all buckets agree with {verified.ticks} ticks, keys and rules match the layout"
     elif not verified.repaired:
         upstream = " --upstream" if verified.comparison else ""
-        yield f"{count}, nothing was changed; btcts verify{upstream} --repair puts them right"
+        yield f"{count}, nothing was changed; to repair: btcts verify{upstream} --repair"
     elif not verified.left:
-        yield f"{count}, put right"
+        yield f"{count}, repaired"
     else:
         yield f"{count}; left after the repair: {len(verified.left)}"
         yield from map(_format_finding, verified.left)
@@ -63,7 +63,7 @@ def _describe_comparison(heard: Heard, comparison: Comparison, *, verbose: bool)
         yield f"without {providers}: {why}"
     hint = "" if verbose else "; -v names them"
     notes = {
-        "settled by other providers than answer now": comparison.partial,
+        "settled by providers that do not answer now": comparison.partial,
         f"in doubt: damaged, or settled by providers that do not answer now{hint}": _count_minutes(comparison.doubts),
         "left out: collectors may still correct them": comparison.recent,
         "left out: the providers agree on no candle": comparison.untold,

@@ -20,15 +20,15 @@ _UNDELIVERED = "the alert {rule!r} was not delivered by {way} ({problem}); "
 NOTICES = {
     "away": "{problem}; what happens meanwhile is found later",
     "back": "Redis at {where} answers again",
-    "failed": "looking failed: {problem}",
+    "failed": "the price could not be read: {problem}",
     "stale": "the newest price is {age_s:.0f} s old; no rule can fire",
     "unpriced": "no price can be read; no rule can fire",
     "fresh": "there are fresh prices again",
-    "damaged": "what was kept of {rule!r} is damaged; the rule starts over",
+    "damaged": "the saved state of {rule!r} is damaged; the rule starts over",
     "unrecordable": "{problem}; until then a restart may deliver alerts again",
-    "retried": _UNDELIVERED + "it is tried again",
-    "refused": _UNDELIVERED + "it is given up: {advice}",
-    "expired": _UNDELIVERED + "it is too old now and is given up",
+    "retried": _UNDELIVERED + "it will be tried again",
+    "refused": _UNDELIVERED + "it will not be tried again: {advice}",
+    "expired": _UNDELIVERED + "it is too old to be tried again",
 }
 """The words of a notice, by its code."""
 

@@ -96,7 +96,7 @@ def _explain_absence(view: SlotsView) -> str:
         return "None of these slots has a price."
     if view.newest is not None:
         return NONE_CLOSED
-    return "Nothing is stored yet." if view.oldest_ms is None else "No price is kept of that time."
+    return "Nothing is stored yet." if view.oldest_ms is None else "No price is kept from that time."
 
 
 def _draw_absence(view: SlotsView) -> list[str]:

@@ -14,9 +14,9 @@ from btcts.services.show import Shown, View
 from btcts.system.foreign import plain, plain_page
 
 COLLECT = "To fetch one: btcts collect --once"
-STATUS = "A collector runs; to see what it lacks: btcts status"
+STATUS = "A collector is running; to see what is wrong: btcts status"
 REPAIR = "To remove it: btcts verify --repair"
-REBUILD = "The next cycle of btcts collect makes them anew; to do it now: btcts init-keys"
+REBUILD = "The next cycle of btcts collect restores them; to do it now: btcts init-keys"
 PRUNE = "To remove it: btcts prune"
 
 FETCH = "To fetch prices: btcts collect --once"
@@ -95,7 +95,7 @@ def describe_agreement(view: View) -> Iterator[Text]:
     """Name the providers that agreed on the newest price and those far from it; nothing when it is stale."""
     if not view.members or view.simulated or view.stale:
         return
-    heads = {"disputed": "Disputed, nearest to the price of before", "single": "The price of one provider alone"}
+    heads = {"disputed": "Disputed, nearest to the price before it", "single": "The price of one provider alone"}
     yield Text()
     yield Text(
         f"{heads.get(view.flag or '', 'Agreed on the price')}: {', '.join(map(plain, view.members))}", style="dim"
@@ -114,11 +114,11 @@ def list_notices(view: View) -> Iterator[Text]:
         yield Text(f"Gaps in closed slots: {'; '.join(named)}")
     if (spoiled := sum(shown.spoiled for shown in view.parts)) and not view.refused:
         yield Text()
-        yield Text(f"Slots that hold what is no price, which is left out: {spoiled}")
+        yield Text(f"Slots with an invalid price, which is left out: {spoiled}")
         yield Text(REPAIR)
     if view.halted:
         yield Text()
-        yield Text("The compactions stand still: rules that derive them from the ticks are gone.", style="bold yellow")
+        yield Text("The compactions stand still: the rules that derive them from the ticks are missing.", style="bold yellow")
         yield Text(REBUILD)
     if view.stale:
         yield Text()
@@ -180,7 +180,7 @@ def _explain_lack(view: View) -> tuple[str, str]:
     if refused:
         return f"the newest tick is {refused.price:g}, which is no price", REPAIR
     if view.oldest_ms is not None:
-        return f"no price is kept of that time, the oldest one is of {iso(view.oldest_ms)}", ""
+        return f"no price is kept from that time, the oldest one is from {iso(view.oldest_ms)}", ""
     if view.age_s is None:
         return f"there is no newest price, {limit}", COLLECT
     return f"the newest price is {duration(view.age_s)} old, {limit}", COLLECT
