@@ -61,7 +61,7 @@ def test_a_picture_for_stdout_is_all_that_is_printed_there(btcts: Btcts) -> None
     assert ElementTree.fromstring(done.out).tag == "{http://www.w3.org/2000/svg}svg"
 
 
-@pytest.mark.parametrize("file", ["missing/terminal.svg", "."])
+@pytest.mark.parametrize("file", ["missing/terminal.svg", ".", "a" * 300], ids=["missing", "folder", "long"])
 def test_a_picture_that_cannot_be_written_is_refused_before_anything_runs(btcts: Btcts, file: str) -> None:
     done = btcts("demo", "--svg", file, BTCTS_REDIS_SERVER=str(binaries().server))
 

@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_written_is_said_and_the_price_is_stored(btcts: Bt
     assert btcts("price").code == 0
 
 
-@pytest.mark.parametrize("name", ["missing/btcts.prom", "."])
+@pytest.mark.parametrize("name", ["missing/btcts.prom", ".", "a" * 300], ids=["missing", "folder", "long"])
 def test_what_can_be_no_file_is_refused_at_once(btcts: Btcts, tmp_path: Path, name: str) -> None:
     done = btcts("collect", "--once", "--textfile", str(tmp_path / name))
 

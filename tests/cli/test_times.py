@@ -57,6 +57,11 @@ def test_a_length_is_so_long_ago_by_the_clock_of_the_store(store: Store, text: s
     assert of(store, text) == NOW - ago_ms
 
 
+@pytest.mark.parametrize("text", ["999999999d", "1969-12-31T23:59Z", "0001-01-01T00:00Z"])
+def test_a_time_before_1970_is_taken_for_1970(store: Store, text: str) -> None:
+    assert of(store, text) == 0
+
+
 def test_the_time_is_asked_for_and_nothing_else(store: Store, client: redis.Redis) -> None:
     client.config_resetstat()
 
@@ -67,8 +72,8 @@ def test_the_time_is_asked_for_and_nothing_else(store: Store, client: redis.Redi
 
 
 @pytest.mark.parametrize("hours", [1, 25, 1_000_000, 10**30])
-def test_hours_are_counted_from_now_however_many_they_are(store: Store, hours: int) -> None:
-    assert hours_ago(hours).resolve(store) == NOW - hours * HOUR_MS
+def test_hours_are_counted_from_now_back_to_1970(store: Store, hours: int) -> None:
+    assert hours_ago(hours).resolve(store) == max(0, NOW - hours * HOUR_MS)
 
 
 def test_newest_is_the_end_of_the_newest_tick(store: Store) -> None:

@@ -73,3 +73,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"cannot write .*/file/config\.toml \((not a directory|file exists)\)"):
         write_file(tmp_path / "file" / "config.toml", "text", overwrite=False)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="file name too long"):
+        write_file(tmp_path / ("a" * 300), "text", overwrite=False)

@@ -35,14 +35,16 @@ class Moment(NamedTuple):
     def resolve(self, store: "Store") -> int | None:
         """Return the time in ms since the epoch, by the clock and newest tick of the store; None if it has no tick.
 
+        A time before 1970 is taken for 1970: the calendar has no years before 1 to write it in messages.
+
         Raises:
             ConfigError: the newest tick is stamped beyond the year 9999, so in a wrong unit.
         """
         match self.anchor:
             case Anchor.epoch:
-                return self.offset_ms
+                return max(0, self.offset_ms)
             case Anchor.now:
-                return store.read_clock() + self.offset_ms
+                return max(0, store.read_clock() + self.offset_ms)
             case Anchor.newest:
                 from btcts.services.show import find_newest_ms
 

@@ -33,9 +33,9 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
         ConfigError: it exists and may not be overwritten, or cannot be written.
     """
     target = Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError for a loop of links
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{path} exists; pass --force to overwrite it")
     try:
+        if target.exists() and not overwrite:
+            raise ConfigError(f"{path} exists; pass --force to overwrite it")
         target.parent.mkdir(parents=True, exist_ok=True)
         durable.replace(target, text.encode(errors="backslashreplace"))
     except OSError as exc:

@@ -66,12 +66,13 @@ def countdown(left_ms: int) -> str:
 def moment(time_ms: int, *, utc: bool) -> datetime:
     """The time in the zone in which it is shown: UTC or that of the system.
 
-    Python has no offsets of a day or more, such as TZ=UTC+24, which POSIX allows; those fall back to UTC.
+    It is in UTC where Python has no local one: with an offset of a day or more (TZ=UTC+24, which POSIX allows), and
+    beyond the year 9999.
     """
     instant = datetime.fromtimestamp(time_ms / 1000, tz=UTC)
     try:
         return instant if utc else instant.astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         return instant
 
 

@@ -74,7 +74,7 @@ def collect(
         raise ConfigError(f"--jitter {jitter:g} goes with --once; --forever already starts at a random offset")
     if once and streams is not None:
         raise ConfigError(f"--{'' if streams else 'no-'}streams goes with --forever; --once only asks for prices")
-    if textfile is not None and (textfile.is_dir() or not textfile.parent.is_dir()):
+    if textfile is not None and not _can_be_file(textfile):
         raise ConfigError(f"--textfile {textfile} cannot be a file; name one in a folder that exists")
     settings = common.load_settings(
         collect__interval_s=interval, collect__providers=provider or None, collect__streams=streams
@@ -83,6 +83,13 @@ def collect(
     if once:
         raise typer.Exit(_run_once(settings, common, format, jitter, metrics))
     raise typer.Exit(_run_forever(settings, common, format, metrics))
+
+
+def _can_be_file(path: Path) -> bool:
+    try:
+        return path.parent.is_dir() and not path.is_dir()
+    except OSError:  # its name is too long, or its folder is closed to us
+        return False
 
 
 class Metrics(NamedTuple):

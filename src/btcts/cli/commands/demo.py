@@ -84,7 +84,10 @@ def _refuse_early(svg: str | None, common: Common) -> None:
 
 def _is_writable(file: Path) -> bool:
     """Tell whether the file can be created or written to; a pipe may stand in a folder that is not ours."""
-    return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
+    try:
+        return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
+    except OSError:  # its name is too long
+        return False
 
 
 def _print(views: list["View"], common: Common) -> None:

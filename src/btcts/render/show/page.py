@@ -118,7 +118,7 @@ def list_notices(view: View) -> Iterator[Text]:
         yield Text(REPAIR)
     if view.halted:
         yield Text()
-        yield Text("The compactions stand still: the rules that derive them from the ticks are missing.", style="bold yellow")
+        yield Text("The compactions stand still: rules that derive them from ticks are missing.", style="bold yellow")
         yield Text(REBUILD)
     if view.stale:
         yield Text()
