@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import os
+import re
 import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable
@@ -36,11 +37,11 @@ def listen(address: str) -> socket.socket:
         ConfigError: it is no such address, or nobody can listen there.
     """
     host, _, port = address.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and int(port) < 65_536):
+    if not (host and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < 65_536):
         raise ConfigError(f"--listen {address} is not an address such as 127.0.0.1:8080 or [::1]:8080")
     try:
         family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(place[:2], family=family)
+        listener = socket.create_server(place, family=family)
     except (OSError, UnicodeError) as exc:
         number = (isinstance(exc, OSError) and exc.errno) or 0
         why = os.strerror(number).lower() if number > 0 else describe(exc)
