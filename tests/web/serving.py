@@ -15,7 +15,7 @@ from btcts.services.show import View, show_overview
 from btcts.services.status import Status, status
 from btcts.store import Store
 from btcts.web.app import make_router
-from btcts.web.board import Board, Post, look_on
+from btcts.web.board import Board, Post, keep_looking
 from btcts.web.gate import Gate
 from btcts.web.server import TimelyProtocol, format_address, listen, serve
 from support.clocks import FakeClock
@@ -92,7 +92,7 @@ def serving(
             post(found, known)
             site.posted.release()
 
-        look_on(
+        keep_looking(
             store,
             lambda: show_overview(store, max_age_s=max_age_s),
             lambda: status(store, max_age_s=max_age_s, spooled=3),
@@ -102,7 +102,7 @@ def serving(
 
     def run() -> None:
         try:
-            serve(gate, board, listener, look_on=look, stop=stop, protocol=protocol)
+            serve(gate, board, listener, keep_looking=look, stop=stop, protocol=protocol)
         except Exception as exc:  # noqa: BLE001 -- raised in the thread of the test
             failures.append(exc)
 

@@ -153,6 +153,6 @@ def test_a_bug_while_looking_ends_the_server_with_its_traceback(clock: BeatClock
         raise failure
 
     with listen("127.0.0.1:0") as listener, pytest.raises(ZeroDivisionError) as raised:
-        serve(make_router(board, BTC_USD), board, listener, look_on=fail, stop=Stop())
+        serve(make_router(board, BTC_USD), board, listener, keep_looking=fail, stop=Stop())
 
     assert raised.value is failure

@@ -36,8 +36,8 @@ class _Timely:
     def __init__(self, *, deadline: Deadline | None, **options: Any) -> None:
         super().__init__(**options)
         self._deadline = deadline
-        self._connect_s = options.get("socket_connect_timeout", CONNECT_TIMEOUT_S)
-        self._answer_s = options.get("socket_timeout", ANSWER_TIMEOUT_S)
+        self._connect_s = options["socket_connect_timeout"]
+        self._answer_s = options["socket_timeout"]
 
     def _connect(self) -> Any:
         if self._deadline is None:

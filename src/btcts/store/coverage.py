@@ -31,9 +31,8 @@ class Coverage:
     """The minutes that hold ticks, those of them that are settled, and the ledger.
 
     `whole` are the hours that are settled as a whole; of all others, `present` are the minutes that hold ticks, and
-    `marked` those of them that are settled. `opens` has the first price of a minute; of a whole hour that of the first
-    one may do. `restless` are hours whose ticks have changed between the two round trips, so that their buckets do not
-    go with it.
+    `marked` those of them that are settled. `opens` has the first price of a minute; of a whole hour perhaps of its
+    first one alone. `changed` are hours that got ticks between the two round trips, so that their buckets may differ.
     """
 
     whole: set[int] = field(default_factory=set)
@@ -41,7 +40,7 @@ class Coverage:
     marked: set[int] = field(default_factory=set)
     gaps: Mapping[int, Gap] = field(default_factory=dict)
     opens: dict[int, float] = field(default_factory=dict, compare=False)
-    restless: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
 
     @property
     def settled(self) -> set[int]:
@@ -60,11 +59,11 @@ class Coverage:
         """
         hour = minutes.start - minutes.start % HOUR_MS
         if hour in self.whole or self.marked.issuperset(minutes):
-            return True, len(minutes), None, hour not in self.restless
+            return True, len(minutes), None, hour not in self.changed
         present = self.present.intersection(minutes)
         unsettled = [minute for minute in minutes if minute in self.gaps and minute not in self.marked]
         reasons = Counter(self.gaps[minute].reason for minute in unsettled).most_common(1) if unsettled else []
-        exact = hour not in self.restless and self._is_exact(minutes, claim)
+        exact = hour not in self.changed and self._is_exact(minutes, claim)
         return bool(present) and present <= self.marked, len(present), reasons[0][0] if reasons else None, exact
 
     def _is_exact(self, minutes: range, claim: Claim | None) -> bool:
@@ -142,7 +141,7 @@ def read_coverage(
         queries["hours"] = query_buckets(link.layout, min(hours), max(hours) + HOUR_MS - 1, "count", HOUR_MS)
         later = ask(link, queries, at_one_moment=True)
         _add_minutes(coverage, later)
-        coverage.restless = {hour for hour, ticks in hours.items() if later["hours"].get(hour) != ticks}
+        coverage.changed = {hour for hour, ticks in hours.items() if later["hours"].get(hour) != ticks}
     return coverage
 
 

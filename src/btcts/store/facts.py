@@ -62,7 +62,7 @@ def read(link: Link) -> Facts:
         max_bytes=info.get("maxmemory"),
         own_bytes=_total(replies[len(parameters) :]),
         parameters={name: value for reply in replies if isinstance(reply, dict) for name, value in reply.items()},
-        database=link.client.get_connection_kwargs().get("db", 0),
+        database=link.database,
         lag=_find_lag(info),
         replication_id=info.get("master_replid"),
     )

@@ -99,14 +99,18 @@ class Link:
         return (self.real_clock or self.clock).now_ms()
 
     @property
+    def database(self) -> int:
+        """The number of the database."""
+        return int(self.client.get_connection_kwargs().get("db", 0))
+
+    @property
     def rules_look_back(self) -> bool:
         """True if compaction rules handle data behind the newest tick.
 
         They do so only in database 0. Elsewhere RedisTimeSeries (1.12.2, 8.6.2 and 8.10.0) looks for the series of that
         name in database 0 when it recomputes a bucket or reads LATEST: it writes there, or drops the rule.
         """
-        database: int = self.client.get_connection_kwargs().get("db", 0)
-        return database == 0
+        return self.database == 0
 
     def ask(self, *command: Any) -> Any:
         """Return the reply to one command."""

@@ -35,7 +35,7 @@ Answer = Callable[[Board, Market, Request], Response]
 
 
 def make_router(board: Board, market: Market) -> Router:
-    """Return the application; whoever may not ask has to be kept out by `Gate`."""
+    """Return the application; it answers everybody, so that `Gate` has to stand before it."""
     answers: dict[str, Answer] = {
         "/api/price": _require_present(_answer_price),
         "/api/show": _require_present(_answer_overview),
@@ -57,7 +57,7 @@ def _make_endpoint(answer: Callable[[Request], Response]) -> Callable[[Request],
 
 
 def _require_present(answer: Answer) -> Answer:
-    """Return the function that answers so while Redis is read, and otherwise says why it is not."""
+    """Return an answer that gives the problem instead while Redis cannot be read."""
 
     def respond(board: Board, market: Market, request: Request) -> Response:
         if board.problem:
@@ -94,7 +94,7 @@ def _answer_price(board: Board, market: Market, request: Request) -> Response:
 
 
 def _answer_overview(board: Board, market: Market, request: Request) -> Response:
-    view = board.looked
+    view = board.last_view
     return Response(board.render("show", view, lambda: _guard(view_json(view))), media_type=JSON)
 
 
@@ -102,7 +102,7 @@ def _answer_slots(board: Board, market: Market, request: Request) -> Response:
     name = request.path_params["resolution"]
     if name not in RESOLUTIONS:
         return PlainTextResponse(f"the resolutions are {', '.join(RESOLUTIONS)}", 404)
-    view = board.looked
+    view = board.last_view
     return Response(board.render(name, view, lambda: _guard(view_json(view.pick(name)))), media_type=JSON)
 
 
@@ -138,7 +138,7 @@ async def _follow(board: Board, market: Market) -> AsyncIterator[str]:
 
 def _render_overview(board: Board) -> str:
     """Return the event of an overview; the same object while it is the same."""
-    view = board.looked
+    view = board.last_view
     key = (view.newest or view.refused, view.resolutions, view.stale)
     return board.render("event", key, lambda: f"data: {_guard(view_json(view))}\n\n")
 

@@ -12,10 +12,10 @@ from btcts.services.status import Status
 from btcts.store import Store
 
 SILENT_MS = 5_000
-"""The age from which on a view counts for nothing: Redis does not answer any more."""
+"""The age beyond which a view counts for nothing: Redis has stopped answering."""
 
 STATUS_BEATS = 5
-"""Every so many looks the status is read as well, which takes five round trips."""
+"""Looks from one reading of the status to the next, since that takes five round trips."""
 
 BEAT_S = 1.0
 
@@ -23,7 +23,7 @@ Post = Callable[[View | StoreError, Status | None], object]
 """Takes what a look found; the status is None where it is not known."""
 
 
-def look_on(
+def keep_looking(
     store: Store, look: Callable[[], Overview], look_at_status: Callable[[], Status], clock: Clock, post: Post
 ) -> None:
     """Look at the store each second, forever, and post what is found."""
@@ -61,7 +61,7 @@ class Board:
         self._wake()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End what readers wait for."""
         self.closed = True
         self._wake()
 
@@ -86,12 +86,12 @@ class Board:
 
     @property
     def problem(self) -> str:
-        """The reason why nothing is known of the present; empty when it is."""
+        """The reason why the present is not known; empty when it is."""
         recent = self._view is not None and abs(self.now_ms - self._view.now_ms) <= SILENT_MS
         return "" if recent and self._status is not None else self._problem
 
     @property
-    def looked(self) -> Overview:
+    def last_view(self) -> Overview:
         """The last view, as of its own time."""
         assert self._view is not None, "there is a problem"
         return self._view
@@ -99,7 +99,7 @@ class Board:
     @property
     def view(self) -> Overview:
         """The last view, its price as of now."""
-        return replace(self.looked, now_ms=max(self.looked.now_ms, self.now_ms))
+        return replace(self.last_view, now_ms=max(self.last_view.now_ms, self.now_ms))
 
     @property
     def status(self) -> Status:

@@ -29,7 +29,7 @@ SECURITY: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Gate:
-    """Passes on what may be asked, and says the same about security with every answer.
+    """Passes permitted requests on, and adds the same security headers to every answer.
 
     Further `hosts` are those by which readers name this server, besides its address. With a `token` every request has
     to bring it, as a bearer token or as the password that a browser asks for. Pages of `origins` may read the answers.

@@ -25,7 +25,7 @@ from btcts.system.supervisor import notify
 from btcts.web.board import Board, Post
 
 MOST_CONNECTIONS = 800
-"""Connections that are answered at the same time; more get status 503. A process may mostly have 1024 files open."""
+"""Connections that are answered at the same time; more get status 503. Most systems let a process open 1024 files."""
 
 MOST_HEAD_BYTES = 16_384
 
@@ -34,7 +34,7 @@ def listen(address: str) -> socket.socket:
     """Return a socket that listens at `host:port`, an IPv6 address in brackets; port 0 takes a free one.
 
     Raises:
-        ConfigError: it is no such address, or nobody can listen there.
+        ConfigError: the address is malformed, or nothing can listen there.
     """
     host, _, port = address.rpartition(":")
     if not (host and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < 65_536):
@@ -66,11 +66,11 @@ def serve(
     board: Board,
     listener: socket.socket,
     *,
-    look_on: Callable[[Post], None],
+    keep_looking: Callable[[Post], None],
     stop: Stop,
     protocol: "type[TimelyProtocol] | None" = None,
 ) -> None:
-    """Answer requests until SIGINT, SIGTERM or `stop`; `look_on` runs in a thread and posts to the board."""
+    """Answer requests until SIGINT, SIGTERM or `stop`; `keep_looking` runs in a thread and posts to the board."""
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -86,7 +86,7 @@ def serve(
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
     )
-    server = Server(config, board, look_on, stop)
+    server = Server(config, board, keep_looking, stop)
     server.run(sockets=[listener])
     if server.failure:
         raise server.failure
@@ -95,11 +95,11 @@ def serve(
 class Server(uvicorn.Server):
     """A server whose board is filled while it runs; streams of events end with it."""
 
-    def __init__(self, config: uvicorn.Config, board: Board, look_on: Callable[[Post], None], stop: Stop) -> None:
+    def __init__(self, config: uvicorn.Config, board: Board, keep_looking: Callable[[Post], None], stop: Stop) -> None:
         super().__init__(config)
         self.failure: Exception | None = None
         self._board = board
-        self._look_on = look_on
+        self._keep_looking = keep_looking
         self._stop = stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -121,14 +121,14 @@ class Server(uvicorn.Server):
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self._look_on(lambda found, status: loop.call_soon_threadsafe(self._take, found, status))
+            self._keep_looking(lambda found, status: loop.call_soon_threadsafe(self._take, found, status))
         except Exception as exc:  # noqa: BLE001 - a bug here would be answered as a silent Redis for ever
             if not self._board.closed:
                 self.failure = exc
                 self.should_exit = True
 
     def _take(self, found: View | StoreError, status: Status | None) -> None:
-        """Post what a look has found, or that Redis failed; the watchdog barks when no look ends any more."""
+        """Post what a look has found, or that Redis failed; without looks the watchdog of systemd steps in."""
         self._board.post(found, status)
         notify(WATCHDOG="1")
 
@@ -176,12 +176,12 @@ class TimelyProtocol(H11Protocol):
         self._stuck = self.loop.call_later(self.stuck_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on, as the client reads."""
+        """End the wait: the client reads again."""
         super().resume_writing()
         _cancel(self._stuck)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Cancel the waits."""
         _cancel(self._asking)
         _cancel(self._stuck)
         super().connection_lost(exc)

@@ -77,7 +77,7 @@ def serve(
                 guarded,
                 pinned,
                 listener,
-                look_on=lambda post: board.look_on(
+                keep_looking=lambda post: board.keep_looking(
                     store,
                     lambda: show_overview(store, max_age_s=max_age),
                     lambda: status(store, max_age_s=max_age, spooled=count_held(spool)),
