@@ -111,6 +111,18 @@ def test_a_line_that_is_verbose_has_each_stream() -> None:
     assert "okay (not whole)" in line
 
 
+def test_many_repairs_are_counted_unless_the_line_is_verbose() -> None:
+    cycle = stored(repaired=tuple(Fault(f"btc:price:{key}", FaultCode.MISSING) for key in ("minute", "5min", "hour")))
+
+    line, verbose = (cycle_line(cycle, BTC_USD, utc=True, verbose=wanted) for wanted in (False, True))
+
+    assert "btc:price:5min: " in line
+    assert "btc:price:hour: " not in line
+    assert " and 1 more " in line
+    assert "btc:price:hour: " in verbose
+    assert " more " not in verbose
+
+
 def test_a_line_that_is_verbose_has_the_address_of_each_provider() -> None:
     cycle = CYCLES["three providers whose names are not resolved"]
 

@@ -11,11 +11,14 @@ from btcts.render.sentences import describe_repair, find_code, group_reasons, li
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
 
+REPAIRS_SHOWN = 2
+"""So many repairs are described unless `verbose`: a slot of a cluster that moves loses all ten rules at once."""
+
 
 def cycle_line(cycle: Cycle, market: Market, *, utc: bool, verbose: bool = False) -> str:
     """Describe the cycle on one line, whatever providers put in their messages; times are local, or UTC with a Z.
 
-    A failure that three or more providers share is stated once, unless `verbose`.
+    A failure that three or more providers share is stated once, and many repairs are counted, unless `verbose`.
     """
     return plain("  ".join(_list_parts(cycle, market, utc=utc, verbose=verbose)))
 
@@ -36,7 +39,10 @@ def _list_parts(cycle: Cycle, market: Market, *, utc: bool, verbose: bool) -> It
         yield "waiting: " + ", ".join(spells)
     yield from (f"{words} {count}" for words, count in _list_counts(cycle) if count)
     if cycle.repaired:
-        yield "repaired: " + ", ".join(map(describe_repair, cycle.repaired))
+        shown = len(cycle.repaired) if verbose else REPAIRS_SHOWN
+        repairs = [describe_repair(repair) for repair in cycle.repaired[:shown]]
+        more = len(cycle.repaired) - len(repairs)
+        yield "repaired: " + ", ".join(repairs) + (f" and {more} more" if more else "")
     if cycle.others:
         yield f"adds prices and settles minutes but changes none, as other collectors ask {' '.join(cycle.others)}"
     if cycle.streams:
