@@ -4,7 +4,7 @@
  * A shape is `{key, tag, attributes, text}`; the same thing has the same key in the next drawing. Lengths are CSS pixels.
  */
 
-import { formatDay, formatMinute, formatPrice, formatReason, gradeSlot } from "./words.js";
+import { formatDay, formatMinute, formatPrice, formatReason, gradeSlot, MINUTE_MS, nameTrend } from "./words.js";
 
 const TOP = 10;
 const STRIP = 8;
@@ -15,7 +15,6 @@ const WIDEST_BODY = 36;
 /** Smallest share of the price that the axis spans, so that noise does not look like a move; and what it leaves free. */
 const [QUIET, AIR] = [0.001, 0.06];
 
-const MINUTE_MS = 60_000;
 const ROUND_MINUTES = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440];
 /** Height of the mark for each grade of a slot: the better, the higher. */
 const GRADES = { settled: STRIP, exact: STRIP / 2, polled: 1.5 };
@@ -156,7 +155,7 @@ function drawMark({ pitch, bottom, minutes, x }, slot, at) {
 function drawStick({ pitch, x, y }, { open, close, low, high, trend }, at, key, grade) {
   const width = Math.min(WIDEST_BODY, Math.max(2, pitch * 0.62));
   const [top, bottom] = [y(Math.max(open, close)), y(Math.min(open, close))];
-  const kind = `${{ 1: "up", "-1": "down", 0: "flat" }[trend]} ${grade}`;
+  const kind = `${nameTrend(trend)} ${grade}`;
   return [
     line(`wick-${key}`, x(at), y(high), x(at), y(low), `wick ${kind}`),
     rect(`body-${key}`, x(at) - width / 2, top, width, Math.max(1.5, bottom - top), `body ${kind}`),

@@ -87,7 +87,7 @@ function drawNow(overview, ageS, state, places) {
 }
 
 function shapeMove(span, label, move, places) {
-  const trend = move ? { 1: "up", "-1": "down", 0: "flat" }[Math.sign(move.usd)] : "flat";
+  const trend = words.nameTrend(move ? Math.sign(move.usd) : 0);
   const title = move ? `from ${words.formatPrice(move.from, places)} USD` : "not known";
   const figure = item("figure", "dd", `${ARROWS[trend]}${move ? words.formatPercent(move.ratio) : "–"}`, { class: `figure ${trend}`, title });
   return { key: span, tag: "div", children: [item("label", "dt", label), figure] };

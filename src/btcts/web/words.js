@@ -9,7 +9,7 @@ export const RESOLUTIONS = { minute: "1 min", "5min": "5 min", "15min": "15 min"
 
 export const SPANS = { "5min": "5 min", "15min": "15 min", "1h": "1 h", "24h": "24 h" };
 
-const MINUTE_MS = 60_000;
+export const MINUTE_MS = 60_000;
 
 const UNITS = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
 
@@ -77,6 +77,9 @@ export const formatUtc = (timeMs) => `${new Date(timeMs).toISOString().slice(0, 
 export function nameZone(timeMs) {
   return clocks.zone.formatToParts(timeMs).find((part) => part.type === "timeZoneName").value;
 }
+
+/** The name of a sign, as `page.css` has it. */
+export const nameTrend = (sign) => ({ 1: "up", "-1": "down", 0: "flat" })[sign];
 
 export const formatReason = (code) => code.replaceAll("_", " ");
 
@@ -157,7 +160,7 @@ function describeSource(provider, stream) {
  */
 export function judgeSight(sight, ageS) {
   const { overview, lostMs, away, status } = sight;
-  if (lostMs !== null) return { state: "disconnected", words: explainLoss(lostMs, overview) };
+  if (lostMs !== null) return { state: "disconnected", words: `Disconnected since ${formatSecond(lostMs)}. The page keeps trying. ${explainOld(overview)}` };
   if (away) return { state: "away", words: `Redis has not answered since ${formatSecond(away.since_ms)}: ${away.message}. ${explainOld(overview)}` };
   if (!overview) return { state: "connecting", words: "" };
   if (overview.price === null) return { state: "empty", words: "There is no price." };
@@ -165,10 +168,6 @@ export function judgeSight(sight, ageS) {
   if (!overview.stale && !(ageS > limitS)) return { state: "fresh", words: "" };
   const limit = limitS === undefined ? "" : `, and the limit is ${formatDuration(limitS)}`;
   return { state: "stale", words: `Stale: the newest price is of ${formatSecond(overview.newest_ms)}${limit}.` };
-}
-
-function explainLoss(lostMs, overview) {
-  return `Disconnected since ${formatSecond(lostMs)}. The page keeps trying. ${explainOld(overview)}`;
 }
 
 const explainOld = (overview) => (overview ? "The figures below are from before." : "");
