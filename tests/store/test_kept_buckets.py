@@ -2,6 +2,7 @@
 
 import redis
 
+from btcts.domain.layout import RESOLUTIONS
 from btcts.domain.model import Tick
 from btcts.store import Store
 from support.clocks import FakeClock
@@ -89,3 +90,15 @@ def test_a_rebuild_removes_what_the_clock_says_is_expired(client: redis.Redis, s
         "btc:price:hour:max",
     }
     assert min(samples(client, "btc:price:hour")) == NOW - NOW % HOUR - 22 * HOUR
+
+
+def test_the_first_price_after_a_long_silence_publishes_no_outdated_bucket(store: Store, clock: FakeClock) -> None:
+    store.write([Tick(clock.now_ms() - MINUTE, 60_000.0), Tick(clock.now_ms(), 60_001.0)])
+    clock.advance(30 * HOUR)
+
+    store.write([Tick(clock.now_ms(), 70_000.0)])
+
+    found = store.buckets()
+    open_slots = {name: [resolution.start_of(clock.now_ms())] for name, resolution in RESOLUTIONS.items()}
+    assert {name: list(fields["close"]) for name, fields in found.items()} == open_slots
+    assert store.excess() == ()

@@ -3,8 +3,10 @@
 import pytest
 import redis
 
+from btcts.domain.candles import combine
 from btcts.domain.model import Candle, Tick
 from btcts.store import Store
+from btcts.store.check import THINNED_ABOVE
 from btcts.store.plan import MOST_TICKS
 from support.backups import FillOnce
 from support.oracle import Observed, Oracle
@@ -14,6 +16,11 @@ from support.servers import Server
 THIS_MINUTE = NOW - NOW % MINUTE
 EACH_SECOND = wave(FIRST_OF_WINDOW, NOW, 1_000)
 MINUTES = range(FIRST_OF_WINDOW, THIS_MINUTE, MINUTE)
+
+A_DAY_OF_CANDLES = [
+    Candle(minute, 60_000, 64_000, 59_000, 60_000)
+    for minute in range(THIS_MINUTE - 1_440 * MINUTE, THIS_MINUTE, MINUTE)
+]
 
 MOST_LATE_WRITES = 110
 """So often may the rules look through an hour of 3 600 ticks: 25 ms on one machine, 60 ms on another."""
@@ -117,3 +124,27 @@ def test_with_a_tick_each_ten_seconds_none_is_given_up(client: redis.Redis, stor
         oracle.candle(NOW, each.start_ms, Observed(each.open, each.high, each.low, each.close))
     assert not written.rebuilt
     assert samples(client, TICK) == dict(oracle.ticks())
+
+
+# A rebuild is due before it would hold Redis for long
+
+
+@pytest.mark.parametrize(("count", "needs"), [(31_000, False), (31_001, True)])
+def test_ticks_are_to_be_thinned_when_there_are_more_than_a_thinned_day_and_three_hours_come_to(
+    client: redis.Redis, store: Store, count: int, needs: bool
+) -> None:
+    store.rebuild()
+    put(client, TICK, wave(NOW - 1_000 * (count - 1), NOW + 1, 1_000))
+
+    assert store.inspect().needs_thinning == needs
+
+
+def test_a_rebuild_of_a_settled_day_leaves_room_for_three_hours(client: redis.Redis, store: Store) -> None:
+    store.rebuild()
+    put(client, TICK, combine({}, wave(NOW - 32_000_000, NOW, 1_000), A_DAY_OF_CANDLES))
+
+    rebuilt = store.rebuild()
+
+    assert rebuilt.stored > THINNED_ABOVE
+    assert rebuilt.ticks + 3 * 60 * 64 < THINNED_ABOVE
+    assert not store.inspect().needs_thinning
