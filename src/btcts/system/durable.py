@@ -26,17 +26,10 @@ def make(folder: Path) -> None:
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Replace the file atomically; the content is on the disk when this returns."""
+    """Replace the file atomically, one writer after the other; the content is on the disk when this returns."""
     draft = path.with_name(f"{path.name}.new")
-    try:
-        with _open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode) as descriptor:
-            _write(descriptor, content)
-            os.fsync(descriptor)
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
+    while not _replace_by(draft, path, content, mode):
+        pass
     sync(path.parent)
 
 
@@ -119,6 +112,31 @@ def lock(path: Path, *, waits: bool = False) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _replace_by(draft: Path, path: Path, content: bytes, mode: int) -> bool:
+    """Write the draft and rename it; return False if another writer has just renamed or removed the same draft."""
+    with _open(draft, os.O_WRONLY | os.O_CREAT, mode) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _is_at(draft, descriptor):
+            return False
+        try:
+            os.ftruncate(descriptor, 0)
+            _write(descriptor, content)
+            os.fsync(descriptor)
+            draft.replace(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+    return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -1,0 +1,23 @@
+"""Files that survive a crash."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from btcts.system import durable
+
+
+def test_of_two_writers_one_replaces_the_file_after_the_other(tmp_path: Path) -> None:
+    file, contents = tmp_path / "file", (b"one" * 1000, b"another" * 1000)
+
+    def replace(content: bytes) -> set[bytes]:
+        seen = set()
+        for _ in range(20):
+            durable.replace(file, content)
+            seen.add(file.read_bytes())
+        return seen
+
+    with ThreadPoolExecutor(2) as threads:
+        seen = set().union(*threads.map(replace, contents))
+
+    assert seen <= set(contents)
+    assert list(tmp_path.iterdir()) == [file]
