@@ -11,7 +11,7 @@ import pytest
 
 from btcts.domain.trades import Arrival, Closed, Frame, Opened, StreamEvent
 from btcts.providers.connections import Connections
-from btcts.providers.streams import _load_class
+from btcts.providers.streams import SUBSCRIPTIONS
 from btcts.providers.streams.connection import open_connection, parse_stream_url
 from btcts.providers.streams.session import Pace
 from btcts.providers.streams.stream import Stream
@@ -99,7 +99,7 @@ def follow() -> Iterator[Follow]:
             connections = stack.enter_context(closing(Connections(dialer or Dialer())))
             address = parse_stream_url(at if isinstance(at, str) else at.url)
             connect = partial(open_connection, connections, address, timeout_s=timeout_s, now_ms=lambda: NOW_MS)
-            stream = Stream(_load_class(provider), connect, lambda: NOW_MS, pace=pace, draw=lambda: 0.0)
+            stream = Stream(SUBSCRIPTIONS[provider], connect, lambda: NOW_MS, pace=pace, draw=lambda: 0.0)
             return stack.enter_context(Running(stream))
 
         yield start

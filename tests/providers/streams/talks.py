@@ -3,21 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from btcts.domain.trades import Frame, Trade
-from btcts.providers.streams.base import Subscription
-from btcts.providers.streams.bitfinex import BitfinexStream
-from btcts.providers.streams.bitstamp import BitstampStream
-from btcts.providers.streams.coinbase import CoinbaseStream
-from btcts.providers.streams.gemini import GeminiStream
-from btcts.providers.streams.kraken import KrakenStream
+from btcts.providers.streams import SUBSCRIPTIONS
 from support.exchanges.voices import VOICES
-
-STREAMS: dict[str, type[Subscription]] = {
-    "coinbase": CoinbaseStream,
-    "kraken": KrakenStream,
-    "bitstamp": BitstampStream,
-    "bitfinex": BitfinexStream,
-    "gemini": GeminiStream,
-}
 
 NOW_NS = 1_795_867_202_000_000_000
 """2026-11-28T12:00:02Z"""
@@ -27,7 +14,7 @@ class Talk:
     """A subscription and the exchange's side of it; `history` was traded before."""
 
     def __init__(self, name: str, history: Sequence[Trade] = (), *, refuses: bool = False) -> None:
-        self.stream = STREAMS[name]()
+        self.stream = SUBSCRIPTIONS[name]()
         self.voice = VOICES[name](history, lambda: NOW_NS, refuses=refuses)
 
     def begin(self) -> list[Frame]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.providers.streams.attempts import MOST, STEADY_S, WITHIN_S, Attempts
+from btcts.providers.streams.stream import MOST_ATTEMPTS, STEADY_S, WITHIN_S, Attempts
 
 OUTCOMES = st.tuples(
     st.floats(0, 3600),  # how long the connection worked
@@ -26,7 +26,7 @@ def test_no_ten_minutes_see_more_than_twenty_attempts(outcomes: list[tuple[float
         attempts.end(now_s, worked_s=worked_s, chance=chance, least_wait_s=asked_s)
         assert attempts.find_next() >= now_s + asked_s
 
-    assert all(later - earlier >= WITHIN_S for earlier, later in zip(begun, begun[MOST:], strict=False))
+    assert all(later - earlier >= WITHIN_S for earlier, later in zip(begun, begun[MOST_ATTEMPTS:], strict=False))
 
 
 @pytest.mark.parametrize(

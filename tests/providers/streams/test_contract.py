@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from btcts.domain.model import PRICE_CEILING
 from btcts.domain.trades import Frame, Quote, Renewal, Trade
 from btcts.errors import ProviderError
-from providers.streams.talks import NOW_NS, STREAMS, Talk, subscribed
+from btcts.providers.streams import SUBSCRIPTIONS
+from providers.streams.talks import NOW_NS, Talk, subscribed
 
 SECOND_NS = 1_000_000_000
 TRADE = Trade(NOW_NS - SECOND_NS + 440_295_123, 90218208, 61250.12345)
@@ -40,7 +41,7 @@ NONSENSE = [
     *["[" * 100_000, '{"type":' * 2_000, '{"a":1e999999999}', '{"a":' + "9" * 5_000 + "}", '{"a":1}{"a":1}'],
 ]
 
-every_stream = pytest.mark.parametrize("name", STREAMS)
+every_stream = pytest.mark.parametrize("name", SUBSCRIPTIONS)
 
 
 def trade_message(name: str) -> tuple[Talk, str]:
@@ -61,7 +62,7 @@ def test_a_greeting_is_answered_by_one_confirmation(name: str) -> None:
 
     assert sum(frame.subscribed for frame in frames) == 1
     assert not any(frame.refused or frame.lost or frame.renewal for frame in frames)
-    assert STREAMS[name].name == name
+    assert SUBSCRIPTIONS[name]().name == name
 
 
 @every_stream

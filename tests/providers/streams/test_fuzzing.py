@@ -11,7 +11,8 @@ from btcts.domain.model import is_price
 from btcts.domain.trades import NS_PER_MS, Frame, Quote, Trade
 from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.errors import ProviderError
-from providers.streams.talks import NOW_NS, STREAMS, Talk
+from btcts.providers.streams import SUBSCRIPTIONS
+from providers.streams.talks import NOW_NS, Talk
 from support.fuzzing import exchange, splice
 
 FIELDS = ["type", "channel", "event", "data", "id", "E", "s", "t", "method", "product_id", "symbol", "code"]
@@ -22,7 +23,7 @@ JSON = st.recursive(
 )
 HISTORY = [Trade(NOW_NS - number * 1_000_000_000, number, 61250.5) for number in range(3, 0, -1)]
 
-every_stream = pytest.mark.parametrize("name", STREAMS)
+every_stream = pytest.mark.parametrize("name", SUBSCRIPTIONS)
 
 
 def all_messages(talk: Talk) -> list[str]:

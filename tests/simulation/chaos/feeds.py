@@ -5,10 +5,10 @@ from random import Random
 from typing import cast
 
 from btcts.domain.trades import Arrival, Closed, Frame, Opened, Renewal, StreamEvent
-from btcts.providers.streams import _load_class
-from btcts.providers.streams.attempts import Attempts
+from btcts.providers.streams import SUBSCRIPTIONS
 from btcts.providers.streams.connection import Connection, ConnectionEnded
 from btcts.providers.streams.session import USUAL, Session
+from btcts.providers.streams.stream import Attempts
 from simulation.chaos.floor import Floor
 
 
@@ -18,7 +18,7 @@ class Feed:
     def __init__(self, floor: Floor, now_ms: Callable[[], int], chance: Random) -> None:
         self.begun_s: list[float] = []
         self.floor = floor
-        self._subscribe = _load_class(floor.name)
+        self._subscribe = SUBSCRIPTIONS[floor.name]
         self.contiguous = self._subscribe().contiguous
         self._now_ms = now_ms
         self._chance = chance
