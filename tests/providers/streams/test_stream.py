@@ -1,5 +1,6 @@
 """A stream against a local server: what it brings, what it survives, and when it connects again."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -274,6 +275,31 @@ def test_an_old_connection_is_kept_where_the_new_one_is_refused(follow: Follow) 
         server.say(make_trades(1))
 
         running.await_frame(lambda frame: frame.trades)
+
+
+def test_a_limit_of_the_new_connection_outlasts_the_old_one(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server)
+        running.await_subscription()
+        server.fault = StreamFault.LIMITED
+
+        server.ask_to_reconnect()
+        server.await_attempts(2)
+        server.drop_oldest()
+        running.await_end()
+
+        assert running.stream.find_next_attempt() >= server.attempts[1] + 7
+
+
+def test_new_connections_back_off_where_the_exchange_asks_for_one_after_the_other(follow: Follow) -> None:
+    with StreamServer("bitstamp") as server:
+        running = follow("bitstamp", server, pace=QUICK._replace(retry_s=1000.0, drain_s=0.0))
+        for _ in range(2):
+            running.await_subscription()
+            server.ask_to_reconnect()
+        running.await_subscription()
+
+        assert running.stream.find_next_attempt() > time.monotonic() + 100
 
 
 def test_an_old_connection_is_kept_where_the_new_subscription_is_refused(follow: Follow) -> None:

@@ -71,8 +71,8 @@ class Feed:
             return
         try:
             self._successor, self._held = self._open(), []
-        except ConnectionEnded:
-            return
+        except ConnectionEnded as exc:
+            self._back_off(0.0, exc.wait_s)
 
     def _await(self, old: Session, new: Session) -> Iterator[StreamEvent]:
         yield from old.read(0)
@@ -81,8 +81,10 @@ class Feed:
             return
         self._successor = None
         if new.end:
+            self._back_off(0.0, new.end.wait_s)
             new.close()
             return
+        self._back_off(self._now_s() - old.begun_s, 0.0)
         if old.end:
             yield Closed(self._now_ms(), old.end.why)
         yield Opened(self._now_ms(), overlaps=old.end is None)
@@ -101,10 +103,13 @@ class Feed:
             self._old = None
 
     def _finish(self, end: ConnectionEnded, worked_s: float) -> Closed:
-        self._attempts.end(self._now_s(), worked_s=worked_s, chance=self._chance.random(), least_wait_s=end.wait_s)
+        self._back_off(worked_s, end.wait_s)
         self.close()
         self._session = self._old = None
         return Closed(self._now_ms(), end.why)
+
+    def _back_off(self, worked_s: float, least_wait_s: float) -> None:
+        self._attempts.end(self._now_s(), worked_s=worked_s, chance=self._chance.random(), least_wait_s=least_wait_s)
 
     def _now_s(self) -> float:
         return self.floor.at_ms / 1000

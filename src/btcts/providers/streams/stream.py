@@ -66,7 +66,7 @@ class Attempts:
         if self._failures:
             wait_s = self._unit_s * min(2.0 ** (self._failures - 1), LONGEST_WAIT_S) * (1 + chance) / 2
         self._failures = min(self._failures + 1, 10)
-        self._ready_s = now_s + max(wait_s, least_wait_s)
+        self._ready_s = max(self._ready_s, now_s + max(wait_s, least_wait_s))
 
     def find_next(self) -> float:
         """Return the time from which on the next attempt is allowed."""
@@ -108,8 +108,7 @@ class Stream:
                 end = exc
             except Exception as exc:  # noqa: BLE001 - the next connection may do better, and the reason is told
                 end = ConnectionEnded(describe_unforeseen(exc), self._pace.refused_s)
-            wait_s, chance = end.wait_s, self._draw()
-            self._attempts.end(time.monotonic(), worked_s=worked_s, chance=chance, least_wait_s=wait_s)
+            self._back_off(worked_s, end.wait_s)
             with suppress(MemoryError):
                 self._close_all()
                 put(Closed(self._now_ms(), end.why))
@@ -118,6 +117,9 @@ class Stream:
     def find_next_attempt(self) -> float:
         """Return the time of the monotonic clock from which on the next connection may be opened."""
         return self._attempts.find_next()
+
+    def _back_off(self, worked_s: float, least_wait_s: float) -> None:
+        self._attempts.end(time.monotonic(), worked_s=worked_s, chance=self._draw(), least_wait_s=least_wait_s)
 
     def _follow(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> tuple[float, ConnectionEnded]:
         """Follow a new connection, and those that replace it, to the end; return how long the last one worked.
@@ -148,15 +150,18 @@ class Stream:
             return old
         try:
             new = self._open()
-        except ConnectionEnded:
+        except ConnectionEnded as exc:
+            self._back_off(0.0, exc.wait_s)
             return old
         held: list[Arrival] = []
         while not (new.confirmed or new.end or old.end or stop.is_set()):
             _put_all(put, old.read(_TURN_S))
             held += new.read(_TURN_S)
         if new.end:
+            self._back_off(0.0, new.end.wait_s)
             self._drop(new)
             return old
+        self._back_off(time.monotonic() - old.begun_s, 0.0)  # the exchange may ask for one after the other
         if old.end:
             put(Closed(self._now_ms(), old.end.why))
         put(Opened(self._now_ms(), overlaps=old.end is None))
