@@ -10,6 +10,7 @@ import pytest
 
 from btcts import __version__
 from btcts.domain.trades import Trade
+from btcts.providers.streams.connection import parse_stream_url
 from providers.streams.conftest import NOW_MS, QUICK, Follow
 from support.exchanges.stream_server import StreamServer
 from support.networks import (
@@ -45,6 +46,12 @@ def tls(kraken: StreamServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place
 
 def test_a_stream_over_tls_by_name(tls: Place, follow: Follow) -> None:
     follow("kraken", URL, dialer=dialer_of({"exchange.test": [tls]})).await_subscription()
+
+
+def test_the_scheme_of_a_stream_may_be_in_upper_case() -> None:
+    address = parse_stream_url("WSS://ws.kraken.com/v2")
+
+    assert str(address) == "https://ws.kraken.com/v2"
 
 
 def test_messages_that_gather_while_a_stream_rests_are_read_in_order(

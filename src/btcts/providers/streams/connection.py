@@ -51,7 +51,7 @@ def parse_stream_url(url: str) -> Address:
     Raises:
         ValueError: it is malformed.
     """
-    return parse_url(url.replace("ws", "http", 1))
+    return parse_url(f"http{url[2:]}")
 
 
 def open_connection(
