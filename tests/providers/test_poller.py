@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Reading, Span
-from btcts.errors import ProviderError, describe_unforeseen
+from btcts.errors import ProviderError, ProviderLimited, ProviderStopped, describe_unforeseen
 from btcts.providers.poller import Poller
 from btcts.providers.rounds import Question
 from btcts.system.calls import start_thread
@@ -31,10 +31,11 @@ class Scripted:
     page_minutes: int = 1
     bulky: bool = False
     calls: int = 0
+    not_before_ms: int | None = None
 
     def latest(self) -> Reading:
         self._answer()
-        return Reading(self.name, 60_000.0, NOON)
+        return Reading(self.name, 60_000.0, NOON, not_before_ms=self.not_before_ms)
 
     def candles(self, span: Span) -> Candles:
         self._answer()
@@ -86,6 +87,33 @@ def test_a_slow_provider_is_left_behind_and_not_asked_twice(scripted: Callable[.
     assert [each.problem for each in errors] == ["no answer within 0.05 s"]
     assert {each.provider for each in last} == {"good", "slow"}
     assert asked_so_far == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "not_before_ms"),
+    [
+        (None, NOON + 300_000),
+        (ProviderLimited("slow", "HTTP 429", until_ms=NOON + 300_000), None),
+        (ProviderStopped("slow", "the key is invalid"), None),
+    ],
+    ids=["budget", "limited", "stopped"],
+)
+def test_a_late_answer_that_forbids_to_ask_again_counts_the_next_time(
+    failure: Exception | None, not_before_ms: int | None, scripted: Callable[..., Scripted]
+) -> None:
+    slow, waiting = scripted("slow", failure=failure), list[Callable[[], None]]()
+    slow.not_before_ms = not_before_ms
+
+    with Poller([slow], start=waiting.append) as poller:
+        poller.ask_prices([slow], within_s=0)
+        waiting.pop()()
+        late = poller.ask_prices([slow], within_s=0)
+        asked_so_far = slow.calls + len(waiting)
+        poller.ask_prices([slow], within_s=0)
+
+    assert [type(error) for error in late.errors] == ([type(failure)] if failure else [])
+    assert [reading.not_before_ms for reading in late.readings] == ([not_before_ms] if not_before_ms else [])
+    assert (asked_so_far, len(waiting)) == (1, 1)
 
 
 def test_a_round_is_complete_when_all_have_answered_or_failed(scripted: Callable[..., Scripted]) -> None:

@@ -112,7 +112,7 @@ class Poller:
         until = time.monotonic() + within_s
         for provider in providers:
             job = self._asked.get(provider.name)
-            if job is None or job.done():
+            if job is None or (job.done() and not _has_limit(job)):
                 self._asked[provider.name] = self._begin(provider, provider.latest)
         jobs = {provider.name: self._asked[provider.name] for provider in providers}
         wait(jobs.values(), max(0.0, until - time.monotonic()))
@@ -123,6 +123,7 @@ class Poller:
                 late = f"no answer within {within_s:g} s"
                 errors.append(ProviderError(name, Problem(late, "slow", late)))
                 continue
+            del self._asked[name]
             try:
                 readings.append(job.result())
             except ProviderError as exc:
@@ -177,6 +178,12 @@ class Poller:
             failed: Future[T] = Future()
             failed.set_exception(_wrap_failure(provider, exc))
             return failed
+
+
+def _has_limit(job: Future[Reading]) -> bool:
+    """Tell whether an answer that came too late to count says not to ask again yet."""
+    failure = job.exception()
+    return isinstance(failure, ProviderLimited | ProviderStopped) if failure else bool(job.result().not_before_ms)
 
 
 def _wrap_failure(provider: "Provider", exc: Exception) -> ProviderError:
