@@ -95,7 +95,7 @@ class Store:
         return stopped
 
     def without_waiting(self) -> AbstractContextManager[None]:
-        """Return a context in which no failover is waited for: what fails, fails at once."""
+        """Return a context in which a failure is raised at once, without waiting for a failover."""
         return self._link.patience.suspended()
 
     # What is stored
@@ -127,11 +127,11 @@ class Store:
         return reads.buckets(self._link, find_resolutions(resolutions))
 
     def slots(self, resolution: str, *, at_ms: int | None = None) -> tuple[Slot, ...]:
-        """The closed slots of a resolution by the clock and the open one, ascending, missing ones included."""
+        """Return the closed slots of a resolution by the clock and the open one, ascending, missing ones included."""
         return self.snapshot(resolution, at_ms=at_ms).slots[resolution]
 
     def snapshot(self, *resolutions: str, at_ms: int | None = None) -> Snapshot:
-        """The slots of the resolutions (default: all four), the newest tick and the collectors' state at once."""
+        """Return slots of the resolutions (default: all four), the newest tick and the collectors' state at once."""
         return reads.snapshot(self._link, find_resolutions(resolutions), self._whole_hours, at_ms)
 
     def settled(self, minutes: Iterable[int]) -> set[int]:
@@ -143,8 +143,8 @@ class Store:
     def inspect(self, minutes: Collection[int] = ()) -> Inspection:
         """Compare what Redis holds under our names with the layout; of `minutes`, tell which ones are settled.
 
-        Another process's rebuild is waited for, a second at most: an inspection during it sees a state in between, and
-        makes it start anew, for TS.INFO breaks a WATCH.
+        Wait up to a second for another process's rebuild: an inspection during it sees a state in between, and makes it
+        restart, because TS.INFO breaks a WATCH.
         """
         inspection = check.inspect(self._link, minutes)
         if inspection.rebuilding:
@@ -160,7 +160,7 @@ class Store:
         bounds: Iterable[Bounds] = (),
         remembered: State | None = None,
     ) -> Written:
-        """Add live ticks and candles: an append, or a merge where a minute behind the newest comes into being.
+        """Add live ticks and candles: an append, or a merge where they begin a minute behind the newest one.
 
         An append with a live tick holds the unsettled minutes of `bounds` within them, and records since when all
         minutes are settled or bounded; without bounds it takes that record away. The collectors' shared state is stored
@@ -191,7 +191,7 @@ class Store:
         candles: Iterable[Candle] = (),
         dropped: Collection[int] = (),
     ) -> Rebuilt:
-        """Write the layout anew from the stored ticks, less those at `dropped`, and these, in one transaction.
+        """Recreate all series in one transaction from the stored ticks, except those at `dropped`, and these.
 
         Raises:
             StoreError: as `write`, and when other writers are always faster.
@@ -255,7 +255,7 @@ class Store:
     # What collectors tell each other
 
     def state(self) -> State:
-        """The collectors' shared state."""
+        """Return the collectors' shared state."""
         return state.read(self._link)
 
     def remember(self, remembered: State) -> None:

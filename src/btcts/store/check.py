@@ -24,16 +24,16 @@ MARKS = (SWEPT_FIELD, CARRIED_FIELD, CARRIED_UNTIL_FIELD, lease.LEASE_FIELD)
 MOST_UNKNOWN = 100
 
 THINNED_ABOVE = 31_000
-"""Ticks that a rebuild leaves of a day with one each second, and those of three hours more."""
+"""The ticks that a rebuild leaves of a day with one each second, and three more hours of them."""
 
 MOST_NAMED = 20
 """The most unreadable fields of one hash that are reported one by one."""
 
 
 class Fault(NamedTuple):
-    """One difference from the layout, and whether it takes a rebuild to put right.
+    """One difference from the layout, and whether only a rebuild repairs it.
 
-    `fields` are those of a side key that cannot be read, and go.
+    `fields` are the unreadable fields of a side key, which a repair removes.
     """
 
     key: str
@@ -65,8 +65,8 @@ class Inspection(NamedTuple):
     """The state of our keys at `now_ms`.
 
     `series` has None for a missing key; `foreign` names keys that are not ours although they have our names;
-    `state` and `gaps` are what can be read of the side keys. `rebuilding` says that another process is at work, so that
-    this may be a state in between. `settled` are those of the minutes asked for that have their whole candle.
+    `state` and `gaps` are what can be read of the side keys. `rebuilding` says that another process may be rebuilding,
+    so that this may be a state in between. `settled` are those of the minutes asked for that have their whole candle.
     """
 
     now_ms: int

@@ -31,7 +31,7 @@ OPTIONS: dict[str, Any] = {
 
 
 class _Timely:
-    """First base class of a connection: with a deadline, no call waits beyond it."""
+    """Mixin that goes before the class of a connection: no call waits beyond the deadline, if there is one."""
 
     def __init__(self, *, deadline: Deadline | None, **options: Any) -> None:
         super().__init__(**options)
@@ -92,7 +92,7 @@ class TlsConnection(_Timely, SSLConnection, _DialedConnection):
 
 
 class _Finding:
-    """First base class of a connection that finds its server each time; `replica` means one of a cluster."""
+    """Mixin of a connection that finds its server each time; `replica` means one of a cluster."""
 
     def __init__(self, *, find: Callable[[], tuple[str, int]], replica: bool = False, **options: Any) -> None:
         super().__init__(**options)

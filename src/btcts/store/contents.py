@@ -86,7 +86,7 @@ def read_contents(link: Link) -> Contents:
         now_ms=link.clock.observe(now_of(time)),
         layout=layout,
         series={
-            _name(layout, definition.key): _keep(read_samples(reply), definition.retention_ms)
+            _name(layout, definition.key): _cut_to_retention(read_samples(reply), definition.retention_ms)
             for definition, reply in zip(layout.definitions, replies, strict=False)
         },
         hashes={_name(layout, layout.gaps): read_hash(gaps), _name(layout, layout.state): fields},
@@ -147,7 +147,7 @@ def _make_commands(layout: Layout, contents: Contents) -> Iterator[Command]:
 
 
 def _find_surplus(compaction: Compaction, ticks: Samples, kept: Samples) -> Iterator[tuple[int, int]]:
-    """Yield the runs of buckets, by the first and the last start, that rules make of the ticks beyond those kept."""
+    """Yield the first and last start of each run of buckets that the rules make of the ticks and nobody kept."""
     made = {compaction.resolution.start_of(time_ms) for time_ms in ticks}
     made.discard(max(made, default=0))  # the open one
     for is_kept, run in groupby(sorted(made | kept.keys()), key=kept.__contains__):
@@ -156,7 +156,7 @@ def _find_surplus(compaction: Compaction, ticks: Samples, kept: Samples) -> Iter
             yield starts[0], starts[-1]
 
 
-def _keep(samples: Samples, retention_ms: int) -> Samples:
+def _cut_to_retention(samples: Samples, retention_ms: int) -> Samples:
     """Return the samples (ascending) that the retention shows, also while a rebuild has lifted it."""
     oldest_ms = max(samples, default=0) - retention_ms
     return {time_ms: samples[time_ms] for time_ms in sorted(samples) if time_ms >= oldest_ms}

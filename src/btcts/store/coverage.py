@@ -52,10 +52,10 @@ class Coverage:
         return next((self.opens[minute] for minute in minutes if minute in self.opens), None)
 
     def summarize(self, minutes: range, claim: Claim | None) -> tuple[bool, int, str | None, bool]:
-        """Return, of minutes within one hour: all with ticks are settled, their number, the reason of others, exact.
+        """Return whether those of the minutes that hold ticks are settled, their number, why others are not, and exact.
 
-        The reason is the commonest one, if any is known. They are exact if their extremes are those of the trades: as
-        settled, or as an append claims.
+        The minutes lie within one hour. The reason is the commonest one, if any is known. They are exact if their
+        extremes are those of the trades: as settled, or as an append claims.
         """
         hour = minutes.start - minutes.start % HOUR_MS
         if hour in self.whole or self.marked.issuperset(minutes):

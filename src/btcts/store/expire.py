@@ -31,7 +31,7 @@ class Excess:
 
 
 def find(link: Link) -> tuple[Excess, ...]:
-    """Find the buckets that are not to be kept now, the finest resolution first."""
+    """Find the buckets that should be gone by now, the finest resolution first."""
     compactions = link.layout.compactions
     time, *replies = link.ask_all([("TIME",), *(("TS.RANGE", compaction.key, "-", "+") for compaction in compactions)])
     now_ms = link.clock.observe(now_of(time))
@@ -43,7 +43,7 @@ def find(link: Link) -> tuple[Excess, ...]:
 
 
 def find_excess(compaction: Compaction, starts: Iterable[int], now_ms: int) -> list[Excess]:
-    """Return the buckets not to be kept: those before the oldest kept one, and those that start after now."""
+    """Return the buckets that should be gone: those before the oldest kept one, and those that start after now."""
     oldest_ms = compaction.resolution.closed(now_ms).start_ms
     ordered = sorted(starts)
     sides = {

@@ -1,8 +1,8 @@
 """The lease of a rebuild: while it holds, other writers wait, or they would starve the rebuild.
 
 It is a field of the state hash, `<until ms> <host> <process> <token>` by the server's TIME, and no more than a hint:
-WATCH decides, and who has waited long enough goes ahead. Nobody waits for a rebuild that is known to be over although
-its lease is still there; one on another host, or one that a step of the clock has moved, lapses.
+WATCH decides, and a writer that has waited long enough goes ahead. A lease is ignored when its rebuild is known to be
+over; one from another host, or one that a step of the clock has moved, lapses.
 """
 
 import os
@@ -25,7 +25,7 @@ APPEND_PAUSES = 20
 """The pauses an append makes for a rebuild: a second in all, since a price must not be late."""
 
 _REBUILD_PAUSES = 40
-"""The same for a rebuild, in which the lease of another lapses."""
+"""The same for a rebuild: long enough for the lease of another to lapse."""
 
 _WRITTEN = re.compile(r"(\d{1,15}) (\S{1,255}) ([1-9]\d{0,8}) (\w{1,64})")
 _UNDER_WAY: set["Holder"] = set()

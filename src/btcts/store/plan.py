@@ -15,8 +15,8 @@ from btcts.domain.model import Candle, Span, Tick, is_price
 from btcts.errors import StoreError
 
 MOST_TICKS = 20_000
-"""So many are kept as they are: more than a price each 10 s and a candle each minute come to. Writing 98 000 ticks
-anew has held Redis for up to 0.65 s."""
+"""Up to so many ticks are all kept: a price each 10 s and a candle each minute come to fewer. Rewriting 98 000 of them
+has held Redis for up to 0.65 s."""
 
 UNFINISHED = "the candle of a minute that is not over was refused; check the clocks"
 
@@ -100,7 +100,7 @@ def condense(ticks: Samples, now_ms: int, most: int = MOST_TICKS) -> Samples:
     """Return the ticks (ascending); beyond `most`, drop those of old minutes that no bucket needs.
 
     Of a settled minute before the previous whole hour its candle remains, of another one its first, lowest, highest
-    and last tick. Where that does not do, the same goes for later minutes, but never for the running one.
+    and last tick. Where that is not enough, the same goes for later minutes, but never for the running one.
     """
     hour_ms = HOUR.start_of(now_ms)
     for recent_ms in (hour_ms - HOUR.bucket_ms, hour_ms, minute_of(now_ms)):

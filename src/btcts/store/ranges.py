@@ -1,4 +1,4 @@
-"""Ranges of series as Redis is asked for them, and what it replies."""
+"""Queries for ranges of series, and readers of the replies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ STAMPS_PER_QUERY = 128
 """The most stamps that FILTER_BY_TS takes."""
 
 Queries = dict[str, Command]
-"""Commands by a name of ours."""
+"""Commands by the names under which `ask` returns the replies."""
 
 Samples = dict[int, float]
 """Values by stamp, or by start of bucket, ascending."""
@@ -51,10 +51,10 @@ def read_samples(reply: Any) -> Samples:
 
 
 def read_list(reply: Any) -> list[Any]:
-    """Return a reply that is a list; none of its items where it is an error."""
+    """Return the reply if it is a list; an empty one instead of an error."""
     return reply if isinstance(reply, list) else []
 
 
 def read_hash(reply: Any) -> Mapping[str, str]:
-    """Return a reply that is a hash; none of its fields where it is an error."""
+    """Return the reply if it is a hash; an empty one instead of an error."""
     return reply if isinstance(reply, dict) else {}

@@ -29,7 +29,7 @@ from btcts.store.plan import Found, RebuildPlan, Samples, plan
 from btcts.store.state import EXACT_FIELD
 
 ATTEMPTS = 30
-"""The most restarts of a rebuild when other writers were faster, which its lease makes rare."""
+"""Attempts before a rebuild gives up because other writers were faster, which its lease makes rare."""
 
 PAUSE_S = 0.05
 """The longest pause before it starts again."""
@@ -52,7 +52,7 @@ class Rebuilt(NamedTuple):
 def rebuild(
     link: Link, live: Sequence[Tick] = (), candles: Sequence[Candle] = (), dropped: Collection[int] = ()
 ) -> Rebuilt:
-    """Write the layout anew with the stored ticks and these, and let Redis derive every compaction again.
+    """Recreate all series with the stored ticks and these, and let Redis derive every compaction again.
 
     Ticks before the window or more than 10 s ahead are left out; no stored price of the window is lost but those at
     the `dropped` stamps, and where there are very many ticks those that no bucket needs.
@@ -73,7 +73,7 @@ def rebuild(
 
 @contextmanager
 def _put_back_on_failure(link: Link) -> Iterator[None]:
-    """Put the retention and the lease back when a rebuild fails; when it succeeds it has made all of it anew."""
+    """Restore the retention and drop the lease when a rebuild fails; one that succeeds does both itself."""
     try:
         yield
     except BaseException:
@@ -180,7 +180,7 @@ def _make_commands(layout: Layout, planned: RebuildPlan, now_ms: int) -> Iterato
 
 
 def create_layout(layout: Layout, *, lifted: bool) -> Iterator[Command]:
-    """Yield the commands that create series and rules; `lifted`, the compactions keep everything for now."""
+    """Yield the commands that create series and rules; the compactions keep everything while retention is `lifted`."""
     for definition in layout.definitions:
         options = _list_options(definition, 0 if lifted and definition.key != layout.tick else definition.retention_ms)
         yield ("TS.CREATE", definition.key, "ENCODING", definition.encoding.upper(), *options)

@@ -41,7 +41,7 @@ CLEARED = ("pending", "problem", "members", "flag", "deviating", "lean", "candle
 """The fields that are stored also when there is nothing to say; None in any other one means "as it was"."""
 
 EXACT_FIELD = "exact_since_ms"
-"""The field that appends and rebuilds alone write."""
+"""The field that only appends and rebuilds write."""
 
 FLAGS = ("single", "disputed")
 """The faults of an agreed price: only one provider answered, or no majority agreed."""
@@ -106,9 +106,9 @@ class State:
         return max(MIN_SILENCE_S, 2 * (self.cadence_s or 0))
 
     def find_streams(self, now_ms: int) -> Mapping[str, StreamState]:
-        """Return the streams of a collector that has told of them lately; none where that is long ago."""
-        told = self.streams_ms is not None and abs(now_ms - self.streams_ms) <= 1000 * self.max_age_s
-        return self.streams if told and self.streams else {}
+        """Return the streams that a collector has reported lately; none if its report is old."""
+        recent = self.streams_ms is not None and abs(now_ms - self.streams_ms) <= 1000 * self.max_age_s
+        return self.streams if recent and self.streams else {}
 
 
 @lru_cache(maxsize=2)
@@ -264,8 +264,8 @@ def format_fields(state: State) -> dict[str, str]:
     values = {name: getattr(state, name) for name in _make_readers(0) if name != EXACT_FIELD}
     if state.streams is not None:
         values["streams"] = {provider: _clean_fields(stream._asdict()) for provider, stream in state.streams.items()}
-    told = {name: value for name, value in values.items() if value is not None or name in CLEARED}
-    return _format_providers(state.providers) | {name: json.dumps(_clean_text(value)) for name, value in told.items()}
+    stored = {name: value for name, value in values.items() if value is not None or name in CLEARED}
+    return _format_providers(state.providers) | {name: json.dumps(_clean_text(value)) for name, value in stored.items()}
 
 
 def _format_providers(providers: Mapping[str, ProviderState]) -> dict[str, str]:

@@ -106,7 +106,7 @@ export function describeSlot(slot, bucketMs, places) {
   return [`${formatDay(slot.start_ms)} ${formatMinute(slot.start_ms)}`, ...prices, describeState(slot, bucketMs)];
 }
 
-/** The chart in one sentence, for who does not see it. */
+/** The chart in one sentence, for those who do not see it. */
 export function describeChart(name, resolution, simulated, places) {
   const { slots, volatility, gaps } = resolution;
   const about = `${simulated ? "Simulated candles" : "Candles"} of ${RESOLUTIONS[name]}`;
