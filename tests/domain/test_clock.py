@@ -53,6 +53,19 @@ def test_beats_that_pass_during_a_long_cycle_are_left_out() -> None:
     assert beats == [0, 30_000, 60_000]
 
 
+def test_a_clock_that_is_set_back_during_a_wait_delays_no_beat_by_more_than_an_interval() -> None:
+    clock, waits = FakeClock(NOON), []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.step(-3_600_000 if len(waits) == 1 else round(seconds * 1000))
+
+    for _ in islice(follow_beats(clock, interval_s=10, sleep=sleep), 4):
+        pass
+
+    assert waits == [10, 10, 10]
+
+
 def test_no_beat_follows_once_it_is_stopped_not_even_during_a_wait() -> None:
     clock = FakeClock(NOON)
 

@@ -147,8 +147,8 @@ def follow_beats(
     while not stopped():
         yield
         beat_ms = find_next_beat(clock.now_ms(), interval_ms, phase_ms)
-        while not stopped() and clock.now_ms() < beat_ms:
-            sleep((beat_ms - clock.now_ms()) / 1000)
+        while not stopped() and 0 < (left_ms := beat_ms - clock.now_ms()) <= interval_ms:  # more: it was set back
+            sleep(left_ms / 1000)
 
 
 def measure_skew(dates_ms: Sequence[int], now_ms: int, *, least: int = 1) -> int | None:
