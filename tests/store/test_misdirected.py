@@ -26,10 +26,6 @@ from support.wording import Wording
 
 wording = Wording(__file__)
 
-
-CERTIFICATES = Path(__file__).parents[1] / "support/certificates"
-"""`server.pem` is for 127.0.0.1, all are signed by `authority.pem`."""
-
 SECRET = "correct horse"
 
 Open = Callable[..., Store]
@@ -61,28 +57,6 @@ def start_on_port(start_server: StartServer) -> Callable[..., int]:
         return port
 
     return start
-
-
-@pytest.fixture
-def start_with_tls(start_server: StartServer) -> Callable[..., int]:
-    """Start a redis-server on a port with TLS, with that certificate."""
-
-    def start(name: str, *options: str) -> int:
-        port, file = free_port(), str(CERTIFICATES / f"{name}.pem")
-        files = ("--tls-cert-file", file, "--tls-key-file", file, "--tls-ca-cert-file", str(AUTHORITY))
-        start_server("--tls-port", str(port), "--bind", "127.0.0.1", *files, *options)
-        return port
-
-    return start
-
-
-AUTHORITY = CERTIFICATES / "authority.pem"
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust the authority of the tests."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
 
 
 def said_of(store: Store, use: Callable[[Store], object] = Store.snapshot) -> str:
@@ -183,54 +157,6 @@ def test_a_login_that_is_missing_or_wrong(start_on_port: Callable[..., int], ope
     port = start_on_port("--requirepass", "battery staple")
 
     wording.check("a refused login", said_of(open_url(f"redis://{login}127.0.0.1:{port}")), port=port)
-
-
-# TLS
-
-
-@pytest.mark.usefixtures("trusted")
-def test_a_server_with_tls_that_is_right(start_with_tls: Callable[..., int], open_url: Open) -> None:
-    port = start_with_tls("server", "--tls-auth-clients", "no")
-
-    assert open_url(f"rediss://127.0.0.1:{port}").snapshot().newest is None
-
-
-def test_an_authority_that_is_not_known(start_with_tls: Callable[..., int], open_url: Open) -> None:
-    port = start_with_tls("server", "--tls-auth-clients", "no")
-
-    said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
-
-    assert f" 127.0.0.1:{port} " in said
-    assert said.endswith(" SSL_CERT_FILE")
-
-
-@pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    [("elsewhere", "; name it as its certificate does"), ("expired", "; renew it, or set the clock right")],
-)
-def test_a_certificate_that_does_not_hold(
-    start_with_tls: Callable[..., int], open_url: Open, name: str, fault: str
-) -> None:
-    port = start_with_tls(name, "--tls-auth-clients", "no")
-
-    assert said_of(open_url(f"rediss://127.0.0.1:{port}")).endswith(fault)
-
-
-@pytest.mark.usefixtures("trusted")
-def test_a_server_that_wants_a_certificate_of_its_clients(start_with_tls: Callable[..., int], open_url: Open) -> None:
-    port = start_with_tls("server")
-
-    said = said_of(open_url(f"rediss://127.0.0.1:{port}"))
-
-    assert f" 127.0.0.1:{port} " in said
-    assert " tls-auth-clients " in said
-
-
-def test_no_tls_where_there_should_be(start_with_tls: Callable[..., int], open_url: Open) -> None:
-    port = start_with_tls("server", "--tls-auth-clients", "no")
-
-    assert " rediss://, " in said_of(open_url(f"redis://127.0.0.1:{port}"))
 
 
 # What cannot be made of a real server

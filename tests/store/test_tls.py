@@ -62,6 +62,20 @@ def test_an_authority_of_ones_own_is_named(start_with_tls: Callable[..., int], o
         open_url(url).latest()
 
 
+def test_an_authority_that_openssl_knows_need_not_be_named(
+    start_with_tls: Callable[..., int], open_url: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"rediss://127.0.0.1:{start_with_tls()}"
+    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
+
+    assert open_url(url).latest() is None
+
+
+def test_no_tls_where_there_should_be(start_with_tls: Callable[..., int], open_url: Open) -> None:
+    with pytest.raises(StoreError, match=" rediss://, "):
+        open_url(f"redis://127.0.0.1:{start_with_tls()}").latest()
+
+
 def test_a_server_that_wants_a_certificate_gets_ours(start_with_tls: Callable[..., int], open_url: Open) -> None:
     url = f"rediss://127.0.0.1:{start_with_tls(asks=True)}"
     ours = certificate("elsewhere")
