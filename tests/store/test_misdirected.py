@@ -12,14 +12,11 @@ from socket import create_connection, create_server
 import pytest
 import redis
 
-from btcts.config import load
-from btcts.connect import connect
-from btcts.domain.clock import ServerClock
 from btcts.errors import StoreError, StoreUnreachable
-from btcts.providers import default_endpoints
 from btcts.store import Store
 from btcts.store.connections import CONNECT_TIMEOUT_S
 from btcts.store.explain import TCP, TLS, explain
+from store.conftest import Open
 from support.redis_binaries import binaries
 from support.servers import StartServer, free_port
 from support.wording import Wording
@@ -27,24 +24,6 @@ from support.wording import Wording
 wording = Wording(__file__)
 
 SECRET = "correct horse"
-
-Open = Callable[..., Store]
-
-
-@pytest.fixture
-def open_url(tmp_path: Path) -> Iterator[Open]:
-    """Open the store at a URL as a command that reads does."""
-    with ExitStack() as stack:
-
-        def opened(url: str, **environ: str) -> Store:
-            settings = load(
-                endpoints=default_endpoints(),
-                environ={"BTCTS_DATA_DIR": str(tmp_path), "REDIS_URL": url, **environ},
-                cwd=tmp_path,
-            )
-            return stack.enter_context(connect(settings, clock=ServerClock(), starts_embedded=False, say=print))
-
-        yield opened
 
 
 @pytest.fixture
@@ -267,7 +246,9 @@ def test_who_says_nothing(transport: str, failure: str) -> None:
 
 
 def test_a_reader_waits_for_less_than_ten_seconds(open_url: Open, can: Callable[..., int]) -> None:
-    answers_s = open_url(f"redis://127.0.0.1:{can(None)}")._link.client.get_connection_kwargs()["socket_timeout"]
+    store = open_url(f"redis://127.0.0.1:{can(None)}", writes=False)
+
+    answers_s = store._link.client.get_connection_kwargs()["socket_timeout"]
 
     assert CONNECT_TIMEOUT_S + answers_s < 8
 

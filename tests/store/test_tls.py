@@ -1,17 +1,13 @@
 """Redis by TLS: an authority of one's own, certificates of clients, and one line for each that does not hold."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from btcts.config import load
-from btcts.connect import connect
-from btcts.domain.clock import ServerClock
 from btcts.errors import ConfigError, StoreError
-from btcts.providers import default_endpoints
-from btcts.store import Store
+from store.conftest import Open
 from support.networks import AUTHORITY
 from support.servers import StartServer, free_port
 from support.several import CERTIFICATES, Cluster, Sentinels, Several, tls_options
@@ -19,27 +15,21 @@ from support.wording import Wording
 
 wording = Wording(__file__)
 
-Open = Callable[..., Store]
-
 
 def certificate(name: str) -> str:
     """The file of a certificate and its key."""
     return str(CERTIFICATES / f"{name}.pem")
 
 
-@pytest.fixture
-def open_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Open the store at a URL as a command that reads does, with files by the names of settings."""
+def files(**named: str) -> dict[str, str]:
+    """The settings that name files, by what they hold: ca, cert or key."""
+    return {f"BTCTS_REDIS_{kind.upper()}_FILE": path for kind, path in named.items()}
+
+
+@pytest.fixture(autouse=True)
+def no_authority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name no authority in the environment."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    with ExitStack() as stack:
-
-        def opened(url: str, **files: str) -> Store:
-            named = {f"BTCTS_REDIS_{name.upper()}_FILE": path for name, path in files.items()}
-            environ = {"BTCTS_DATA_DIR": str(tmp_path), "REDIS_URL": url, **named}
-            settings = load(endpoints=default_endpoints(), environ=environ, cwd=tmp_path)
-            return stack.enter_context(connect(settings, clock=ServerClock(), starts_embedded=False, say=print))
-
-        yield opened
 
 
 @pytest.fixture
@@ -57,7 +47,7 @@ def start_with_tls(start_server: StartServer) -> Callable[..., int]:
 def test_an_authority_of_ones_own_is_named(start_with_tls: Callable[..., int], open_url: Open) -> None:
     url = f"rediss://127.0.0.1:{start_with_tls()}"
 
-    assert open_url(url, ca=str(AUTHORITY)).latest() is None
+    assert open_url(url, **files(ca=str(AUTHORITY))).latest() is None
     with pytest.raises(StoreError, match=r"redis\.ca_file"):
         open_url(url).latest()
 
@@ -80,8 +70,8 @@ def test_a_server_that_wants_a_certificate_gets_ours(start_with_tls: Callable[..
     url = f"rediss://127.0.0.1:{start_with_tls(asks=True)}"
     ours = certificate("elsewhere")
 
-    assert open_url(url, ca=str(AUTHORITY), cert=ours).latest() is None
-    assert open_url(url, ca=str(AUTHORITY), cert=ours, key=ours).latest() is None
+    assert open_url(url, **files(ca=str(AUTHORITY), cert=ours)).latest() is None
+    assert open_url(url, **files(ca=str(AUTHORITY), cert=ours, key=ours)).latest() is None
 
 
 @pytest.mark.parametrize("name", ["", "expired", "test"])
@@ -90,7 +80,7 @@ def test_a_certificate_that_the_server_refuses(start_with_tls: Callable[..., int
     ours = {"cert": certificate(name)} if name else {}
 
     with pytest.raises(StoreError, match=r"redis\.cert_file"):  # how it closes the connection depends on the moment
-        open_url(f"rediss://127.0.0.1:{port}", ca=str(AUTHORITY), **ours).latest()
+        open_url(f"rediss://127.0.0.1:{port}", **files(ca=str(AUTHORITY), **ours)).latest()
 
 
 @pytest.mark.parametrize("name", ["elsewhere", "expired", "test"])
@@ -98,13 +88,13 @@ def test_a_certificate_that_we_refuse(start_with_tls: Callable[..., int], open_u
     port = start_with_tls(name)
 
     with pytest.raises(StoreError) as refused:
-        open_url(f"rediss://127.0.0.1:{port}", ca=str(AUTHORITY)).latest()
+        open_url(f"rediss://127.0.0.1:{port}", **files(ca=str(AUTHORITY))).latest()
 
     wording.check(f"not trusted: {name}", str(refused.value), port=port)
 
 
 @pytest.mark.parametrize(
-    "files",
+    "named",
     [
         {"ca": "/nowhere/ca.pem"},
         {"ca": __file__},
@@ -114,9 +104,9 @@ def test_a_certificate_that_we_refuse(start_with_tls: Callable[..., int], open_u
     ],
     ids=["no authority", "not an authority", "no key", "the key of another", "no certificate"],
 )
-def test_a_file_that_cannot_be_used(open_url: Open, files: dict[str, str], request: pytest.FixtureRequest) -> None:
+def test_a_file_that_cannot_be_used(open_url: Open, named: dict[str, str], request: pytest.FixtureRequest) -> None:
     with pytest.raises(ConfigError) as refused:
-        open_url("rediss://127.0.0.1:1", **files)
+        open_url("rediss://127.0.0.1:1", **files(**named))
 
     line = str(refused.value).replace(str(CERTIFICATES), "<certificates>").replace(__file__, "<this file>")
     wording.check(request.node.callspec.id, line)
@@ -127,7 +117,7 @@ def test_a_file_that_cannot_be_used(open_url: Open, files: dict[str, str], reque
 def test_several_servers_are_found_by_tls(tmp_path: Path, open_url: Open, kind: type[Several]) -> None:
     (tmp_path / "several").mkdir()
     with closing(kind(tmp_path / "several", tls=True)) as several:
-        store = open_url(several.url, ca=str(AUTHORITY))
+        store = open_url(several.url, **files(ca=str(AUTHORITY)))
 
         store.rebuild()
 
