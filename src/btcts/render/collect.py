@@ -57,7 +57,7 @@ def _describe_streams(streams: Mapping[str, StreamState], *, verbose: bool) -> s
     lacking = [name for name, stream in streams.items() if stream.whole_since_ms is None]
     lags = [stream.lag_ms for stream in streams.values() if stream.lag_ms is not None and stream.whole_since_ms]
     share = f"{len(streams) - len(lacking)} of " if lacking else ""
-    lag = f" {max(0.0, find_median(lags)) / 1000:.1f} s" if lags else ""
+    lag = f" {max(0.0, find_median(lags)) / 1000:.1f} s behind" if lags else ""
     return f"{share}{counted(len(streams), 'stream')}{lag}" + (f", not whole: {' '.join(lacking)}" if lacking else "")
 
 

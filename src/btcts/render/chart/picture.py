@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import Slot
 from btcts.render.chart.plot import (
     TIME_WIDTH,
@@ -21,7 +20,7 @@ from btcts.render.chart.plot import (
 )
 from btcts.render.chart.svg import NAMESPACE, draw_line, element, text, wrap_words
 from btcts.render.figures import countdown, duration, moment, price, stamp
-from btcts.render.show.page import NONE_CLOSED, choose_places, has_prices
+from btcts.render.show.page import NONE_CLOSED, choose_places, explain_lack, has_prices
 from btcts.services.show import SlotsView
 
 WARNING = "#9a6700"
@@ -82,13 +81,9 @@ def draw_chart_svg(view: SlotsView, *, utc: bool) -> str:
 
 
 def _describe_age(view: SlotsView) -> str:
-    if view.refused:
-        future = view.refused.time_ms > view.now_ms + FUTURE_SLACK_MS
-        return f"Stale: the newest tick {'lies in the future' if future else 'is no price'}"
-    if view.age_s is None:
-        return "Stale: there is no newest price"
-    age = f"{duration(view.age_s)} old"
-    return f"Stale: {age}, the limit is {duration(view.max_age_s)}" if view.stale else age
+    if view.age_s is None or view.stale:
+        return f"Stale: {explain_lack(view)[0]}"
+    return f"{duration(view.age_s)} old"
 
 
 def _explain_absence(view: SlotsView) -> str:

@@ -141,6 +141,20 @@ def format_reason(reason: str) -> str:
     return plain(reason.replace("_", " "))
 
 
+def explain_lack(view: View) -> tuple[str, str]:
+    """Explain why there is no fresh price, and the next step where there is one."""
+    refused, limit = view.refused, f"the limit is {duration(view.max_age_s)}"
+    if refused and refused.time_ms > view.now_ms + FUTURE_SLACK_MS:
+        return "the newest price lies in the future and hides the others", PRUNE
+    if refused:
+        return f"the newest tick is {refused.price:g}, which is no price", REPAIR
+    if view.oldest_ms is not None:
+        return f"no price is kept from that time, the oldest one is from {iso(view.oldest_ms)}", ""
+    if view.age_s is None:
+        return f"there is no newest price, {limit}", COLLECT
+    return f"the newest price is {duration(view.age_s)} old, {limit}", COLLECT
+
+
 def _list_prices(view: View) -> Iterator[float]:
     slots = (slot for shown in view.parts for slot in shown.slots)
     yield from (value for slot in slots for value in (slot.close, slot.min) if value is not None)
@@ -157,8 +171,7 @@ def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
 
 
 def _explain_staleness(view: View) -> Iterator[Text]:
-    """Explain why there is no fresh price, and the next step where there is one."""
-    why, step = _explain_lack(view)
+    why, step = explain_lack(view)
     yield Text(f"Stale: {why}.", style="bold yellow")
     if step == COLLECT and view.collected:
         yield Text(STATUS)
@@ -171,19 +184,6 @@ def _explain_last_cycle(view: View) -> Iterator[Text]:
     """Tell why the last cycle of the running collector stored no price."""
     if view.collected and view.problem:
         yield Text(plain(f"Its last cycle stored no price: {view.problem}"))
-
-
-def _explain_lack(view: View) -> tuple[str, str]:
-    refused, limit = view.refused, f"the limit is {duration(view.max_age_s)}"
-    if refused and refused.time_ms > view.now_ms + FUTURE_SLACK_MS:
-        return "the newest price lies in the future and hides the others", PRUNE
-    if refused:
-        return f"the newest tick is {refused.price:g}, which is no price", REPAIR
-    if view.oldest_ms is not None:
-        return f"no price is kept from that time, the oldest one is from {iso(view.oldest_ms)}", ""
-    if view.age_s is None:
-        return f"there is no newest price, {limit}", COLLECT
-    return f"the newest price is {duration(view.age_s)} old, {limit}", COLLECT
 
 
 def _draw_price(view: View) -> Text:
