@@ -26,25 +26,6 @@ def suggest_providers(incomplete: str) -> list[str]:
     return [name for name in NAMES if name.startswith(incomplete)]
 
 
-RedisOption = Annotated[
-    str | None,
-    typer.Option(
-        "--redis",
-        metavar="URL",
-        help="The Redis to use: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://.",
-        rich_help_panel=PANEL,
-    ),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="PATH", help="Read this settings file and no other.", readable=False, rich_help_panel=PANEL
-    ),
-]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print more details.", rich_help_panel=PANEL)]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only failures.", rich_help_panel=PANEL)]
-NoColorOption = Annotated[bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=PANEL)]
-
 ProviderOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -87,6 +68,9 @@ IntervalOption = Annotated[
 ]
 """For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
 
+INTERVAL_S = 1.0
+"""The default of `IntervalOption`, which is None where it is not given."""
+
 ReplicaOption = Annotated[
     bool, typer.Option("--replica", help="Read from a replica, and print how far it may be behind its primary.")
 ]
@@ -113,11 +97,28 @@ SvgOption = Annotated[
 class Common(NamedTuple):
     """The shared options of one call."""
 
-    redis: RedisOption = None
-    config: ConfigOption = None
-    verbose: VerboseOption = False
-    quiet: QuietOption = False
-    no_color: NoColorOption = False
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            help="The Redis to use: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="PATH",
+            help="Read this settings file and no other.",
+            readable=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more details.", rich_help_panel=PANEL)] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only failures.", rich_help_panel=PANEL)] = False
+    no_color: Annotated[bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=PANEL)] = False
 
     def load_settings(self, **flags: object) -> "Settings":
         """Load the settings in force; `flags` are the command's own, by dotted name with __ for the dot."""

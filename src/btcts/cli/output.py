@@ -174,14 +174,14 @@ class Printer(NamedTuple):
         """Lay out the view for a terminal; a chart is `height` lines high."""
         from btcts.services.show import Overview
 
-        if self.form is Form.chart and not isinstance(view, Overview):
-            from btcts.render.chart.terminal import draw_chart_page
-
-            return draw_chart_page(view, utc=self.utc, console=console, height=height)
         if isinstance(view, Overview):
             from btcts.render.show.overview import draw_overview_page
 
             return draw_overview_page(view, utc=self.utc, console=console)
+        if self.form is Form.chart:
+            from btcts.render.chart.terminal import draw_chart_page
+
+            return draw_chart_page(view, utc=self.utc, console=console, height=height)
         from btcts.render.show.slots import draw_slots_page
 
         return draw_slots_page(view, utc=self.utc, console=console)

@@ -13,12 +13,11 @@ from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_
 from btcts.cli.output import LineFormat, complain, emit, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
-from btcts.domain.clock import Stop
+from btcts.domain.clock import ServerClock, Stop
 from btcts.errors import ConfigError, ExitCode, StoreError
 
 if TYPE_CHECKING:
     from btcts.config import Settings
-    from btcts.domain.clock import ServerClock
     from btcts.domain.layout import Market
     from btcts.providers.poller import Poller
     from btcts.services.collect.collector import Collector
@@ -132,7 +131,7 @@ def _run_once(settings: "Settings", common: Common, format: LineFormat, jitter: 
 
     stop = Stop()
     stop.wait(_draw_number(jitter))
-    with _open_collector(settings, common, stop, cadence_s=None) as (collector, _):
+    with _open_collector(settings, common, stop, cadence_s=None) as collector:
         cycle = once(collector)
         metrics.write(collector)
     wrong = bool(cycle.problem)
@@ -157,10 +156,10 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat, metri
 
     stop = Stop()
     interval_s = settings.collect.interval_s
-    with _open_collector(settings, common, stop, cadence_s=interval_s) as (collector, clock), stop_on_signals(stop):
+    with _open_collector(settings, common, stop, cadence_s=interval_s) as collector, stop_on_signals(stop):
         collect_garbage_again()
         phase_s = _draw_number(interval_s)
-        for cycle in forever(collector, clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
+        for cycle in forever(collector, collector.clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
                     tell_if_possible(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
@@ -200,10 +199,9 @@ def _draw_number(limit: float) -> float:
 @contextmanager
 def _open_collector(
     settings: "Settings", common: Common, stop: Stop, *, cadence_s: float | None
-) -> Iterator[tuple["Collector", "ServerClock"]]:
-    """Open the store and the providers that the settings name; yield a collector on them, and its clock."""
+) -> Iterator["Collector"]:
+    """Open the store and the providers that the settings name; yield a collector on them."""
     from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller, open_streams
-    from btcts.domain.clock import ServerClock
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
     from btcts.services.collect.spool import open_spool
@@ -218,7 +216,7 @@ def _open_collector(
     ):
         if cadence_s is not None or common.verbose or sys.stderr.isatty():  # cron mails every line
             _warn_of_quorum(settings.collect.quorum, poller, common)
-        collector = Collector(
+        yield Collector(
             store,
             poller,
             clock,
@@ -230,7 +228,6 @@ def _open_collector(
             deadline=deadline or Deadline(),
             streams=streams,
         )
-        yield collector, clock
 
 
 def _warn_of_quorum(quorum: int, poller: "Poller", common: Common) -> None:

@@ -30,7 +30,7 @@ CHART_HEIGHT = 20
 NEXT = (
     "",
     "These prices were simulated. For real ones:",
-    "  btcts collect --once        fetch the price and the candles of the last 24 hours",
+    "  btcts collect --once        fetch prices, fill the last 24 hours",
     "  btcts collect --forever     keep them fresh",
     "  btcts show --watch          follow them",
 )

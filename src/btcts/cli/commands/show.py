@@ -10,6 +10,7 @@ import typer
 
 from btcts.cli.options import (
     FORMAT,
+    INTERVAL_S,
     OUTPUT,
     Common,
     IntervalOption,
@@ -41,9 +42,6 @@ class ResolutionName(StrEnum):
 
 CHARTED = ResolutionName.hour
 """The default resolution of a chart: hours, which cover the whole day that is kept."""
-
-INTERVAL_S = 1.0
-"""The default seconds between reads of --watch."""
 
 
 @with_common_options
@@ -152,8 +150,8 @@ class _SlotOptions(NamedTuple):
     def _resolve_since_ms(self, store: "Store", at_ms: int | None) -> int | None:
         if self.since is None or (since_ms := self.since.resolve(store)) is None:
             return None
-        now_ms = Moment(Anchor.now).resolve(store) if at_ms is None else at_ms
-        if now_ms is None or since_ms <= now_ms:
+        now_ms = store.read_clock() if at_ms is None else at_ms
+        if since_ms <= now_ms:
             return since_ms
         if self.since.anchor is Anchor.newest:
             return now_ms  # a tick may be stamped slightly ahead

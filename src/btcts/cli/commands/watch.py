@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from btcts.cli.options import Common, FormatOption, IntervalOption, MaxAgeOption, UtcOption, with_common_options
+from btcts.cli.options import (
+    INTERVAL_S,
+    Common,
+    FormatOption,
+    IntervalOption,
+    MaxAgeOption,
+    UtcOption,
+    with_common_options,
+)
 from btcts.cli.output import LineFormat, complain, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
-from btcts.domain.clock import Stop
+from btcts.domain.clock import ServerClock, Stop
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -20,9 +28,6 @@ if TYPE_CHECKING:
     from btcts.services.watch.outbox import Deliver, Told
     from btcts.services.watch.rules import Rule
     from btcts.services.watch.watcher import Watch
-
-INTERVAL_S = 1.0
-"""The default seconds between looks."""
 
 DELIVERY = "Delivery"
 
@@ -170,7 +175,6 @@ def _open_watch(wanted: Wanted, common: Common, stop: Stop) -> Iterator["Watch"]
     from random import random
 
     from btcts.connect import connect
-    from btcts.domain.clock import ServerClock
     from btcts.services.watch.journal import Journal
     from btcts.services.watch.outbox import Outbox
     from btcts.services.watch.watcher import Watch

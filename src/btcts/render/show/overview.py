@@ -98,8 +98,8 @@ def build_summary_columns(
     newest = [(slots or shown.slots)[-1] for slots, shown in zip(closed, resolutions, strict=True)]
     return build_price_columns(newest, places=places, utc=utc, ascii_only=ascii_only) | {
         "name": Column.plain("", [shown.resolution.name for shown in resolutions], words=True),
-        "slots": Column.plain("Slots", [_format_share([not slot.missing for slot in slots]) for slots in closed]),
-        "settled": Column.plain("Settled", [_format_share([slot.settled for slot in slots]) for slots in closed]),
+        "slots": Column.plain("Slots", [_count_true([not slot.missing for slot in slots]) for slots in closed]),
+        "settled": Column.plain("Settled", [_count_true([slot.settled for slot in slots]) for slots in closed]),
         "volatility": Column.plain("Volatility", map(_format_volatility, resolutions)),
     }
 
@@ -149,7 +149,7 @@ def _format_volatility(shown: Shown) -> str:
     return "-" if per_year is None else f"{share(per_year, YEAR_PLACES)} a year"
 
 
-def _format_share(flags: Sequence[bool]) -> str:
+def _count_true(flags: Sequence[bool]) -> str:
     return f"{sum(flags)}/{len(flags)}"
 
 
