@@ -33,10 +33,11 @@ SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """The exceptions raised by reading a JSON value of an unexpected shape."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHOWN = 60
+_SHOWN, _SHOWN_TEXT = 60, 80
+"""Most characters of a value, and of another text from a server, in an error."""
 
 _READ = 1024
-"""Characters of a text that are searched for secrets; cutting earlier could leave half a key unrecognised."""
+"""Characters of it that are searched for secrets; cutting earlier could leave half a key unrecognised."""
 
 _ZERO = re.compile(r"-?0(\.0+)?([eE].*)?")
 _STAMP = re.compile(
@@ -187,6 +188,12 @@ def _limit_digits(text: str) -> str:
 def quoted(value: object) -> str:
     """Format a value from an answer as one short line of ASCII for an error message."""
     return cite(json.dumps(_cut(value)), _SHOWN)
+
+
+def quote_line(text: bytes) -> str:
+    """Format the beginning of a text from a server as one short line, without markup and secrets."""
+    line = cite(text[:_READ].decode(errors="replace"), _SHOWN_TEXT)
+    return "an HTML page" if line.startswith("<") else line
 
 
 @contextmanager

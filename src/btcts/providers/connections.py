@@ -1,9 +1,10 @@
 """Connections to servers, direct or through proxies, kept for the next request.
 
-Every step of a connection is bound by the deadline of the request, and uses little memory.
+Every step of a connection is bound by the deadline of the request, and uses little memory. The authorities to trust
+are those of SSL_CERT_FILE or SSL_CERT_DIR, or else of certifi.
 """
 
-import re
+import os
 import ssl
 import time
 from base64 import b64encode
@@ -11,16 +12,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import certifi
 import httpcore
 from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBackend, which takes no socket
 
+from btcts.errors import ConfigError
 from btcts.providers.addresses import Address, Proxy, choose_proxy
-from btcts.providers.certificates import create_trust
+from btcts.providers.base import quote_line
 from btcts.system.causes import classify, describe
-from btcts.system.foreign import cite
 from btcts.system.sockets import Dialer
 
 LARGEST_HEAD = 16_384
@@ -35,13 +38,8 @@ SWITCHED = 101
 SLOW = "slow"
 """The code of a failure to answer in time."""
 
-_SHOWN = 80
-"""Characters of a bad answer that an error shows."""
-
-_READ = 1024
-"""Bytes of it that are searched for secrets: many times as many, since an escaped key is long."""
-
-_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+"""The variables that `create_trust` and `ssl.create_default_context` read."""
 
 httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = LARGEST_HEAD
 
@@ -79,7 +77,7 @@ class Connections:
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._trust = create_trust()
+        self._trust = _create_trust()
         self._pools: dict[Proxy | None, httpcore.ConnectionPool] = {}
         self._chosen: dict[tuple[str, str, int], Proxy | None] = {}
         self._lock = Lock()
@@ -120,7 +118,7 @@ class Connections:
             self._chosen.clear()
             if attempt.opened:  # httpcore leaves it open after a failed handshake with a SOCKS proxy
                 attempt.opened.close()
-            failure = _explain(exc, proxy, kept=attempt.opened is None)
+            failure = _explain(exc, proxy, opened=attempt.opened is not None)
             if failure is None:
                 raise
             raise failure from exc
@@ -137,18 +135,38 @@ class Connections:
             if proxy not in self._pools:
                 self._pools[proxy] = httpcore.ConnectionPool(
                     ssl_context=self._trust,
-                    proxy=self._describe(proxy) if proxy else None,
+                    proxy=self._build_proxy(proxy) if proxy else None,
                     max_connections=None,
                     keepalive_expiry=KEEP_ALIVE_S,
-                    network_backend=_Backend(self._dialer, proxy),
+                    network_backend=_Backend(self._dialer),
                 )
             return self._pools[proxy]
 
-    def _describe(self, proxy: Proxy) -> httpcore.Proxy:
+    def _build_proxy(self, proxy: Proxy) -> httpcore.Proxy:
         host, login = proxy.address.host, proxy.address.login
         place = httpcore.URL(scheme=proxy.protocol, host=host, port=proxy.address.port, target="/")
         auth = (login[0].encode(), login[1].encode()) if login else None
         return httpcore.Proxy(place, auth=auth, ssl_context=self._trust if proxy.protocol == "https" else None)
+
+
+def _create_trust() -> ssl.SSLContext:
+    """Return the TLS settings with the authorities to trust.
+
+    Raises:
+        ConfigError: a variable names nothing usable.
+    """
+    for name in _TLS_VARIABLES:
+        if Path(os.environ.get(name, "")).is_fifo():
+            raise ConfigError(f"{name} cannot be used (it names a pipe); correct or unset it")
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    try:
+        if folder and not file:
+            return ssl.create_default_context(capath=folder)
+        return ssl.create_default_context(cafile=file or certifi.where())
+    except (OSError, ValueError) as exc:
+        named = " or ".join(name for name in _TLS_VARIABLES if os.environ.get(name)) or "the list of authorities"
+        reason = describe(exc) if isinstance(exc, OSError) and exc.strerror else "no certificates in it"
+        raise ConfigError(f"{named} cannot be used ({reason}); correct or unset it") from exc
 
 
 def _build_request(method: str, address: Address, headers: Iterable[Header], content: bytes | None) -> httpcore.Request:
@@ -162,11 +180,10 @@ def _build_request(method: str, address: Address, headers: Iterable[Header], con
 
 
 class _Backend(httpcore.SyncBackend):
-    """Opens connections with a dialer; with a `proxy`, all of them go there."""
+    """Opens connections with a dialer."""
 
-    def __init__(self, dialer: Dialer, proxy: Proxy | None) -> None:
+    def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._proxy = proxy
 
     def connect_tcp(
         self,
@@ -181,14 +198,11 @@ class _Backend(httpcore.SyncBackend):
         try:
             connection = self._dialer.dial(host, port, _limit_step(httpcore.ConnectTimeout))
         except TimeoutError as exc:
-            raise httpcore.ConnectTimeout(self._explain(exc)) from exc
+            raise httpcore.ConnectTimeout from exc
         except OSError as exc:
-            raise httpcore.ConnectError(self._explain(exc)) from exc
+            raise httpcore.ConnectError from exc
         attempt.opened = _Stream(SyncStream(connection))
         return attempt.opened
-
-    def _explain(self, exc: OSError) -> str:
-        return f"{self._proxy}: {describe(exc)}" if self._proxy else str(exc)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -243,22 +257,24 @@ def limit_steps(seconds: float) -> Iterator[None]:
     try:
         yield
     except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
-        raise (_explain(exc, None, kept=False) or exc) from exc
+        raise (_explain(exc, None, opened=True) or exc) from exc
     finally:
         _ATTEMPT.reset(token)
 
 
-def _explain(exc: BaseException, proxy: Proxy | None, *, kept: bool) -> Unanswered | None:
+def _explain(exc: BaseException, proxy: Proxy | None, *, opened: bool) -> Unanswered | None:
     """Return the reason for the lack of a reply; None for an exception that is one, or is no failure to connect."""
     match exc:
         case httpcore.TimeoutException():
             return Unanswered("no answer in time", SLOW)
         case httpcore.ProxyError():
-            return Unanswered(f"{proxy}: {cite(str(exc), _SHOWN).lower()}", "proxy")
+            return Unanswered(f"{proxy}: {quote_line(str(exc).encode()).lower()}", "proxy")
+        case httpcore.ConnectError() if proxy and not opened:
+            return Unanswered(f"{proxy}: {describe(exc)}", "proxy")
         case httpcore.ConnectError() | UnicodeError():
             return Unanswered(_describe(exc), "proxy" if proxy else classify(exc) or "")
         case httpcore.ReadError() | httpcore.WriteError() | httpcore.RemoteProtocolError():
-            return Unanswered(_describe(exc), lost=kept)
+            return Unanswered(_describe(exc), lost=not opened)
         case httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
             return Unanswered(_describe(exc))
         case Exception() if proxy and not isinstance(exc, Unanswered | MemoryError):  # of httpcore and socksio
@@ -277,13 +293,4 @@ def _describe(exc: BaseException) -> str:
             return "a header of the request has characters that are not allowed"
         case UnicodeError():
             return "that is not a valid host name"
-        case httpcore.ConnectError() if "[SSL" in str(exc):
-            return describe(exc)
-    text = _ERRNO.sub("", str(exc))
-    return quote_line(f"{text[:1].lower()}{text[1:]}".encode()) or "the connection failed"
-
-
-def quote_line(text: bytes) -> str:
-    """Return the beginning of a text from a server in one line, without markup and secrets."""
-    line = cite(text[:_READ].decode(errors="replace"), _SHOWN)
-    return "an HTML page" if line.startswith("<") else line
+    return describe(exc)

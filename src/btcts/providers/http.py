@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from btcts import __version__
 from btcts.providers.addresses import Address, parse_url
-from btcts.providers.base import read_float, read_whole
-from btcts.providers.connections import Connections, Header, Unanswered, quote_line
+from btcts.providers.base import quote_line, read_float, read_whole
+from btcts.providers.connections import Connections, Header, Unanswered
 from btcts.system.sockets import Dialer
 
 MAX_BODY = 1_000_000

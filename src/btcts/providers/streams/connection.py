@@ -21,7 +21,8 @@ from websockets.uri import WebSocketURI
 
 from btcts.providers.addresses import Address, parse_url
 from btcts.providers.api import LONGEST_WAITS_MS
-from btcts.providers.connections import LARGEST_HEAD, SLOW, SWITCHED, Connections, Unanswered, limit_steps, quote_line
+from btcts.providers.base import quote_line
+from btcts.providers.connections import LARGEST_HEAD, SLOW, SWITCHED, Connections, Unanswered, limit_steps
 from btcts.providers.http import USER_AGENT, Reply, decode_headers
 
 LARGEST_MESSAGE = 1_048_576
