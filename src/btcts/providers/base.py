@@ -158,14 +158,21 @@ def iso(time_ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_float(text: str) -> float:
-    """Parse a JSON number with a fraction or an exponent.
+def decode_json(text: str | bytes) -> Any:
+    """Parse JSON; NaN and Infinity become their text.
 
     Raises:
-        ValueError: it is so large or small that it would become infinite or 0.
+        ValueError: it is not JSON, nested too deeply, or has a number out of bounds.
     """
-    number = float(_limit_digits(text))
-    if number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text):
+    try:
+        return json.loads(text, parse_float=_read_float, parse_int=read_whole, parse_constant=str)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    if len(text) > MOST_DIGITS or (number in (0.0, math.inf, -math.inf) and not _ZERO.fullmatch(text)):
         raise ValueError("a number out of bounds")
     return number
 
@@ -176,13 +183,9 @@ def read_whole(text: str) -> int:
     Raises:
         ValueError: it has too many digits.
     """
-    return int(_limit_digits(text))
-
-
-def _limit_digits(text: str) -> str:
     if len(text) > MOST_DIGITS:
         raise ValueError("a number out of bounds")
-    return text
+    return int(text)
 
 
 def quoted(value: object) -> str:

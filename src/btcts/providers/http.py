@@ -1,6 +1,5 @@
 """HTTP: one complete reply, in time, or the reason in one line; no redirects, no cookies, no decompression bombs."""
 
-import json
 import re
 import time
 import zlib
@@ -14,7 +13,7 @@ from typing import Any, Self
 
 from btcts import __version__
 from btcts.providers.addresses import Address, parse_url
-from btcts.providers.base import quote_line, read_float, read_whole
+from btcts.providers.base import decode_json, quote_line
 from btcts.providers.connections import Connections, Header, Unanswered
 from btcts.system.sockets import Dialer
 
@@ -72,17 +71,14 @@ class Reply:
 
     @cached_property
     def payload(self) -> Any:
-        """The JSON of the body; NaN and Infinity become their text.
+        """The JSON of the body, by `decode_json`.
 
         Raises:
-            ValueError: it is not JSON.
+            ValueError: it is not JSON, or has too many values.
         """
         if self.body.count(b",") > MOST_VALUES or self.body.count(b"[") + self.body.count(b"{") > MOST_ROWS:
             raise ValueError("too many values")
-        try:
-            return json.loads(self.body, parse_float=read_float, parse_int=read_whole, parse_constant=str)
-        except RecursionError as exc:
-            raise ValueError("nested too deeply") from exc
+        return decode_json(self.body)
 
     def quote_body(self) -> str:
         """Return the beginning of the body in one line, without markup."""

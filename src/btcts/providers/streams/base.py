@@ -1,18 +1,14 @@
 """The protocol that each exchange's stream implements, and parsers for what messages say; independent of sockets."""
 
-import json
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from btcts.domain.trades import Frame, Quote, Trade
 from btcts.errors import ProviderError
-from btcts.providers.base import parse_price, quoted, read_float, read_whole
+from btcts.providers.base import decode_json, parse_price, quoted
 
 NUMBERS_END = 1 << 63
 """Numbers of trades and pings are smaller."""
-
-
-_DECODER = json.JSONDecoder(parse_float=read_float, parse_int=read_whole, parse_constant=str)
 
 
 class Subscription(Protocol):
@@ -42,14 +38,14 @@ class Subscription(Protocol):
 
 
 def parse_message(provider: str, message: str) -> Any:
-    """Return the JSON value of a message; NaN and Infinity become their text.
+    """Return the JSON value of a message, by `decode_json`.
 
     Raises:
-        ProviderError: it is not JSON, nested too deeply, or has a number out of bounds.
+        ProviderError: it is not JSON.
     """
     try:
-        return _DECODER.decode(message)
-    except (ValueError, RecursionError) as exc:
+        return decode_json(message)
+    except ValueError as exc:
         raise ProviderError(provider, f"sent no JSON ({quoted(message)})") from exc
 
 
