@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from btcts import errors
 from btcts.cli.main import app
-from btcts.config import BTC_USD, table
+from btcts.config import BTC_USD, list_settings
 from btcts.domain.layout import Layout
 from btcts.domain.model import REASONS
 from btcts.providers import default_endpoints
@@ -38,7 +38,7 @@ def layout_table() -> str:
 def settings_table() -> str:
     """The settings, those of the providers in one row each."""
     rows = ["| setting | variable | default | what it is |", "|---|---|---|---|"]
-    for setting in table(default_endpoints()).values():
+    for setting in list_settings(default_endpoints()).values():
         if setting.name.startswith("providers.") and not setting.name.startswith("providers.kraken."):
             continue
         default = ", ".join(setting.default) if isinstance(setting.default, tuple) else setting.default

@@ -6,10 +6,10 @@ from typing import Any
 from typer.main import get_command
 
 from btcts.cli.main import app
-from btcts.config import table
+from btcts.config import list_settings
 from btcts.providers import default_endpoints
 
-SETTINGS = {setting.flag for setting in table(default_endpoints()).values() if setting.flag}
+SETTINGS = {setting.flag for setting in list_settings(default_endpoints()).values() if setting.flag}
 """Options that are settings: the range of their values is checked there."""
 
 

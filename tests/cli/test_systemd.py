@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from btcts.cli.main import app
-from btcts.config.table import table
+from btcts.config.table import list_settings
 from btcts.domain.model import BUDGET
 from btcts.providers import DEFAULTS
 from btcts.services.collect.cycle import Cycle
@@ -66,7 +66,7 @@ def test_the_variables_of_a_service_are_settings(file: Path) -> None:
     named = {word.partition("=")[0] for line in lines for word in line.split()}
 
     assert len(named) > 1
-    assert named - {"HOME"} <= {name for setting in table(DEFAULTS).values() for name in setting.variables}
+    assert named - {"HOME"} <= {name for setting in list_settings(DEFAULTS).values() for name in setting.variables}
 
 
 def parse_command(arguments: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from btcts.config import DEFAULT_PROVIDERS, RedisSettings, Secret, load, table
+from btcts.config import DEFAULT_PROVIDERS, RedisSettings, Secret, list_settings, load
 from config.conftest import ENDPOINTS, NO_FILE, Place, of_environment, refused
 from support.wording import Wording
 
@@ -56,7 +56,7 @@ def test_every_real_provider_has_an_endpoint() -> None:
 def test_every_setting_is_found_by_its_name_and_starts_at_its_default() -> None:
     settings = of_environment({"REDIS_HOST": "127.0.0.1"})
 
-    for name, setting in table(ENDPOINTS).items():
+    for name, setting in list_settings(ENDPOINTS).items():
         expected = "redis://127.0.0.1:6379/0" if name == "redis.url" else setting.default
         assert settings.get_value(name) == expected
         assert settings.origins[name] == ("environment REDIS_HOST" if name in REDIS_HOST_GIVES else "default")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from btcts.config import table
+from btcts.config import list_settings
 from btcts.config.sample import format_sample, write_file
 from btcts.errors import ConfigError
 from config.conftest import ENDPOINTS, Place
@@ -14,26 +14,26 @@ from config.conftest import ENDPOINTS, Place
 def test_the_sample_changes_nothing(place: Place) -> None:
     before = place.settings()
 
-    place.project_file(format_sample(table(ENDPOINTS).values()))
+    place.project_file(format_sample(list_settings(ENDPOINTS).values()))
 
     assert place.settings() == before
 
 
 def test_every_setting_of_the_sample_can_be_uncommented(place: Place) -> None:
-    sample = format_sample(table(ENDPOINTS).values())
+    sample = format_sample(list_settings(ENDPOINTS).values())
 
     with_tls = sample.replace('"redis://', '"rediss://')  # without it, its files are refused
     place.user_file(re.sub(r"^#(?! )", "", with_tls, flags=re.MULTILINE))
 
     settings = place.settings()
-    for name, setting in table(ENDPOINTS).items():
+    for name, setting in list_settings(ENDPOINTS).items():
         assert settings.origins[name] == "~/config/btcts/config.toml"
         if setting.default is not None:
             assert settings.get_value(name) == setting.default
 
 
 def test_lines_are_no_longer_than_our_own() -> None:
-    assert max(map(len, format_sample(table(ENDPOINTS).values()).splitlines())) <= 120
+    assert max(map(len, format_sample(list_settings(ENDPOINTS).values()).splitlines())) <= 120
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:

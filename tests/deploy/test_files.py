@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from btcts.config import DEFAULT_PROVIDERS, table
+from btcts.config import DEFAULT_PROVIDERS, list_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -137,7 +137,7 @@ def test_env_example_names_what_the_compose_file_asks_for() -> None:
 
 @pytest.mark.parametrize("name", MADE_OF_SRC)
 def test_the_deployment_sets_what_btcts_reads(name: str) -> None:
-    settings = table(dict.fromkeys(DEFAULT_PROVIDERS, ("https://example.com", 5, "wss://example.com"))).values()
+    settings = list_settings(dict.fromkeys(DEFAULT_PROVIDERS, ("https://example.com", 5, "wss://example.com"))).values()
     read = {variable for setting in settings for variable in setting.variables}
 
     assert set(re.findall(r"\b(BTCTS_\w+)=", DOCKERFILE)) | SERVICES[name]["environment"].keys() <= read

@@ -53,7 +53,7 @@ Endpoints = Mapping[str, tuple[str, float, str]]
 """The default base URL, timeout and stream URL of every provider there is; a stream URL is empty where it has none."""
 
 
-def table(endpoints: Endpoints) -> dict[str, Setting]:
+def list_settings(endpoints: Endpoints) -> dict[str, Setting]:
     """Return all settings by name.
 
     The simulated provider has no address, so nothing can be set for it.

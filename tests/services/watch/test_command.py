@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btcts.config import table
+from btcts.config import list_settings
 from btcts.errors import ConfigError
 from btcts.providers import default_endpoints
 from btcts.services.watch.command import SECRETS, Program, parse_command, pass_on
@@ -61,7 +61,7 @@ def test_a_command_gets_no_secret_of_ours_and_all_else() -> None:
 
 
 def test_every_secret_setting_is_kept_from_commands() -> None:
-    assert {setting.variable for setting in table(default_endpoints()).values() if setting.secret} == SECRETS
+    assert {setting.variable for setting in list_settings(default_endpoints()).values() if setting.secret} == SECRETS
 
 
 def test_what_a_command_prints_goes_to_our_stderr() -> None:

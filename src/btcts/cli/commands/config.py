@@ -77,7 +77,7 @@ def init(
       btcts config init
       btcts config init --path btcts.toml
     """
-    from btcts.config import config_files, table
+    from btcts.config import config_files, list_settings
     from btcts.config.sample import format_sample, write_file
     from btcts.providers import default_endpoints
 
@@ -85,7 +85,7 @@ def init(
     if path is None and not default.trusted:
         raise ConfigError("the home folder of the user is not known; set HOME, or name the file with --path")
     target = path or default.path
-    rows = table(default_endpoints())
+    rows = list_settings(default_endpoints())
     write_file(target, format_sample(rows.values()), overwrite=force)
     common.say(f"wrote {target}")
 
