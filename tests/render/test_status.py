@@ -1,6 +1,7 @@
 """The status of a store as a page and as a document."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -174,6 +175,15 @@ def test_the_document_has_the_state_of_each_stream(fine: Status) -> None:
 
     assert document["streams"]["gemini"] == {**STREAMS["gemini"]._asdict(), "problem": None}
     assert document["streams"]["kraken"] == STREAMS["kraken"]._asdict()
+
+
+def test_no_stream_is_ahead_of_the_present(fine: Status) -> None:
+    streams = {"kraken": StreamState(NOW - MINUTE, -12)}
+    found = replace(fine, state=replace(fine.state, streams=streams, streams_ms=fine.now_ms))
+
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
+
+    assert re.search(r"kraken +1 min +0\.00 s ", page)
 
 
 def test_simulated_prices_are_labelled(fine: Status) -> None:

@@ -49,7 +49,7 @@ class Group(TyperGroup):
         """Find the sub-command; refuse an unknown one and suggest what was meant."""
         name = args[0]
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(_has_no(ctx, f"command {name!r}") + did_you_mean(name, self.commands))
+            ctx.fail(_describe_lack(ctx, f"command {name!r}") + did_you_mean(name, self.commands))
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -133,7 +133,7 @@ def explain_mistake(mistake: Any) -> str:
     return line
 
 
-def _has_no(ctx: Any, what: str) -> str:
+def _describe_lack(ctx: Any, what: str) -> str:
     """Begin a line about something that the command of `ctx` does not have."""
     command = ctx.command_path.partition(" ")[2]
     return f"{command} has no {what}" if command else f"there is no {what}"
@@ -144,7 +144,7 @@ def _explain_option(mistake: Any) -> str | None:
     if not hasattr(mistake, "possibilities"):
         return None
     name, command = mistake.option_name, mistake.ctx.command
-    line = _has_no(mistake.ctx, f"option {name}")
+    line = _describe_lack(mistake.ctx, f"option {name}")
     below = getattr(command, "commands", {}).values()
     if any(name in param.opts for command in below for param in command.params):
         return f"{line} here; write it behind the command"

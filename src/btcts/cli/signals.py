@@ -1,4 +1,4 @@
-"""Signals, answered so that everything is left in good order."""
+"""Signal handlers that leave everything in good order."""
 
 import os
 import signal

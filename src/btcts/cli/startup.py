@@ -1,7 +1,7 @@
-"""Every trick that makes commands start fast, and their standard streams sound, with its reason and what it saves.
+"""Tricks that make commands start fast, each with its reason and what it saves, and that make standard streams sound.
 
-The figures are millions of instructions, as `python benchmarks/startup.py` prints them anew; 100 are about 25 ms.
-Besides, `main.py` builds the called command alone, and commands import services and libraries in the functions that use
+The figures are millions of instructions, as `python benchmarks/startup.py` prints them; 100 are about 25 ms.
+`main.py` builds the called command alone, and commands import services and libraries in the functions that use
 them; `tests/cli/test_imports.py` holds that.
 """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RUNS_SHOWN = 20
-"""Runs of minutes that a plan lists at most, and disputed minutes that a chunk does; more would say little."""
+"""The most runs of minutes that a plan lists, and disputed minutes that a chunk lists; more would say little."""
 
 FILE_FIELDS = ("name", "unit", "rows", "quiet", "outside", "unfinished", "repeated")
 

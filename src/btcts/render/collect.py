@@ -6,7 +6,7 @@ from btcts.domain.codes import RepairCode
 from btcts.domain.layout import Market
 from btcts.domain.model import StreamState, find_median
 from btcts.render.documents import begin_document, dump_document, encode_streams, encode_waiting
-from btcts.render.figures import counted, decimals, iso, moment, percent, price
+from btcts.render.figures import counted, decimals, iso, lag, moment, percent, price
 from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
@@ -56,15 +56,16 @@ def _describe_streams(streams: Mapping[str, StreamState], *, verbose: bool) -> s
         return "streams: " + ", ".join(f"{name} {_describe_stream(stream)}" for name, stream in streams.items())
     lacking = [name for name, stream in streams.items() if stream.whole_since_ms is None]
     lags = [stream.lag_ms for stream in streams.values() if stream.lag_ms is not None and stream.whole_since_ms]
-    share = f"{len(streams) - len(lacking)} of " if lacking else ""
-    lag = f" {max(0.0, find_median(lags)) / 1000:.1f} s behind" if lags else ""
-    return f"{share}{counted(len(streams), 'stream')}{lag}" + (f", not whole: {' '.join(lacking)}" if lacking else "")
+    whole = f"{len(streams) - len(lacking)} of " if lacking else ""
+    behind = f" {lag(find_median(lags))} behind" if lags else ""
+    others = f", not whole: {' '.join(lacking)}" if lacking else ""
+    return f"{whole}{counted(len(streams), 'stream')}{behind}{others}"
 
 
 def _describe_stream(stream: StreamState) -> str:
     if stream.whole_since_ms is None:
         return f"({stream.problem or 'not whole'})"
-    return "whole" if stream.lag_ms is None else f"{stream.lag_ms / 1000:.2f} s"
+    return "whole" if stream.lag_ms is None else lag(stream.lag_ms)
 
 
 def _list_counts(cycle: Cycle) -> tuple[tuple[str, int], ...]:

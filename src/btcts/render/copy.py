@@ -10,8 +10,8 @@ from btcts.render.figures import counted, iso
 from btcts.services.copy import Copied
 
 NOTES = {
-    CopyNote.SOURCE_COLLECTED: "a collector of the source was at work lately: what it stores from now on is not copied",
-    CopyNote.SOURCE_CHANGED: "the source has changed while it was copied; the copy is as it was before",
+    CopyNote.SOURCE_COLLECTED: "a collector of the source was running: what it stores from now on is not copied",
+    CopyNote.SOURCE_CHANGED: "the source changed while it was copied; the copy is as it was before",
 }
 
 
@@ -44,18 +44,20 @@ def copy_json(copied: Copied, market: Market) -> str:
 
 
 def _describe_outcome(copied: Copied) -> str:
-    what = f"{_describe_amount(copied)} of {copied.source}"
+    amount = _describe_amount(copied)
     if copied.code is CopyCode.UNCHANGED:
-        return f"{copied.target} holds the same {what} already; nothing was changed"
+        return f"{copied.target} already holds the same {amount} as {copied.source}; nothing was changed"
     before = copied.parts[0].before
-    instead = f", in place of {counted(before, 'tick')}" if any(part.before for part in copied.parts[:-1]) else ""
+    way = f"{amount} from {copied.source} to {copied.target}"
+    if any(part.before for part in copied.parts[:-1]):
+        way += f", in place of {counted(before, 'tick')}"
     if copied.code is CopyCode.PLANNED:
-        return f"would copy {what} to {copied.target}{instead}; nothing was changed (--dry-run)"
-    equal = "not equal" if copied.differing else "read again and equal to the last sample"
-    return f"copied {what} to {copied.target}{instead}: {equal}, as of {iso(copied.now_ms)}"
+        return f"would copy {way}; nothing was changed (--dry-run)"
+    read_back = "different when read back" if copied.differing else "identical when read back"
+    return f"copied {way}: {read_back}, as of {iso(copied.now_ms)}"
 
 
 def _describe_amount(copied: Copied) -> str:
     ticks, *buckets, gaps, state = (part.entries for part in copied.parts)
-    rest = f"{counted(sum(buckets), 'bucket')}, {counted(gaps, 'gap')} and {counted(state, 'field')} of the state"
+    rest = f"{counted(sum(buckets), 'bucket')}, {counted(gaps, 'gap')} and {counted(state, 'state field')}"
     return f"{counted(ticks, 'tick')}, {rest}"

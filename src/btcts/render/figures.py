@@ -57,6 +57,11 @@ def duration(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in shown if count) or "0 s"
 
 
+def lag(behind_ms: float) -> str:
+    """How far something is behind, such as `0.25 s`; clocks that are apart can make it less than nothing."""
+    return f"{max(0.0, behind_ms) / 1000:.2f} s"
+
+
 def countdown(left_ms: int) -> str:
     """Minutes and seconds that are left, such as `4:10`; 0:00 only when nothing is."""
     minutes, seconds = divmod(-(-left_ms // 1000), 60)

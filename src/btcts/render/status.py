@@ -11,7 +11,7 @@ from btcts.domain.layout import Market
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
-from btcts.render.figures import counted, decimals, duration, price, signed, stamp
+from btcts.render.figures import counted, decimals, duration, lag, price, signed, stamp
 from btcts.render.sentences import describe_lag, describe_problem, describe_remarks, group_reasons
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
@@ -149,7 +149,7 @@ def _list_providers(status: Status) -> list[str]:
 def _list_streams(status: Status, *, short: bool) -> list[str]:
     known = dict(sorted(status.streams.items()))
     streams = known.values()
-    lags = ("-" if stream.lag_ms is None else f"{round(stream.lag_ms / 1000, 2) + 0.0:.2f} s" for stream in streams)
+    lags = ("-" if stream.lag_ms is None else lag(stream.lag_ms) for stream in streams)
     counts = (
         Column.plain("Reconnects", (str(stream.reconnects) for stream in streams)),
         Column.plain("Corrected", (f"{stream.corrected} of {stream.compared}" for stream in streams)),
