@@ -39,9 +39,7 @@ ProviderOption = Annotated[
 SinceOption = Annotated[
     str | None,
     typer.Option(
-        "--since",
-        metavar="TIME",
-        help="Start at this time: ISO 8601 (local unless it has a zone), 2h (ago) or newest.",
+        "--since", metavar="TIME", help="Start at this time: ISO 8601 (local unless it has a zone), 2h (ago) or newest."
     ),
 ]
 
@@ -58,13 +56,7 @@ MaxAgeOption = Annotated[
 
 IntervalOption = Annotated[
     float | None,
-    typer.Option(
-        "--interval",
-        metavar="S",
-        min=0.2,
-        max=3600,
-        help="Seconds between looks at the price (default: 1).",
-    ),
+    typer.Option("--interval", metavar="S", min=0.2, max=3600, help="Seconds between looks at the price (default: 1)."),
 ]
 """For the commands that look again and again; that of `collect` is a setting, which has its own bounds."""
 

@@ -134,10 +134,7 @@ def chunk_json(chunk: Chunk, market: Market) -> str:
     """Encode the finished chunk as one object on one line."""
     done = {"minutes": chunk.minutes, "settled": chunk.settled, "dropped": chunk.dropped, "sources": chunk.sources}
     disputed = [
-        {
-            "start_ms": start_ms,
-            "candles": {name: candle and _list_prices(candle) for name, candle in candles.items()},
-        }
+        {"start_ms": start_ms, "candles": {name: candle and _list_prices(candle) for name, candle in candles.items()}}
         for start_ms, candles in chunk.disputed.items()
     ]
     left = {"gaps": chunk.gaps} | _encode_failed(chunk.failed) | {"disputed": disputed}

@@ -53,10 +53,7 @@ def copy(
 
     settings = common.load_settings()
     target_settings = _load_target(to, market_prefix, settings, common)
-    with (
-        common.connect(settings) as source,
-        common.connect(target_settings, starts_embedded=not dry_run) as target,
-    ):
+    with common.connect(settings) as source, common.connect(target_settings, starts_embedded=not dry_run) as target:
         copied = service.copy(source, target, replace=replace, dry_run=dry_run)
     if format is LineFormat.json:
         emit(copy_json(copied, settings.market))

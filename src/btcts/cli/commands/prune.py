@@ -5,12 +5,7 @@ from btcts.cli.output import LineFormat, emit, tell_lines
 
 
 @with_common_options
-def prune(
-    *,
-    dry_run: DryRunOption = False,
-    format: FormatOption = LineFormat.text,
-    common: Common,
-) -> None:
+def prune(*, dry_run: DryRunOption = False, format: FormatOption = LineFormat.text, common: Common) -> None:
     """Remove what is older than its retention, and list unknown keys.
 
     Examples:

@@ -29,8 +29,7 @@ def serve(
         ),
     ] = None,
     host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A name by which readers reach this server; repeatable."),
+        list[str] | None, typer.Option(metavar="NAME", help="A name by which readers reach this server; repeatable.")
     ] = None,
     cors: Annotated[
         list[str] | None,
@@ -62,30 +61,28 @@ def serve(
     settings, token = common.load_settings(), None if token_file is None else _read_token(token_file)
     stop = Stop()
     show_log()
-    with common.connect(settings) as store:
-        listener = server.listen(listen)
-        with listener, stop_on_signals(stop):
-            if token is None and not server.is_loopback(listener):
-                raise ConfigError(f"--listen {listen} is reached by other machines; give a --token-file")
-            pinned = board.Board(store.clock)
-            hosts = frozenset(map(str.lower, (*(host or ()), gate.parse_host(listen))))
-            guarded = gate.Gate(app.make_router(pinned, settings.market), hosts, token, frozenset(cors or ()))
-            spool = open_spool(find_spool_folders(settings))
-            collect_garbage_again()
-            common.say(f"serving {settings.market.name} of {store.where} at {server.format_address(listener)}")
-            server.serve(
-                guarded,
-                pinned,
-                listener,
-                keep_looking=lambda post: board.keep_looking(
-                    store,
-                    lambda: show_overview(store, max_age_s=max_age),
-                    lambda: status(store, max_age_s=max_age, spooled=count_held(spool)),
-                    store.clock,
-                    post,
-                ),
-                stop=stop,
-            )
+    with common.connect(settings) as store, server.listen(listen) as listener, stop_on_signals(stop):
+        if token is None and not server.is_loopback(listener):
+            raise ConfigError(f"--listen {listen} is reached by other machines; give a --token-file")
+        pinned = board.Board(store.clock)
+        hosts = frozenset(map(str.lower, (*(host or ()), gate.parse_host(listen))))
+        guarded = gate.Gate(app.make_router(pinned, settings.market), hosts, token, frozenset(cors or ()))
+        spool = open_spool(find_spool_folders(settings))
+        collect_garbage_again()
+        common.say(f"serving {settings.market.name} of {store.where} at {server.format_address(listener)}")
+        server.serve(
+            guarded,
+            pinned,
+            listener,
+            keep_looking=lambda post: board.keep_looking(
+                store,
+                lambda: show_overview(store, max_age_s=max_age),
+                lambda: status(store, max_age_s=max_age, spooled=count_held(spool)),
+                store.clock,
+                post,
+            ),
+            stop=stop,
+        )
 
 
 def _read_token(path: Path) -> str:

@@ -56,8 +56,7 @@ def show(
         str | None, typer.Option(metavar="TIME", help="Show the slots as of this time, written as for --since.")
     ] = None,
     limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Show the newest N slots, including the open one."),
+        int | None, typer.Option(metavar="N", min=1, help="Show the newest N slots, including the open one.")
     ] = None,
     closed: Annotated[bool, typer.Option("--closed", help="Leave out the open slot.")] = False,
     max_age: MaxAgeOption = None,
