@@ -176,7 +176,7 @@ def test_status_knows_the_process_and_the_versions(embedded: Embedded, data_dir:
     assert ask(status.socket, "INFO").count(f"process_id:{status.pid}\r\n") == 1
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x80", b"7" * 5000, b""])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x80", b"7" * 5000, b"0", b""])
 def test_status_does_without_the_number_of_the_process_where_its_file_is_damaged(
     content: bytes, embedded: Embedded, data_dir: Path, said: list[str]
 ) -> None:

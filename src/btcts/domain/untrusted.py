@@ -120,14 +120,14 @@ def read_names(value: Any) -> tuple[str, ...]:
     return read_list(value, read_name)
 
 
-def read_map(value: Any, read: Reader, most: int = MOST_NAMES) -> dict[str, Any]:
+def read_map(value: Any, read: Reader) -> dict[str, Any]:
     """Return values by provider name, each read by `read`."""
-    if not isinstance(value, dict) or len(value) > most:
-        raise Unreadable(f"{excerpt(value)} is not an object of at most {most} names")
+    if not isinstance(value, dict) or len(value) > MOST_NAMES:
+        raise Unreadable(f"{excerpt(value)} is not an object of at most {MOST_NAMES} names")
     return {read_name(name): read(item) for name, item in value.items()}
 
 
-def read_tick(value: Any, until_ms: int = END_MS) -> Tick:
+def read_tick(value: Any, until_ms: int) -> Tick:
     """Return a tick with a time up to `until_ms`."""
     if not isinstance(value, list) or len(value) != 2:
         raise Unreadable(f"{excerpt(value)} is not a time with a price")

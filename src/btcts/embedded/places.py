@@ -98,7 +98,7 @@ class Places:
     def read_pid(self) -> int | None:
         """Return the pid of the running server, or of the last one if it was killed."""
         text = _read_line(self.pid_file)
-        return int(text) if text.isdecimal() and len(text) <= LONGEST_PID else None
+        return int(text) or None if text.isdecimal() and len(text) <= LONGEST_PID else None  # 0: every process of ours
 
     def refuse_other_host(self) -> None:
         """Refuse a directory whose server was started on another host and has not shut down cleanly there.
