@@ -14,7 +14,7 @@ from btcts.providers import default_endpoints
 from btcts.store import Store
 from support.clocks import FakeClock
 from support.fake_redis import connect_fake
-from support.series import FIRST_OF_WINDOW, MINUTE, NOW, wave
+from support.series import FIRST_OF_WINDOW, HOUR, MINUTE, NOW, wave
 from support.servers import connect
 from support.several import Several
 
@@ -43,6 +43,13 @@ def several(request: pytest.FixtureRequest) -> Several:
     """Each kind of a Redis of several servers."""
     found: Several = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """A store with three hours of ticks."""
+    store.write(wave(NOW - 3 * HOUR, NOW, 30_000))
+    return store
 
 
 def hasten(store: Store) -> None:
