@@ -12,6 +12,7 @@ from btcts.store.carried import CARRIED_FIELD, CARRIED_UNTIL_FIELD
 from btcts.store.coverage import find_settled, query_survey
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.link import Command, Link, is_missing, is_wrong_type, now_of
+from btcts.store.ranges import read_newest
 from btcts.store.state import State
 
 CompactionRule = tuple[int, str, int]
@@ -121,7 +122,7 @@ def inspect(link: Link, minutes: Collection[int] = ()) -> Inspection:
     known_gaps, unreadable_gaps = gaps.examine(ledger, link.real_now_ms)
     return Inspection(
         now_ms=now_ms,
-        newest=Tick(newest[0], float(newest[1])) if newest and not isinstance(newest, Exception) else None,
+        newest=read_newest(newest),
         series=series,
         foreign=(*unusable, *others),
         faults=(

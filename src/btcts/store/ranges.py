@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from btcts.domain.layout import Layout
+from btcts.domain.model import Tick
 from btcts.store.link import Command, Link
 
 STAMPS_PER_QUERY = 128
@@ -48,6 +49,11 @@ def read_samples(reply: Any) -> Samples:
     Of two at one stamp the first counts: LATEST puts an open bucket behind the one that was carried over.
     """
     return dict(reversed(read_list(reply)))
+
+
+def read_newest(reply: Any) -> Tick | None:
+    """Return the tick that TS.GET replies with; none where the series is empty or does not exist."""
+    return Tick(reply[0], float(reply[1])) if isinstance(reply, list) and reply else None
 
 
 def read_list(reply: Any) -> list[Any]:

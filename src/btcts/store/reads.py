@@ -13,7 +13,7 @@ from btcts.store.coverage import Claim, Coverage, WholeHours, query_coverage, re
 from btcts.store.expire import SWEPT_FIELD
 from btcts.store.gaps import parse_gaps
 from btcts.store.link import Link, now_of
-from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_range, read_hash, read_list
+from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_range, read_hash, read_list, read_newest
 from btcts.store.state import State, parse
 
 SPARE_MS = 2_000
@@ -57,7 +57,7 @@ class Audit:
 def latest(link: Link) -> Tick | None:
     """Return the newest tick, None on an empty store."""
     (reply,) = link.ask_all([("TS.GET", link.layout.tick)])
-    return _read_tick(reply)
+    return read_newest(reply)
 
 
 def price(link: Link) -> Snapshot:
@@ -67,7 +67,7 @@ def price(link: Link) -> Snapshot:
     replies = ask(link, queries, at_one_moment=True)
     now_ms = link.clock.observe(now_of(replies["TIME"]))
     state = parse(read_hash(replies["state"]), link.real_now_ms)
-    return Snapshot(now_ms, _read_tick(replies["TS.GET"]), {}, state)
+    return Snapshot(now_ms, read_newest(replies["TS.GET"]), {}, state)
 
 
 def ticks(link: Link, span: Span) -> list[Tick]:
@@ -110,7 +110,7 @@ def snapshot(link: Link, resolutions: Sequence[Resolution], whole_hours: WholeHo
     fields = read_hash(replies["state"])
     gaps = parse_gaps(read_hash(replies["gaps"]), link.real_now_ms)
     coverage = read_coverage(link, replies, gaps, whole_hours, fields.get(SWEPT_FIELD))
-    newest, state = _read_tick(replies["TS.GET"]), parse(fields, link.real_now_ms)
+    newest, state = read_newest(replies["TS.GET"]), parse(fields, link.real_now_ms)
     claim = _find_claim(newest, state, now_ms) if at_ms is None else None
     slots = {
         resolution.name: _build_slots(resolution, replies, coverage, claim, now_ms=now_ms, at_ms=at_ms)
@@ -202,10 +202,6 @@ def _query_fields(
             query = query_buckets(link.layout, start_ms, at_ms, AGGREGATORS[name], resolution.bucket_ms)
             queries[f"{resolution.name} {name} of ticks"] = query
     return queries
-
-
-def _read_tick(reply: Any) -> Tick | None:
-    return Tick(*reply) if isinstance(reply, list) and reply else None
 
 
 def audit(link: Link, inspection: Inspection) -> Audit:
