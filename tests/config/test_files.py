@@ -85,9 +85,9 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest(place: Place, t
     ],
 )
 def test_a_wrong_type_is_refused_with_its_line_and_value(place: Place, text: str, problem: str) -> None:
-    place.project_file(text)
+    place.user_file(text)
 
-    assert place.refusal() == f"btcts.toml {problem}"
+    assert place.refusal() == f"~/config/btcts/config.toml {problem}"
 
 
 def test_a_huge_number_is_refused(place: Place) -> None:

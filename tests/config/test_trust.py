@@ -156,9 +156,10 @@ class TestProjectFile:
             ('[redis]\npassword_file = "key"', "line 2: redis.password_file", "REDIS_PASSWORD_FILE"),
         ],
     )
-    def test_it_names_no_file_and_no_folder(self, text: str, name: str, variable: str, project: Path) -> None:
+    def test_it_names_no_file_and_no_folder_and_none_is_read(
+        self, text: str, name: str, variable: str, project: Path
+    ) -> None:
         (project / "btcts.toml").write_text(text)
-        (project / "key").write_text("abc")
 
         said = refusal()
 

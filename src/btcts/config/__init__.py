@@ -97,9 +97,8 @@ def load(
 def _read_checked_file(file: ConfigFile, rows: Mapping[str, Setting]) -> dict[str, CheckedValue]:
     refuse_exposed(file)
     entries = list(read_file(file, rows))
-    found = check_entries(entries, rows, file.path.parent, trusted=file.trusted)
-    refuse_entries(file, entries, rows)
-    return found
+    refuse_entries(file, entries, rows)  # before files that it names are read
+    return check_entries(entries, rows, file.path.parent, trusted=file.trusted)
 
 
 def _merge_redis(sources: Iterable[Mapping[str, CheckedValue]]) -> dict[str, CheckedValue]:
