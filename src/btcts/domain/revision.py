@@ -59,20 +59,18 @@ class Reviser:
             entry = self.ledger.get(minute)
             entry = entry if entry and entry.reason in LOOKS else None
             backing = self.agreed.backing.get(minute, Backing(frozenset()))
-            if not (entry and entry.reason in UNPROVEN) and not self._has_majority(backing.heard, minute):
+            unproven = entry is not None and entry.reason in UNPROVEN
+            if not unproven and not self.reach.has_majority(backing.heard, minute, self.now_ms):
                 revision.inconclusive.add(minute)
             judged = self._can_judge(minute, entry, backing)
             if judged and minute in self.agreed.candles:
                 self._compare(revision, minute, entry, backing)
-            elif judged and entry and entry.reason in UNPROVEN:
+            elif judged and entry and unproven:
                 reason = DISAGREE if minute in self.agreed.disputed else "no_trades"
                 revision.reopened[minute] = Gap(reason, 1, self.now_ms, tuple(sorted(backing.heard)), entry.changes)
             else:
                 self._count_look(revision, minute, entry, backing)
         return revision
-
-    def _has_majority(self, names: Iterable[str], minute: int) -> bool:
-        return self.reach.has_majority(frozenset(names), minute, self.now_ms)
 
     def _can_judge(self, minute: int, entry: Gap | None, backing: Backing) -> bool:
         """Tell whether the answers outweigh the stored candle.
@@ -91,7 +89,7 @@ class Reviser:
         if backing.heard.issuperset(entry.heard):
             return True
         if not agreed:
-            return entry.reason == THIN and self._has_majority(backing.heard, minute)
+            return entry.reason == THIN and self.reach.has_majority(backing.heard, minute, self.now_ms)
         stored = self.stored[minute]
         return doubt == SPARSE and (stored is None or not is_near_candle(self.agreed.candles[minute], stored))
 

@@ -7,7 +7,7 @@ field over the providers that saw the minute whole.
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles
+from btcts.domain.candle_agreement import Reach, agree_candles
 from btcts.domain.candles import minute_of
 from btcts.domain.model import MINUTE_MS, Bounds, Candle, Candles, Reading, Span, StreamState
 from btcts.domain.tape import KEPT_MS, Tape
@@ -140,7 +140,7 @@ class Tapes:
         if len(tapes) < self._least:
             return None
         agreed = agree_candles(_make_answers(minute, tapes), quorum=self._least)
-        proven = reach is None or _is_proven(agreed, minute, reach, now_ms)
+        proven = reach is None or reach.has_majority(agreed.backing[minute].near, minute, now_ms)
         return agreed.candles.get(minute) if proven and minute not in agreed.sparse else None
 
 
@@ -153,10 +153,6 @@ def _make_answers(minute: int, tapes: Sequence[Tape]) -> Iterator[Candles]:
     for tape in tapes:
         candle = tape.find_candle(minute)
         yield Candles(tape.provider, Span(minute, minute + MINUTE_MS), (candle,) if candle else ())
-
-
-def _is_proven(agreed: AgreedCandles, minute: int, reach: Reach, now_ms: int) -> bool:
-    return minute in agreed.backing and reach.has_majority(agreed.backing[minute].near, minute, now_ms)
 
 
 def _list_recent(now_ms: int) -> range:

@@ -113,7 +113,9 @@ class Places:
         if theirs in ("", ours) or not self.pid_file.exists():
             return
         host, _, ids = _read_line(self.machine).partition(" ")
-        if not is_local(self.data_dir, self.mounts) and not (host == theirs and is_same_machine(ids)):
+        if not is_local(self.data_dir, self.mounts) and not (
+            host == theirs and set(ids.split()) & set(identify_machine().split())
+        ):
             raise EmbeddedError(
                 f"{self.data_dir} belongs to the embedded Redis of host {theirs}, and this is {ours}; "
                 f"stop it there, or remove {self.pid_file} when that host is gone"
@@ -169,11 +171,6 @@ def is_in_use(lock: Path) -> bool:
 def identify_machine() -> str:
     """Return the ids of this machine, hashed, in one line; empty where it has none."""
     return " ".join(filter(None, (*map(_read_id, IDS), _read_hardware_id())))
-
-
-def is_same_machine(ids: str) -> bool:
-    """Tell whether one of these ids is of this machine."""
-    return bool(set(ids.split()) & set(identify_machine().split()))
 
 
 def is_local(path: Path, mounts: Path = MOUNTS) -> bool:
