@@ -32,7 +32,9 @@ def test_redis_takes_the_file_of_an_example(name: str, tmp_path: Path, start_ser
 @pytest.mark.server
 def test_a_sentinel_takes_the_file_of_the_example(tmp_path: Path) -> None:
     watcher = Watcher(tmp_path / "sentinel", 1, tls=False)
-    text = read("sentinel")["configs"]["sentinel"]["content"].replace("redis-1", "127.0.0.1")
+    example = read("sentinel")
+    primary = example["services"]["redis-1"]["networks"]["sentinel"]["ipv4_address"]
+    text = example["configs"]["sentinel"]["content"].replace(primary, "127.0.0.1")
     (watcher.folder / "sentinel.conf").write_text(f"{text}\nport 0\nunixsocket {watcher.socket}\n")
     try:
         watcher.start()
