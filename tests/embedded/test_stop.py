@@ -170,7 +170,7 @@ def test_status_knows_the_process_and_the_versions(embedded: Embedded, data_dir:
 
     assert (status.running, status.data_dir, status.socket) == (True, data_dir, data_dir / "redis.sock")
     with connect(status.socket) as client:
-        number = client.module_list()[0]["ver"]
+        number = next(module["ver"] for module in client.module_list() if module["name"] == "timeseries")
         assert status.version == client.info("server")["redis_version"]
     assert status.module_version == f"{number // 10_000}.{number // 100 % 100}.{number % 100}"
     assert ask(status.socket, "INFO").count(f"process_id:{status.pid}\r\n") == 1

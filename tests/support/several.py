@@ -280,9 +280,22 @@ class Cluster(Several):
             node.ask("FLUSHALL")
 
     def move_slot(self, *, at_once: bool = False) -> Iterator[None]:
-        """Move our slot to another primary, key by key; yields after each step."""
+        """Move our slot to another primary, key by key or at once; yields after each step.
+
+        What is moved at once is moved atomically by servers that can do so (8.4 and later).
+        """
         source = self.primary()
         target = next(node for node in self.primaries() if node is not source)
+        can_import = any("MIGRATION" in line for line in target.ask("CLUSTER", "HELP"))
+        yield from self._import_slot(target) if at_once and can_import else self._move_keys(source, target, at_once)
+        wait_until(lambda: self.primary() is target)
+
+    def _import_slot(self, target: Node) -> Iterator[None]:
+        yield
+        target.ask("CLUSTER", "MIGRATION", "IMPORT", self.slot, self.slot)
+        yield
+
+    def _move_keys(self, source: Node, target: Node, at_once: bool) -> Iterator[None]:
         ids = {node: node.ask("CLUSTER", "MYID") for node in (source, target)}
         target.ask("CLUSTER", "SETSLOT", self.slot, "IMPORTING", ids[source])
         source.ask("CLUSTER", "SETSLOT", self.slot, "MIGRATING", ids[target])
@@ -294,7 +307,6 @@ class Cluster(Several):
         yield
         for node in (target, source, *self.primaries()):
             node.ask("CLUSTER", "SETSLOT", self.slot, "NODE", ids[target])
-        wait_until(lambda: self.primary() is target)
 
     def _owners(self) -> list[Node]:
         by_port = {node.port: node for node in self.nodes}
