@@ -34,7 +34,7 @@ def test_slots_are_rows_by_their_start_in_utc(full: Store) -> None:
     assert frame.index.name == "start"
     assert str(frame.index.tz) == "UTC"
     assert frame.index[0] == pandas.Timestamp("2025-12-31T12:00:00Z")
-    assert [row.close for row in frame.itertuples()] == [each.close for each in slots]
+    assert [row.close for row in frame.itertuples()] == [slot.close for slot in slots]
     assert frame.closed.tolist() == [True] * 24 + [False]
 
 
@@ -46,7 +46,7 @@ def test_ticks_are_rows_by_their_time_in_utc(full: Store) -> None:
     assert list(frame.columns) == ["price"]
     assert frame.index.name == "time"
     assert frame.index[0] == pandas.Timestamp(ticks[0].time_ms, unit="ms", tz="UTC")
-    assert frame.price.tolist() == [each.price for each in ticks]
+    assert frame.price.tolist() == [tick.price for tick in ticks]
 
 
 @given(
@@ -55,14 +55,14 @@ def test_ticks_are_rows_by_their_time_in_utc(full: Store) -> None:
 def test_every_value_of_a_slot_stands_in_its_row(slots: list[Slot]) -> None:
     frame = btcts.to_pandas(slots)
 
-    for each, (start, row) in zip(slots, frame.iterrows(), strict=True):
-        assert start == pandas.Timestamp(each.start_ms, unit="ms", tz="UTC")
-        assert math.isnan(row.close) if each.close is None else row.close == each.close
+    for slot, (start, row) in zip(slots, frame.iterrows(), strict=True):
+        assert start == pandas.Timestamp(slot.start_ms, unit="ms", tz="UTC")
+        assert math.isnan(row.close) if slot.close is None else row.close == slot.close
         assert (row.closed, row.settled, row.minutes, row.reason) == (
-            each.closed,
-            each.settled,
-            each.minutes,
-            each.reason,
+            slot.closed,
+            slot.settled,
+            slot.minutes,
+            slot.reason,
         )
 
 

@@ -17,7 +17,10 @@ resolutions = st.sampled_from(list(RESOLUTIONS.values()))
 
 
 def test_the_compactions_are_those_of_the_contract() -> None:
-    table = {each.key: (each.aggregator, each.resolution.bucket_ms) for each in Layout(BTC_USD).compactions}
+    table = {
+        compaction.key: (compaction.aggregator, compaction.resolution.bucket_ms)
+        for compaction in Layout(BTC_USD).compactions
+    }
 
     assert table == {
         "btc:price:minute": ("last", 60_000),
@@ -34,7 +37,7 @@ def test_the_compactions_are_those_of_the_contract() -> None:
 
 
 def test_retentions_are_those_of_the_contract() -> None:
-    retentions = {each.key: each.retention_ms for each in Layout(BTC_USD).definitions}
+    retentions = {definition.key: definition.retention_ms for definition in Layout(BTC_USD).definitions}
 
     assert retentions == {
         "btc:price:tick": 93_600_000,
@@ -61,11 +64,11 @@ def test_only_the_ticks_are_compressed() -> None:
     source, *compactions = Layout(BTC_USD).definitions
 
     assert (source.encoding, source.chunk_size) == ("compressed", 4096)
-    assert {(each.encoding, each.chunk_size) for each in compactions} == {("uncompressed", 128)}
+    assert {(compaction.encoding, compaction.chunk_size) for compaction in compactions} == {("uncompressed", 128)}
 
 
 def test_labels_name_the_resolution_and_the_field() -> None:
-    labels = {each.key: each.labels for each in Layout(BTC_USD).definitions}
+    labels = {definition.key: definition.labels for definition in Layout(BTC_USD).definitions}
 
     common = {"app": "btcts", "asset": "btc", "quote": "usd"}
     assert labels["btc:price:tick"] == common | {"resolution": "tick", "field": "price"}

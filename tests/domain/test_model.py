@@ -44,7 +44,7 @@ def test_the_minutes_of_a_span_are_those_wholly_inside(start: int, length: int) 
     minutes = Span(start, start + length).minutes()
 
     candidates = range(0, start + length + 60_000, 60_000)
-    assert list(minutes) == [each for each in candidates if start <= each and each + 60_000 <= start + length]
+    assert list(minutes) == [minute for minute in candidates if start <= minute and minute + 60_000 <= start + length]
 
 
 def test_a_candle_starts_on_a_whole_minute() -> None:

@@ -34,7 +34,7 @@ def slot(number: int, prices: Prices | None, *, closed: bool = True) -> Slot:
 
 def slots(prices: Sequence[Prices | None]) -> list[Slot]:
     """One closed slot of an hour after the other; None for a missing one."""
-    return [slot(number, each) for number, each in enumerate(prices)]
+    return [slot(number, traded) for number, traded in enumerate(prices)]
 
 
 def of(*prices: Prices | None) -> Volatility:
@@ -45,14 +45,14 @@ def flat(price: float) -> Prices:
     return price, price, price
 
 
-def scaled(each: Slot, factor: float) -> Slot:
+def scaled(original: Slot, factor: float) -> Slot:
     """The slot with its prices multiplied."""
-    prices = {name: value and value * factor for name in ("close", "min", "max") for value in [getattr(each, name)]}
-    return each._replace(**prices)
+    prices = {name: value and value * factor for name in ("close", "min", "max") for value in [getattr(original, name)]}
+    return original._replace(**prices)
 
 
 price = st.floats(min_value=1e-4, max_value=1e7)
-some_prices = st.tuples(price, price, price).map(lambda each: (min(each), sorted(each)[1], max(each)))
+some_prices = st.tuples(price, price, price).map(lambda three: (min(three), sorted(three)[1], max(three)))
 many_slots = st.lists(st.none() | some_prices, max_size=30).map(slots)
 full_slots = st.lists(some_prices, min_size=3, max_size=30)
 
@@ -95,7 +95,9 @@ def test_the_range_and_the_widest_slot_are_those_that_numpy_finds(prices: list[P
 @given(many_slots, st.integers(min_value=-10, max_value=3))
 def test_the_unit_of_the_price_does_not_matter(of_any: list[Slot], power: int) -> None:
     """Doubling is exact in floating point, so the figures are the very same ones."""
-    measured, other = (volatility_of(each, HOUR_MS) for each in (of_any, [scaled(each, 2.0**power) for each in of_any]))
+    measured, other = (
+        volatility_of(listed, HOUR_MS) for listed in (of_any, [scaled(original, 2.0**power) for original in of_any])
+    )
 
     assert (other.realised, other.parkinson) == (measured.realised, measured.parkinson)
     assert (other.range and other.range.ratio) == (measured.range and measured.range.ratio)
@@ -117,7 +119,7 @@ def test_a_figure_is_finite_and_not_negative_or_it_is_none(of_any: list[Slot]) -
     measured = volatility_of(of_any, HOUR_MS)
 
     figures = (measured.realised, measured.realised_per_year, measured.parkinson, measured.parkinson_per_year)
-    assert all(each is None or (math.isfinite(each) and each >= 0) for each in figures)
+    assert all(figure is None or (math.isfinite(figure) and figure >= 0) for figure in figures)
 
 
 @given(full_slots)
@@ -205,7 +207,7 @@ def test_of_equally_wide_slots_the_oldest_is_named() -> None:
 
 
 def test_a_slot_without_min_and_max_still_makes_returns() -> None:
-    closed = [each._replace(min=None, max=None) for each in slots([flat(1.0), flat(2.0), flat(1.0)])]
+    closed = [listed._replace(min=None, max=None) for listed in slots([flat(1.0), flat(2.0), flat(1.0)])]
 
     measured = volatility_of(closed, HOUR_MS)
 
@@ -251,12 +253,15 @@ def test_a_move_begins_with_the_close_of_the_slot_in_which_that_long_ago_lies(
 
 @pytest.mark.parametrize("span", SPANS)
 def test_a_move_from_a_missing_slot_is_not_known(span: str) -> None:
-    assert compute_move(span, {name: day_slots(each, {}) for name, each in RESOLUTIONS.items()}, 60_000.0, NOW) is None
+    assert (
+        compute_move(span, {name: day_slots(resolution, {}) for name, resolution in RESOLUTIONS.items()}, 60_000.0, NOW)
+        is None
+    )
 
 
 @pytest.mark.parametrize("span", SPANS)
 def test_a_move_without_the_slots_that_reach_so_far_back_is_not_known(span: str) -> None:
-    newest_alone = {name: day_slots(each, {0: 50_000.0})[-1:] for name, each in RESOLUTIONS.items()}
+    newest_alone = {name: day_slots(resolution, {0: 50_000.0})[-1:] for name, resolution in RESOLUTIONS.items()}
 
     assert compute_move(span, newest_alone, 60_000.0, NOW) is None
     assert compute_move(span, {}, 60_000.0, NOW) is None

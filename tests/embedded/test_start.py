@@ -81,7 +81,7 @@ def test_the_next_command_finds_the_same_server(embedded: Embedded, data_dir: Pa
 def test_twenty_first_starts_at_once_come_to_one_server(embedded: Embedded, data_dir: Path) -> None:
     starters = [starter(data_dir) for _ in range(20)]
 
-    answers = [each.communicate() for each in starters]
+    answers = [process.communicate() for process in starters]
 
     assert {out for out, _ in answers} == {f"{embedded.socket}\n"}
     assert sum(err.startswith("starting") for _, err in answers) == 1
@@ -116,7 +116,7 @@ def test_it_listens_on_its_socket_only_and_keeps_every_key(embedded: Embedded, s
     expected = {"port": "0", "tls-port": "0", "appendonly": "yes", "appendfsync": "everysec", "save": ""}
     assert {name: settings[name] for name in expected} == expected
     assert settings["maxmemory-policy"] == "noeviction"
-    assert {each["name"] for each in modules} - {"vectorset"} == {"timeseries"}  # that one is part of Redis 8
+    assert {module["name"] for module in modules} - {"vectorset"} == {"timeseries"}  # that one is part of Redis 8
 
 
 def test_nobody_else_can_enter(embedded: Embedded, data_dir: Path, said: list[str]) -> None:

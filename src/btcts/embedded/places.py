@@ -113,9 +113,8 @@ class Places:
         if theirs in ("", ours) or not self.pid_file.exists():
             return
         host, _, ids = _read_line(self.machine).partition(" ")
-        if not is_local(self.data_dir, self.mounts) and not (
-            host == theirs and set(ids.split()) & set(identify_machine().split())
-        ):
+        is_same = host == theirs and not set(ids.split()).isdisjoint(identify_machine().split())
+        if not is_same and not is_local(self.data_dir, self.mounts):
             raise EmbeddedError(
                 f"{self.data_dir} belongs to the embedded Redis of host {theirs}, and this is {ours}; "
                 f"stop it there, or remove {self.pid_file} when that host is gone"
