@@ -272,7 +272,7 @@ class Store:
 
     def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
         """Record gaps in the ledger, and remove minutes that were settled or have left the window."""
-        gaps.write(self._link, found, forget=forget)
+        gaps.write(self._link, found, forget)
 
     def release_carried(self, recorded: Mapping[int, Gap]) -> Rebuilt | None:
         """Rebuild if a carried bucket may give way, as some minutes just recorded had no trades; else return None."""

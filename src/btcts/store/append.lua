@@ -148,7 +148,7 @@ for i = #held - 2, 1, -3 do
 end
 
 -- Moves the ticks of a minute, stored and new (from `at` on), into its bounds, and has some tick reach each; its first
--- price goes to +0, lest a bound be taken for it. Where no live tick follows +2 a bound might be the newest tick: such a
+-- price goes to +0, so that no bound is taken for it. Where no live tick follows +2 a bound might be the newest tick: such a
 -- minute is not bounded. What is too much work goes on in the next append; the price does not wait for it.
 local function hold(minute, at)
   local bound = bounds[minute]

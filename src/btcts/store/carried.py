@@ -31,7 +31,7 @@ def parse(layout: Layout, text: str | None) -> Starts:
     return read_fields(parse_json(text), readers)
 
 
-def find_known(layout: Layout, text: str | None) -> Starts:
+def parse_leniently(layout: Layout, text: str | None) -> Starts:
     """Parse the buckets that the text of the field names; return none where it cannot be read."""
     try:
         return parse(layout, text)

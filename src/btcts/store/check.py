@@ -55,7 +55,7 @@ class Series(NamedTuple):
     source: str | None
     rules: Mapping[str, CompactionRule]
     samples: int
-    ignore: tuple[int, float] = IGNORE
+    ignore: tuple[int, float]
 
     def find_foreign_rules(self, layout: Layout) -> dict[str, CompactionRule]:
         """Return the rules into keys that are not in the layout."""

@@ -49,7 +49,7 @@ def read(link: Link) -> dict[int, Gap]:
     return parse_gaps(link.ask("HGETALL", link.layout.gaps), link.real_now_ms)
 
 
-def write(link: Link, gaps: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
+def write(link: Link, gaps: Mapping[int, Gap], forget: Iterable[int]) -> None:
     """Enter or update gaps, and take out minutes that were settled or left the window."""
     link.remove_fields(link.layout.gaps, tuple(map(str, forget)))
     entries = [(minute, _format_entry(gap)) for minute, gap in gaps.items()]

@@ -49,7 +49,7 @@ def writable(now_ms: int) -> Span:
 
 
 def plan(
-    layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[Candle], dropped: Collection[int] = ()
+    layout: Layout, found: Found, live: Iterable[Tick], candles: Iterable[Candle], dropped: Collection[int]
 ) -> RebuildPlan:
     """Add live ticks and candles to what was found, leaving out what is not writable and the `dropped` stamps.
 

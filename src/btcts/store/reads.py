@@ -7,7 +7,7 @@ from typing import Any
 from btcts.domain.candles import minute_of
 from btcts.domain.layout import AGGREGATORS, Layout, Resolution
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick
-from btcts.store.carried import CARRIED_FIELD, find_known
+from btcts.store.carried import CARRIED_FIELD, parse_leniently
 from btcts.store.check import Inspection
 from btcts.store.coverage import Claim, Coverage, WholeHours, query_coverage, read_coverage
 from btcts.store.expire import SWEPT_FIELD
@@ -227,6 +227,6 @@ def audit(link: Link, inspection: Inspection) -> Audit:
             for compaction, reply in zip(layout.compactions, compactions, strict=True)
             if isinstance(reply, list)
         },
-        carried=find_known(layout, carried if isinstance(carried, str) else None),
+        carried=parse_leniently(layout, carried if isinstance(carried, str) else None),
         latest=link.rules_look_back,
     )
