@@ -11,14 +11,7 @@ from btcts.config.values import CLUSTER, SENTINEL, format_node
 from btcts.domain.clock import Clock
 from btcts.errors import ConfigError
 from btcts.store import Store
-from btcts.store.connections import (
-    OPTIONS,
-    FindingConnection,
-    FindingTlsConnection,
-    PlainConnection,
-    TlsConnection,
-    UnixConnection,
-)
+from btcts.store.connections import OPTIONS, PlainConnection, TlsConnection, UnixConnection
 from btcts.store.explain import TCP, TLS
 from btcts.store.link import Patience
 from btcts.system.causes import describe
@@ -63,6 +56,8 @@ def open_named_store(
         options |= {"dialer": dialer} | _build_tls(settings)
         kind, place = TlsConnection if named.tls else PlainConnection, {"host": named.host, "port": named.port}
     if named.nodes:
+        from btcts.store.finding import FindingConnection, FindingTlsConnection  # few need it
+
         limit_s = READER_PATIENCE_S if reads else PATIENCE_S if deadline is None else ONCE_PATIENCE_S
         patience = Patience(limit_s, deadline, replica=named.replica)
         find = _build_finder(settings, options).find

@@ -1,4 +1,4 @@
-"""Connections to Redis: by TCP, TLS or a Unix socket, with a deadline, to a fixed place or to one found each time."""
+"""Connections to one Redis by TCP, TLS or a Unix socket, with a deadline; `finding` finds the one of several."""
 
 from collections.abc import Callable
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, socket
@@ -9,7 +9,6 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from btcts.store.explain import TCP, TLS, ServerNotFound, explain, is_transient
 from btcts.system.sockets import Deadline, Dialer, TimelySocket
 
 CONNECT_TIMEOUT_S = 3.0
@@ -89,35 +88,3 @@ class PlainConnection(_Timely, _DialedConnection):
 
 class TlsConnection(_Timely, SSLConnection, _DialedConnection):
     """A connection with TLS: `SSLConnection` wraps the socket of the class after it."""
-
-
-class _Finding:
-    """Mixin of a connection that finds its server each time; `replica` means one of a cluster."""
-
-    def __init__(self, *, find: Callable[[], tuple[str, int]], replica: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self._find = find
-        self._replica = replica
-
-    def connect(self) -> None:
-        """Find the server, and connect to it; a failure names the place that was found."""
-        if self.is_connected:  # type: ignore[attr-defined]
-            return
-        self.host, self.port = self._find()
-        try:
-            super().connect()  # type: ignore[misc]
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as exc:
-            transport = TLS if isinstance(self, SSLConnection) else TCP
-            error = explain(exc, f"{self.host}:{self.port}", transport=transport)
-            raise ServerNotFound(error, transient=is_transient(exc)) from exc
-        if self._replica:  # without this a replica in a cluster sends its readers to the primary
-            self.send_command("READONLY")  # type: ignore[attr-defined]
-            self.read_response()  # type: ignore[attr-defined]
-
-
-class FindingConnection(_Finding, PlainConnection):
-    """A connection without TLS that finds its server."""
-
-
-class FindingTlsConnection(_Finding, TlsConnection):
-    """A connection with TLS that finds its server."""

@@ -1,4 +1,4 @@
-"""Find where Redis is now: the primary, or a replica, that Sentinels name or that has our slot of a cluster.
+"""Find where Redis is now, and connect to it: the primary or a replica that Sentinels name or that has our slot.
 
 All keys of a market lie in one slot, so that the client of a single server does for a cluster, too. It asks each time
 that it connects; a client of the wrong server disconnects, and asks again.
@@ -8,13 +8,16 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import redis
+from redis.connection import SSLConnection
 from redis.crc import key_slot
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
 from btcts.errors import ConfigError, StoreError, StoreUnreachable
-from btcts.store.explain import ServerNotFound, explain, is_unknown_command
+from btcts.store.connections import PlainConnection, TlsConnection
+from btcts.store.explain import TCP, TLS, ServerNotFound, explain, is_transient, is_unknown_command
 
 Place = tuple[str, int]
 """A host and a port."""
@@ -153,3 +156,35 @@ def ask_cluster(prefix: str, *, replica: bool) -> Callable[[redis.Redis, str], P
         return _read_place(node.get_connection_kwargs()["host"] if host in (None, "", "?") else host, port)
 
     return ask
+
+
+class _Finding:
+    """Mixin of a connection that finds its server each time; `replica` means one of a cluster."""
+
+    def __init__(self, *, find: Callable[[], Place], replica: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self._find = find
+        self._replica = replica
+
+    def connect(self) -> None:
+        """Find the server, and connect to it; a failure names the place that was found."""
+        if self.is_connected:  # type: ignore[attr-defined]
+            return
+        self.host, self.port = self._find()
+        try:
+            super().connect()  # type: ignore[misc]
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as exc:
+            transport = TLS if isinstance(self, SSLConnection) else TCP
+            error = explain(exc, f"{self.host}:{self.port}", transport=transport)
+            raise ServerNotFound(error, transient=is_transient(exc)) from exc
+        if self._replica:  # without this a replica in a cluster sends its readers to the primary
+            self.send_command("READONLY")  # type: ignore[attr-defined]
+            self.read_response()  # type: ignore[attr-defined]
+
+
+class FindingConnection(_Finding, PlainConnection):
+    """A connection without TLS that finds its server."""
+
+
+class FindingTlsConnection(_Finding, TlsConnection):
+    """A connection with TLS that finds its server."""
