@@ -18,8 +18,8 @@ class Setting(NamedTuple):
     """One row: what a setting is called, what it may be and where it can be set.
 
     `example` stands in the file of `config init` where there is no default. A `secret` may also be in a file of
-    its own, named by the variable with `_FILE` or the key with `_file` added. `names_path` says that it names a file
-    or a folder, `names_host` that it says where secrets are sent to.
+    its own, named by the variable with `_FILE` or the key with `_file` added. `names_host` says that it decides where
+    secrets are sent to.
     """
 
     name: str
@@ -29,9 +29,17 @@ class Setting(NamedTuple):
     help: str
     flag: str | None = None
     example: object = None
-    secret: bool = False
-    names_path: bool = False
     names_host: bool = False
+
+    @property
+    def secret(self) -> bool:
+        """True for what nothing prints."""
+        return self.kind in (KEY, PASSWORD)
+
+    @property
+    def names_path(self) -> bool:
+        """True if it names a file or a folder."""
+        return self.kind is PATH
 
     @property
     def is_guarded(self) -> bool:
@@ -61,7 +69,7 @@ def list_settings(endpoints: Endpoints) -> dict[str, Setting]:
     real = {name: endpoint for name, endpoint in endpoints.items() if name != SIMULATED}
     of_key = "The CoinMarketCap API key; or api_key_file, the path of a file that has it."
     settings = (
-        Setting("api_key", KEY, None, "API_KEY", of_key, example="your-key", secret=True),
+        Setting("api_key", KEY, None, "API_KEY", of_key, example="your-key"),
         *_define_redis(),
         *_define_collect({*real, SIMULATED}),
         *_define_embedded(),
@@ -80,16 +88,16 @@ def _define_redis() -> tuple[Setting, ...]:
     of_own = "The Sentinels' own password; or sentinel_password_file."
     of_replica = "Whether to read from a replica, for commands that only read."
     address = "redis://127.0.0.1:6379/0"
-    variable, example = "REDIS_SENTINEL_PASSWORD", "your-password"
+    example = "your-password"
     return (
         Setting("redis.url", REDIS_URL, None, "REDIS_URL", of_url, flag="--redis", example=address, names_host=True),
         Setting("redis.host", HOST, "127.0.0.1", "REDIS_HOST", "The host, instead of a URL.", names_host=True),
         Setting("redis.port", port, 6379, "REDIS_PORT", "The port, instead of a URL.", names_host=True),
         Setting("redis.db", database, 0, "REDIS_DB", "The database where the URL names none."),
         Setting("redis.username", TEXT, None, "REDIS_USERNAME", of_user, example="default"),
-        Setting("redis.password", PASSWORD, None, "REDIS_PASSWORD", of_password, example=example, secret=True),
+        Setting("redis.password", PASSWORD, None, "REDIS_PASSWORD", of_password, example=example),
         Setting("redis.sentinel_username", TEXT, None, "REDIS_SENTINEL_USERNAME", of_own_user, example="default"),
-        Setting("redis.sentinel_password", PASSWORD, None, variable, of_own, example=example, secret=True),
+        Setting("redis.sentinel_password", PASSWORD, None, "REDIS_SENTINEL_PASSWORD", of_own, example=example),
         *_define_tls_files(),
         Setting("redis.replica", SWITCH, False, "BTCTS_REDIS_REPLICA", of_replica, flag="--replica"),
     )
@@ -103,7 +111,7 @@ def _define_tls_files() -> Iterable[Setting]:
     }
     for name, (about, example) in files.items():
         place = f"redis.{name}", PATH, None, f"BTCTS_REDIS_{name.upper()}"
-        yield Setting(*place, about, example=f"/etc/btcts/{example}", names_path=True)
+        yield Setting(*place, about, example=f"/etc/btcts/{example}")
 
 
 def _define_collect(providers: Iterable[str]) -> tuple[Setting, ...]:
@@ -127,13 +135,11 @@ def _define_embedded() -> tuple[Setting, ...]:
     of_enabled = "Whether to run the embedded Redis where no other is named."
     of_folder = "Where the embedded Redis and unsent prices are kept."
     of_server = "The redis-server to run, instead of the one that is found or installed."
-    folder, server = _find_data_dir(), "/usr/bin/redis-server"
+    server = "/usr/bin/redis-server"
     return (
         Setting("embedded.enabled", SWITCH, True, "BTCTS_EMBEDDED", of_enabled),
-        Setting(
-            "embedded.data_dir", PATH, folder, "BTCTS_DATA_DIR", of_folder, example="/var/lib/btcts", names_path=True
-        ),
-        Setting("embedded.redis_server", PATH, None, "BTCTS_REDIS_SERVER", of_server, example=server, names_path=True),
+        Setting("embedded.data_dir", PATH, _find_data_dir(), "BTCTS_DATA_DIR", of_folder, example="/var/lib/btcts"),
+        Setting("embedded.redis_server", PATH, None, "BTCTS_REDIS_SERVER", of_server, example=server),
     )
 
 
