@@ -78,7 +78,7 @@ def open_providers(
     if market.name != MARKET:
         raise ConfigError(f"no provider knows the market {market.name}; there is {MARKET}")
     if not set(names) - {"simulated"}:
-        yield [_load_class("simulated")(clock) for _ in names]
+        yield [_create_provider(name, None, clock, api_key) for name in names]
         return
     from btcts.providers.api import Api
     from btcts.providers.http import Client
@@ -90,12 +90,7 @@ def open_providers(
 
 
 def _create_provider(name: str, api: "Api | None", clock: Clock, api_key: str | None) -> "Provider":
+    create: Callable[..., Provider] = getattr(import_module(f"btcts.providers.{name}"), _CLASSES[name])
     if api is None:
-        return _load_class(name)(clock)
-    return _load_class(name)(api, api_key) if name == "coinmarketcap" else _load_class(name)(api)
-
-
-def _load_class(name: str) -> Callable[..., "Provider"]:
-    module = import_module(f"btcts.providers.{name}")
-    found: Callable[..., Provider] = getattr(module, _CLASSES[name])
-    return found
+        return create(clock)
+    return create(api, api_key) if name == "coinmarketcap" else create(api)

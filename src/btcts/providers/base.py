@@ -28,7 +28,6 @@ MOST_EXPONENT = 60
 MOST_CREDITS = 10**9
 """More credits than any plan has."""
 
-
 SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """The exceptions raised by reading a JSON value of an unexpected shape."""
 
@@ -136,12 +135,10 @@ def parse_credits(provider: str, value: object) -> int:
 def parse_iso_ms(provider: str, value: object) -> int:
     """Parse an ISO 8601 text with a UTC offset as a time in ms; without the offset it would be a guess."""
     try:
-        time_ms = (datetime.fromisoformat(value if isinstance(value, str) else "") - _EPOCH) // timedelta(
-            milliseconds=1
-        )
+        since = datetime.fromisoformat(value if isinstance(value, str) else "") - _EPOCH
     except (ValueError, TypeError) as exc:  # no time, or one without an offset
         raise ProviderError(provider, f"{quoted(value)} is not a time") from exc
-    return parse_ms(provider, time_ms)
+    return parse_ms(provider, since // timedelta(milliseconds=1))
 
 
 def parse_iso_ns(provider: str, value: object) -> int:

@@ -8,15 +8,7 @@ from typing import Any
 from btcts.domain.model import DAY_MS, HOUR_MS, LONGEST_WAIT_MS, MINUTE_MS, Candles, Reading, Span
 from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.api import Answer, Api
-from btcts.providers.base import (
-    expect_shape,
-    iso,
-    parse_credits,
-    parse_iso_ms,
-    parse_price,
-    quoted,
-    read_whole,
-)
+from btcts.providers.base import expect_shape, iso, parse_credits, parse_iso_ms, parse_price, quoted, read_whole
 from btcts.providers.http import Reply
 
 QUOTES = "/v3/cryptocurrency/quotes/latest"

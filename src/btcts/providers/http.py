@@ -127,7 +127,7 @@ class Client:
             Unanswered: there was no complete reply in time.
         """
         until = time.monotonic() + timeout_s
-        headers = [*_HEADERS, *_encode_headers(secrets or {})]
+        headers = [*_HEADERS, *((name.encode(), value.encode()) for name, value in (secrets or {}).items())]
         try:
             return self._exchange("GET", address, headers, until=until)
         except Unanswered as exc:
@@ -159,10 +159,6 @@ class Client:
             if status in (0, 200):  # any other counts, however its body ends: its headers may ask to wait
                 raise
         return Reply(address, status, told, bytes(body))
-
-
-def _encode_headers(headers: Mapping[str, str]) -> list[Header]:
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def decode_headers(raw: Iterable[Header]) -> dict[str, str]:

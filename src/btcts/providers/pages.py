@@ -75,7 +75,7 @@ def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Cal
     """
     found: Minutes = {}
     for page in _split_pages(covered, paging.minutes):
-        minutes = collect_minutes(provider, fetch(page), page, paging)
+        minutes = _collect_minutes(provider, fetch(page), page, paging)
         seam_ms = page.start_ms
         if covered and seam_ms > covered.start_ms and found.get(seam_ms) != minutes.get(seam_ms):
             raise ProviderError(provider, f"two pages disagree about the candle of {iso(seam_ms)}")
@@ -83,7 +83,7 @@ def read_candles(provider: str, covered: Span | None, paging: Paging, fetch: Cal
     return Candles(provider, covered, tuple(candle for _, candle in sorted(found.items()) if candle))
 
 
-def collect_minutes(provider: str, rows: list[Row], page: Span, paging: Paging) -> Minutes:
+def _collect_minutes(provider: str, rows: list[Row], page: Span, paging: Paging) -> Minutes:
     """Return the minutes of `page` that have a row, in any order; rows outside it are only checked against the grid."""
     found: Minutes = {}
     for row in rows:

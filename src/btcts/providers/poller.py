@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
@@ -153,11 +153,10 @@ class Poller:
     def _begin_candles(self, provider: "Provider", spans: Sequence[Span]) -> Future[list[Candles]]:
         if provider.bulky and spans:  # each of its answers has all of them
             spans = [Span(spans[0].start_ms, spans[-1].end_ms)]
-        return self._begin(provider, lambda: [provider.candles(span) for span in self._stop_at_exit(spans)])
-
-    def _stop_at_exit(self, spans: Sequence[Span]) -> Iterator[Span]:
-        """Yield the first span, and the others until the `with` block ends."""
-        return (span for number, span in enumerate(spans) if number == 0 or not self._ended.is_set())
+        ended = self._ended.is_set
+        return self._begin(
+            provider, lambda: [provider.candles(span) for number, span in enumerate(spans) if not (number and ended())]
+        )
 
     def _begin(self, provider: "Provider", work: Callable[[], T]) -> Future[T]:
         """Start a call to a provider; any exception counts as that provider's failure."""

@@ -1,14 +1,14 @@
 """A round of candle requests: several providers are asked for the same spans, and their answers arrive over time."""
 
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from btcts.domain.candle_agreement import AgreedCandles, Reach, agree_candles, find_stray, group_live_ticks
 from btcts.domain.candles import candles_of
-from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span, Tick
+from btcts.domain.model import MINUTE_MS, Candles, Gap, Span, Tick
 from btcts.errors import ProviderError
 from btcts.system.calls import Wait
 
@@ -198,7 +198,8 @@ def judge(heard: RoundAnswers, ground: Ground, *, quorum: int) -> AgreedCandles:
     agreed = heard.agree(quorum=quorum)
     if agreed.sparse:
         span = Span(min(agreed.sparse) - BESIDE_MS, max(agreed.sparse) + BESIDE_MS)
-        neighbours = _read_candles(ground.read_ticks(span), agreed.backing)
+        stored = candles_of(ground.read_ticks(span))
+        neighbours = {minute: candle for minute, candle in stored.items() if minute not in agreed.backing}
         agreed = agree_candles(heard.answers, quorum=quorum, settled=neighbours)
     weak = {
         minute
@@ -231,8 +232,3 @@ def find_unproven(minutes: Iterable[int], agreed: AgreedCandles, reach: Reach, n
         if backing and doubt:
             found[minute] = Gap(doubt, 1, now_ms, tuple(sorted(backing.heard)))
     return found
-
-
-def _read_candles(ticks: Iterable[Tick], without: Container[int]) -> dict[int, Candle]:
-    """Return the candles of settled minutes, except those in `without`."""
-    return {minute: candle for minute, candle in candles_of(ticks).items() if minute not in without}

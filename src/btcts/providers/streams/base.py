@@ -68,7 +68,7 @@ def read_quote(provider: str, bid: object, ask: object) -> Quote | None:
         return None
 
 
-def tell_trades(trades: Iterable[Trade], *, catch_up: bool = False) -> Frame:
+def build_trade_frame(trades: Iterable[Trade], *, catch_up: bool = False) -> Frame:
     """Return the frame of a message about trades; new ones were sent no earlier than the last of them was made."""
     ordered = tuple(sorted(trades))
     stamp_ns = None if catch_up or not ordered else ordered[-1].time_ns

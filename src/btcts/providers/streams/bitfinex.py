@@ -5,7 +5,7 @@ from typing import Any
 
 from btcts.domain.trades import NS_PER_MS, Frame, Renewal, Trade
 from btcts.providers.base import expect_shape, parse_ns, parse_price, quoted
-from btcts.providers.streams.base import parse_message, parse_number, read_quote, tell_trades
+from btcts.providers.streams.base import build_trade_frame, parse_message, parse_number, read_quote
 
 PRODUCT = "tBTCUSD"
 COUNTED = 65536
@@ -84,9 +84,9 @@ class BitfinexStream:
     def _read_row(self, channel: object, row: list[Any]) -> Frame:
         match channel, row[1]:
             case "trades", "te" | "tu":
-                return tell_trades([self._read_trade(row[2])])
+                return build_trade_frame([self._read_trade(row[2])])
             case "trades", list(rows):
-                return tell_trades((self._read_trade(trade) for trade in rows), catch_up=True)
+                return build_trade_frame((self._read_trade(trade) for trade in rows), catch_up=True)
             case "ticker", [bid, _, ask, *_]:
                 return Frame(quote=read_quote(self.name, bid, ask))
         return Frame()

@@ -6,7 +6,7 @@ from typing import Any
 
 from btcts.domain.trades import Frame, Renewal, Trade
 from btcts.providers.base import expect_shape, parse_ns, parse_price, quoted
-from btcts.providers.streams.base import parse_message, parse_number, tell_trades
+from btcts.providers.streams.base import build_trade_frame, parse_message, parse_number
 
 CHANNEL = "live_trades_btcusd"
 
@@ -43,7 +43,7 @@ class BitstampStream:
         with expect_shape(self.name, parse_message(self.name, message)) as answer:
             match answer["event"]:
                 case "trade" if answer["channel"] == CHANNEL:
-                    return tell_trades([self._read_trade(answer["data"])])
+                    return build_trade_frame([self._read_trade(answer["data"])])
                 case "bts:heartbeat":
                     return Frame(echo=self._pings.popleft() if self._pings else None)
                 case "bts:subscription_succeeded":

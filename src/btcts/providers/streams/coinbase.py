@@ -4,7 +4,7 @@ from typing import Any
 
 from btcts.domain.trades import Frame, Renewal, Trade
 from btcts.providers.base import expect_shape, parse_iso_ns, parse_price, quoted
-from btcts.providers.streams.base import parse_message, parse_number, tell_trades
+from btcts.providers.streams.base import build_trade_frame, parse_message, parse_number
 
 PRODUCT = "BTC-USD"
 
@@ -64,4 +64,4 @@ class CoinbaseStream:
             return Frame(stamp_ns=time_ns)
         number = parse_number(self.name, answer["trade_id"])
         trade = Trade(time_ns, number, parse_price(self.name, answer["price"]))
-        return tell_trades([trade], catch_up=kind == "last_match")
+        return build_trade_frame([trade], catch_up=kind == "last_match")

@@ -5,7 +5,7 @@ from typing import Any
 
 from btcts.domain.trades import Frame, Trade
 from btcts.providers.base import expect_shape, parse_ns, parse_price, quoted
-from btcts.providers.streams.base import parse_message, parse_number, read_quote, tell_trades
+from btcts.providers.streams.base import build_trade_frame, parse_message, parse_number, read_quote
 
 PRODUCT = "btcusd"
 
@@ -42,7 +42,7 @@ class GeminiStream:
             if answer.get("s", "").lower() != PRODUCT:
                 return Frame()
             if "t" in answer:
-                return tell_trades([self._read_trade(answer)])
+                return build_trade_frame([self._read_trade(answer)])
             if "B" in answer:
                 quote = read_quote(self.name, answer.get("b"), answer.get("a"))
                 return Frame(stamp_ns=parse_ns(self.name, answer["E"]), quote=quote)

@@ -5,7 +5,7 @@ from typing import Any
 
 from btcts.domain.trades import Frame, Trade
 from btcts.providers.base import expect_shape, parse_iso_ns, parse_price, quoted
-from btcts.providers.streams.base import parse_message, parse_number, read_quote, tell_trades
+from btcts.providers.streams.base import build_trade_frame, parse_message, parse_number, read_quote
 
 PRODUCT = "BTC/USD"
 
@@ -47,7 +47,7 @@ class KrakenStream:
             match answer.get("channel", answer.get("method")):
                 case "trade":
                     trades = [self._read_trade(row) for row in answer["data"] if row["symbol"] == PRODUCT]
-                    return tell_trades(trades, catch_up=answer["type"] == "snapshot")
+                    return build_trade_frame(trades, catch_up=answer["type"] == "snapshot")
                 case "ticker":
                     row = answer["data"][0]
                     if row["symbol"] == PRODUCT:

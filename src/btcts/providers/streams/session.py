@@ -77,7 +77,7 @@ class Session:
             return []
         self._ping()
         try:
-            messages = self._connection.receive(max(0.0, min(within_s, self._pings_at_s - time.monotonic())))
+            messages = self._connection.receive(max(0.0, min(within_s, self._pings_at_s - self._steady_s())))
         except ConnectionEnded as exc:
             self.end = exc
             return []
