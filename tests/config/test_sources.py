@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from btcts.config import Secret
-from btcts.system.textfile import read_text
 from config.conftest import Place, of_environment, refused
 from support.wording import Wording
 
@@ -164,10 +163,3 @@ def test_an_unknown_variable_of_ours_is_refused_with_the_nearest() -> None:
 )
 def test_variables_of_others_are_left_alone(variable: str) -> None:
     assert of_environment({variable: "x"}) == of_environment({})
-
-
-def test_a_pipe_that_nobody_writes_to_is_given_up_on(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-
-    with pytest.raises(OSError, match=r"0\.01 s"):
-        read_text(tmp_path / "pipe", pipe_patience_s=0.01)
