@@ -72,7 +72,7 @@ def load(
     """Return the settings in force: flag > environment > project file > user file > default.
 
     `flags` goes by dotted name (None: not given); `config_path` is the one file that replaces the two others;
-    `needs_redis` is false for what is about the embedded Redis itself, which may be forbidden.
+    `needs_redis` is false for commands about the embedded Redis itself, which settings may forbid.
 
     Raises:
         ConfigError: a source has something unknown, unreadable or out of bounds, or settings contradict each other.

@@ -127,7 +127,7 @@ def _check_text(value: object) -> str:
 
 
 def check_secret_text(value: object) -> str:
-    """Return the value if it is text and not blank; what it is stays out of the message."""
+    """Return the value if it is text and not blank; the message never repeats it."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("the value is not text, or empty")
     return value

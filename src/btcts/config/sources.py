@@ -43,7 +43,7 @@ class CheckedValue(NamedTuple):
 
 
 class ConfigFile(NamedTuple):
-    """A file that is looked at; `name` is how origins and messages call it.
+    """A file that may hold settings; origins and messages call it `name`.
 
     It is `trusted` unless it is read only because it lies in the current folder.
     """

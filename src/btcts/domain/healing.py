@@ -30,7 +30,7 @@ REREAD_FOR_MS = 6 * MINUTE_MS
 """An exchange may correct a candle shortly after its minute, so minutes this recent join every request."""
 
 SPARING_MS = 10 * MINUTE_MS
-"""From one question to a provider with bulky answers to the next, while the others agree on each new minute."""
+"""Time between two questions to a provider with bulky answers, while the others agree on each new minute."""
 
 REREAD_WITHIN_MS = 4 * HOUR_MS
 """Maximum age of minutes that are read again because collectors or providers were away."""
@@ -126,10 +126,10 @@ def find_looks(gaps: Mapping[int, Gap], now_ms: int, *, able: Ables) -> list[int
 def find_missed(gaps: Mapping[int, Gap], now_ms: int, *, back: Mapping[str, int | None], able: Ables) -> list[int]:
     """Return the settled minutes that providers may change after their return, ascending.
 
-    `back` gives, for each of them, the time since when it was away: minutes read again since then, or for which it had
-    not been asked by then, as far as it reaches. Thin minutes are included if any `able` provider was not heard: those
-    that made a thin candle must be heard again beside others, and some of them may not reach back that far any more.
-    Sparse ones are included if the provider has denied their trades since then: it may not have been well.
+    `back` gives the time since when each was away. Included are minutes that were read again since then, or for which
+    it had not been asked by then, as far as its candles reach; thin minutes if any `able` provider was not heard, as
+    those that made a thin candle must be heard again beside others, and some may not reach back that far any more; and
+    sparse ones whose trades the provider has denied since then, as something may have been wrong with it.
     """
     if not back:
         return []
