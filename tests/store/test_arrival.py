@@ -110,8 +110,8 @@ def test_the_order_of_arrival_does_not_matter(
     for order in (arrivals, data.draw(st.permutations(arrivals))):
         client.flushall()
         store.rebuild()
-        for each in order:
-            store.write(*(([], [each]) if isinstance(each, Candle) else ([each], [])))
+        for arrival in order:
+            store.write(*(([], [arrival]) if isinstance(arrival, Candle) else ([arrival], [])))
         outcomes.append((samples(client, TICK), compactions(client, latest=True)))
 
     assert outcomes[0] == outcomes[1]

@@ -190,4 +190,4 @@ def test_a_kill_amid_merges_keeps_every_tick_that_was_acknowledged(durable: Serv
         left = samples(client, TICK)
         assert dict([*TICKS, *acknowledged]).items() <= left.items()
         assert len(left) <= len(TICKS) + len(acknowledged) + 1
-        assert_right(client, remembered([Tick(*each) for each in left.items()], NOW), NOW)
+        assert_right(client, remembered([Tick(*sample) for sample in left.items()], NOW), NOW)

@@ -49,7 +49,7 @@ def test_late_ticks_reach_their_buckets_in_any_database(third: redis.Redis) -> N
 
 
 def test_the_store_of_one_database_leaves_that_of_another_alone(client: redis.Redis, third: redis.Redis) -> None:
-    stores = [Store(each, BTC_USD, clock=FakeClock(NOW), where="test") for each in (client, third)]
+    stores = [Store(place, BTC_USD, clock=FakeClock(NOW), where="test") for place in (client, third)]
     told = [wave(FIRST_OF_WINDOW, NOW, 50_000), wave(FIRST_OF_WINDOW + 7, NOW, 70_000)]
     late = [Tick(NOW - 20 * HOUR, 7), Tick(NOW - HOUR, 6), Tick(NOW - 2, 5), Tick(NOW - 1, 4), Tick(NOW - 3, 3)]
 

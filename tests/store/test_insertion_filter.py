@@ -11,8 +11,7 @@ from btcts.domain.model import Candle, Tick
 from btcts.services.init_keys import init_keys
 from btcts.store import Store
 from support.clocks import FakeClock
-from support.oracle import Observed, Oracle
-from support.series import COMPACTIONS, FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, put, samples, wave
+from support.series import COMPACTIONS, FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, put, remembered, samples, wave
 from support.servers import StartServer, connect
 
 THIS_MINUTE = NOW - NOW % MINUTE
@@ -34,16 +33,6 @@ def headstrong(request: pytest.FixtureRequest, start_server: StartServer) -> Ite
         yield connected
 
 
-def observed() -> Oracle:
-    """An oracle that was told all of it."""
-    oracle = Oracle()
-    for candle in CANDLES:
-        oracle.candle(NOW, candle.start_ms, Observed(candle.open, candle.high, candle.low, candle.close))
-    for tick in LIVE:
-        oracle.tick(NOW, *tick)
-    return oracle
-
-
 @pytest.mark.parametrize("at_once", [True, False], ids=["by a rebuild", "by appends"])
 def test_no_default_of_the_server_reaches_our_series(headstrong: redis.Redis, *, at_once: bool) -> None:
     store = Store(headstrong, BTC_USD, clock=FakeClock(NOW), where="test")
@@ -57,7 +46,7 @@ def test_no_default_of_the_server_reaches_our_series(headstrong: redis.Redis, *,
         for tick in LIVE:
             store.write([tick])
 
-    oracle = observed()
+    oracle = remembered(LIVE, NOW, CANDLES)
     assert samples(headstrong, TICK) == dict(oracle.ticks())
     assert_right(headstrong, oracle, NOW)
     assert store.inspect().faults == ()

@@ -34,7 +34,7 @@ def test_thirty_hours_of_ticks_leave_exactly_the_kept_buckets_and_all_are_right(
         assert not store.write(hour).rebuilt
 
     assert_right(client, remembered(ticks, NOW), NOW)
-    assert {each: len(samples(client, f"btc:price:{each}")) for each in KEPT} == {
+    assert {resolution: len(samples(client, f"btc:price:{resolution}")) for resolution in KEPT} == {
         "minute": 60,
         "5min": 12,
         "15min": 4,

@@ -9,7 +9,6 @@ from btcts.store import Store
 from btcts.store.check import THINNED_ABOVE
 from btcts.store.plan import MOST_TICKS
 from support.backups import FillOnce
-from support.oracle import Observed, Oracle
 from support.series import FIRST_OF_WINDOW, MINUTE, NOW, TICK, assert_right, monitored, put, remembered, samples, wave
 from support.servers import Server
 
@@ -29,14 +28,6 @@ MOST_LATE_WRITES = 110
 def beside(minute: int) -> Candle:
     """A candle below all live prices of its minute."""
     return Candle(minute, 59_300, 59_400, 59_200, 59_310)
-
-
-def observed(candles: list[Candle]) -> Oracle:
-    """An oracle that was told all ticks and these candles."""
-    oracle = remembered(EACH_SECOND, NOW)
-    for each in candles:
-        oracle.candle(NOW, each.start_ms, Observed(each.open, each.high, each.low, each.close))
-    return oracle
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def test_many_minutes_are_settled_by_a_rebuild_of_few_ticks(client: redis.Redis,
 
     written = polled.write([Tick(NOW, 59_999)], candles)
 
-    oracle = observed(candles)
+    oracle = remembered(EACH_SECOND, NOW, candles)
     oracle.tick(NOW, NOW, 59_999)
     assert written.rebuilt
     assert len(samples(client, TICK)) <= MOST_TICKS
@@ -88,7 +79,7 @@ def test_an_append_that_is_too_much_is_not_begun(server: Server, client: redis.R
 
     words = [command[0] for command in commands]
     assert "TS.MADD" not in words[: words.index("MULTI")]
-    assert_right(client, observed(candles), NOW)
+    assert_right(client, remembered(EACH_SECOND, NOW, candles), NOW)
 
 
 def test_a_rebuild_keeps_what_the_buckets_need(client: redis.Redis, polled: Store) -> None:
@@ -119,11 +110,8 @@ def test_with_a_tick_each_ten_seconds_none_is_given_up(client: redis.Redis, stor
     written = store.write([], candles[:100])
     store.write([], candles)
 
-    oracle = remembered(ticks, NOW)
-    for each in candles:
-        oracle.candle(NOW, each.start_ms, Observed(each.open, each.high, each.low, each.close))
     assert not written.rebuilt
-    assert samples(client, TICK) == dict(oracle.ticks())
+    assert samples(client, TICK) == dict(remembered(ticks, NOW, candles).ticks())
 
 
 # A rebuild is due before it would hold Redis for long

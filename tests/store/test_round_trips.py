@@ -114,7 +114,7 @@ def test_a_replica_shows_what_its_primary_has(start_server: StartServer) -> None
     primary = start_server("--port", port, "--bind", "127.0.0.1", "--repl-diskless-sync", "no")
     replica = start_server()
     with connect(primary.socket) as writing, connect(replica.socket) as reading:
-        stores = [Store(each, BTC_USD, clock=FakeClock(NOW), where="test") for each in (writing, reading)]
+        stores = [Store(client, BTC_USD, clock=FakeClock(NOW), where="test") for client in (writing, reading)]
         stores[0].write(wave(FIRST_OF_WINDOW, NOW, 30_000))
         reading.replicaof("127.0.0.1", port)
         while reading.info("replication")["master_link_status"] != "up":

@@ -64,8 +64,9 @@ class World:
         self.stores[number].write(live, candles)
         for tick in live:
             self.oracle.tick(now_ms, *tick)
-        for each in candles:
-            self.oracle.candle(now_ms, each.start_ms, Observed(each.open, each.high, each.low, each.close))
+        for candle in candles:
+            observed = Observed(candle.open, candle.high, candle.low, candle.close)
+            self.oracle.candle(now_ms, candle.start_ms, observed)
 
     def advance(self) -> None:
         """Let time pass: mostly the length of a cycle, now and then an outage of everything."""
@@ -124,8 +125,8 @@ def damage(world: World) -> None:
     chance, client = world.chance, world.client
     kind = chance.randrange(6)
     if kind == 0:
-        for each in world.clients:
-            each.waitaof(1, 0, 10_000)
+        for writer in world.clients:
+            writer.waitaof(1, 0, 10_000)
         world.close()
         world.server.kill()
         world.server.start()

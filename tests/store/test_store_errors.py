@@ -281,7 +281,7 @@ def test_the_next_step_to_another_store_is_one_that_leads_there(client: redis.Re
     store.write([Tick(NOW, 5)])
     store.remember(State(simulated=False))
 
-    mixed = said_by(lambda each: each.refuse_mixture(each.latest(), each.state(), simulated=True), store)
+    mixed = said_by(lambda used: used.refuse_mixture(used.latest(), used.state(), simulated=True), store)
     client.flushall()
     client.set(TICK, "somebody's")
     foreign = said_by(Store.rebuild, store, ForeignKey)

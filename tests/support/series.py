@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import redis
 
-from btcts.domain.model import Tick
-from support.oracle import KEPT, Oracle, buckets_of
+from btcts.domain.model import Candle, Tick
+from support.oracle import KEPT, Observed, Oracle, buckets_of
 from support.servers import Server, connect
 
 MINUTE = 60_000
@@ -23,7 +23,7 @@ TICK = "btc:price:tick"
 MIN_AND_MAX = ("5min", "15min", "hour")
 COMPACTIONS = (
     "btc:price:minute",
-    *(f"btc:price:{each}{field}" for each in MIN_AND_MAX for field in ("", ":min", ":max")),
+    *(f"btc:price:{resolution}{field}" for resolution in MIN_AND_MAX for field in ("", ":min", ":max")),
 )
 
 
@@ -52,11 +52,13 @@ def wave(start_ms: int, end_ms: int, step_ms: int) -> list[Tick]:
     ]
 
 
-def remembered(ticks: Iterable[Tick], now_ms: int) -> Oracle:
-    """An oracle that was told these ticks at `now_ms`."""
+def remembered(ticks: Iterable[Tick], now_ms: int, candles: Iterable[Candle] = ()) -> Oracle:
+    """An oracle that was told these ticks and candles at `now_ms`."""
     oracle = Oracle()
     for time_ms, price in ticks:
         oracle.tick(now_ms, time_ms, price)
+    for candle in candles:
+        oracle.candle(now_ms, candle.start_ms, Observed(candle.open, candle.high, candle.low, candle.close))
     return oracle
 
 
