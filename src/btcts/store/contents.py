@@ -107,7 +107,7 @@ def replace_contents(link: Link, contents: Contents, *, held: Contents, inspecti
     foreign_rules = source.find_foreign_rules(link.layout) if source else {}
     for _ in range(rebuild.ATTEMPTS):
         try:
-            return link.insist(lambda: _run_attempt(link, contents, held, foreign_rules))
+            return link.retry(lambda: _run_attempt(link, contents, held, foreign_rules))
         except WatchError:  # TS.INFO, by which others look at the keys, counts as a change
             link.clock.sleep(random.uniform(0, rebuild.PAUSE_S))
     raise StoreError(f"others kept changing {link.layout.tick} at {link.where}; nothing was changed, try again")

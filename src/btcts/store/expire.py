@@ -70,7 +70,7 @@ def find_unknown_keys(link: Link) -> tuple[str, ...]:
     layout = link.layout
     known = {*layout.series, layout.gaps, layout.state}
     pattern = re.sub(r"([*?\[\]\\])", r"\\\1", layout.prefix) + ":*"
-    found = link.insist(lambda: set(link.client.scan_iter(match=pattern, count=1000)))
+    found = link.retry(lambda: set(link.client.scan_iter(match=pattern, count=1000)))
     return tuple(sorted(key for key in found - known if not key.endswith(ADOPTED_SUFFIX)))
 
 

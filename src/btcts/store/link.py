@@ -114,7 +114,7 @@ class Link:
 
     def ask(self, *command: Any) -> Any:
         """Return the reply to one command."""
-        return self.insist(lambda: self._ask(command))
+        return self.retry(lambda: self._ask(command))
 
     def _ask(self, command: Command) -> Any:
         try:
@@ -130,7 +130,7 @@ class Link:
         A missing series, or a key of another type, gives the error as its reply; if the commands are `refusable`, every
         refusal does. Unless they are run `at_one_moment`, other clients' writes come between them.
         """
-        return self.insist(lambda: self._ask_all(commands, at_one_moment, refusable))
+        return self.retry(lambda: self._ask_all(commands, at_one_moment, refusable))
 
     def _ask_all(self, commands: Sequence[Command], at_one_moment: bool, refusable: bool) -> list[Any]:
         pipe = self.client.pipeline(transaction=at_one_moment)
@@ -144,7 +144,7 @@ class Link:
                 raise reply
         return replies
 
-    def insist(self, call: Callable[[], Answer]) -> Answer:
+    def retry(self, call: Callable[[], Answer]) -> Answer:
         """Return what the call returns, translating its failures; call again while our keys change their place."""
         until = self.patience.begin()
         while True:

@@ -65,7 +65,7 @@ def rebuild(
         for _ in range(ATTEMPTS):
             lease.take(link, holder)
             try:
-                return link.insist(lambda: _run_attempt(link, live, candles, dropped))
+                return link.retry(lambda: _run_attempt(link, live, candles, dropped))
             except WatchError:
                 link.clock.sleep(random.uniform(0, PAUSE_S))
         raise StoreError(f"other writers kept changing {link.layout.tick} during {ATTEMPTS} attempts; try again")
