@@ -32,7 +32,7 @@ def collecting(server: Server, hours: float) -> Iterator[Row]:
     """Collect for so long at 10 s."""
     clock = FakeClock(NOW_MS - round(hours * HOUR_MS))
     with Poller([Named(name, clock) for name in FIVE]) as poller, connect(server.socket) as client:
-        collector = Collector(Store(client, BTC_USD, clock=clock, where="here"), poller, clock, cadence_s=10.0)
+        collector = Collector(Store(client, BTC_USD, clock=clock, where="here"), poller, cadence_s=10.0)
         seen = []
         for _ in range(round(hours * CYCLES_PER_HOUR)):
             collector.cycle()

@@ -140,7 +140,7 @@ def _with_prices(use: Callable[[Path, "Exchanges"], int]) -> int:
                 open_providers(["coinbase", "kraken"], exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
                 Poller(providers) as poller,
             ):
-                once(Collector(store, poller, clock, cadence_s=None))
+                once(Collector(store, poller, cadence_s=None))
                 return use(server.socket, exchanges)
         finally:
             server.stop()

@@ -96,7 +96,7 @@ def idling(server: Server, runs: int) -> Iterator[Row]:
     wire, clock = Wire(server.socket), FakeClock(NOW_MS - NOW_MS % MINUTE_MS + 20_000)
     wire.client.flushall()
     with Poller([Named(name, clock) for name in FIVE]) as poller, connect(server.socket) as watching:
-        collector = Collector(Store(wire.client, BTC_USD, clock=clock, where="here"), poller, clock, cadence_s=10.0)
+        collector = Collector(Store(wire.client, BTC_USD, clock=clock, where="here"), poller, cadence_s=10.0)
         costs = []
         for _ in range(6 * runs):
             wire.reset()
@@ -236,7 +236,7 @@ def _measure_all(server: Server, runs: int) -> Iterator[Row]:
         store.rebuild(live=make_ticks(26 * 360, 10_000), candles=make_candles())
         clock = FakeClock(NOW_MS)
         with Poller([Named(name, clock) for name in FIVE]) as poller:  # so that the hashes hold what they usually do
-            Collector(store, poller, clock, cadence_s=10.0).cycle()
+            Collector(store, poller, cadence_s=10.0).cycle()
         yield from reading(client, store, runs)
     yield from idling(server, runs)
 

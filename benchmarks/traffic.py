@@ -85,12 +85,12 @@ def collect(server: Server, hours: float, *, streams: bool) -> CountingExchanges
     ):
         store = Store(client, BTC_USD, clock=clock, where="here")
         source = MarketStreams(exchanges.market, clock, FIVE) if streams else None
-        collector = Collector(store, poller, clock, cadence_s=INTERVAL_S, streams=source)
+        collector = Collector(store, poller, cadence_s=INTERVAL_S, streams=source)
         collector.cycle(patience_s=30)
         exchanges.asked.clear()
         exchanges.sent.clear()
         end_ms = clock.now_ms() + round(hours * 3_600_000)
-        for _ in forever(collector, clock, interval_s=INTERVAL_S, phase_s=7, stopped=lambda: clock.now_ms() >= end_ms):
+        for _ in forever(collector, interval_s=INTERVAL_S, phase_s=7, stopped=lambda: clock.now_ms() >= end_ms):
             pass
         return exchanges
 

@@ -199,7 +199,7 @@ def test_a_price_of_a_collector_whose_embedded_redis_hangs_waits_on_the_disk(hun
         open_providers(["simulated"], DEFAULTS, market=BTC_USD, clock=clock) as providers,
         Poller(providers) as poller,
     ):
-        cycle = Collector(store, poller, clock, cadence_s=10, spool=spool).cycle()
+        cycle = Collector(store, poller, cadence_s=10, spool=spool).cycle()
 
     assert spool.count() == 1
     assert cycle.spooled

@@ -46,7 +46,7 @@ def make_collector(store: Store, clock: FakeClock, exchanges: Exchanges) -> Iter
                 open_providers(names, endpoints, market=BTC_USD, clock=clock, api_key=api_key)
             )
             poller = stack.enter_context(Poller(providers))
-            return Collector(store, poller, clock, cadence_s=10.0, quorum=quorum)
+            return Collector(store, poller, cadence_s=10.0, quorum=quorum)
 
         yield make
 

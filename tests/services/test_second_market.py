@@ -51,7 +51,7 @@ def ether(client: redis.Redis, clock: FakeClock) -> Store:
 def collect(store: Store, clock: FakeClock) -> Iterator[str]:
     """Run a cycle and tell of it."""
     with Poller([Simulated(clock)]) as poller:
-        cycle = Collector(store, poller, clock, cadence_s=10.0).cycle()
+        cycle = Collector(store, poller, cadence_s=10.0).cycle()
     yield from (cycle_line(cycle, store.market, utc=True), cycle_json(cycle, store.market))
 
 

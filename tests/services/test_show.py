@@ -155,8 +155,8 @@ def test_even_the_time_before_all_times_can_be_looked_at(full: Store, at_ms: int
     assert show_slots(full, "hour", at_ms=at_ms).newest is None
 
 
-def test_following_looks_at_once_and_then_at_every_beat(full: Store, clock: FakeClock) -> None:
-    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
+def test_following_looks_at_once_and_then_at_every_beat(full: Store) -> None:
+    views = follow(full, lambda: show_slots(full, "5min"), interval_s=1)
 
     seen = [each.now_ms for each in islice(views, 4) if isinstance(each, SlotsView)]
 
@@ -164,8 +164,8 @@ def test_following_looks_at_once_and_then_at_every_beat(full: Store, clock: Fake
     assert seen == [NOW, second + 1000, second + 2000, second + 3000]
 
 
-def test_a_new_price_is_seen_at_the_next_beat(full: Store, clock: FakeClock) -> None:
-    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
+def test_a_new_price_is_seen_at_the_next_beat(full: Store) -> None:
+    views = follow(full, lambda: show_slots(full, "5min"), interval_s=1)
     next(views)
 
     full.write([Tick(NOW + 10, 61_234.5)])
@@ -176,8 +176,8 @@ def test_a_new_price_is_seen_at_the_next_beat(full: Store, clock: FakeClock) -> 
     assert after.shown.slots[-1].close == 61_234.5
 
 
-def test_slots_close_without_a_new_price(full: Store, clock: FakeClock) -> None:
-    views = follow(full, lambda: show_slots(full, "minute"), clock, interval_s=1)
+def test_slots_close_without_a_new_price(full: Store) -> None:
+    views = follow(full, lambda: show_slots(full, "minute"), interval_s=1)
 
     seen = [each for each in islice(views, 5) if isinstance(each, SlotsView)]
 
@@ -191,7 +191,7 @@ def test_everything_is_asked_for_only_with_a_new_price_or_another_minute(full: S
         asked.append(clock.now_ms())
         return show_slots(full, "5min")
 
-    views = follow(full, look, clock, interval_s=0.5)
+    views = follow(full, look, interval_s=0.5)
     list(islice(views, 60))
 
     assert asked == [NOW, (NOW // MINUTE + 1) * MINUTE]
@@ -199,7 +199,7 @@ def test_everything_is_asked_for_only_with_a_new_price_or_another_minute(full: S
 
 def test_between_two_prices_a_look_is_one_command(full: Store, clock: FakeClock, server: Server) -> None:
     clock.step(-30_000)
-    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "5min"), interval_s=1)
     next(views)
 
     with monitored(server) as commands:
@@ -213,7 +213,7 @@ def test_a_refused_price_is_no_news_at_each_look(
 ) -> None:
     clock.step(-30_000)
     put(client, TICK, {NOW: -4.0})
-    views = follow(full, lambda: show_slots(full, "5min"), clock, interval_s=1)
+    views = follow(full, lambda: show_slots(full, "5min"), interval_s=1)
     next(views)
 
     with monitored(server) as commands:
@@ -229,7 +229,7 @@ def test_a_redis_that_is_away_is_told_at_each_beat_and_followed_again_when_it_is
     with connect(server.socket) as client:
         store = Store(client, BTC_USD, clock=clock, where="test")
         store.write([Tick(NOW - 1000, 60_000.0)])
-        views = follow(store, lambda: show_slots(store, "5min"), clock, interval_s=1)
+        views = follow(store, lambda: show_slots(store, "5min"), interval_s=1)
         before = next(views)
 
         server.kill()

@@ -236,5 +236,5 @@ def open_scene(several: Several, stage: Stage, chance: Random) -> Iterator[Scene
             Poller(list(venue.providers[0].values())) as poller,
         ):
             spool, memory = Spool(folder / "spool"), Memory(folder / "providers.json")
-            collector = Collector(store, poller, stage.clock, cadence_s=10.0, spool=spool, memory=memory)
+            collector = Collector(store, poller, cadence_s=10.0, spool=spool, memory=memory)
             yield Scene(several, stage, collector, reader, dialer, chance)

@@ -67,8 +67,8 @@ def test_every_bucket_of_thirty_hours_is_the_aggregation_of_the_market(recording
         open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
         Poller(providers) as poller,
     ):
-        collector = Collector(store, poller, clock, cadence_s=INTERVAL_S)
-        cycles = forever(collector, clock, interval_s=INTERVAL_S, phase_s=7, stopped=lambda: False)
+        collector = Collector(store, poller, cadence_s=INTERVAL_S)
+        cycles = forever(collector, interval_s=INTERVAL_S, phase_s=7, stopped=lambda: False)
         for number, cycle in enumerate(islice(cycles, round(HOURS * 3600 / INTERVAL_S) + 1)):
             minute = cycle.time_ms // MINUTE * MINUTE
             if cycle.stored and cycle.stored.time_ms // MINUTE * MINUTE not in truth:

@@ -80,9 +80,9 @@ class Life(Place):
     def start_collector(self) -> None:
         """Start another collector."""
         spool = Spool(self.server.folder / "spool")
-        collector = Collector(self.store, self.poller, self.clock, cadence_s=self.interval_s, spool=spool)
+        collector = Collector(self.store, self.poller, cadence_s=self.interval_s, spool=spool)
         self.cycles: Iterator[Cycle] | None = forever(
-            collector, self.clock, interval_s=self.interval_s, phase_s=PHASE_S, stopped=lambda: False
+            collector, interval_s=self.interval_s, phase_s=PHASE_S, stopped=lambda: False
         )
 
     def die(self) -> None:

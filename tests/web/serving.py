@@ -96,7 +96,6 @@ def serving(
             store,
             lambda: show_overview(store, max_age_s=max_age_s),
             lambda: status(store, max_age_s=max_age_s, spooled=3),
-            clock,
             tell,
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from btcts.domain.clock import Clock, follow_beats
+from btcts.domain.clock import follow_beats
 from btcts.domain.codes import ReasonCode, Remark
 from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Market, Resolution, can_be_true, window
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
@@ -243,27 +243,27 @@ def find_newest_ms(store: "Store") -> int | None:
     return newest.time_ms + 1 if newest else None
 
 
-def follow(store: "Store", look: Callable[[], View], clock: Clock, *, interval_s: float) -> Iterator[View | StoreError]:
+def follow(store: "Store", look: Callable[[], View], *, interval_s: float) -> Iterator[View | StoreError]:
     """Yield views at once and then at every multiple of the interval since the epoch, forever.
 
     `look` makes a new view when there is a new price, and once a minute, when slots close; otherwise one small read
     suffices. While Redis does not answer, its error is yielded.
     """
     seen: View | None = None
-    for _ in follow_beats(clock, interval_s=interval_s):
+    for _ in follow_beats(store.clock, interval_s=interval_s):
         try:
-            seen = (seen and _keep_if_unchanged(seen, store, clock)) or look()
+            seen = (seen and _keep_if_unchanged(seen, store)) or look()
         except StoreError as exc:
             yield exc
         else:
             yield seen
 
 
-def _keep_if_unchanged(seen: View, store: "Store", clock: Clock) -> View | None:
+def _keep_if_unchanged(seen: View, store: "Store") -> View | None:
     """Return the same view as of now; None when there is a new price, or slots may have closed."""
     if store.latest() != (seen.newest or seen.refused):
         return None
-    now_ms = clock.now_ms()
+    now_ms = store.clock.now_ms()
     return replace(seen, now_ms=now_ms) if now_ms // MINUTE_MS == seen.now_ms // MINUTE_MS else None
 
 

@@ -23,12 +23,10 @@ Post = Callable[[View | StoreError, Status | None], object]
 """Takes what a look found; the status is None where it is not known."""
 
 
-def keep_looking(
-    store: Store, look: Callable[[], Overview], look_at_status: Callable[[], Status], clock: Clock, post: Post
-) -> None:
+def keep_looking(store: Store, look: Callable[[], Overview], look_at_status: Callable[[], Status], post: Post) -> None:
     """Look at the store each second, forever, and post what is found."""
     status: Status | None = None
-    for beat, found in enumerate(follow(store, look, clock, interval_s=BEAT_S)):
+    for beat, found in enumerate(follow(store, look, interval_s=BEAT_S)):
         try:
             if isinstance(found, StoreError):
                 raise found

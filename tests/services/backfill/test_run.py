@@ -100,7 +100,7 @@ class Asked:
         """Begin one."""
         poller = self.poller(names)
         plan = plan_of_providers(store, poller, wish)
-        return plan, settle_from_providers(plan, store, poller, self._clock, quorum=quorum)
+        return plan, settle_from_providers(plan, store, poller, quorum=quorum)
 
     def __call__(self, store: Store, wish: Wish = ANY, names: Sequence[str] = EXCHANGES, *, quorum: int = 1) -> Summary:
         """Do one."""

@@ -27,7 +27,7 @@ def cycle(clock: FakeClock, socket: Path, home: Path) -> Cycle:
     clock.advance(20_000)
     with connect(socket) as client, Poller([Simulated(clock)]) as poller:
         store = Store(client, BTC_USD, clock=clock, where="test")
-        return Collector(store, poller, clock, cadence_s=20.0, spool=Spool(home / "spool")).cycle()
+        return Collector(store, poller, cadence_s=20.0, spool=Spool(home / "spool")).cycle()
 
 
 def clock_of(number: int) -> FakeClock:

@@ -104,7 +104,7 @@ class Telling(Store):
 def collect(market: type[Market], store: Store, clock: FakeClock, folder: Path, say: Say) -> None:
     """One cycle of a collector that knows nothing of those before it."""
     with Poller([market(clock)]) as poller:
-        cycle = Collector(store, poller, clock, cadence_s=10.0, spool=Spool(folder)).cycle()
+        cycle = Collector(store, poller, cadence_s=10.0, spool=Spool(folder)).cycle()
     if cycle.spooled:
         say(cycle.spooled)
 
@@ -123,7 +123,7 @@ def collect_live(store: Store, clock: FakeClock, folder: Path, say: Say) -> None
     streams.passing_ms = 250
     until_ms = clock.now_ms() + 15_000
     with Poller([Exchange(name, clock) for name in EXCHANGES]) as poller:
-        collector = Collector(store, poller, clock, cadence_s=10.0, spool=Spool(folder), streams=streams)
+        collector = Collector(store, poller, cadence_s=10.0, spool=Spool(folder), streams=streams)
         while clock.now_ms() < until_ms:
             collector.cycle()
             for _ in range(36):

@@ -39,7 +39,7 @@ def collector(store: Store, clock: FakeClock, truth: FakeClock, fill_once: FillO
         exchanges = stack.enter_context(Exchanges(SimulatedMarket(), now_ms=truth.now_ms))
         providers = stack.enter_context(open_providers(NAMES, exchanges.endpoints(), market=BTC_USD, clock=clock))
         poller = stack.enter_context(Poller(providers))
-        made = Collector(store, poller, clock, cadence_s=10.0)
+        made = Collector(store, poller, cadence_s=10.0)
         fill_once("three exchanges", made.cycle)
         made.cycle()
         yield made
@@ -140,7 +140,7 @@ def test_a_sample_from_the_future_stays_until_a_provider_says_that_the_clock_is_
 @pytest.mark.parametrize("step", STEPS)
 def test_the_schedule_goes_on_at_once_after_a_step(step: int, collector: Collector, clock: FakeClock) -> None:
     times = []
-    for number, _ in enumerate(forever(collector, clock, interval_s=10, phase_s=0, stopped=lambda: len(times) == 6)):
+    for number, _ in enumerate(forever(collector, interval_s=10, phase_s=0, stopped=lambda: len(times) == 6)):
         times.append(clock.now_ms())
         if number == 2:
             clock.step(step)

@@ -48,7 +48,7 @@ def test_a_settled_minute_has_the_range_of_the_market_not_of_the_polls(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
 ) -> None:
     collector = make_collector()
-    list(islice(forever(collector, clock, interval_s=10, phase_s=7, stopped=lambda: False), 14))
+    list(islice(forever(collector, interval_s=10, phase_s=7, stopped=lambda: False), 14))
 
     minute = (clock.now_ms() // MINUTE_MS - 1) * MINUTE_MS
     slot = next(slot for slot in store.slots("minute") if slot.start_ms == minute)
@@ -247,9 +247,9 @@ def test_simulated_and_real_prices_never_meet(store: Store, make_collector: Make
 
 
 def test_a_failing_redis_does_not_end_the_loop(
-    store: Store, clock: FakeClock, client: redis.Redis, make_collector: MakeCollector
+    store: Store, client: redis.Redis, make_collector: MakeCollector
 ) -> None:
-    cycles = forever(make_collector(["coinbase"]), clock, interval_s=10, phase_s=0, stopped=lambda: False)
+    cycles = forever(make_collector(["coinbase"]), interval_s=10, phase_s=0, stopped=lambda: False)
     next(cycles)
     client.config_set("maxmemory", "1mb")
 
@@ -270,6 +270,10 @@ class Failing:
     failures: list[Exception]
     clock: FakeClock
 
+    @property
+    def store(self) -> "Failing":
+        return self
+
     def cycle(self) -> Cycle:
         if self.failures:
             raise self.failures.pop(0)
@@ -283,7 +287,7 @@ def test_neither_a_shortage_of_the_machine_nor_a_bug_ends_the_loop(clock: FakeCl
     failures = [MemoryError(), OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")]
     collector = Failing([*failures, ZeroDivisionError()], clock)
 
-    cycles = list(islice(forever(collector, clock, interval_s=10, phase_s=0, stopped=lambda: False), 5))  # type: ignore[arg-type]
+    cycles = list(islice(forever(collector, interval_s=10, phase_s=0, stopped=lambda: False), 5))  # type: ignore[arg-type]
 
     problems = [cycle.problem for cycle in cycles]
     assert problems[:2] == ["there is no memory left", "too many open files"]
@@ -293,16 +297,16 @@ def test_neither_a_shortage_of_the_machine_nor_a_bug_ends_the_loop(clock: FakeCl
     assert [cycle.problem_codes for cycle in cycles] == [(ProblemCode.UNEXPECTED,)] * 4 + [()]
 
 
-def test_a_foreign_key_ends_the_loop(client: redis.Redis, clock: FakeClock, make_collector: MakeCollector) -> None:
+def test_a_foreign_key_ends_the_loop(client: redis.Redis, make_collector: MakeCollector) -> None:
     client.set("btc:price:hour", "mine")
-    cycles = forever(make_collector(["coinbase"]), clock, interval_s=10, phase_s=0, stopped=lambda: False)
+    cycles = forever(make_collector(["coinbase"]), interval_s=10, phase_s=0, stopped=lambda: False)
 
     with pytest.raises(ForeignKey, match="btc:price:hour"):
         next(cycles)
 
 
-def test_cycles_lie_on_the_clock_without_drift_over_a_day(clock: FakeClock, make_collector: MakeCollector) -> None:
-    cycles = forever(make_collector(["simulated"]), clock, interval_s=1800, phase_s=3.5, stopped=lambda: False)
+def test_cycles_lie_on_the_clock_without_drift_over_a_day(make_collector: MakeCollector) -> None:
+    cycles = forever(make_collector(["simulated"]), interval_s=1800, phase_s=3.5, stopped=lambda: False)
 
     times = [cycle.time_ms for cycle in islice(cycles, 49)]
 
@@ -310,12 +314,10 @@ def test_cycles_lie_on_the_clock_without_drift_over_a_day(clock: FakeClock, make
     assert times[-1] - times[1] == 47 * 1_800_000
 
 
-def test_a_stop_ends_the_loop_after_the_cycle_in_hand(clock: FakeClock, make_collector: MakeCollector) -> None:
+def test_a_stop_ends_the_loop_after_the_cycle_in_hand(make_collector: MakeCollector) -> None:
     stops = iter([False, True])
 
-    cycles = list(
-        forever(make_collector(["simulated"]), clock, interval_s=10, phase_s=0, stopped=lambda: next(stops, True))
-    )
+    cycles = list(forever(make_collector(["simulated"]), interval_s=10, phase_s=0, stopped=lambda: next(stops, True)))
 
     assert len(cycles) == 1
     assert cycles[0].stored
@@ -333,7 +335,7 @@ def test_the_cadence_of_single_runs_is_the_time_between_them(
             open_providers(["coinbase"], exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
             Poller(providers) as poller,
         ):
-            once(Collector(store, poller, clock, cadence_s=None))
+            once(Collector(store, poller, cadence_s=None))
         clock.advance(300_000)
 
     assert store.state().cadence_s == 300

@@ -92,7 +92,7 @@ def make_run(
             poller = stack.enter_context(Meanwhile(providers))
             poller.happening = happening
             memory = Memory(memory_file)
-            return Collector(store, poller, clock, cadence_s=None, spool=spool, memory=memory, deadline=deadline)
+            return Collector(store, poller, cadence_s=None, spool=spool, memory=memory, deadline=deadline)
 
         yield make
 

@@ -40,7 +40,7 @@ def collector(client: redis.Redis, clock: FakeClock, wire: Wire) -> Iterator[Col
     """A collector whose window is settled, in the middle of a minute."""
     clock.advance(NOW - NOW % MINUTE + MINUTE + 20_000 - NOW)
     with Poller([Named(name, clock) for name in FIVE]) as poller:
-        collector = Collector(Store(wire.client, BTC_USD, clock=clock, where="test"), poller, clock, cadence_s=10.0)
+        collector = Collector(Store(wire.client, BTC_USD, clock=clock, where="test"), poller, cadence_s=10.0)
         collector.cycle()
         clock.advance(10_000)
         collector.cycle()

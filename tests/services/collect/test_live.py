@@ -42,13 +42,12 @@ def make_live(
         ) -> tuple[Collector, MarketStreams]:
             providers = stack.enter_context(open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock))
             poller = stack.enter_context(Poller(providers))
-            fill_once("live", Collector(store, poller, clock, cadence_s=10.0).cycle)
+            fill_once("live", Collector(store, poller, cadence_s=10.0).cycle)
             clock.advance(minute_of(clock.now_ms()) + MINUTE_MS + 30_000 - clock.now_ms())
             streams = MarketStreams(exchanges.market, clock, streaming)
             collector = Collector(
                 store,
                 poller,
-                clock,
                 cadence_s=10.0,
                 quorum=quorum,
                 spool=Spool(tmp_path / "spool"),
@@ -59,21 +58,21 @@ def make_live(
         yield make
 
 
-def run(collector: Collector, clock: FakeClock, cycles: int) -> list[Cycle]:
+def run(collector: Collector, cycles: int) -> list[Cycle]:
     """Run so many cycles, 10 s apart, and what comes between them."""
-    return list(islice(forever(collector, clock, interval_s=10, phase_s=7, stopped=lambda: False), cycles))
+    return list(islice(forever(collector, interval_s=10, phase_s=7, stopped=lambda: False), cycles))
 
 
 def run_until(collector: Collector, clock: FakeClock, until_ms: int) -> list[Cycle]:
     """Run cycles and what comes between them until this time."""
-    return list(forever(collector, clock, interval_s=10, phase_s=7, stopped=lambda: clock.now_ms() >= until_ms))
+    return list(forever(collector, interval_s=10, phase_s=7, stopped=lambda: clock.now_ms() >= until_ms))
 
 
 def test_the_price_of_each_second_is_stored_and_stays_the_newest_tick(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
 ) -> None:
     collector, _ = make_live()
-    run(collector, clock, 2)
+    run(collector, 2)
     begin_ms = clock.now_ms()
 
     collector.pass_time(0.9)
@@ -91,7 +90,7 @@ def test_a_price_that_does_not_change_is_never_older_than_two_seconds(
     store: Store, clock: FakeClock, make_live: MakeLive
 ) -> None:
     collector, streams = make_live()
-    run(collector, clock, 2)
+    run(collector, 2)
     last = store.latest()
     assert last
     streams.quotes = Quote(1.0, 2.0)  # too wide to count
@@ -105,12 +104,12 @@ def test_a_price_that_does_not_change_is_never_older_than_two_seconds(
     assert newest.time_ms > last.time_ms + 4_000
 
 
-def test_nobody_is_polled_whose_stream_has_a_price(clock: FakeClock, exchanges: Exchanges, make_live: MakeLive) -> None:
+def test_nobody_is_polled_whose_stream_has_a_price(exchanges: Exchanges, make_live: MakeLive) -> None:
     collector, _ = make_live(streaming=("kraken", "gemini"))
-    run(collector, clock, 1)
+    run(collector, 1)
     exchanges.requests.clear()
 
-    cycles = run(collector, clock, 2)
+    cycles = run(collector, 2)
 
     polled = {request.provider for request in exchanges.requests if "andle" not in request.path}
     assert not polled & {"kraken", "gemini"}
@@ -122,7 +121,7 @@ def test_a_minute_is_settled_from_trades_a_few_seconds_after_its_end_and_nobody_
     store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
 ) -> None:
     collector, _ = make_live()
-    run(collector, clock, 10)
+    run(collector, 10)
     exchanges.requests.clear()
     minute = minute_of(clock.now_ms())
 
@@ -139,7 +138,7 @@ def test_a_minute_is_settled_between_two_ticks_as_soon_as_its_trades_are_complet
     store: Store, clock: FakeClock, make_live: MakeLive
 ) -> None:
     collector, _ = make_live()
-    run(collector, clock, 10)
+    run(collector, 10)
     end_ms = minute_of(clock.now_ms()) + MINUTE_MS
     run_until(collector, clock, end_ms + 1_500)
 
@@ -159,7 +158,7 @@ def test_a_minute_that_streams_have_settled_rests_on_few_providers_no_longer(
     store: Store, clock: FakeClock, make_live: MakeLive
 ) -> None:
     collector, _ = make_live()
-    run(collector, clock, 10)
+    run(collector, 10)
     minute = minute_of(clock.now_ms())
     run_until(collector, clock, minute + MINUTE_MS + 1_000)
     store.write([], [Candle(minute, 1.0, 1.0, 1.0, 1.0)])
@@ -176,7 +175,7 @@ def test_a_minute_that_was_settled_while_streams_were_away_keeps_its_candle(
 ) -> None:
     collector, streams = make_live()
     streams.factors.update(dict.fromkeys(EXCHANGES, 1.0001))
-    run(collector, clock, 10)
+    run(collector, 10)
     minute = minute_of(clock.now_ms())
     traded = exchanges.market.candle(minute)
     assert traded
@@ -200,9 +199,9 @@ def test_an_extreme_between_two_polls_is_in_every_open_bucket_and_they_are_exact
     store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
 ) -> None:
     collector, _ = make_live()
-    run(collector, clock, 8)
+    run(collector, 8)
     clock.advance(minute_of(clock.now_ms()) + MINUTE_MS + 20_000 - clock.now_ms())
-    run(collector, clock, 3)
+    run(collector, 3)
     collector.pass_time(1)
 
     running = exchanges.market.candle(minute_of(clock.now_ms()), clock.now_ms() - 50)
@@ -221,7 +220,7 @@ def test_a_reconnect_that_does_not_join_leaves_its_minute_to_candles(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
 ) -> None:
     collector, streams = make_live()
-    run(collector, clock, 8)
+    run(collector, 8)
     streams.drop(*EXCHANGES)
     collector.pass_time(1)
     clock.advance(3_000)
@@ -237,13 +236,13 @@ def test_a_reconnect_that_does_not_join_leaves_its_minute_to_candles(
     assert any("andle" in request.path for request in exchanges.requests)
 
 
-def test_streams_that_are_down_are_polled_as_ever(clock: FakeClock, exchanges: Exchanges, make_live: MakeLive) -> None:
+def test_streams_that_are_down_are_polled_as_ever(exchanges: Exchanges, make_live: MakeLive) -> None:
     collector, streams = make_live()
-    run(collector, clock, 2)
+    run(collector, 2)
     streams.drop(*EXCHANGES)
     exchanges.requests.clear()
 
-    cycles = run(collector, clock, 2)
+    cycles = run(collector, 2)
 
     assert all(len(cycle.members) == 5 and cycle.stored for cycle in cycles)
     assert {request.provider for request in exchanges.requests} == set(EXCHANGES)
@@ -251,14 +250,14 @@ def test_streams_that_are_down_are_polled_as_ever(clock: FakeClock, exchanges: E
 
 
 def test_settled_minutes_are_audited_with_one_request_per_provider_in_ten_minutes(
-    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+    store: Store, exchanges: Exchanges, make_live: MakeLive
 ) -> None:
     collector, streams = make_live()
     streams.factors["kraken"] = 1.0001
-    run(collector, clock, 100)
+    run(collector, 100)
     exchanges.requests.clear()
 
-    cycles = run(collector, clock, 120)
+    cycles = run(collector, 120)
 
     counts = {name: sum(request.provider == name for request in exchanges.requests) for name in EXCHANGES}
     states = dict(cycles[-1].streams)
@@ -270,14 +269,12 @@ def test_settled_minutes_are_audited_with_one_request_per_provider_in_ten_minute
     assert not any(state.steady for state in states.values())
 
 
-def test_without_an_undisputed_price_nothing_is_written_between_cycles(
-    store: Store, clock: FakeClock, make_live: MakeLive
-) -> None:
+def test_without_an_undisputed_price_nothing_is_written_between_cycles(store: Store, make_live: MakeLive) -> None:
     collector, streams = make_live()
-    run(collector, clock, 2)
+    run(collector, 2)
     for factor, name in enumerate(EXCHANGES):
         streams.factors[name] = 1 + factor / 10
-    run(collector, clock, 1)
+    run(collector, 1)
     before = store.latest()
 
     for _ in range(5):
@@ -291,7 +288,7 @@ def test_nothing_is_written_after_a_step_of_the_clock_that_the_streams_show(
     store: Store, clock: FakeClock, make_live: MakeLive, step_ms: int
 ) -> None:
     collector, streams = make_live()
-    run(collector, clock, 8)
+    run(collector, 8)
     before = store.latest()
     streams.behind_ms = step_ms
 
@@ -309,7 +306,7 @@ def test_quotes_without_a_time_are_no_price_once_the_clock_has_leapt(
     store: Store, clock: FakeClock, make_live: MakeLive
 ) -> None:
     collector, streams = make_live()
-    run(collector, clock, 8)
+    run(collector, 8)
     before = store.latest()
     assert before
     streams.quotes = Quote(before.price, before.price)
@@ -325,7 +322,7 @@ def test_no_price_follows_a_cycle_that_may_not_write_to_its_store(
     client: redis.Redis, store: Store, clock: FakeClock, make_live: MakeLive
 ) -> None:
     collector, _ = make_live()
-    run(collector, clock, 2)
+    run(collector, 2)
     client.flushall()
     store.write([Tick(clock.now_ms(), 1.0)], [])
     store.remember(State(simulated=True))
@@ -341,11 +338,11 @@ def test_no_price_follows_a_cycle_that_may_not_write_to_its_store(
 
 def test_when_the_clock_is_set_back_the_tapes_begin_anew(clock: FakeClock, make_live: MakeLive) -> None:
     collector, _ = make_live()
-    before = run(collector, clock, 8)[-1]
+    before = run(collector, 8)[-1]
 
     clock.step(-5_000)
     after = collector.cycle()
-    later = run(collector, clock, 8)[-1]
+    later = run(collector, 8)[-1]
 
     assert [None in [state.whole_since_ms for state in cycle.streams.values()] for cycle in (before, later)] == [
         False,
@@ -354,14 +351,12 @@ def test_when_the_clock_is_set_back_the_tapes_begin_anew(clock: FakeClock, make_
     assert {state.whole_since_ms for state in after.streams.values()} == {None}
 
 
-def test_a_minute_of_two_whole_streams_is_left_to_candles(
-    clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
-) -> None:
+def test_a_minute_of_two_whole_streams_is_left_to_candles(exchanges: Exchanges, make_live: MakeLive) -> None:
     collector, _ = make_live(streaming=("kraken", "gemini"))
-    run(collector, clock, 8)
+    run(collector, 8)
     exchanges.requests.clear()
 
-    cycles = run(collector, clock, 6)
+    cycles = run(collector, 6)
 
     assert sum(cycle.settled for cycle in cycles) == 1
     assert any("andle" in request.path or "ohlc" in request.path.lower() for request in exchanges.requests)
@@ -371,7 +366,7 @@ def test_a_slow_provider_does_not_keep_the_price_of_a_second_waiting(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
 ) -> None:
     collector, streams = make_live(streaming=("bitstamp", "coinbase", "gemini", "kraken"))
-    run(collector, clock, 2)
+    run(collector, 2)
     exchanges.fault("bitfinex", Fault(delay_s=1.5))
     streams.passing_ms = 500
     before_ms = clock.now_ms()
@@ -385,7 +380,7 @@ def test_a_tick_that_fails_for_an_unforeseen_reason_is_told_by_the_next_cycle(
     clock: FakeClock, make_live: MakeLive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collector, streams = make_live()
-    run(collector, clock, 2)
+    run(collector, 2)
 
     with monkeypatch.context() as patched:
         patched.setattr(streams, "take", lambda: 1 / 0)

@@ -58,14 +58,14 @@ def collect(lasting: Server, clock: FakeClock, exchanges: Exchanges, spool: Spoo
                 open_providers(EXCHANGES, exchanges.endpoints(), market=BTC_USD, clock=clock)
             )
             poller = stack.enter_context(Poller(providers))
-            return Collector(store, poller, clock, cadence_s=10.0, spool=spool, streams=streams)
+            return Collector(store, poller, cadence_s=10.0, spool=spool, streams=streams)
 
         yield make
 
 
 def run_until(collector: Collector, clock: FakeClock, until_ms: int) -> None:
     """Run cycles and what comes between them until this time."""
-    list(forever(collector, clock, interval_s=10, phase_s=7, stopped=lambda: clock.now_ms() >= until_ms))
+    list(forever(collector, interval_s=10, phase_s=7, stopped=lambda: clock.now_ms() >= until_ms))
 
 
 def assert_as_traded(store: Store, exchanges: Exchanges, now_ms: int) -> None:

@@ -69,7 +69,7 @@ def spooling(lasting: Server, clock: FakeClock, exchanges: Exchanges, spool: Spo
             store = Store(client, BTC_USD, clock=clock, where="test")
             providers = stack.enter_context(open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock))
             poller = stack.enter_context(Poller(providers))
-            return Collector(store, poller, clock, cadence_s=10.0, spool=spool, memory=memory or Memory())
+            return Collector(store, poller, cadence_s=10.0, spool=spool, memory=memory or Memory())
 
         yield make
 
@@ -226,7 +226,7 @@ def test_a_redis_that_goes_away_between_the_survey_and_the_write_costs_no_price(
 ) -> None:
     with connect(lasting.socket) as client, Poller([Killer(lasting, clock)]) as poller:
         store = Store(client, BTC_USD, clock=clock, where="test")
-        cycle = Collector(store, poller, clock, cadence_s=10.0, spool=spool).cycle()
+        cycle = Collector(store, poller, cadence_s=10.0, spool=spool).cycle()
 
     assert cycle.spooled == Tick(clock.now_ms(), 60_000.5)
     assert spool.read(clock.now_ms()).ticks == (cycle.spooled,)
@@ -256,23 +256,23 @@ def test_a_redis_that_takes_no_writes_gets_the_price_later(
 
 
 def test_a_key_of_somebody_else_ends_the_loop_and_nothing_waits(
-    reader: redis.Redis, clock: FakeClock, spool: Spool, spooling: MakeSpooling
+    reader: redis.Redis, spool: Spool, spooling: MakeSpooling
 ) -> None:
     reader.set("btc:price:hour", "mine")
 
     with pytest.raises(ForeignKey):
-        next(forever(spooling(), clock, interval_s=10, phase_s=0, stopped=lambda: False))
+        next(forever(spooling(), interval_s=10, phase_s=0, stopped=lambda: False))
 
     assert spool.count() == 0
 
 
 def test_a_server_without_the_module_ends_the_loop_and_nothing_waits(
-    start_server: StartServer, clock: FakeClock, spool: Spool, spooling: MakeSpooling
+    start_server: StartServer, spool: Spool, spooling: MakeSpooling
 ) -> None:
     collector = spooling(server=start_server(module=False))
 
     with pytest.raises(NoTimeSeries):
-        next(forever(collector, clock, interval_s=10, phase_s=0, stopped=lambda: False))
+        next(forever(collector, interval_s=10, phase_s=0, stopped=lambda: False))
 
     assert spool.count() == 0
 
@@ -398,11 +398,11 @@ def test_damaged_lines_are_counted_once_and_cost_nothing_else(
 
 
 def test_a_spool_that_cannot_be_written_is_said_and_the_loop_goes_on(
-    lasting: Server, clock: FakeClock, tmp_path: Path, spooling: MakeSpooling
+    lasting: Server, tmp_path: Path, spooling: MakeSpooling
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     collector = spooling(spool=Spool(tmp_path / "file" / "spool"))
-    cycles = forever(collector, clock, interval_s=10, phase_s=0, stopped=lambda: False)
+    cycles = forever(collector, interval_s=10, phase_s=0, stopped=lambda: False)
     lasting.kill()
     lost = list(islice(cycles, 3))
     lasting.start()

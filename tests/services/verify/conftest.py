@@ -40,12 +40,12 @@ def collector(store: Store, clock: FakeClock, fill_once: FillOnce) -> Iterator[C
     with Poller([Market(clock)]) as poller:
 
         def make() -> Collector:
-            return Collector(store, poller, clock, cadence_s=10.0)
+            return Collector(store, poller, cadence_s=10.0)
 
         def fill() -> None:
             first = make()
             once(first)
-            list(islice(forever(first, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
+            list(islice(forever(first, interval_s=10, phase_s=0.007, stopped=lambda: False), 14))
 
         fill_once("collected", fill)
         yield make()

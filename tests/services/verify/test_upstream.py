@@ -79,7 +79,7 @@ def ask(clock: FakeClock) -> Iterator[Ask]:
 
         def make(names: Sequence[str] = EXCHANGES, *, quiet: Collection[int] = (), quorum: int = 1) -> Upstream:
             markets = [Market(clock, name, quiet) for name in names]
-            return Upstream(stack.enter_context(Poller(markets)), clock, quorum)
+            return Upstream(stack.enter_context(Poller(markets)), quorum)
 
         yield make
 
@@ -91,14 +91,14 @@ def ask_by_http(clock: FakeClock, exchanges: Exchanges) -> Iterator[Ask]:
 
         def make(names: Sequence[str] = EXCHANGES) -> Upstream:
             providers = stack.enter_context(open_providers(names, exchanges.endpoints(), market=BTC_USD, clock=clock))
-            return Upstream(stack.enter_context(Poller(providers)), clock)
+            return Upstream(stack.enter_context(Poller(providers)))
 
         yield make
 
 
 def collect(store: Store, upstream: Upstream) -> Collector:
     """Settle the whole window from these providers."""
-    collector = Collector(store, upstream.poller, upstream.clock, cadence_s=10.0)
+    collector = Collector(store, upstream.poller, cadence_s=10.0)
     once(collector)
     return collector
 
@@ -252,7 +252,7 @@ def test_live_ticks_of_a_damaged_minute_stay_as_they_were(
 ) -> None:
     upstream = ask()
     collector = collect(store, upstream)
-    list(islice(forever(collector, clock, interval_s=10, phase_s=0.007, stopped=lambda: False), 40))
+    list(islice(forever(collector, interval_s=10, phase_s=0.007, stopped=lambda: False), 40))
     before = samples(client, TICK), compactions(client, latest=True)
     stamp = newest(clock) + OFFSETS[field]
     put(client, TICK, {stamp: before[0][newest(clock)]})
@@ -363,7 +363,7 @@ def test_a_provider_that_is_too_slow_is_left_behind_and_named(store: Store, cloc
     filled(["coinbase"])
 
     with Poller([fast, slow]) as poller:
-        found = verify(store, upstream=Upstream(poller, clock, within_s=0.3))
+        found = verify(store, upstream=Upstream(poller, within_s=0.3))
         slow.gate.set()
 
     assert found.comparison
@@ -377,7 +377,7 @@ def test_a_provider_that_is_too_slow_is_left_behind_and_named(store: Store, cloc
 
 def test_simulated_prices_are_not_compared_with_real_ones(store: Store, clock: FakeClock, ask: Ask) -> None:
     with Poller([Simulated(clock)]) as poller:
-        collect(store, Upstream(poller, clock))
+        collect(store, Upstream(poller))
 
     with pytest.raises(StoreError, match="simulated"):
         verify(store, upstream=ask())

@@ -31,7 +31,7 @@ def look(socket: Path, home: Path, count: int, say: Say) -> None:
         client.flushall()
         store = Store(client, BTC_USD, clock=clock, where="test")
         store.write([Tick(NOW + number * MINUTE, price) for number, price in enumerate(PRICES[:count])])
-        for told in once(Watch(store, clock, [RULE], outbox)):
+        for told in once(Watch(store, [RULE], outbox)):
             say(["stdout", told.id] if isinstance(told, Alert) else ["notice", told.code])
 
 

@@ -264,7 +264,6 @@ class World(Place):
         return Collector(
             store,
             poller,
-            self.clock,
             cadence_s=10.0,
             salt=number,
             spool=self.spools[number],

@@ -34,7 +34,7 @@ class World:
         self.store = Store(client, BTC_USD, clock=self.clock, where="the Redis of the lies")
         self.tellers = {name: Teller(open_venue(market, name), self.clock) for name in names}
         self.poller = SteppedPoller(list(self.tellers.values()), self.clock)
-        self.collector = Collector(self.store, self.poller, self.clock, cadence_s=CADENCE_S)
+        self.collector = Collector(self.store, self.poller, cadence_s=CADENCE_S)
 
     def wait_until(self, time_ms: int) -> None:
         """Let time pass, and answers arrive."""

@@ -121,7 +121,7 @@ def _settle(asked: _Asked, format: LineFormat, common: Common, *, dry_run: bool)
         if source is None:
             poller = stack.enter_context(open_poller(settings, clock=store.clock))
             plan = plan_of_providers(store, poller, asked.resolve(store))
-            chunks = settle_from_providers(plan, store, poller, store.clock, quorum=settings.collect.quorum)
+            chunks = settle_from_providers(plan, store, poller, quorum=settings.collect.quorum)
         else:
             plan = plan_of_file(store, source, asked.resolve(store))
             chunks = settle_from_file(plan, store)

@@ -159,7 +159,7 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat, metri
     with _open_collector(settings, common, stop, cadence_s=interval_s) as collector, stop_on_signals(stop):
         collect_garbage_again()
         phase_s = _draw_number(interval_s)
-        for cycle in forever(collector, collector.clock, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
+        for cycle in forever(collector, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
                     tell_if_possible(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
@@ -200,7 +200,7 @@ def _draw_number(limit: float) -> float:
 def _open_collector(
     settings: "Settings", common: Common, stop: Stop, *, cadence_s: float | None
 ) -> Iterator["Collector"]:
-    """Open the store and the providers that the settings name; yield a collector on them."""
+    """Open the store and the providers that the settings name, and yield a collector on them."""
     from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller, open_streams
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
@@ -219,7 +219,6 @@ def _open_collector(
         yield Collector(
             store,
             poller,
-            clock,
             cadence_s=cadence_s,
             quorum=settings.collect.quorum,
             salt=round(_draw_number(2**32)),

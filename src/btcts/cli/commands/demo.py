@@ -59,7 +59,7 @@ def demo(*, svg: SvgOption = None, common: Common) -> None:
         open_providers(["simulated"], DEFAULTS, market=store.market, clock=clock) as providers,
         Poller(providers) as poller,
     ):
-        cycle = once(Collector(store, poller, clock, cadence_s=None))
+        cycle = once(Collector(store, poller, cadence_s=None))
         tell(f"collected: {cycle_line(cycle, store.market, utc=False)}", err=svg == "-")
         views = [show_slots(store, name) if name else show_overview(store) for _, _, name in SCREENS]
     if svg == "-":

@@ -78,7 +78,6 @@ def serve(
                 store,
                 lambda: show_overview(store, max_age_s=max_age),
                 lambda: status(store, max_age_s=max_age, spooled=count_held(spool)),
-                store.clock,
                 post,
             ),
             stop=stop,

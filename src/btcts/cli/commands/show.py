@@ -165,7 +165,7 @@ def _follow(store: "Store", look: Callable[[], "View"], printer: Printer, interv
     from btcts.services.show import follow
 
     collect_garbage_again()
-    views = follow(store, look, store.clock, interval_s=interval_s)
+    views = follow(store, look, interval_s=interval_s)
     if printer.form is Form.json:
         terminal.stream(views, printer.render_text, store.where)
     else:

@@ -47,7 +47,7 @@ def verify(
         asked = None
         if upstream:
             poller = stack.enter_context(open_poller(settings, clock=store.clock))
-            asked = service.Upstream(poller, store.clock, settings.collect.quorum)
+            asked = service.Upstream(poller, settings.collect.quorum)
             if sys.stderr.isatty():
                 common.say("asking the providers for the candles of the window")
         verified = service.verify(store, repair=repair, upstream=asked)

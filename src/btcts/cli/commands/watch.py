@@ -189,7 +189,7 @@ def _open_watch(wanted: Wanted, common: Common, stop: Stop) -> Iterator["Watch"]
         journal.lock(),
     ):
         outbox = Outbox(journal, ways, random)
-        yield Watch(store, clock, wanted.rules, outbox, stale=wanted.stale, max_age_s=wanted.max_age_s)
+        yield Watch(store, wanted.rules, outbox, stale=wanted.stale, max_age_s=wanted.max_age_s)
 
 
 @contextmanager

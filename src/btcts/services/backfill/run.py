@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles, Reach
-from btcts.domain.clock import Clock, describe_skew
+from btcts.domain.clock import describe_skew
 from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span
 from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
@@ -79,9 +79,7 @@ def sum_chunks(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
     )
 
 
-def settle_from_providers(
-    plan: Plan, store: Store, poller: Poller, clock: Clock, *, quorum: int = 1
-) -> Iterator[Chunk]:
+def settle_from_providers(plan: Plan, store: Store, poller: Poller, *, quorum: int = 1) -> Iterator[Chunk]:
     """Ask the providers chunk by chunk, and settle what they agree on.
 
     A provider that says to wait is not asked again; when none is left, the run ends. Minutes that could not be settled
@@ -92,18 +90,18 @@ def settle_from_providers(
     """
     if not plan.requests or not plan.chunks:
         return
-    panel = _Panel(store, poller, clock)
+    panel = _Panel(store, poller)
     failures = panel.compare_clocks()
     writer = _Writer(plan, store)
     for minutes in plan.chunks:
         heard = panel.ask(minutes)
-        agreed = writer.judge(heard, panel.reach, now_ms=clock.now_ms(), quorum=quorum)
-        writer.enter_unproven(minutes, agreed, panel.reach, now_ms=clock.now_ms())
+        agreed = writer.judge(heard, panel.reach, quorum=quorum)
+        writer.enter_unproven(minutes, agreed, panel.reach)
         chunk = writer.write(minutes, [agreed.candles[minute] for minute in minutes if minute in agreed.candles])
         yield replace(
             chunk,
             sources=tuple(dict.fromkeys(answer.provider for answer in heard.answers if answer.covered)),
-            gaps=writer.enter_gaps(minutes, heard.answers, agreed, now_ms=clock.now_ms()),
+            gaps=writer.enter_gaps(minutes, heard.answers, agreed),
             failed={error.provider: error.problem for error in (*failures, *heard.errors)},
             disputed=_list_disputed(sorted(agreed.disputed.intersection(minutes)), heard.answers),
         )
@@ -142,10 +140,10 @@ def _list_disputed(minutes: Sequence[int], answers: Sequence[Candles]) -> dict[i
 class _Panel:
     """The providers of one run; what their answers teach about the next call is told to Redis at once."""
 
-    def __init__(self, store: Store, poller: Poller, clock: Clock) -> None:
+    def __init__(self, store: Store, poller: Poller) -> None:
         self._store = store
         self._poller = poller
-        self._clock = clock
+        self._clock = store.clock
         state = store.state()
         self.reach = Reach(state.configured) if state.configured else poller.reach
         self._states = dict(state.providers)
@@ -189,6 +187,7 @@ class _Writer:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan = plan
+        self._clock = store.clock
         self._store = store.as_of(plan.kept.end_ms) if plan.historical else store
         self._unproven: Mapping[int, Gap] = {}
 
@@ -203,25 +202,23 @@ class _Writer:
             self._store.write([], candles)
         return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
 
-    def judge(self, heard: RoundAnswers, reach: Reach, *, now_ms: int, quorum: int) -> AgreedCandles:
+    def judge(self, heard: RoundAnswers, reach: Reach, *, quorum: int) -> AgreedCandles:
         """Return the agreement of the answers, checked against the stored ticks unless these are overwritten."""
         if self._plan.overwrite:
             return heard.agree(quorum=quorum)
         settled = self._store.settled(heard.question.minutes)
-        return judge(heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
+        return judge(heard, Ground(reach, self._clock.now_ms(), settled, self._store.ticks), quorum=quorum)
 
-    def enter_unproven(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach, *, now_ms: int) -> None:
+    def enter_unproven(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach) -> None:
         """Enter the minutes that will rest on few providers into the ledger, before they are written."""
         if not self._plan.historical:
-            self._unproven = find_unproven(minutes, agreed, reach, now_ms)
+            self._unproven = find_unproven(minutes, agreed, reach, self._clock.now_ms())
             self._store.record_gaps(self._unproven)
 
-    def enter_gaps(
-        self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles, *, now_ms: int
-    ) -> Mapping[str, int]:
+    def enter_gaps(self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles) -> Mapping[str, int]:
         """Enter the minutes that remain unsettled into the ledger, and count them by reason."""
         left = set(minutes) - self._store.settled(minutes)
-        found = healing.find_unserved(left, answers, agreed, now_ms=now_ms, offered=True)
+        found = healing.find_unserved(left, answers, agreed, now_ms=self._clock.now_ms(), offered=True)
         if not self._plan.historical:
             known = self._store.gaps()
             forgotten = known.keys() & set(minutes) - left - self._unproven.keys()

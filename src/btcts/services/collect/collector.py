@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candles import CANDLE_OFFSETS_MS
-from btcts.domain.clock import Clock, describe_skew
+from btcts.domain.clock import describe_skew
 from btcts.domain.model import BUDGET, THIN, Tick
 from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
@@ -54,7 +54,6 @@ class Collector:
 
     store: Store
     poller: Poller
-    clock: Clock
     _: KW_ONLY
     cadence_s: float | None
     quorum: int = 1
@@ -70,7 +69,6 @@ class Collector:
     def __post_init__(self) -> None:
         self._live = Live(
             self.store,
-            self.clock,
             self.streams,
             able=len(self.poller.able),
             quorum=self.quorum,
@@ -133,7 +131,7 @@ class Collector:
         with progress.note_failures():
             return survey_store(self.store, self.memory, self.poller.reach, trusted=trusted)
         newest = self.memory.newest or max(self._read_held(progress).ticks, default=None)
-        return survey_memory(self.memory.recall(), newest, self.poller.reach, self.clock.now_ms())
+        return survey_memory(self.memory.recall(), newest, self.poller.reach, self.store.clock.now_ms())
 
     def _ask(self, survey: Survey, progress: Progress) -> Asked:
         """Ask for prices and candles, and wait for both.
@@ -147,7 +145,7 @@ class Collector:
         if not self._doubted:
             self._settling.begin(survey, ready, awaited)
         prices = self._ask_prices(ready, within_s)
-        now_ms = self.clock.now_ms()
+        now_ms = self.store.clock.now_ms()
         skew_ms = prices.find_skew(now_ms, poisoned=survey.poisoned)
         if self._doubted and skew_ms is None:
             self._settling.begin(survey, ready, awaited)
@@ -156,7 +154,7 @@ class Collector:
         self._settling.wait(progress.began + within_s - time.monotonic())
         self._settling.follow_up(survey, ready, awaited)
         self._settling.wait(progress.began + within_s - time.monotonic())
-        doubt = None if skew_ms is None else describe_skew(skew_ms, self.clock.source)
+        doubt = None if skew_ms is None else describe_skew(skew_ms, self.store.clock.source)
         configured = len(self.poller.providers) - sum(why == BUDGET for _, _, why in waiting)
         return Asked(ready, waiting, configured, prices, prices.measure_skew(now_ms), doubt)
 
@@ -176,7 +174,7 @@ class Collector:
             return Verdict(problem=asked.doubt, past=past)
         return agree(
             asked.prices.readings,
-            now_ms=self.clock.now_ms(),
+            now_ms=self.store.clock.now_ms(),
             past=past,
             configured=asked.configured,
             quorum=self.quorum,
@@ -221,7 +219,7 @@ class Collector:
         """Read the prices in the spool; none when it cannot be read."""
         if self.spool is not None:
             with progress.note_failures():
-                return self.spool.read(self.clock.now_ms())
+                return self.spool.read(self.store.clock.now_ms())
         return Held()
 
     def _write(self, live: Tick | None, held: Held, snapshot: Snapshot, survey: Survey, progress: Progress) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from btcts.domain.agreement import Past, Verdict, agree
 from btcts.domain.candle_agreement import Reach
-from btcts.domain.clock import Clock, find_skew
+from btcts.domain.clock import find_skew
 from btcts.domain.codes import ProblemCode
 from btcts.domain.healing import closed_minutes
 from btcts.domain.model import THIN, Bounds, Candles, Reading, StreamState, Tick
@@ -103,7 +103,6 @@ class Live:
     """
 
     store: Store
-    clock: Clock
     streams: Source | None
     _: KW_ONLY
     able: int
@@ -155,12 +154,12 @@ class Live:
 
     def describe(self) -> Mapping[str, StreamState]:
         """Return the state of each stream."""
-        return self._tapes.describe(self.clock.now_ms())
+        return self._tapes.describe(self.store.clock.now_ms())
 
     def _listen(self) -> int:
         """Take in what has arrived, and return the time."""
         events = self.streams.take() if self.streams else ()
-        now_ms = self.clock.now_ms()
+        now_ms = self.store.clock.now_ms()
         passed_ms, leapt_ms = now_ms - self._listened_ms, 1000 * (time.monotonic() - self._listened_s) + LEAP_MS
         if not -STEP_BACK_MS <= passed_ms <= leapt_ms:
             self._tapes.begin_anew()
@@ -175,18 +174,18 @@ class Live:
     def go_on(self, basis: Basis | None) -> None:
         """Go on with what a cycle has found; None stops the ticks until the next one."""
         self._basis, self._written = basis, None
-        self._tried_ms = self.clock.now_ms()
+        self._tried_ms = self.store.clock.now_ms()
 
     def pass_time(self, seconds: float) -> None:
         """Wait for a moment, `seconds` at most, and write what is due then; without streams just wait."""
         if self.streams is None:
-            self.clock.sleep(seconds)
+            self.store.clock.sleep(seconds)
             return
-        now_ms = self.clock.now_ms()
+        now_ms = self.store.clock.now_ms()
         since_s = (now_ms - self._tried_ms) / 1000
         if 0 <= since_s < TICK_MS / 1000:
             longest_s = SLICE_S if self._tapes.find_awaited(now_ms) else seconds
-            self.clock.sleep(min(seconds, longest_s, TICK_MS / 1000 - since_s))
+            self.store.clock.sleep(min(seconds, longest_s, TICK_MS / 1000 - since_s))
         else:
             self.streams.wait(min(seconds, SLICE_S))
         self.tick()

@@ -20,15 +20,14 @@ def once(collector: Collector, *, limit_s: float = ONCE_S) -> Cycle:
     return collector.cycle(patience_s=limit_s, limit_s=limit_s)
 
 
-def forever(
-    collector: Collector, clock: Clock, *, interval_s: float, phase_s: float, stopped: Callable[[], bool]
-) -> Iterator[Cycle]:
+def forever(collector: Collector, *, interval_s: float, phase_s: float, stopped: Callable[[], bool]) -> Iterator[Cycle]:
     """Run cycles at the multiples of the interval since the epoch plus the phase, the first one at once, until stopped.
 
     Between them a collector with streams writes the price of each second. A Redis failure does not end the loop: the
     cycle reports it and the next one tries again. A server without TimeSeries and a foreign key end it, as they are
     permanent.
     """
+    clock = collector.store.clock
     beats = follow_beats(clock, interval_s=interval_s, phase_s=phase_s, stopped=stopped, sleep=collector.pass_time)
     for _ in beats:
         yield _try_cycle(collector, clock)

@@ -17,7 +17,6 @@ from btcts.services.verify.buckets import Finding, find_faults
 from btcts.services.verify.upstream import Answers, Comparison, compare
 
 if TYPE_CHECKING:
-    from btcts.domain.clock import Clock
     from btcts.providers.base import Provider
     from btcts.providers.poller import Poller, Prices
     from btcts.providers.rounds import RoundAnswers
@@ -29,10 +28,9 @@ RECENT_MS = 15 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The providers to ask for candles, the clock, the quorum for a candle, and the time limit."""
+    """The providers to ask for candles, the quorum for a candle, and the time limit."""
 
     poller: "Poller"
-    clock: "Clock"
     quorum: int = 1
     within_s: float = 45.0
 
@@ -172,10 +170,10 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     store.refuse_mixture(inspection.newest, state, simulated=poller.simulated)
     ready, waiting = poller.split(state.providers, inspection.now_ms, able=True)
     minutes = healing.closed_minutes(inspection.now_ms)
-    prices, heard, skew_ms = _listen(upstream, ready, minutes, poisoned=inspection.poisoned)
+    prices, heard, skew_ms = _listen(store, upstream, ready, minutes, poisoned=inspection.poisoned)
     if skew_ms is None and tell:  # so that no collector asks a provider too early
         prices = prices._replace(errors=[*prices.errors, *heard.errors])
-        store.tell(poller.learn(store.state().providers, prices, upstream.clock.now_ms()))
+        store.tell(poller.learn(store.state().providers, prices, store.clock.now_ms()))
     silence = {provider.name: f"no answer within {upstream.within_s:g} s" for provider in poller.able}
     silence |= {name: f"waits {(until_ms - inspection.now_ms) // 1000} s more" for name, until_ms, _ in waiting}
     silence |= {error.provider: error.problem for error in heard.errors}
@@ -195,14 +193,14 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
 
 
 def _listen(
-    upstream: Upstream, ready: Sequence["Provider"], minutes: range, *, poisoned: bool
+    store: "Store", upstream: Upstream, ready: Sequence["Provider"], minutes: range, *, poisoned: bool
 ) -> tuple["Prices", "RoundAnswers", int | None]:
     """Return prices and candles, and the skew of the clocks; while it is too large, do not wait for the candles."""
     began = time.monotonic()
     poller = upstream.poller
     asked = poller.ask_candles(ready, Question(frozenset(minutes)), healing.group_into_spans(minutes))
     prices = poller.ask_prices(ready)
-    skew_ms = prices.find_skew(upstream.clock.now_ms(), poisoned=poisoned)
+    skew_ms = prices.find_skew(store.clock.now_ms(), poisoned=poisoned)
     if skew_ms is None:
         asked.wait(began + upstream.within_s - time.monotonic())
     return prices, asked.listen(), skew_ms

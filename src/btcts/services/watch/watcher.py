@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from btcts.domain.candles import minute_of
-from btcts.domain.clock import Clock, follow_beats
+from btcts.domain.clock import follow_beats
 from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import MINUTE_MS, Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
@@ -36,7 +36,6 @@ class Watch:
     """
 
     store: "Store"
-    clock: Clock
     rules: Sequence[Rule]
     outbox: Outbox
     _: KW_ONLY
@@ -56,7 +55,7 @@ class Watch:
         yield from self._judge_new()
         yield from self._judge_feed()
         yield from self.outbox.record()
-        yield from self.outbox.deliver(self.clock, stopped)
+        yield from self.outbox.deliver(self.store.clock, stopped)
 
     def _judge_new(self) -> Iterator[Notice]:
         try:
@@ -128,7 +127,7 @@ class Watch:
         Before the first answer of Redis, the feed counts as stale once the last price of an earlier run must be stale.
         """
         standing = self.outbox.journal.find(STALE).standing
-        now_ms = self.clock.now_ms() if self.away or self._seen is None else self._seen.now_ms
+        now_ms = self.store.clock.now_ms() if self.away or self._seen is None else self._seen.now_ms
         newest, state = (self._seen.newest, self._seen.state) if self._seen else (None, State())
         max_age_ms = self._get_max_age_ms(state)
         if self._seen is None and now_ms - (standing.since_ms or now_ms) <= max_age_ms:
@@ -168,7 +167,7 @@ def forever(watch: Watch, *, interval_s: float, stopped: Callable[[], bool]) -> 
     A Redis that is away does not end the loop; a server without TimeSeries does.
     """
     yield from watch.outbox.recall()
-    for _ in follow_beats(watch.clock, interval_s=interval_s, stopped=stopped):
+    for _ in follow_beats(watch.store.clock, interval_s=interval_s, stopped=stopped):
         yield from _try_look(watch, stopped)
     yield from watch.outbox.record(lag_ms=0)
 
