@@ -15,9 +15,9 @@ from btcts.services.watch.rules import (
     MoveRule,
     Rule,
     Standing,
+    find_possible_starts,
     parse_level,
     parse_moves,
-    thin,
 )
 from btcts.services.watch.trigger import judge, judge_feed
 from support.series import HOUR, MINUTE, NOW
@@ -117,7 +117,7 @@ def test_what_a_move_cannot_begin_at_changes_no_alert(rule: Rule, walk: list[Tic
     standing, _ = judge(rule, BEGUN, walk[:at], now_ms=NOW)
 
     whole = judge(rule, standing, walk, now_ms=NOW)
-    thinned = judge(rule, standing, [*thin(walk[:at]), *walk[at:]], now_ms=NOW)
+    thinned = judge(rule, standing, [*find_possible_starts(walk[:at]), *walk[at:]], now_ms=NOW)
 
     assert (thinned[0].armed, thinned[1]) == (whole[0].armed, whole[1])
 

@@ -90,13 +90,13 @@ def settle_from_providers(plan: Plan, store: Store, poller: Poller, *, quorum: i
     """
     if not plan.requests or not plan.chunks:
         return
-    panel = _Panel(store, poller)
-    failures = panel.compare_clocks()
+    providers = _Providers(store, poller)
+    failures = providers.compare_clocks()
     writer = _Writer(plan, store)
     for minutes in plan.chunks:
-        heard = panel.ask(minutes)
-        agreed = writer.judge(heard, panel.reach, quorum=quorum)
-        writer.enter_unproven(minutes, agreed, panel.reach)
+        heard = providers.ask(minutes)
+        agreed = writer.judge(heard, providers.reach, quorum=quorum)
+        writer.enter_unproven(minutes, agreed, providers.reach)
         chunk = writer.write(minutes, [agreed.candles[minute] for minute in minutes if minute in agreed.candles])
         yield replace(
             chunk,
@@ -106,7 +106,7 @@ def settle_from_providers(plan: Plan, store: Store, poller: Poller, *, quorum: i
             disputed=_list_disputed(sorted(agreed.disputed.intersection(minutes)), heard.answers),
         )
         failures = ()
-        if not panel.find_ready():
+        if not providers.find_ready():
             return
 
 
@@ -137,7 +137,7 @@ def _list_disputed(minutes: Sequence[int], answers: Sequence[Candles]) -> dict[i
     return found
 
 
-class _Panel:
+class _Providers:
     """The providers of one run; what their answers teach about the next call is told to Redis at once."""
 
     def __init__(self, store: Store, poller: Poller) -> None:

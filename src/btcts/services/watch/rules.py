@@ -134,7 +134,7 @@ class MoveRule:
 Rule = Level | MoveRule
 
 
-def thin(ticks: Sequence[Tick]) -> list[Tick]:
+def find_possible_starts(ticks: Sequence[Tick]) -> list[Tick]:
     """Return the ticks that a later move can begin at: no lower price follows them, or no higher one."""
     kept: list[Tick] = []
     low, high = math.inf, 0.0

@@ -16,7 +16,7 @@ from btcts.domain.layout import FUTURE_SLACK_MS
 from btcts.domain.model import MINUTE_MS, Span, Tick, is_price
 from btcts.errors import BtctsError, NoTimeSeries, StoreError, describe_unforeseen
 from btcts.services.watch.outbox import Notice, Outbox, Told
-from btcts.services.watch.rules import STALE, Alert, Rule, Standing, thin
+from btcts.services.watch.rules import STALE, Alert, Rule, Standing, find_possible_starts
 from btcts.services.watch.trigger import find_begin_ms, judge, judge_feed
 from btcts.store import State
 
@@ -98,7 +98,7 @@ class Watch:
     def _read_past(self, span: Span) -> list[Tick]:
         """Return the ticks that a move may begin at, as read when the span last had another end."""
         if span.end_ms != self._past_span.end_ms or span.start_ms < self._past_span.start_ms:
-            self._past_span, self._past = span, thin(self._read_prices(span))
+            self._past_span, self._past = span, find_possible_starts(self._read_prices(span))
         return self._past
 
     def _read_prices(self, span: Span) -> list[Tick]:
