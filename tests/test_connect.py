@@ -17,7 +17,7 @@ from btcts.errors import EmbeddedError, StoreUnreachable
 from btcts.providers import DEFAULTS, default_endpoints, open_providers
 from btcts.providers.poller import Poller
 from btcts.services.collect.collector import Collector
-from btcts.services.collect.spool import Held, Spool, open_spool
+from btcts.services.collect.spool import Held, Spool
 from support.clocks import FakeClock
 from support.networks import CERTIFICATE, TlsServer, black_hole, dialer_of
 from support.redis_binaries import binaries
@@ -63,9 +63,9 @@ def settings(folder: Path, **environ: str) -> Settings:
     ],
 )
 def test_a_price_that_waits_is_found_by_every_spelling_of_its_redis(tmp_path: Path, before: str, now: str) -> None:
-    open_spool(find_spool_folders(settings(tmp_path, REDIS_URL=before))).keep(Tick(NOW, 60_000.5))
+    Spool(*find_spool_folders(settings(tmp_path, REDIS_URL=before))).keep(Tick(NOW, 60_000.5))
 
-    found = open_spool(find_spool_folders(settings(tmp_path, REDIS_URL=now))).read(NOW)
+    found = Spool(*find_spool_folders(settings(tmp_path, REDIS_URL=now))).read(NOW)
 
     assert found.ticks == (Tick(NOW, 60_000.5),)
 
@@ -74,10 +74,10 @@ def test_a_price_that_waits_is_found_by_every_spelling_of_its_redis(tmp_path: Pa
     "another", ["redis://localhost:6391", "redis://localhost:6390/1", "redis://example:6390", None]
 )
 def test_a_price_that_waits_is_for_no_other_redis(tmp_path: Path, another: str | None) -> None:
-    open_spool(find_spool_folders(settings(tmp_path, REDIS_URL="redis://localhost:6390"))).keep(Tick(NOW, 60_000.5))
+    Spool(*find_spool_folders(settings(tmp_path, REDIS_URL="redis://localhost:6390"))).keep(Tick(NOW, 60_000.5))
 
     named = {"REDIS_URL": another} if another else {}
-    assert open_spool(find_spool_folders(settings(tmp_path, **named))).read(NOW) == Held()
+    assert Spool(*find_spool_folders(settings(tmp_path, **named))).read(NOW) == Held()
 
 
 def test_what_an_earlier_version_left_without_the_name_of_a_redis_is_found(tmp_path: Path) -> None:
@@ -85,16 +85,16 @@ def test_what_an_earlier_version_left_without_the_name_of_a_redis_is_found(tmp_p
     real = settings(tmp_path, REDIS_URL="redis://localhost:6390")
     simulated = settings(tmp_path, REDIS_URL="redis://localhost:6390", BTCTS_COLLECT_PROVIDERS="simulated")
 
-    assert open_spool(find_spool_folders(real)).count() == 1
-    assert open_spool(find_spool_folders(simulated)).count() == 0
+    assert Spool(*find_spool_folders(real)).count() == 1
+    assert Spool(*find_spool_folders(simulated)).count() == 0
 
 
 def test_what_waits_for_the_embedded_redis_is_for_no_other(tmp_path: Path) -> None:
-    open_spool(find_spool_folders(settings(tmp_path))).keep(Tick(NOW, 60_000.5))
+    Spool(*find_spool_folders(settings(tmp_path))).keep(Tick(NOW, 60_000.5))
     (tmp_path / "db").mkdir()
 
-    assert open_spool(find_spool_folders(settings(tmp_path, REDIS_URL="redis://localhost:6390"))).count() == 0
-    assert open_spool(find_spool_folders(settings(tmp_path))).count() == 1
+    assert Spool(*find_spool_folders(settings(tmp_path, REDIS_URL="redis://localhost:6390"))).count() == 0
+    assert Spool(*find_spool_folders(settings(tmp_path))).count() == 1
 
 
 def killed(embedded: Embedded) -> None:

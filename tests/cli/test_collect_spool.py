@@ -14,7 +14,7 @@ from btcts.config import load
 from btcts.connect import find_spool_folders
 from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
-from btcts.services.collect.spool import Spool, open_spool
+from btcts.services.collect.spool import Spool
 from cli.conftest import BTCTS, Btcts
 from support.commands import ForkServer, Running
 from support.series import TICK, samples
@@ -40,7 +40,7 @@ def lasting(start_server: StartServer, environ: dict[str, str]) -> Server:
 def spool(tmp_path: Path, environ: dict[str, str], lasting: Server) -> Spool:
     """The spool of the commands."""
     own = {name: environ[name] for name in ("BTCTS_DATA_DIR", "REDIS_URL")}
-    return open_spool(find_spool_folders(load(endpoints=default_endpoints(), environ=own, cwd=tmp_path)))
+    return Spool(*find_spool_folders(load(endpoints=default_endpoints(), environ=own, cwd=tmp_path)))
 
 
 LOOP = ("collect", "--forever", "--interval", "1", "--format", "json")

@@ -11,7 +11,7 @@ from btcts.config import load
 from btcts.connect import find_spool_folders
 from btcts.domain.model import Tick
 from btcts.providers import default_endpoints
-from btcts.services.collect.spool import Spool, open_spool
+from btcts.services.collect.spool import Spool
 from cli.conftest import Btcts
 from support.series import TICK
 from support.servers import StartServer
@@ -54,7 +54,7 @@ def spool(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Spool:
     """The spool of prices that wait for the Redis of the test."""
     for name in ("HOME", "XDG_CONFIG_HOME", "BTCTS_DATA_DIR", "REDIS_URL"):
         monkeypatch.setenv(name, environ[name])
-    return open_spool(find_spool_folders(load(endpoints=default_endpoints())))
+    return Spool(*find_spool_folders(load(endpoints=default_endpoints())))
 
 
 def test_status_counts_the_prices_that_wait_on_this_machine(btcts: Btcts, spool: Spool) -> None:

@@ -226,7 +226,7 @@ def test_what_waits_under_a_former_name_is_found_and_taken_out(tmp_path: Path) -
     former = [tmp_path / "old", tmp_path / "older"]
     Spool(former[0]).keep(first)
     Spool(former[1]).keep(second)
-    spool = Spool(tmp_path / "spool", former=former)
+    spool = Spool(tmp_path / "spool", *former)
     spool.keep(third)
 
     assert spool.count() == 3
@@ -235,7 +235,7 @@ def test_what_waits_under_a_former_name_is_found_and_taken_out(tmp_path: Path) -
 
 
 def test_looking_for_former_names_creates_nothing(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", former=[tmp_path / "old"])
+    spool = Spool(tmp_path / "spool", tmp_path / "old")
 
     assert (spool.read(NOW), spool.count()) == (Held(), 0)
     spool.drop(Held(lines=frozenset({b"x"})))
@@ -249,7 +249,7 @@ def test_what_is_no_file_under_a_former_name_keeps_nobody_from_going_on(
 ) -> None:
     (tmp_path / "old").mkdir()
     obstacle(tmp_path / "old" / "ticks")
-    spool = Spool(tmp_path / "spool", former=[tmp_path / "old"])
+    spool = Spool(tmp_path / "spool", tmp_path / "old")
     (tick,) = some(1)
     spool.keep(tick)
 

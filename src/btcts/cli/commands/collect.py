@@ -204,7 +204,7 @@ def _open_collector(
     from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller, open_streams
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
-    from btcts.services.collect.spool import open_spool
+    from btcts.services.collect.spool import Spool
     from btcts.system.sockets import Deadline
 
     clock = ServerClock(stop)
@@ -222,7 +222,7 @@ def _open_collector(
             cadence_s=cadence_s,
             quorum=settings.collect.quorum,
             salt=round(_draw_number(2**32)),
-            spool=open_spool(find_spool_folders(settings)),
+            spool=Spool(*find_spool_folders(settings)),
             memory=Memory(locate_memory_file(settings), now_ms=clock.now_ms()),
             deadline=deadline or Deadline(),
             streams=streams,

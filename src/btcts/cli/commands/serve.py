@@ -54,7 +54,7 @@ def serve(
         package = (exc.name or "").partition(".")[0]
         raise ConfigError(f"serve needs a further package ({package}); run pip install 'btcts[serve]'") from exc
     from btcts.connect import find_spool_folders
-    from btcts.services.collect.spool import count_held, open_spool
+    from btcts.services.collect.spool import Spool, count_held
     from btcts.services.show import show_overview
     from btcts.services.status import status
 
@@ -67,7 +67,7 @@ def serve(
         pinned = board.Board(store.clock)
         hosts = frozenset(map(str.lower, (*(host or ()), gate.parse_host(listen))))
         guarded = gate.Gate(app.make_router(pinned, settings.market), hosts, token, frozenset(cors or ()))
-        spool = open_spool(find_spool_folders(settings))
+        spool = Spool(*find_spool_folders(settings))
         collect_garbage_again()
         common.say(f"serving {settings.market.name} of {store.where} at {server.format_address(listener)}")
         server.serve(

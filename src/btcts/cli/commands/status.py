@@ -24,11 +24,11 @@ def status(
     """
     from btcts.connect import find_spool_folders
     from btcts.services import status as service
-    from btcts.services.collect.spool import open_spool
+    from btcts.services.collect.spool import Spool
 
     settings = common.load_settings(redis__replica=replica or None)
     try:
-        spooled = open_spool(find_spool_folders(settings)).count()
+        spooled = Spool(*find_spool_folders(settings)).count()
     except SpoolError as exc:
         common.say(str(exc))
         spooled = None

@@ -8,7 +8,7 @@ by position: another process may have dropped or added some in the meantime.
 import os
 import time
 import zlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +44,12 @@ class Held:
 
 
 class Spool:
-    """The spooled prices in `folder`, which the first one creates, and in `former` folders of other names.
+    """The spooled prices in `folder`, which the first one creates, and those that wait in `former` folders.
 
     A line is `<time_ms> <price> <CRC-32 of both in hex>`. Methods wait for a lock up to `patience_s`.
     """
 
-    def __init__(self, folder: Path, *, former: Sequence[Path] = (), patience_s: float = 2.0) -> None:
+    def __init__(self, folder: Path, *former: Path, patience_s: float = 2.0) -> None:
         self._file = _File(folder, patience_s)
         self._former = tuple(_File(path, patience_s) for path in former)
 
@@ -110,12 +110,6 @@ def count_held(spool: Spool) -> int | None:
         return spool.count()
     except SpoolError:
         return None
-
-
-def open_spool(folders: Sequence[Path]) -> Spool:
-    """Open the spool in the first of the folders, with the prices that wait in the others."""
-    folder, *former = folders
-    return Spool(folder, former=former)
 
 
 class _File:
