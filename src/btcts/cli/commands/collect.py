@@ -13,7 +13,7 @@ from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_
 from btcts.cli.output import LineFormat, complain, emit, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
-from btcts.domain.clock import ServerClock, Stop
+from btcts.domain.clock import Stop
 from btcts.errors import ConfigError, ExitCode, StoreError
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def _open_collector(
 ) -> Iterator["Collector"]:
     """Open the store and the providers that the settings name, and yield a collector on them."""
     from btcts.connect import connect, find_spool_folders, locate_memory_file, open_poller, open_streams
+    from btcts.domain.clock import ServerClock
     from btcts.services.collect.collector import Collector
     from btcts.services.collect.memory import Memory
     from btcts.services.collect.spool import Spool

@@ -19,7 +19,7 @@ from btcts.cli.options import (
 from btcts.cli.output import LineFormat, complain, tell, tell_if_possible
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
-from btcts.domain.clock import ServerClock, Stop
+from btcts.domain.clock import Stop
 from btcts.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def _open_watch(wanted: Wanted, common: Common, stop: Stop) -> Iterator["Watch"]
     from random import random
 
     from btcts.connect import connect
+    from btcts.domain.clock import ServerClock
     from btcts.services.watch.journal import Journal
     from btcts.services.watch.outbox import Outbox
     from btcts.services.watch.watcher import Watch
