@@ -1,4 +1,4 @@
-"""Find and remove buckets that are past retention or in the future; the tick series is never touched.
+"""Find and remove buckets that are past retention or in the future, and find keys that are not ours; ticks stay.
 
 Retention counts from the newest sample: a feed that died keeps its old buckets for ever, and a bucket that starts in
 the future hides those that are kept. A clock that was ahead makes the removal take too much; so the time of the newest

@@ -49,7 +49,7 @@ class Holder(NamedTuple):
         except ProcessLookupError:
             return True
         except PermissionError:
-            return False  # it is somebody else's
+            pass  # it runs, as another user
         return False
 
 
