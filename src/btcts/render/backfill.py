@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from btcts.domain.layout import Market
 from btcts.domain.model import MINUTE_MS, Candle, Span, Waiting
 from btcts.render.documents import begin_document, dump_document, encode_waiting
-from btcts.render.figures import counted, iso, moment, price
+from btcts.render.figures import counted, iso, price, to_datetime
 from btcts.render.sentences import find_code, list_reasons
 from btcts.services.backfill.plan import Plan
 from btcts.services.backfill.run import Chunk, Summary
@@ -178,7 +178,7 @@ def _list_troubles(gaps: Mapping[str, int], failed: Mapping[str, str]) -> Iterat
 
 def _list_waiting(waiting: Waiting) -> Iterator[str]:
     for name, until_ms, why in waiting:
-        yield f"{name}: waits until {moment(until_ms, utc=False):%Y-%m-%d %H:%M:%S}" + (f" ({why})" if why else "")
+        yield f"{name}: waits until {to_datetime(until_ms, utc=False):%Y-%m-%d %H:%M:%S}" + (f" ({why})" if why else "")
 
 
 def _group_runs(minutes: Iterable[int]) -> Iterator[Span]:
@@ -195,7 +195,7 @@ def _format_minutes(span: Span) -> str:
 
 
 def _format_moment(time_ms: int) -> str:
-    return f"{moment(time_ms, utc=False):%Y-%m-%d %H:%M}"
+    return f"{to_datetime(time_ms, utc=False):%Y-%m-%d %H:%M}"
 
 
 def _encode_plan(plan: Plan) -> dict[str, Any]:

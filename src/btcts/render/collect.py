@@ -6,7 +6,7 @@ from btcts.domain.codes import RepairCode
 from btcts.domain.layout import Market
 from btcts.domain.model import StreamState, find_median
 from btcts.render.documents import begin_document, dump_document, encode_streams, encode_waiting
-from btcts.render.figures import counted, decimals, iso, lag, moment, percent, price
+from btcts.render.figures import counted, decimals, iso, lag, percent, price, to_datetime
 from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
@@ -99,7 +99,7 @@ def _explain_no_price(cycle: Cycle, *, verbose: bool) -> str:
 
 def _format_clock(time_ms: int, now_ms: int, *, utc: bool) -> str:
     """Format the time of day, with the date in front when it differs from that of `now_ms`."""
-    then, now = moment(time_ms, utc=utc), moment(now_ms, utc=utc)
+    then, now = to_datetime(time_ms, utc=utc), to_datetime(now_ms, utc=utc)
     form = "%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S"
     return then.strftime(form) + ("Z" if utc else "")
 

@@ -13,11 +13,11 @@ WIDTH = 110
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 """Web fonts that rich would link to; the picture must need nothing from the network."""
 
-Page = Callable[[Console], Group]
+DrawPage = Callable[[Console], Group]
 """Makes a page for a console."""
 
 
-def draw_terminal(screens: Iterable[tuple[str, Page]], *, title: str) -> str:
+def draw_terminal(screens: Iterable[tuple[str, DrawPage]], *, title: str) -> str:
     """Draw one terminal with the commands, each above the page that it prints."""
     console = Console(
         record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor", width=WIDTH, highlight=False

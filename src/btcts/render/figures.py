@@ -68,7 +68,7 @@ def countdown(left_ms: int) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def moment(time_ms: int, *, utc: bool) -> datetime:
+def to_datetime(time_ms: int, *, utc: bool) -> datetime:
     """The time in the zone in which it is shown: UTC or that of the system.
 
     It is in UTC where Python has no local one: with an offset of a day or more (TZ=UTC+24, which POSIX allows), and
@@ -83,7 +83,7 @@ def moment(time_ms: int, *, utc: bool) -> datetime:
 
 def iso(time_ms: int) -> str:
     """The time in ISO 8601, such as `2026-01-01T00:00:00Z`; milliseconds are dropped."""
-    return f"{moment(time_ms, utc=True):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{to_datetime(time_ms, utc=True):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def known_iso(time_ms: int | None) -> str | None:
@@ -93,7 +93,7 @@ def known_iso(time_ms: int | None) -> str | None:
 
 def stamp(time_ms: int, *, utc: bool) -> str:
     """The full time with the name of the zone, such as `2026-01-01 01:00:00 CET`."""
-    return f"{moment(time_ms, utc=utc):%Y-%m-%d %H:%M:%S %Z}"
+    return f"{to_datetime(time_ms, utc=utc):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def format_starts(starts_ms: Iterable[int], *, utc: bool) -> tuple[str, list[str]]:
@@ -102,7 +102,7 @@ def format_starts(starts_ms: Iterable[int], *, utc: bool) -> tuple[str, list[str
     The weekday is added when they span more than one day. The zone is in the heading, or in each text when the clocks
     change between them.
     """
-    starts = [moment(start_ms, utc=utc) for start_ms in starts_ms]
+    starts = [to_datetime(start_ms, utc=utc) for start_ms in starts_ms]
     zones = {start.tzname() or "" for start in starts}
     form = "%H:%M" if len({start.date() for start in starts}) == 1 else "%a %H:%M"
     if len(zones) == 1:

@@ -9,8 +9,8 @@ import pytest
 
 from btcts.domain.model import Tick
 from btcts.render.chart.picture import BOTTOM, COLOURS, HATCH, MARGIN, ROWS, TOP, Drawing, draw_chart_svg
-from btcts.render.chart.plot import Plot, is_gap, plot
-from btcts.render.chart.svg import NAMESPACE, element
+from btcts.render.chart.plot import Plot, is_gap, make_plot
+from btcts.render.chart.svg import NAMESPACE, wrap_elements
 from btcts.render.chart.terminal import Canvas
 from btcts.render.show.page import choose_places
 from btcts.services.show import View
@@ -119,14 +119,14 @@ def test_a_stale_price_is_called_stale(name: str) -> None:
 
 
 def plotted(name: str) -> Plot:
-    found = plot(VIEWS[name], most=len(VIEWS[name].shown.slots), rows=ROWS)
+    found = make_plot(VIEWS[name], most=len(VIEWS[name].shown.slots), rows=ROWS)
     assert found is not None
     return found
 
 
 def drawing(name: str) -> ElementTree.Element:
     elements = Drawing(plotted(name), VIEWS[name], utc=True).draw_elements()
-    return ElementTree.fromstring(element("svg", *elements))
+    return ElementTree.fromstring(wrap_elements("svg", *elements))
 
 
 def candles(picture: ElementTree.Element) -> list[ElementTree.Element]:

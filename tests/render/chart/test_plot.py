@@ -18,8 +18,8 @@ from btcts.render.chart.plot import (
     fit_price_axis,
     label_days,
     label_times,
+    make_plot,
     place_labels,
-    plot,
 )
 from btcts.services.show import Shown, SlotsView
 from render.charts import VIEWS
@@ -218,7 +218,7 @@ def slot(at: int, close: float | None, low: float | None = None, high: float | N
 
 
 def candlesticks(*slots: Slot) -> list[Candlestick | None]:
-    plotted = plot(view_with(*slots), most=len(slots), rows=ROWS)
+    plotted = make_plot(view_with(*slots), most=len(slots), rows=ROWS)
     assert plotted is not None
     return list(plotted.candlesticks)
 
@@ -242,7 +242,7 @@ def test_the_first_slot_and_one_after_a_gap_have_no_open() -> None:
 
 
 def test_a_slot_that_was_left_out_still_gives_the_open_of_the_next() -> None:
-    plotted = plot(view_with(slot(0, 10.0), slot(1, 12.0)), most=1, rows=ROWS)
+    plotted = make_plot(view_with(slot(0, 10.0), slot(1, 12.0)), most=1, rows=ROWS)
 
     assert plotted is not None
     assert plotted.candlesticks == (Candlestick(10.0, 12.0, 12.0, 12.0),)
@@ -267,13 +267,13 @@ def test_the_trend_says_how_the_close_differs_from_the_open(
 
 
 def test_without_a_price_in_any_slot_there_is_no_plot() -> None:
-    assert plot(view_with(slot(0, None), slot(1, None), newest=10.0), most=2, rows=ROWS) is None
+    assert make_plot(view_with(slot(0, None), slot(1, None), newest=10.0), most=2, rows=ROWS) is None
 
 
 def test_the_newest_price_is_marked_where_it_lies_on_the_axis() -> None:
     view = view_with(slot(0, 10.0), slot(1, 12.0), newest=11.0)
 
-    plotted = plot(view, most=2, rows=ROWS)
+    plotted = make_plot(view, most=2, rows=ROWS)
 
     assert plotted is not None
     assert plotted.marked == 11.0
@@ -283,9 +283,9 @@ def test_the_newest_price_is_marked_where_it_lies_on_the_axis() -> None:
 def test_a_newest_price_beyond_the_slots_moves_no_axis(newest: Tick | None) -> None:
     view = view_with(slot(0, 10.0), slot(1, 12.0))
 
-    plotted = plot(replace(view, newest=newest), most=2, rows=ROWS)
+    plotted = make_plot(replace(view, newest=newest), most=2, rows=ROWS)
 
-    assert plotted == plot(view, most=2, rows=ROWS)
+    assert plotted == make_plot(view, most=2, rows=ROWS)
 
 
 slots = st.lists(st.none() | st.tuples(prices, prices, prices).map(sorted), min_size=1, max_size=70)
@@ -295,7 +295,7 @@ slots = st.lists(st.none() | st.tuples(prices, prices, prices).map(sorted), min_
 def test_every_candlestick_lies_on_the_axis(slots: list[list[float] | None], most: int, rows: int) -> None:
     view = view_with(*(slot(at, each and each[1], each and each[0], each and each[2]) for at, each in enumerate(slots)))
 
-    plotted = plot(view, most=most, rows=rows)
+    plotted = make_plot(view, most=most, rows=rows)
 
     drawn = [each for each in plotted.candlesticks if each] if plotted else []
     for stick in drawn:
@@ -309,7 +309,7 @@ def test_every_candlestick_lies_on_the_axis(slots: list[list[float] | None], mos
 def test_the_newest_slots_that_have_room_are_plotted(most: int) -> None:
     slots = VIEWS["minute"].shown.slots
 
-    plotted = plot(VIEWS["minute"], most=most, rows=ROWS)
+    plotted = make_plot(VIEWS["minute"], most=most, rows=ROWS)
 
     assert plotted is not None
     assert plotted.shown.slots == slots[-most:]

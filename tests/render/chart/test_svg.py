@@ -4,19 +4,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from btcts.render.chart.svg import draw_line, element, text, wrap_words
+from btcts.render.chart.svg import draw_line, draw_text, wrap_elements, wrap_words
 
 
 def test_words_and_attributes_are_escaped() -> None:
     hostile = "<b> & \"'\x00\n]]>"
 
-    written = ElementTree.fromstring(element("g", wrap_words("text", hostile), font_family=hostile))
+    written = ElementTree.fromstring(wrap_elements("g", wrap_words("text", hostile), font_family=hostile))
 
     assert written[0].text == written.get("font-family") == "<b> & \"'  ]]>"
 
 
 def test_an_underscore_in_the_name_of_an_attribute_is_a_hyphen() -> None:
-    assert element("rect", stroke_width=1.5) == '<rect stroke-width="1.5"/>'
+    assert wrap_elements("rect", stroke_width=1.5) == '<rect stroke-width="1.5"/>'
 
 
 @pytest.mark.parametrize(("number", "written"), [(1 / 3, "0.33"), (12.0, "12"), (-0.5, "-0.5")])
@@ -25,6 +25,6 @@ def test_numbers_have_two_decimals_at_most(number: float, written: str) -> None:
 
 
 def test_each_element_stands_on_a_line_of_its_own_and_words_are_not_broken() -> None:
-    lines = element("g", text(1, 2, "two words"), element("rect")).splitlines()
+    lines = wrap_elements("g", draw_text(1, 2, "two words"), wrap_elements("rect")).splitlines()
 
     assert lines == ["<g>", '<text x="1" y="2">two words</text>', "<rect/>", "</g>"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from btcts.render.chart.plot import TIME_WIDTH, plot
+from btcts.render.chart.plot import TIME_WIDTH, make_plot
 from btcts.render.chart.terminal import AXIS_WIDTH, WIDEST_SLOT, WIDEST_STICK, Canvas, draw_chart_page
 from btcts.render.show.page import print_page
 from render.charts import VIEWS, charted, terminal
@@ -156,7 +156,7 @@ def test_a_stale_price_comes_with_what_to_do() -> None:
 
 
 def canvas(name: str, *, columns: int = 100, rows: int = 20, ascii_only: bool = False) -> Canvas:
-    plotted = plot(VIEWS[name], most=columns, rows=rows)
+    plotted = make_plot(VIEWS[name], most=columns, rows=rows)
     assert plotted is not None
     return Canvas(plotted, columns, 2, ascii_only)
 

@@ -17,8 +17,8 @@ from btcts.render.show.page import (
     draw_title,
     find_width,
     has_prices,
-    line,
     list_notices,
+    make_line,
     print_page,
 )
 from btcts.services.show import View
@@ -104,7 +104,7 @@ def test_a_title_without_room_takes_two_lines() -> None:
 
 def test_a_page_knows_the_width_of_a_terminal_and_that_a_pipe_has_none() -> None:
     pipe = Console(file=io.StringIO(), width=20)
-    print_page(Group(line("x" * 100)), pipe)
+    print_page(Group(make_line("x" * 100)), pipe)
 
     assert (find_width(terminal(44)), find_width(pipe)) == (44, None)
     assert isinstance(pipe.file, io.StringIO)

@@ -15,11 +15,11 @@ from btcts.render.chart.plot import (
     is_gap,
     label_days,
     label_times,
+    make_plot,
     place_labels,
-    plot,
 )
-from btcts.render.chart.svg import NAMESPACE, draw_line, element, text, wrap_words
-from btcts.render.figures import countdown, duration, moment, price, stamp
+from btcts.render.chart.svg import NAMESPACE, draw_line, draw_text, wrap_elements, wrap_words
+from btcts.render.figures import countdown, duration, price, stamp, to_datetime
 from btcts.render.show.page import NONE_CLOSED, choose_places, explain_lack, has_prices
 from btcts.services.show import SlotsView
 
@@ -54,19 +54,19 @@ HATCH = "btcts-no-price"
 
 def draw_chart_svg(view: SlotsView, *, utc: bool) -> str:
     """Draw the chart of the one resolution in `view`, with the same figures as in the terminal."""
-    plotted = plot(view, most=len(view.shown.slots), rows=ROWS)
+    plotted = make_plot(view, most=len(view.shown.slots), rows=ROWS)
     simulated = " (simulated)" if view.simulated else ""
     newest = price(view.newest.price, choose_places(view)) if view.newest else "no price"
     heading = f"{view.market.name}{simulated} {newest}"
     about = f"{view.shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
-    return element(
+    return wrap_elements(
         "svg",
         wrap_words("title", f"{heading}, {about}", id="btcts-title"),
         wrap_words("desc", HOW_TO_READ if plotted else _explain_absence(view), id="btcts-desc"),
-        element("rect", x=0.5, y=0.5, width=WIDTH - 1, height=HEIGHT - 1, rx=10, fill=GROUND, stroke=EDGE),
-        text(MARGIN, 42, heading, font_size=20, font_weight="bold"),
-        text(MARGIN, 64, _describe_age(view), fill=WARNING if view.stale else MUTED),
-        text(WIDTH - MARGIN, 42, about, fill=MUTED, font_size=14, text_anchor="end"),
+        wrap_elements("rect", x=0.5, y=0.5, width=WIDTH - 1, height=HEIGHT - 1, rx=10, fill=GROUND, stroke=EDGE),
+        draw_text(MARGIN, 42, heading, font_size=20, font_weight="bold"),
+        draw_text(MARGIN, 64, _describe_age(view), fill=WARNING if view.stale else MUTED),
+        draw_text(WIDTH - MARGIN, 42, about, fill=MUTED, font_size=14, text_anchor="end"),
         *(Drawing(plotted, view, utc).draw_elements() if plotted else _draw_absence(view)),
         xmlns=NAMESPACE,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
@@ -95,7 +95,7 @@ def _explain_absence(view: SlotsView) -> str:
 
 
 def _draw_absence(view: SlotsView) -> list[str]:
-    return [text(WIDTH / 2, HEIGHT / 2, _explain_absence(view), fill=MUTED, font_size=16, text_anchor="middle")]
+    return [draw_text(WIDTH / 2, HEIGHT / 2, _explain_absence(view), fill=MUTED, font_size=16, text_anchor="middle")]
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ class Drawing:
 
     def draw_elements(self) -> Iterator[str]:
         """Draw the whole chart, from back to front."""
-        yield element("defs", _define_hatch())
+        yield wrap_elements("defs", _define_hatch())
         yield from self._draw_gaps()
-        yield element("g", *self._draw_grid(), stroke=GRID)
+        yield wrap_elements("g", *self._draw_grid(), stroke=GRID)
         yield from self._draw_candlesticks()
-        yield element("g", *self._draw_axes(), stroke=MUTED)
+        yield wrap_elements("g", *self._draw_axes(), stroke=MUTED)
         yield from self._draw_labels()
         yield from self._draw_newest()
         yield from self._draw_legend()
@@ -180,11 +180,11 @@ class Drawing:
                 body = _draw_body(x, top, width=width, height=bottom - top, trend=stick.trend)
                 wick = draw_line((x, self._locate_price(stick.max)), (x, self._locate_price(stick.min)))
                 tooltip = wrap_words("title", self._describe_slot(slot, stick))
-                yield element("g", tooltip, wick, body, stroke=colour, stroke_width=1.5)
+                yield wrap_elements("g", tooltip, wick, body, stroke=colour, stroke_width=1.5)
 
     def _describe_slot(self, slot: Slot, stick: Candlestick) -> str:
         """Describe a slot in figures, for its tooltip."""
-        start = f"{moment(slot.start_ms, utc=self.utc):%a %H:%M}" + ("" if slot.closed else " (open)")
+        start = f"{to_datetime(slot.start_ms, utc=self.utc):%a %H:%M}" + ("" if slot.closed else " (open)")
         low, high, close = map(self._format_price, (stick.min, stick.max, stick.close))
         first = "" if slot.open is None else f"open {self._format_price(slot.open)}, "
         return f"{start}: {first}close {close}, min {low}, max {high}"
@@ -204,27 +204,27 @@ class Drawing:
         newest = None if self.plot.marked is None else self._locate_price(self.plot.marked)
         for y, words in self._prices:
             if newest is None or abs(y - newest) > NEWEST_HEIGHT * 0.8:
-                yield text(self._right + 10, y + HALF_LETTER, words)
+                yield draw_text(self._right + 10, y + HALF_LETTER, words)
         for label in self._times:
-            yield text(label.start + TIME_WIDTH * LETTER / 2, BOTTOM + 22, label.text, text_anchor="middle")
+            yield draw_text(label.start + TIME_WIDTH * LETTER / 2, BOTTOM + 22, label.text, text_anchor="middle")
         days = label_days(self.plot.starts_ms, utc=self.utc)
         for label in _place_labels(day._replace(start=self._locate_slot(day.at - 0.5)) for day in days):
-            yield text(label.start, BOTTOM + 42, label.text, fill=MUTED)
+            yield draw_text(label.start, BOTTOM + 42, label.text, fill=MUTED)
 
     def _draw_newest(self) -> Iterator[str]:
         """Draw the newest price on the axis, in place of the round prices near it."""
         if self.plot.marked is not None:
             y, left = self._locate_price(self.plot.marked), self._right + 3
             size = {"width": WIDTH - MARGIN / 2 - left, "height": NEWEST_HEIGHT}
-            yield element("rect", x=left, y=y - NEWEST_HEIGHT / 2, rx=4, fill=INK, **size)
-            yield text(left + 7, y + HALF_LETTER, self._format_price(self.plot.marked), fill=GROUND)
+            yield wrap_elements("rect", x=left, y=y - NEWEST_HEIGHT / 2, rx=4, fill=INK, **size)
+            yield draw_text(left + 7, y + HALF_LETTER, self._format_price(self.plot.marked), fill=GROUND)
 
     def _draw_legend(self) -> Iterator[str]:
         """Draw the signs that occur in this chart side by side, each with its meaning."""
         left: float = MARGIN
         for sign, words in self._list_signs():
-            yield element("g", sign, transform=f"translate({left + 8:g} {LEGEND:g})", stroke_width=1.5)
-            yield text(left + 22, LEGEND + HALF_LETTER, words, fill=MUTED)
+            yield wrap_elements("g", sign, transform=f"translate({left + 8:g} {LEGEND:g})", stroke_width=1.5)
+            yield draw_text(left + 22, LEGEND + HALF_LETTER, words, fill=MUTED)
             left += 44 + len(words) * LETTER * 0.9
 
     def _list_signs(self) -> Iterator[tuple[str, str]]:
@@ -232,7 +232,7 @@ class Drawing:
         for trend in self.plot.trends:
             side = 12 * abs(trend)
             body = _draw_body(0, -side / 2, width=12, height=side, trend=trend)
-            yield element("g", body, stroke=COLOURS[trend]), TRENDS[trend]
+            yield wrap_elements("g", body, stroke=COLOURS[trend]), TRENDS[trend]
         if self.plot.closing_ms is not None:
             yield _draw_running(-7, 0, width=14), f"open, {countdown(self.plot.closing_ms - self.view.now_ms)} left"
         if self.plot.has_gaps:
@@ -245,7 +245,7 @@ def _draw_body(x: float, top: float, *, width: float, height: float, trend: int)
     if not trend:
         return draw_line((left, top), (left + width, top))
     fill = GROUND if trend > 0 else COLOURS[trend]
-    return element("rect", x=left, y=top, width=width, height=max(1.0, height), fill=fill)
+    return wrap_elements("rect", x=left, y=top, width=width, height=max(1.0, height), fill=fill)
 
 
 def _draw_running(left: float, y: float, *, width: float) -> str:
@@ -254,13 +254,13 @@ def _draw_running(left: float, y: float, *, width: float) -> str:
 
 def _define_hatch() -> str:
     strokes = draw_line((0, 0), (0, 8), stroke=EDGE, stroke_width=2)
-    return element(
+    return wrap_elements(
         "pattern", strokes, id=HATCH, width=8, height=8, patternUnits="userSpaceOnUse", patternTransform="rotate(45)"
     )
 
 
 def _fill_hatched(left: float, top: float, *, width: float, height: float) -> str:
-    return element("rect", x=left, y=top, width=width, height=height, fill=f"url(#{HATCH})")
+    return wrap_elements("rect", x=left, y=top, width=width, height=height, fill=f"url(#{HATCH})")
 
 
 def _place_labels(wanted: Iterable[Label]) -> list[Label]:

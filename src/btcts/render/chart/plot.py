@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from btcts.domain.model import HOUR_MS, MINUTE_MS, Slot
-from btcts.render.figures import moment
+from btcts.render.figures import to_datetime
 from btcts.services.show import Shown, SlotsView
 
 QUIET = 0.001
@@ -92,7 +92,7 @@ def label_times(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: 
     fine = [step_ms for step_ms in ROUND_TIMES_MS if step_ms % bucket_ms == 0 and step_ms >= apart * bucket_ms]
     step_ms = min(fine, default=ROUND_TIMES_MS[-1])
     for at, start_ms in enumerate(starts_ms):
-        start = moment(start_ms, utc=utc)
+        start = to_datetime(start_ms, utc=utc)
         of_day_ms = start.hour * HOUR_MS + start.minute * MINUTE_MS
         if of_day_ms // bucket_ms * bucket_ms % step_ms == 0:
             yield Label(at, f"{start:%H:%M}")
@@ -100,7 +100,7 @@ def label_times(starts_ms: Sequence[int], *, bucket_ms: int, apart: float, utc: 
 
 def label_days(starts_ms: Iterable[int], *, utc: bool) -> Iterator[Label]:
     """Label the first slot and the first of each day; the zone is named when the UTC offset changes between them."""
-    starts = [moment(start_ms, utc=utc) for start_ms in starts_ms]
+    starts = [to_datetime(start_ms, utc=utc) for start_ms in starts_ms]
     form = "%a %d %b" if len({start.utcoffset() for start in starts}) == 1 else "%a %d %b %Z"
     before = ""
     for at, start in enumerate(starts):
@@ -192,7 +192,7 @@ def is_gap(slot: Slot) -> bool:
     return slot.closed and slot.missing
 
 
-def plot(view: SlotsView, *, most: int, rows: int) -> Plot | None:
+def make_plot(view: SlotsView, *, most: int, rows: int) -> Plot | None:
     """Return a plot of the newest `most` slots of the one resolution in `view`; None when none of them has a price."""
     shown = view.shown
     left_out = max(0, len(shown.slots) - most)

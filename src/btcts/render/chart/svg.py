@@ -8,7 +8,7 @@ from btcts.system.foreign import plain
 NAMESPACE = "http://www.w3.org/2000/svg"
 
 
-def element(name: str, *children: str, **attributes: str | float) -> str:
+def wrap_elements(name: str, *children: str, **attributes: str | float) -> str:
     """Wrap elements in an element, one per line; an underscore in an attribute's name stands for a hyphen."""
     if not children:
         return f"<{name}{_format_attributes(attributes)}/>"
@@ -20,7 +20,7 @@ def wrap_words(name: str, words: str, **attributes: str | float) -> str:
     return f"<{name}{_format_attributes(attributes)}>{_escape_words(words)}</{name}>"
 
 
-def text(x: float, y: float, words: str, **attributes: str | float) -> str:
+def draw_text(x: float, y: float, words: str, **attributes: str | float) -> str:
     """Return a text whose baseline starts at that point, unless `text_anchor` says otherwise."""
     return wrap_words("text", words, x=x, y=y, **attributes)
 
@@ -28,7 +28,7 @@ def text(x: float, y: float, words: str, **attributes: str | float) -> str:
 def draw_line(start: tuple[float, float], end: tuple[float, float], **attributes: str | float) -> str:
     """Draw a straight line."""
     (x1, y1), (x2, y2) = start, end
-    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
+    return wrap_elements("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
 
 
 def _format_attributes(attributes: Mapping[str, str | float]) -> str:

@@ -18,12 +18,12 @@ from btcts.render.chart.plot import (
     is_gap,
     label_days,
     label_times,
+    make_plot,
     place_labels,
-    plot,
 )
 from btcts.render.figures import countdown, price, stamp
 from btcts.render.glyphs import Shape, draw_spark
-from btcts.render.show.page import choose_places, draw_empty_page, draw_title, has_prices, line, list_notices
+from btcts.render.show.page import choose_places, draw_empty_page, draw_title, has_prices, list_notices, make_line
 from btcts.services.show import SlotsView
 
 WIDEST_SLOT, WIDEST_STICK = 24, 9
@@ -57,8 +57,8 @@ class Signs(NamedTuple):
     missing: str
 
 
-BLOCKS = Signs("│", "├", "◄", "─", "┬", "═", "╤", "┘", "·")
-ASCII = Signs("|", "+", "<", "-", "+", "=", "=", "+", ".")
+BLOCK_SIGNS = Signs("│", "├", "◄", "─", "┬", "═", "╤", "┘", "·")
+ASCII_SIGNS = Signs("|", "+", "<", "-", "+", "=", "=", "+", ".")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Canvas:
     @property
     def signs(self) -> Signs:
         """Characters that the encoding of the terminal can show."""
-        return ASCII if self.ascii_only else BLOCKS
+        return ASCII_SIGNS if self.ascii_only else BLOCK_SIGNS
 
     @cached_property
     def pitch(self) -> int:
@@ -113,7 +113,7 @@ class Canvas:
         return self._draw_cells(body, 0, min(3, self.stick_width))
 
     def _draw_row(self, row: int) -> Text:
-        text = line()
+        text = make_line()
         for slot, shape in zip(self.plot.shown.slots, self._shapes, strict=True):
             if shape:
                 cells = self._pad_cells(self._draw_cells(shape, row, self.stick_width))
@@ -161,7 +161,7 @@ class Canvas:
         return {row: " " * (max(wholes.values()) - wholes[row]) + text for row, text in texts.items()}
 
     def _draw_floor(self, times: set[int]) -> Text:
-        text = line()
+        text = make_line()
         for at, slot in enumerate(self.plot.shown.slots):
             floor = self.signs.floor if slot.closed else self.signs.running
             tick = self.signs.time if slot.closed else self.signs.running_time
@@ -181,7 +181,7 @@ class Canvas:
 
 
 def _draw_labels(labels: list[Label]) -> Text:
-    text = line()
+    text = make_line()
     for label in sorted(labels, key=lambda label: label.start):
         text.append(" " * (int(label.start) - len(text))).append(label.text)
     return text
@@ -198,13 +198,13 @@ def draw_chart_page(view: SlotsView, *, utc: bool, console: Console, height: int
     width, lines = (console.width, console.height - 1) if console.is_terminal else (PIPE_WIDTH, PIPE_HEIGHT)
     about = f"{view.shown.resolution.name}, {stamp(view.now_ms, utc=utc)}"
     below = list(list_notices(view))
-    around = [*draw_title(view, about, width=0, console=console), line(), line(), *below]
+    around = [*draw_title(view, about, width=0, console=console), make_line(), make_line(), *below]
     rows = (height or lines) - Canvas.BELOW - _count_lines(around, console, width)
     canvas = _fit_canvas(view, width=width, rows=rows, ascii_only=console.options.ascii_only)
     top = draw_title(view, about, width=canvas.width if canvas else 0, console=console)
     if canvas is None:
         return Group(*top, *_draw_closes(view, width, console), *below)
-    return Group(*top, line(), *canvas.draw_lines(utc=utc), _draw_legend(canvas, view.now_ms, width), *below)
+    return Group(*top, make_line(), *canvas.draw_lines(utc=utc), _draw_legend(canvas, view.now_ms, width), *below)
 
 
 def _count_lines(texts: Iterable[Text], console: Console, width: int) -> int:
@@ -216,7 +216,7 @@ def _fit_canvas(view: SlotsView, *, width: int, rows: int, ascii_only: bool) -> 
     """Fit the canvas to `width`: fewer slots may change the prices, and so the width of their axis."""
     columns = width - AXIS_WIDTH
     while rows >= LEAST_ROWS and columns >= LEAST_COLUMNS:
-        plotted = plot(view, most=columns, rows=rows)
+        plotted = make_plot(view, most=columns, rows=rows)
         if plotted is None:
             return None
         canvas = Canvas(plotted, columns, choose_places(view), ascii_only)
@@ -230,8 +230,8 @@ def _draw_closes(view: SlotsView, width: int, console: Console) -> Iterator[Text
     """Draw a spark line of the closes; nothing when no slot has one."""
     closes = [slot.close for slot in view.shown.slots[-width:]]
     if any(closes):
-        yield line()
-        yield line(draw_spark(closes, ascii_only=console.options.ascii_only))
+        yield make_line()
+        yield make_line(draw_spark(closes, ascii_only=console.options.ascii_only))
         yield Text(SMALL, style="dim")
 
 
@@ -240,7 +240,7 @@ def _draw_legend(canvas: Canvas, now_ms: int, width: int) -> Text:
     items = list(_list_signs(canvas, now_ms))
     ends = accumulate(len(item) + 2 for item in items)
     shown = [item for item, end in zip(items, ends, strict=True) if end - 2 <= width]
-    return line("  ").join(shown)
+    return make_line("  ").join(shown)
 
 
 def _list_signs(canvas: Canvas, now_ms: int) -> Iterator[Text]:

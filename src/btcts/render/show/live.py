@@ -9,11 +9,11 @@ from rich.style import Style
 from rich.text import Text
 
 from btcts.errors import StoreUnreachable
-from btcts.render.figures import duration, moment
+from btcts.render.figures import duration, to_datetime
 from btcts.services.show import Sight, SlotsView, View
 from btcts.system.foreign import plain
 
-Page = Callable[[View, Console, int], Group]
+DrawView = Callable[[View, Console, int], Group]
 """Makes the page of a view for a console and, where it can choose, a number of lines."""
 
 Line = Sequence[Segment]
@@ -29,7 +29,7 @@ LEAST_SLOTS = 5
 class Frames:
     """Makes the frames of a page; the size of `console` becomes that of the frame."""
 
-    page: Page
+    page: DrawView
     console: Console
     utc: bool
 
@@ -72,7 +72,7 @@ def _make_hint(slots: int, left_out: int) -> Text:
 
 def _explain_outage(sight: Sight, view: View, *, utc: bool) -> Text:
     """Tell since when Redis has been unreachable, and its error unless it is merely silent."""
-    since = f"{moment(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
+    since = f"{to_datetime(view.now_ms, utc=utc):%H:%M:%S} ({duration(view.silent_ms / 1000)})"
     silent = isinstance(sight.away, StoreUnreachable)
     problem = f"Redis has not answered since {since}" if silent else f"{sight.away}, since {since}"
     return Text(plain(f"{problem}; trying again"), style="bold yellow", no_wrap=True)

@@ -18,8 +18,8 @@ from btcts.render.show.page import (
     draw_title,
     find_width,
     has_prices,
-    line,
     list_notices,
+    make_line,
 )
 from btcts.render.show.slots import RATIO_PLACES, YEAR_PLACES, build_price_columns, style_change
 from btcts.services.show import Overview, Shown
@@ -48,7 +48,7 @@ SUMMARY_LAYOUTS = (
     "name close",
 )
 
-PLACE_WIDTH = 17
+DAY_PLACE_WIDTH = 17
 """Characters of the bar that shows where the price stands between the low and the high of the day."""
 
 
@@ -124,7 +124,7 @@ def _draw_sparks(view: Overview, console: Console) -> Iterator[Text]:
             closes = closes[-max(1, width - names.width - len(GAP)) :]
         known = [close for close in closes if close is not None]
         style = style_change(signed(known[-1] - known[0], choose_places(view))) if known else "dim"
-        yield line(names.align(name.text) + GAP).append(
+        yield make_line(names.align(name.text) + GAP).append(
             draw_spark(closes, ascii_only=console.options.ascii_only), style
         )
 
@@ -138,7 +138,7 @@ def _build_day_columns(
     if low > 0:
         texts |= {"low": price(low, places), "high": price(high, places), "range%": share(high / low - 1, RATIO_PLACES)}
         if newest is not None:
-            texts["place"] = draw_place(newest, low, high, width=PLACE_WIDTH, ascii_only=ascii_only)
+            texts["place"] = draw_place(newest, low, high, width=DAY_PLACE_WIDTH, ascii_only=ascii_only)
     headings = {"low": "24 h low", "place": "", "high": "24 h high", "range%": "24 h range"}
     return {name: Column.plain(heading, [texts[name]]) for name, heading in headings.items()}
 

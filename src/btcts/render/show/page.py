@@ -43,7 +43,7 @@ def find_width(console: Console) -> int | None:
     return console.width if console.is_terminal else None
 
 
-def line(text: str = "", *, style: str = "") -> Text:
+def make_line(text: str = "", *, style: str = "") -> Text:
     """Make a line that is never wrapped or cut."""
     return Text(text, style=style, no_wrap=True, overflow="ignore")
 
@@ -62,7 +62,7 @@ def draw_rows(grid: Grid, console: Console) -> Iterator[Text]:
     """Draw the headings, a rule and the rows."""
     headings = [Cell(column.heading, "bold") for column in grid.columns]
     yield _draw_row(grid.columns, headings)
-    yield line(("-" if console.options.ascii_only else "─") * grid.width, style="dim")
+    yield make_line(("-" if console.options.ascii_only else "─") * grid.width, style="dim")
     for cells in zip(*(column.cells for column in grid.columns), strict=True):
         yield _draw_row(grid.columns, cells)
 
@@ -163,7 +163,7 @@ def _list_prices(view: View) -> Iterator[float]:
 
 
 def _draw_row(columns: Iterable[Column], cells: Iterable[Cell]) -> Text:
-    row = line()
+    row = make_line()
     for column, cell in zip(columns, cells, strict=True):
         row.append(column.align(cell.text), style=cell.style).append(GAP)
     row.rstrip()
