@@ -20,7 +20,7 @@ from btcts.store.expire import Excess
 from btcts.store.facts import Facts, Lag
 from btcts.store.link import Link, Patience, now_of
 from btcts.store.plan import writable
-from btcts.store.ranges import Samples
+from btcts.store.ranges import Samples, read_newest
 from btcts.store.reads import Audit, Snapshot
 from btcts.store.rebuild import Rebuilt
 from btcts.store.state import State
@@ -106,7 +106,7 @@ class Store:
 
     def latest(self) -> Tick | None:
         """Return the newest tick, None on an empty store."""
-        return reads.latest(self._link)
+        return read_newest(*self._link.ask_all([("TS.GET", self.layout.tick)]))
 
     def price(self) -> Snapshot:
         """Return the newest tick and the collectors' state in one round trip, without any slots."""
@@ -256,7 +256,7 @@ class Store:
 
     def state(self) -> State:
         """Return the collectors' shared state."""
-        return state.read(self._link)
+        return state.parse(self._link.ask("HGETALL", self.layout.state), self._link.real_now_ms)
 
     def remember(self, remembered: State) -> None:
         """Store the collectors' shared state."""
@@ -268,7 +268,7 @@ class Store:
 
     def gaps(self) -> Mapping[int, Gap]:
         """Return the ledger of minutes that no provider could serve."""
-        return gaps.read(self._link)
+        return gaps.parse_gaps(self._link.ask("HGETALL", self.layout.gaps), self._link.real_now_ms)
 
     def record_gaps(self, found: Mapping[int, Gap], *, forget: Iterable[int] = ()) -> None:
         """Record gaps in the ledger, and remove minutes that were settled or have left the window."""

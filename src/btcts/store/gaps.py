@@ -44,11 +44,6 @@ def _make_readers(until_ms: int) -> dict[str, Reader]:
     }
 
 
-def read(link: Link) -> dict[int, Gap]:
-    """Read the ledger by minute."""
-    return parse_gaps(link.ask("HGETALL", link.layout.gaps), link.real_now_ms)
-
-
 def write(link: Link, gaps: Mapping[int, Gap], forget: Iterable[int]) -> None:
     """Enter or update gaps, and take out minutes that were settled or left the window."""
     link.remove_fields(link.layout.gaps, tuple(map(str, forget)))

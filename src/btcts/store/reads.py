@@ -54,12 +54,6 @@ class Audit:
     latest: bool
 
 
-def latest(link: Link) -> Tick | None:
-    """Return the newest tick, None on an empty store."""
-    (reply,) = link.ask_all([("TS.GET", link.layout.tick)])
-    return read_newest(reply)
-
-
 def price(link: Link) -> Snapshot:
     """Return the newest tick and the collectors' state, without any slots."""
     layout = link.layout

@@ -191,11 +191,6 @@ def is_known(name: str) -> bool:
     return name in _make_readers(0) or name.startswith(PROVIDER_PREFIX)
 
 
-def read(link: Link) -> State:
-    """Read the stored state."""
-    return parse(link.ask("HGETALL", link.layout.state), link.real_now_ms)
-
-
 def parse(fields: Mapping[str, str], now_ms: int) -> State:
     """Parse the state from the fields of the hash; a field that cannot be read counts as absent."""
     return examine(fields, now_ms)[0]
