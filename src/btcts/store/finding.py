@@ -1,7 +1,7 @@
 """Find where Redis is now, and connect to it: the primary or a replica that Sentinels name or that has our slot.
 
-All keys of a market lie in one slot, so that the client of a single server does for a cluster, too. It asks each time
-that it connects; a client of the wrong server disconnects, and asks again.
+All keys of a market lie in one slot, so that the client of a single server is enough for a cluster, too. It asks each
+time that it connects; a client of the wrong server disconnects, and asks again.
 """
 
 import random

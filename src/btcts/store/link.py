@@ -145,7 +145,7 @@ class Link:
         return replies
 
     def retry(self, call: Callable[[], Answer]) -> Answer:
-        """Return what the call returns, translating its failures; call again while our keys change their place."""
+        """Return what the call returns, translating its failures; call again while our keys move."""
         until = self.patience.begin()
         while True:
             try:
