@@ -100,10 +100,6 @@ class StreamServer:
         for connection, voice in self._list_voices():
             self.send(*voice.say_trades(trades), to=connection)
 
-    def miss(self, trades: Sequence[Trade]) -> None:
-        """Add trades to the history, of which no subscriber hears."""
-        self._history += trades
-
     def beat(self) -> None:
         """Send the sign of life that comes unasked."""
         for connection, voice in self._list_voices():
