@@ -43,6 +43,7 @@ _TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = LARGEST_HEAD
 
+_BROKEN = httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError
 
 Header = tuple[bytes, bytes]
 
@@ -100,10 +101,11 @@ class Connections:
     ) -> Iterator[httpcore.Response]:
         """Send a request, and yield the response, whose body is read within the block; both end at `until`.
 
+        A refusal counts although its body breaks off, as its headers may ask to wait.
         After a response with the status `SWITCHED`, the connection belongs to the caller, who closes it.
 
         Raises:
-            Unanswered: there is no response in time, or its body breaks off.
+            Unanswered: there is no response in time, or the body of a good one breaks off.
         """
         attempt, proxy = _Attempt(until), self.choose(address)
         token = _ATTEMPT.set(attempt)
@@ -111,6 +113,9 @@ class Connections:
             response = self._find_pool(proxy).handle_request(_build_request(method, address, headers, content))
             try:
                 yield response
+            except (Unanswered, *_BROKEN):
+                if response.status in (200, SWITCHED):
+                    raise
             finally:
                 if response.status != SWITCHED:
                     response.close()
@@ -185,14 +190,7 @@ class _Backend(httpcore.SyncBackend):
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
+    def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.NetworkStream:
         """Connect before the deadline of the request; the other arguments are ignored."""
         attempt = _ATTEMPT.get()
         try:
@@ -256,7 +254,7 @@ def limit_steps(seconds: float) -> Iterator[None]:
     token = _ATTEMPT.set(_Attempt(time.monotonic() + seconds))
     try:
         yield
-    except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
+    except _BROKEN as exc:
         raise (_explain(exc, None, opened=True) or exc) from exc
     finally:
         _ATTEMPT.reset(token)

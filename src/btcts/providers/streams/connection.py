@@ -68,21 +68,19 @@ def open_connection(
     handshake = ClientProtocol(uri, extensions=[packing], logger=_MUTE)
     asked = [(name.encode(), value.encode()) for name, value in handshake.connect().headers.raw_items()]
     headers = [USER_AGENT, *(header for header in asked if header[0] != b"Host")]
-    status, told, body = 0, dict[str, str](), b""
+    body = b""
     try:
         with connections.send("GET", address, headers, None, until=time.monotonic() + timeout_s) as response:
-            status, told = response.status, decode_headers(response.headers)
-            for chunk in response.iter_stream() if status != SWITCHED else ():
+            for chunk in response.iter_stream() if response.status != SWITCHED else ():
                 body += chunk
                 if len(body) >= _SHOWN:
                     break
     except Unanswered as exc:
-        if not status:  # a refusal counts, however its body ends: its headers may ask to wait
-            why = f"no complete answer within {timeout_s:g} s" if exc.code == SLOW else exc.why
-            raise ConnectionEnded(f"no stream from {_name(address)} ({why})") from exc
-    if status != SWITCHED:
+        why = f"no complete answer within {timeout_s:g} s" if exc.code == SLOW else exc.why
+        raise ConnectionEnded(f"no stream from {_name(address)} ({why})") from exc
+    if response.status != SWITCHED:
         response.extensions["network_stream"].close()  # the server may close it before the next attempt
-        raise _build_refusal(Reply(address, status, told, body[:_SHOWN]), now_ms())
+        raise _build_refusal(Reply(address, response.status, decode_headers(response.headers), body[:_SHOWN]), now_ms())
     try:
         handshake.process_response(_convert(response))
     except InvalidHandshake as exc:
