@@ -7,7 +7,7 @@ terminal, a pager and a pipe, and needs no library.
 import inspect
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,33 @@ _NO_CHOICE = r"(?:Value error, )?(?P<value>'.*'|\".*\") is not one of (?P<choice
 Rows = list[tuple[str, str]]
 
 
-class PlainCommand(TyperCommand):
-    """A command whose help is plain text."""
+class PlainHelp:
+    """The help of a command as plain text."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self: Any, ctx: Any, formatter: Any) -> None:
         """Write the help page."""
-        _write_help(self, ctx, formatter, _list_options(self, ctx))
+        formatter.width = min(shutil.get_terminal_size().columns, WIDEST)
+        self.format_usage(ctx, formatter)
+        for paragraph in _put_examples_first(_split_paragraphs(self)):
+            formatter.write_paragraph()
+            if _is_verbatim(paragraph):
+                formatter.write(paragraph + "\n")
+            else:
+                formatter.write_text(paragraph)
+        for title, rows in (_list_commands(self) | _list_options(self, ctx)).items():
+            with formatter.section(title):
+                formatter.write_dl(rows, col_max=formatter.width // 3)
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """Return the whole summary: shells shorten it themselves."""
         return _split_paragraphs(self)[0]
 
 
-class Group(TyperGroup):
+class PlainCommand(PlainHelp, TyperCommand):
+    """A command whose help is plain text."""
+
+
+class Group(PlainHelp, TyperGroup):
     """A command with sub-commands; called without one it shows its help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -51,33 +65,6 @@ class Group(TyperGroup):
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
             ctx.fail(_describe_lack(ctx, f"command {name!r}") + did_you_mean(name, self.commands))
         return super().resolve_command(ctx, args)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help page."""
-        panels: dict[str, Rows] = {}
-        longest = max(map(len, self.commands))
-        for name, command in self.commands.items():
-            panel = getattr(command, "rich_help_panel", None) or "Commands"
-            panels.setdefault(panel, []).append((name.ljust(longest), command.get_short_help_str()))
-        _write_help(self, ctx, formatter, panels | _list_options(self, ctx))
-
-    def get_short_help_str(self, limit: int = 0) -> str:
-        """Return the whole summary: shells shorten it themselves."""
-        return _split_paragraphs(self)[0]
-
-
-def _write_help(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any, panels: Mapping[str, Rows]) -> None:
-    formatter.width = min(shutil.get_terminal_size().columns, WIDEST)
-    command.format_usage(ctx, formatter)
-    for paragraph in _put_examples_first(_split_paragraphs(command)):
-        formatter.write_paragraph()
-        if _is_verbatim(paragraph):
-            formatter.write(paragraph + "\n")
-        else:
-            formatter.write_text(paragraph)
-    for title, rows in panels.items():
-        with formatter.section(title):
-            formatter.write_dl(rows, col_max=formatter.width // 3)
 
 
 def _split_paragraphs(command: Any) -> list[str]:
@@ -110,7 +97,18 @@ def _is_verbatim(paragraph: str) -> bool:
     return re.search(r"^ ", paragraph, re.MULTILINE) is not None
 
 
-def _list_options(command: TyperCommand | TyperGroup, ctx: Any) -> dict[str, Rows]:
+def _list_commands(command: Any) -> dict[str, Rows]:
+    """List the sub-commands by panel."""
+    commands = getattr(command, "commands", {})
+    longest = max(map(len, commands), default=0)
+    panels: dict[str, Rows] = {}
+    for name, below in commands.items():
+        panel = getattr(below, "rich_help_panel", None) or "Commands"
+        panels.setdefault(panel, []).append((name.ljust(longest), below.get_short_help_str()))
+    return panels
+
+
+def _list_options(command: Any, ctx: Any) -> dict[str, Rows]:
     """List arguments and options by panel; `--help` is in the last one."""
     panels: dict[str, Rows] = {}
     for param in command.get_params(ctx):
