@@ -201,21 +201,16 @@ class Printer(NamedTuple):
 
 def write_picture(path: str, text: str) -> None:
     """Replace the file by the picture atomically; write to what is not a regular file, such as a pipe."""
+    from btcts.system import durable
+    from btcts.system.causes import describe
+
     if not path:
         raise ConfigError("--svg names no file; give one, or - for stdout")
     named = Path(path)
     try:
         if named.exists() and not named.is_file():
             named.write_text(text, "utf-8")
-            return
-        file = Path(os.path.realpath(named))  # Path.resolve raises a RuntimeError for a loop of links
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            draft.write_text(text, "utf-8")
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
+        else:  # Path.resolve raises a RuntimeError for a loop of links
+            durable.replace(Path(os.path.realpath(named)), text.encode(), mode=0o666)
     except OSError as exc:
-        from btcts.system.causes import describe
-
         raise ConfigError(f"--svg {path} cannot be written ({describe(exc)}); name another file") from exc
