@@ -130,8 +130,8 @@ class Asked:
 class Settleable:
     """Candles of minutes that can be settled now, and the ledger entries of the thin ones."""
 
-    candles: tuple[Candle, ...] = ()
-    entries: Mapping[int, Gap] = field(default_factory=dict)
+    candles: tuple[Candle, ...]
+    entries: Mapping[int, Gap]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +143,10 @@ class Ended:
     none) need no further routine check.
     """
 
-    gaps: Mapping[int, Gap] = field(default_factory=dict)
-    revision: Revision = field(default_factory=Revision)
-    reread_ms: int | None = None
-    completed: int = 0
+    gaps: Mapping[int, Gap]
+    revision: Revision
+    reread_ms: int | None
+    completed: int
 
 
 @dataclass(eq=False)

@@ -33,11 +33,11 @@ class Survey:
     now_ms: int
     newest: Tick | None
     state: State
+    reach: Reach
     gaps: Mapping[int, Gap] = field(default_factory=dict)
     unsettled: frozenset[int] = frozenset()
     repaired: tuple[Fault | RepairCode, ...] = ()
     poisoned: bool = False
-    reach: Reach = field(default_factory=lambda: Reach({}))
     guest: bool = False
     away: bool = False
     crowded: bool = False
@@ -95,7 +95,7 @@ def survey_store(store: Store, memory: Memory, own: Reach, *, trusted: bool) -> 
 def survey_memory(state: State, newest: Tick | None, own: Reach, now_ms: int) -> Survey:
     """Return what is known while Redis is away."""
     known = replace(state, accepted=state.accepted or newest)
-    return Survey(now_ms, newest, known, reach=own, away=True)
+    return Survey(now_ms, newest, known, own, away=True)
 
 
 def revise(question: Question, agreed: AgreedCandles, survey: Survey, read_ticks: ReadTicks) -> Revision:
