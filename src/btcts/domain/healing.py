@@ -13,6 +13,7 @@ from btcts.domain.model import (
     HOUR_MS,
     LOOKS,
     MINUTE_MS,
+    NO_TRADES,
     SPARSE,
     THIN,
     Candles,
@@ -207,7 +208,7 @@ def find_unserved(
             return "providers_down" if offered else "polls_only"
         if minute in agreed.disputed:
             return DISAGREE
-        return "no_trades" if minute in agreed.no_trades else "not_reached"
+        return NO_TRADES if minute in agreed.no_trades else "not_reached"
 
     def find_heard(minute: int) -> tuple[str, ...]:
         backing = agreed.backing.get(minute)

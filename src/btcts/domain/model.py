@@ -245,9 +245,10 @@ class StreamState(NamedTuple):
 Waiting = tuple[tuple[str, int, str], ...]
 """The name, end of waiting (ms) and reason of each provider that is not asked."""
 
+NO_TRADES = "no_trades"
 DISAGREE = "disagree"
 
-REASONS = ("no_trades", "not_reached", DISAGREE, "providers_down", "polls_only")
+REASONS = (NO_TRADES, "not_reached", DISAGREE, "providers_down", "polls_only")
 """Reasons of unsettled minutes: no trades, no answering provider reaches it, too few agree, no provider answers, or no
 configured provider has candles."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from btcts.domain.candle_agreement import AgreedCandles, Backing, Reach, is_near_candle
 from btcts.domain.healing import LOOK_AFTER_MS, is_look_due, is_quarter_over
-from btcts.domain.model import CORRECTED, DISAGREE, LOOKS, MOST_CHANGES, SPARSE, THIN, UNPROVEN, Candle, Gap
+from btcts.domain.model import CORRECTED, DISAGREE, LOOKS, MOST_CHANGES, NO_TRADES, SPARSE, THIN, UNPROVEN, Candle, Gap
 
 CHANGE = 0.005
 """A candle that changes by more than this fraction was wrong; late trades at exchanges stay within it."""
@@ -66,7 +66,7 @@ class Reviser:
             if judged and minute in self.agreed.candles:
                 self._compare(revision, minute, entry, backing)
             elif judged and entry and unproven:
-                reason = DISAGREE if minute in self.agreed.disputed else "no_trades"
+                reason = DISAGREE if minute in self.agreed.disputed else NO_TRADES
                 revision.reopened[minute] = Gap(reason, 1, self.now_ms, tuple(sorted(backing.heard)), entry.changes)
             else:
                 self._count_look(revision, minute, entry, backing)

@@ -10,7 +10,7 @@ from redis import Redis
 
 from btcts.domain.clock import Clock, StoppedClock
 from btcts.domain.layout import Layout, Market, find_resolutions
-from btcts.domain.model import Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
+from btcts.domain.model import NO_TRADES, Bounds, Candle, Gap, ProviderState, Slot, Span, Tick
 from btcts.errors import ForeignKey, StoreError
 from btcts.store import append, check, expire, facts, gaps, lease, reads, rebuild, state
 from btcts.store.check import Fault, Inspection
@@ -276,7 +276,7 @@ class Store:
 
     def release_carried(self, recorded: Mapping[int, Gap]) -> Rebuilt | None:
         """Rebuild if a carried bucket may give way, as some minutes just recorded had no trades; else return None."""
-        quiet = any(gap.reason == "no_trades" for gap in recorded.values())
+        quiet = any(gap.reason == NO_TRADES for gap in recorded.values())
         return self.rebuild() if quiet and rebuild.has_carried(self._link) else None
 
     def refuse_foreign(self, inspection: Inspection) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from btcts.domain.candles import minute_of, settled_stamp
 from btcts.domain.layout import HOUR, TICK_RETENTION_MS, Layout
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Gap, Span
+from btcts.domain.model import HOUR_MS, MINUTE_MS, NO_TRADES, Gap, Span
 from btcts.store.link import Command, Link, call_script
 from btcts.store.ranges import Queries, Samples, ask, query_buckets, query_stamps
 
@@ -76,7 +76,7 @@ class Coverage:
 
     def _is_quiet(self, minute: int) -> bool:
         """Tell whether a minute had no trades, and holds no price either."""
-        return minute not in self.present and minute in self.gaps and self.gaps[minute].reason == "no_trades"
+        return minute not in self.present and minute in self.gaps and self.gaps[minute].reason == NO_TRADES
 
 
 class WholeHours:

@@ -15,7 +15,7 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
 
 from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Definition, Layout
-from btcts.domain.model import Candle, Tick
+from btcts.domain.model import NO_TRADES, Candle, Tick
 from btcts.domain.untrusted import Unreadable
 from btcts.errors import BtctsError, StoreError
 from btcts.store import carried, lease
@@ -132,7 +132,7 @@ def _find(link: Link, pipe: Pipeline) -> Found:
         return Found(now_ms, ticks, {}, {})
     closed = {compaction.key: _read_samples(pipe, compaction.key, now_ms) for compaction in link.layout.compactions}
     ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps), link.real_now_ms)
-    quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == "no_trades")
+    quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == NO_TRADES)
     try:
         starts = carried.parse(link.layout, text)
     except Unreadable:
