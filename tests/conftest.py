@@ -193,9 +193,9 @@ def store(client: redis.Redis, clock: FakeClock) -> Store:
 
 
 @pytest.fixture
-def full(store: Store) -> Store:
+def full(store: Store, fill_once: FillOnce) -> Store:
     """A store with a whole window of ticks, two in each minute."""
-    store.write(wave(FIRST_OF_WINDOW, NOW, 30_000))
+    fill_once("a window of ticks", lambda: store.write(wave(FIRST_OF_WINDOW, NOW, 30_000)))
     return store
 
 

@@ -14,6 +14,7 @@ from btcts.services.prune import prune
 from btcts.store import Store
 from btcts.store.expire import find_excess
 from services.conftest import MakeCollector
+from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.series import COMPACTIONS, DAY, HOUR, MINUTE, NOW, TICK, compactions, monitored, put, samples, wave
 from support.servers import Server
@@ -22,9 +23,9 @@ FULL = {"minute": 60, "5min": 12, "15min": 4, "hour": 24}
 
 
 @pytest.fixture
-def filled(store: Store) -> Store:
+def filled(store: Store, fill_once: FillOnce) -> Store:
     """A store with a full day of ticks."""
-    store.write(wave(NOW - 25 * HOUR, NOW, 30_000))
+    fill_once("25 hours", lambda: store.write(wave(NOW - 25 * HOUR, NOW, 30_000)))
     return store
 
 

@@ -47,9 +47,9 @@ def exchanges(market: SimulatedMarket, clock: FakeClock) -> Iterator[Exchanges]:
 
 
 @pytest.fixture
-def filled(store: Store) -> Store:
+def filled(store: Store, fill_once: FillOnce) -> Store:
     """A store with a full day of ticks, the newest 30 s old."""
-    store.write(wave(NOW - 25 * HOUR, NOW - 30_000 + 1, 30_000))
+    fill_once("25 hours until 30 s ago", lambda: store.write(wave(NOW - 25 * HOUR, NOW - 30_000 + 1, 30_000)))
     return store
 
 

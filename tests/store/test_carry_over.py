@@ -22,11 +22,10 @@ def candle(minute_ms: int) -> Candle:
 
 
 @pytest.fixture
-def bereft(client: redis.Redis, store: Store) -> Store:
+def bereft(client: redis.Redis, full: Store) -> Store:
     """A store with a whole window of closed buckets that has lost its ticks."""
-    store.write(wave(FIRST_OF_WINDOW, NOW, 30_000))
     client.delete(TICK)
-    return store
+    return full
 
 
 def closed_by_clock(client: redis.Redis) -> dict[str, dict[int, float]]:

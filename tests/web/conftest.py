@@ -5,11 +5,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import redis
 
-from btcts.config import BTC_USD
 from btcts.store import Store
-from support.series import FIRST_OF_WINDOW, NOW, wave
+from support.series import NOW
 from web.serving import BeatClock, Site, serving
 
 ServeStore = Callable[..., Site]
@@ -19,14 +17,6 @@ ServeStore = Callable[..., Site]
 def clock() -> BeatClock:
     """A clock that stands until the test lets it go on."""
     return BeatClock(NOW)
-
-
-@pytest.fixture
-def held(client: redis.Redis, clock: BeatClock) -> Store:
-    """A store with a whole window of ticks, two in each minute."""
-    store = Store(client, BTC_USD, clock=clock, where="test")
-    store.write(wave(FIRST_OF_WINDOW, NOW, 30_000))
-    return store
 
 
 @pytest.fixture
@@ -41,6 +31,6 @@ def serve_store(clock: BeatClock) -> Iterator[ServeStore]:
 
 
 @pytest.fixture
-def site(serve_store: ServeStore, held: Store) -> Site:
+def site(serve_store: ServeStore, full: Store) -> Site:
     """The store of the test, served."""
-    return serve_store(held)
+    return serve_store(full)

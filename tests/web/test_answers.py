@@ -75,8 +75,8 @@ def test_the_page_and_every_file_that_it_names_are_served(site: Site) -> None:
     assert kinds == {path: types[Path(path).suffix] for path in kinds}
 
 
-def test_the_price_is_that_of_the_newest_look(site: Site, held: Store) -> None:
-    held.write([Tick(NOW, 70_000.5)])
+def test_the_price_is_that_of_the_newest_look(site: Site, full: Store) -> None:
+    full.write([Tick(NOW, 70_000.5)])
     before = site.get("/api/price").json()
     site.beat()
 
@@ -112,9 +112,9 @@ def test_a_stale_price_is_neither_served_nor_measured(site: Site, clock: BeatClo
     assert metrics["btcts_healthy",] == 0
 
 
-def test_a_price_becomes_stale_between_two_looks(serve_store: ServeStore, held: Store, clock: BeatClock) -> None:
-    held.write([Tick(NOW, 60_000.0)])
-    site = serve_store(held, max_age_s=2)
+def test_a_price_becomes_stale_between_two_looks(serve_store: ServeStore, full: Store, clock: BeatClock) -> None:
+    full.write([Tick(NOW, 60_000.0)])
+    site = serve_store(full, max_age_s=2)
     clock.advance(2_000)
     fresh = site.get("/api/price").status_code
     clock.advance(1)
@@ -151,8 +151,8 @@ def test_an_empty_store_has_no_price_and_is_not_healthy(serve_store: ServeStore,
     assert site.get("/api/show/minute").status_code == 200
 
 
-def test_a_collector_that_died_is_unhealthy_while_its_price_is_fresh(site: Site, held: Store) -> None:
-    held.remember(State(cadence_s=10, last_cycle_ms=NOW - 60_000))
+def test_a_collector_that_died_is_unhealthy_while_its_price_is_fresh(site: Site, full: Store) -> None:
+    full.remember(State(cadence_s=10, last_cycle_ms=NOW - 60_000))
     site.beat(5)
 
     answer = site.get("/health")
@@ -182,9 +182,9 @@ def test_a_redis_that_dies_is_told_and_a_new_one_is_read(
     assert (back.status_code, back.json()["price"]) == (200, 60_000.0)
 
 
-def test_metrics_are_those_that_the_page_lists(site: Site, held: Store) -> None:
+def test_metrics_are_those_that_the_page_lists(site: Site, full: Store) -> None:
     streams = {"kraken": StreamState(NOW - 60_000, 120, NOW - 90_000, 2, 30, 1)}
-    held.remember(
+    full.remember(
         State(
             cadence_s=10,
             last_cycle_ms=NOW,
@@ -209,11 +209,11 @@ def test_metrics_are_those_that_the_page_lists(site: Site, held: Store) -> None:
     assert metrics["btcts_spooled_prices",] == 3
 
 
-def test_events_begin_with_the_overview_and_tell_each_new_price(site: Site, held: Store) -> None:
+def test_events_begin_with_the_overview_and_tell_each_new_price(site: Site, full: Store) -> None:
     with site.client.stream("GET", "/events") as answer:
         lines = (line for line in answer.iter_lines() if line.startswith('data: {"schema'))
         first = json.loads(next(lines)[6:])
-        held.write([Tick(NOW, 70_000.5)])
+        full.write([Tick(NOW, 70_000.5)])
         site.beat()
         second = json.loads(next(lines)[6:])
 

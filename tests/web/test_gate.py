@@ -40,8 +40,8 @@ def test_a_host_that_is_not_ours_is_refused(site: Site) -> None:
     assert answered == dict.fromkeys(FOREIGN, 421)
 
 
-def test_our_own_names_are_known_with_any_port(serve_store: ServeStore, held: Store) -> None:
-    site = serve_store(held, hosts=frozenset({"pi.local"}))
+def test_our_own_names_are_known_with_any_port(serve_store: ServeStore, full: Store) -> None:
+    site = serve_store(full, hosts=frozenset({"pi.local"}))
 
     answered = {host: site.get("/api/price", Host=host).status_code for host in OURS}
 
@@ -54,8 +54,8 @@ def test_what_is_not_there_is_not_found(site: Site) -> None:
     assert answered == dict.fromkeys(ABSENT, 404)
 
 
-def test_without_the_token_nothing_is_told(serve_store: ServeStore, held: Store) -> None:
-    site = serve_store(held, token=TOKEN)
+def test_without_the_token_nothing_is_told(serve_store: ServeStore, full: Store) -> None:
+    site = serve_store(full, token=TOKEN)
     basic = "Basic " + b64encode(f"anybody:{TOKEN}".encode()).decode()
     wrong = ("", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", TOKEN, "Basic ?", "Basic eA==", f"Basic {TOKEN}")
 
@@ -68,9 +68,9 @@ def test_without_the_token_nothing_is_told(serve_store: ServeStore, held: Store)
     assert allowed == [200, 200]
 
 
-def test_pages_of_other_origins_read_nothing_unless_they_are_named(serve_store: ServeStore, held: Store) -> None:
+def test_pages_of_other_origins_read_nothing_unless_they_are_named(serve_store: ServeStore, full: Store) -> None:
     name = "access-control-allow-origin"
-    closed, opened = serve_store(held), serve_store(held, origins=frozenset({"https://their.example"}))
+    closed, opened = serve_store(full), serve_store(full, origins=frozenset({"https://their.example"}))
 
     assert name not in closed.get("/api/price", Origin="https://their.example").headers
     assert opened.get("/api/price", Origin="https://their.example").headers[name] == "https://their.example"

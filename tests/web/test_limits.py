@@ -22,7 +22,7 @@ from web.serving import PATIENCE_S, BeatClock, Site
 READERS = 500
 
 
-def test_many_readers_share_each_look(serve_store: ServeStore, held: Store, clock: BeatClock, server: Server) -> None:
+def test_many_readers_share_each_look(serve_store: ServeStore, full: Store, clock: BeatClock, server: Server) -> None:
     wire = Wire(server.socket)
     site = serve_store(Store(wire.client, BTC_USD, clock=clock, where="test"))
     wire.reset()
@@ -81,8 +81,8 @@ def read_to_the_end(connection: socket.socket) -> int:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /api/price HTTP/1.1\r\nHost: local"])
-def test_a_client_that_asks_for_nothing_is_cut_off(serve_store: ServeStore, held: Store, sent: bytes) -> None:
-    place = urlsplit(serve_store(held, protocol=Hasty).url)
+def test_a_client_that_asks_for_nothing_is_cut_off(serve_store: ServeStore, full: Store, sent: bytes) -> None:
+    place = urlsplit(serve_store(full, protocol=Hasty).url)
 
     with socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection:
         connection.sendall(sent)
@@ -96,8 +96,8 @@ def ask_until_cut_off(connection: socket.socket) -> None:
         connection.sendall(b"GET /api/show HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
 
 
-def test_a_client_that_reads_nothing_is_cut_off(serve_store: ServeStore, held: Store) -> None:
-    site = serve_store(held, protocol=Hasty)
+def test_a_client_that_reads_nothing_is_cut_off(serve_store: ServeStore, full: Store) -> None:
+    site = serve_store(full, protocol=Hasty)
     place = urlsplit(site.url)
     with (
         socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection,
@@ -115,8 +115,8 @@ def test_answers_are_not_held_back_for_the_confirmation_of_others() -> None:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_stream_that_was_asked_for_with_something_else_goes_on(serve_store: ServeStore, held: Store) -> None:
-    site = serve_store(held, protocol=Hasty)
+def test_a_stream_that_was_asked_for_with_something_else_goes_on(serve_store: ServeStore, full: Store) -> None:
+    site = serve_store(full, protocol=Hasty)
     place = urlsplit(site.url)
     with socket.create_connection((str(place.hostname), place.port or 0), PATIENCE_S) as connection:
         asked = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in ("/api/price", "/events")]

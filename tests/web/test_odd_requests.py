@@ -15,9 +15,9 @@ SEEDS = range(1, 10_001)
 
 
 def test_no_request_makes_the_server_fail(
-    serve_store: ServeStore, held: Store, caplog: pytest.LogCaptureFixture
+    serve_store: ServeStore, full: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = urlsplit(serve_store(held, token=TOKEN).url)
+    place = urlsplit(serve_store(full, token=TOKEN).url)
 
     judged = judge(take_run(SEEDS, 300), ("127.0.0.1", place.port or 0), TOKEN, [TOKEN, PLANTED_PASSWORD])
 
