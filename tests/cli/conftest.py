@@ -28,6 +28,11 @@ class Done:
 
 Btcts = Callable[..., Done]
 
+PROVIDERS = ("coinbase", "kraken", "bitstamp")
+"""Those that commands ask; a day of candles of two more would take them twice as long."""
+
+ALL_PROVIDERS = (*PROVIDERS, "bitfinex", "gemini")
+
 
 @pytest.fixture(scope="session")
 def exchanges() -> Iterator[Exchanges]:
@@ -46,7 +51,6 @@ def redis_url(server: Server, client: object) -> str:
 def environ(tmp_path: Path, redis_url: str, exchanges: Exchanges) -> dict[str, str]:
     """An environment that names the Redis of the test and the local exchanges, and nothing of this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BTCTS_", "REDIS_", "API_KEY"))}
-    names = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
     return {
         **kept,
         "HOME": str(tmp_path),
@@ -54,10 +58,10 @@ def environ(tmp_path: Path, redis_url: str, exchanges: Exchanges) -> dict[str, s
         "BTCTS_DATA_DIR": str(tmp_path / "data"),
         "REDIS_URL": redis_url.replace("://", f"://:{PLANTED_PASSWORD}@"),
         "API_KEY": PLANTED_KEY,
-        "BTCTS_COLLECT_PROVIDERS": ",".join(names),
+        "BTCTS_COLLECT_PROVIDERS": ",".join(PROVIDERS),
         "COLUMNS": "100",
         "SSL_CERT_FILE": str(AUTHORITY),
-        **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in (*names, "coinmarketcap")},
+        **{f"BTCTS_PROVIDERS_{name.upper()}_URL": exchanges.url(name) for name in (*ALL_PROVIDERS, "coinmarketcap")},
     }
 
 

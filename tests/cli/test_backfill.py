@@ -18,7 +18,7 @@ import redis
 
 from btcts.domain.model import ProviderState
 from btcts.store import State, Store
-from cli.conftest import BTCTS, Btcts
+from cli.conftest import BTCTS, PROVIDERS, Btcts
 from cli.test_imports import imported
 from support.commands import ForkServer
 from support.exchanges import Exchanges, Fault, SimulatedMarket
@@ -107,7 +107,7 @@ def test_the_json_is_a_stream_of_chunks_and_their_sum(btcts: Btcts) -> None:
 
     assert [each["kind"] for each in (*told, *chunks, total)] == ["plan", *["chunk"] * len(chunks), "summary"]
     assert total["settled"] == sum(each["settled"] for each in chunks) == total["minutes"]
-    assert set(total["sources"]) == {"coinbase", "kraken", "bitstamp", "bitfinex", "gemini"}
+    assert set(total["sources"]) == set(PROVIDERS)
 
 
 def test_hours_since_until_and_provider_choose_what_is_asked_of_whom(btcts: Btcts) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
+from cli.conftest import PROVIDERS
 from cli.test_collect_spool import looping
 from simulation.place import CANDLES
 from support.exchanges import Exchanges, Fault
-
-PROVIDERS = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
 NO_SPARE_STACKS = {"GLIBC_TUNABLES": "glibc.pthread.stack_cache_size=0"}
 """Without it a thread takes the stack of one that has ended, and needs no memory."""

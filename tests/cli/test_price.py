@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from cli.conftest import Btcts
+from cli.conftest import PROVIDERS, Btcts
 from support.series import TICK
 
 
@@ -35,7 +35,7 @@ def test_a_collected_price_is_the_one_of_show(btcts: Btcts) -> None:
 
     shown = json.loads(btcts("show", "hour", "--limit", "1", "--format", "json").out)
     assert document["newest_ms"] > 0
-    assert len(document["members"]) == 5
+    assert len(document["members"]) == len(PROVIDERS)
     changing = ("generated_ms", "age_s")
     assert {name: document[name] for name in document if name not in changing} == {
         name: shown[name] for name in document if name not in changing

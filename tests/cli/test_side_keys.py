@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from btcts.cli.main import app
 from btcts.errors import BtctsError
+from cli.conftest import PROVIDERS
 from support.samples import take_each
 from support.series import TICK
 
@@ -129,7 +130,7 @@ def test_no_side_key_stops_a_command_or_a_provider(client: redis.Redis, run: Run
             assert "\x1b" not in out, (*said, command)
         cycle = json.loads(out)
         assert cycle["stored"], (*said, cycle)
-        assert len(cycle["members"]) == 5, (*said, cycle)
+        assert len(cycle["members"]) == len(PROVIDERS), (*said, cycle)
         assert not client.hexists(key, name) or client.hget(key, name) != text, said
 
     assert run("status")[0] == 0

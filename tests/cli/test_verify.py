@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import redis
 
-from cli.conftest import Btcts
+from cli.conftest import ALL_PROVIDERS, Btcts
 from support.schemas import read_schema
 from support.series import HOUR, MINUTE, TICK, put, samples
 
@@ -107,15 +107,16 @@ def change_a_tick(client: redis.Redis) -> tuple[int, float]:
 
 
 def test_upstream_a_collected_store_is_right_and_it_says_what_was_compared(btcts: Btcts) -> None:
-    btcts("collect", "--once")
+    asked = {"BTCTS_COLLECT_PROVIDERS": ",".join(ALL_PROVIDERS)}
+    btcts("collect", "--once", **asked)
 
-    done = btcts("verify", "--upstream")
+    done = btcts("verify", "--upstream", **asked)
 
     assert (done.code, done.err) == (0, "")
     local, compared, left_out = done.out.splitlines()
     assert "layout" in local
     assert compared.startswith("compared 14")
-    assert all(name in compared for name in ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini"))
+    assert all(name in compared for name in ALL_PROVIDERS)
     assert compared.endswith("damaged: none")
     assert "left out" in left_out
 
