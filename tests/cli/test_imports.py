@@ -80,24 +80,46 @@ def test_a_single_collect_without_a_terminal_imports_no_rich(environ: dict[str, 
     assert imported("collect", "--once", "--provider", "kraken", environ=environ) == {"redis", "httpcore"}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "backfill --hours 3 --provider kraken",
-        "config init --path {folder}/new.toml --config old.toml",
-        "config show --format json",
-        "copy --to unix://{folder}/other --market-prefix copy:of --dry-run --format json",
-        "init-keys --dry-run",
-        "price --max-age 60 --format json",
-        "prune --format json",
-        "server status --format json",
-        "show hour --since 6h --max-age 60 --format csv",
-        "status --max-age 60 --format json",
-        "verify --upstream",
-        "watch --above 100000 --once",
-    ],
-)
-def test_no_option_loads_pydantic(environ: dict[str, str], tmp_path: Path, command: str) -> None:
-    given = environ | {"REDIS_URL": f"unix://{tmp_path}/nobody", "BTCTS_EMBEDDED": "0"}
+COMMANDS = [
+    "backfill --hours 3 --provider kraken",
+    "config init --path {folder}/new.toml --config old.toml",
+    "config show --format json",
+    "copy --to unix://{folder}/other --market-prefix copy:of --dry-run --format json",
+    "init-keys --dry-run",
+    "price --max-age 60 --format json",
+    "prune --format json",
+    "server status --format json",
+    "show hour --since 6h --max-age 60 --format csv",
+    "status --max-age 60 --format json",
+    "verify --upstream",
+    "watch --above 100000 --once",
+]
 
-    assert "pydantic" not in imported(*command.format(folder=tmp_path).split(), environ=given)
+ONE_AFTER_THE_OTHER = """
+import sys
+from btcts.cli.main import main
+for command in sys.argv[1:]:
+    sys.argv[1:] = command.split()
+    try:
+        main()
+    except SystemExit as exc:
+        print("ran:", exc.code, "pydantic" in sys.modules, command, file=sys.stderr)
+"""
+
+
+def test_no_option_loads_pydantic(environ: dict[str, str], tmp_path: Path) -> None:
+    given = environ | {"REDIS_URL": f"unix://{tmp_path}/nobody", "BTCTS_EMBEDDED": "0"}
+    commands = [command.format(folder=tmp_path) for command in COMMANDS]
+
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, *commands],
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    ran = [line.split(maxsplit=3) for line in done.stderr.splitlines() if line.startswith("ran:")]
+    assert [command for *_, command in ran] == commands, done.stderr
+    assert {loaded for _, _, loaded, _ in ran} == {"False"}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.parse
 from base64 import b64encode
@@ -14,8 +15,9 @@ import pytest
 import redis
 
 from cli.conftest import Btcts
+from support import leaks
 from support.leaks import find_leaks
-from support.servers import Server, StartServer, connect, free_port
+from support.servers import Server, connect, free_port
 
 KEY = "b54bcf4d-1bca-4e8e-9a24-22ff2c3d462c"
 PASSWORD = 'h"u/nt er\\2%41ö'
@@ -94,10 +96,22 @@ def echo() -> Iterator[ThreadingHTTPServer]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def running_guarded() -> Iterator[Server]:
+    """The Redis of these tests that wants the password."""
+    with tempfile.TemporaryDirectory(prefix="btcts-") as folder:
+        running = Server(Path(folder), "--requirepass", PASSWORD).start()
+        yield running
+        running.kill()
+
+
 @pytest.fixture
-def guarded(start_server: StartServer) -> Server:
-    """A Redis that wants the password."""
-    return start_server("--requirepass", PASSWORD)
+def guarded(running_guarded: Server) -> Iterator[Server]:
+    """The same, empty; what the test stores in it is looked through for secrets."""
+    with connect(running_guarded.socket, password=PASSWORD) as client:
+        client.flushall()
+    yield running_guarded
+    leaks.record_server(running_guarded.socket, ("--requirepass", PASSWORD))
 
 
 @pytest.fixture

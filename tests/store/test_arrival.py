@@ -1,5 +1,7 @@
 """Any order of arrival comes to the same: the script, the rebuild and the pure function agree."""
 
+from collections.abc import Callable, Mapping
+
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,22 +34,15 @@ def candles(draw: st.DrawFn) -> Candle:
     return Candle(draw(minutes), opened, high, low, close)
 
 
-@on_a_real_server
-@given(
-    stored=st.dictionaries(stamps, prices, max_size=25),
-    live=st.lists(ticks, max_size=6),
-    settling=st.lists(candles(), max_size=3),
-)
-def test_a_write_leaves_the_ticks_exactly_as_the_pure_function_would(
-    client: redis.Redis, store: Store, stored: dict[int, float], live: list[Tick], settling: list[Candle]
-) -> None:
-    client.flushall()
-    store.rebuild()
-    put(client, TICK, sorted(stored.items()))
+AGGREGATORS: dict[str, Callable[[list[float]], float]] = {"last": lambda values: values[-1], "min": min, "max": max}
 
-    store.write(live, settling)
 
-    assert samples(client, TICK) == combine(stored, map(move_off_the_mark, live), settling)
+def aggregate(ticks: Mapping[int, float], bucket_ms: int, choose: Callable[[list[float]], float]) -> dict[int, float]:
+    """The buckets of the ticks, worked out plainly."""
+    grouped: dict[int, list[float]] = {}
+    for stamp in sorted(ticks):
+        grouped.setdefault(stamp - stamp % bucket_ms, []).append(ticks[stamp])
+    return {start: choose(values) for start, values in grouped.items()}
 
 
 @on_a_real_server
@@ -56,43 +51,21 @@ def test_a_write_leaves_the_ticks_exactly_as_the_pure_function_would(
     live=st.lists(ticks, max_size=6),
     settling=st.lists(candles(), max_size=3),
 )
-def test_an_append_and_a_rebuild_come_to_the_same(
+def test_an_append_and_a_rebuild_leave_the_ticks_that_the_pure_function_does_and_their_plain_aggregation(
     client: redis.Redis, store: Store, stored: dict[int, float], live: list[Tick], settling: list[Candle]
 ) -> None:
-    outcomes = []
+    expected = combine(stored, map(move_off_the_mark, live), settling)
 
     for write in (store.write, lambda live, candles: store.rebuild(live=live, candles=candles)):
         client.flushall()
         store.rebuild()
         put(client, TICK, sorted(stored.items()))
         write(live, settling)
-        outcomes.append((samples(client, TICK), compactions(client, latest=True)))
-
-    assert outcomes[0] == outcomes[1]
-
-
-@on_a_real_server
-@given(
-    stored=st.dictionaries(stamps, prices, max_size=25),
-    live=st.lists(ticks, max_size=6),
-    settling=st.lists(candles(), max_size=3),
-)
-def test_every_compaction_is_the_plain_aggregation_of_the_ticks(
-    client: redis.Redis, store: Store, stored: dict[int, float], live: list[Tick], settling: list[Candle]
-) -> None:
-    client.flushall()
-    store.rebuild()
-    put(client, TICK, sorted(stored.items()))
-
-    store.write(live, settling)
-
-    by_aggregator = {"last": lambda values: values[-1], "min": min, "max": max}
-    for item in store.layout.compactions:
-        grouped: dict[int, list[float]] = {}
-        for stamp, price in samples(client, TICK).items():
-            grouped.setdefault(stamp - stamp % item.resolution.bucket_ms, []).append(price)
-        expected = {start: by_aggregator[item.aggregator](values) for start, values in grouped.items()}
-        assert samples(client, item.key, latest=True) == expected
+        assert samples(client, TICK) == expected
+        assert compactions(client, latest=True) == {
+            item.key: aggregate(expected, item.resolution.bucket_ms, AGGREGATORS[item.aggregator])
+            for item in store.layout.compactions
+        }
 
 
 @on_a_real_server

@@ -6,7 +6,7 @@ After the next run there is, to the last sample, what there would be without the
 killed run had never begun; the latter only when that run had not said that it stored its price or kept it.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import pytest
@@ -59,12 +59,35 @@ def wrong(seen: Look) -> set[Finding]:
     return {each for each in seen.findings if each.start_ms is not None}
 
 
-def assert_harmless(story: Story, scene: Scene, kill: Kill) -> set[bool]:
-    """No kill does harm, at whatever step; whether things turn out as if the killed run had run, for all of them."""
+def assert_as_traded(story: Story, scene: Scene, left: Look) -> None:
+    """Nothing is stored but what was said and what was traded."""
+    now_ms = story.later_ms
+    first_ms = now_ms // HOUR * HOUR - 24 * HOUR
+    oracle = Oracle()
+    for tick in scene.said:
+        oracle.tick(now_ms, *tick)
+    for minute in range(first_ms, now_ms - 5_000 - MINUTE + 1, MINUTE):
+        candle = traded(minute)
+        oracle.candle(now_ms, minute, Observed(candle.open, candle.high, candle.low, candle.close))
+    assert [tick for tick in left.ticks.items() if tick[0] >= first_ms] == oracle.ticks()
+    assert_right(scene.client, oracle, now_ms)
+    assert (left.gaps, left.waiting) == (set(), 0)
+
+
+def assert_harmless(
+    story: Story, scene: Scene, kill: Kill, judge: Callable[[Story, Scene, Look], None] = lambda *_: None
+) -> set[bool]:
+    """No kill does harm, at whatever step; whether things turn out as if the killed run had run, for all of them.
+
+    `judge` judges the ends when nobody is killed.
+    """
     story.before(scene)
     scene.save()
     before = scene.look(story.now_ms)
-    as_if = {ran: twin(story, scene, ran=ran) for ran in (True, False)}
+    as_if = {}
+    for ran in (True, False):
+        as_if[ran] = twin(story, scene, ran=ran)
+        judge(story, scene, as_if[ran])
     turned_out = set()
 
     for step, at_death, after, said in lives(story, scene, kill):
@@ -82,7 +105,7 @@ def assert_harmless(story: Story, scene: Scene, kill: Kill) -> set[bool]:
 def test_a_collector_killed_at_any_step_loses_nothing_that_it_said_and_leaves_nothing_twice(
     story: Story, scene: Scene, killed: Kill
 ) -> None:
-    turned_out = assert_harmless(story, scene, killed)
+    turned_out = assert_harmless(story, scene, killed, assert_as_traded)
 
     assert turned_out == {True, False}
 
@@ -94,29 +117,6 @@ def test_a_command_killed_at_any_step_loses_nothing_and_the_next_run_completes_i
     turned_out = assert_harmless(story, scene, killed)
 
     assert turned_out == {True}
-
-
-@pytest.mark.parametrize("story", COLLECTED.values(), ids=COLLECTED)
-@pytest.mark.parametrize("ran", [True, False])
-def test_a_collector_that_was_not_killed_leaves_what_was_said_and_what_was_traded(
-    story: Story, scene: Scene, *, ran: bool
-) -> None:
-    story.before(scene)
-    scene.save()
-
-    left = twin(story, scene, ran=ran)
-
-    now_ms = story.later_ms
-    first_ms = now_ms // HOUR * HOUR - 24 * HOUR
-    oracle = Oracle()
-    for tick in scene.said:
-        oracle.tick(now_ms, *tick)
-    for minute in range(first_ms, now_ms - 5_000 - MINUTE + 1, MINUTE):
-        candle = traded(minute)
-        oracle.candle(now_ms, minute, Observed(candle.open, candle.high, candle.low, candle.close))
-    assert [tick for tick in left.ticks.items() if tick[0] >= first_ms] == oracle.ticks()
-    assert_right(scene.client, oracle, now_ms)
-    assert (left.gaps, left.waiting) == (set(), 0)
 
 
 @pytest.mark.parametrize("name", ["the first cycle", "three hours to merge"])
