@@ -72,8 +72,10 @@ def python(code: str, *, cwd: Path | None = None) -> "subprocess.CompletedProces
 
 
 def checked(code: str, folder: Path) -> str:
-    """Return what mypy says about it in its strict mode."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(folder), "-c", code]
+    """Return what mypy says about it in its strict mode; to read redis as well would take half as long again."""
+    settings = folder / "mypy.ini"
+    settings.write_text("[mypy]\nstrict = true\ncache_dir = /dev/null\n[mypy-redis.*]\nfollow_imports = skip\n")
+    command = [sys.executable, "-m", "mypy", "--config-file", str(settings), "-c", code]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
     assert done.stderr == ""
     return done.stdout

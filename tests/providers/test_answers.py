@@ -191,7 +191,7 @@ def test_a_number_that_would_become_zero_or_infinite_is_refused(spelt: str) -> N
 # Bodies
 
 
-PACKED_ZEROS = gzip.compress(b"0" * 50_000_000, mtime=0)
+PACKED_ZEROS = gzip.compress(b"0" * 20_000_000, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -201,10 +201,10 @@ PACKED_ZEROS = gzip.compress(b"0" * 50_000_000, mtime=0)
         ("gzip, gzip", gzip.compress(PACKED_ZEROS, mtime=0)),
         ("gzip\r\nContent-Encoding: gzip", gzip.compress(PACKED_ZEROS, mtime=0)),
         ("GZIP , gzip", gzip.compress(PACKED_ZEROS, mtime=0)),
-        ("deflate", zlib.compress(b"0" * 50_000_000)),
+        ("deflate", zlib.compress(b"0" * 20_000_000)),
         ("br", b"\x8b\x00\x80"),
         ("zstd", b"\x28\xb5\x2f\xfd"),
-        ("gzip", PACKED_ZEROS[:30_000]),
+        ("gzip", PACKED_ZEROS[:10_000]),
         ("gzip", gzip.compress(b"{}") + b"0" * 2_000_000),
         ("gzip", gzip.compress(b"0" * 90_000) + b"0"),
         ("gzip", b"no gzip"),
