@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from btcts.errors import NoTimeSeries
 from cli.conftest import BTCTS, PROVIDERS, Btcts
 from support.exchanges import Exchanges
 from support.servers import StartServer
+from support.terminals import Terminal
 
 DOWN = "http://127.0.0.1:9"
 
@@ -246,3 +248,18 @@ def test_the_demo_ends_in_tables_and_leaves_nothing_behind(
     assert "simulated" in done.out
     assert "15min" in done.out
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["collect --forever", "watch --above 1"])
+def test_a_document_stays_on_one_line_of_a_narrow_terminal(
+    btcts: Btcts, environ: dict[str, str], tmp_path: Path, command: str
+) -> None:
+    btcts("collect", "--once")
+    own = {name: value for name, value in environ.items() if name != "COLUMNS"}
+    start = partial(subprocess.Popen, [*BTCTS, *command.split(), "--interval", "1", "--format", "json"])
+
+    with Terminal(start, own, tmp_path / "errors", columns=40) as terminal:
+        terminal.until(lambda _: "\n" in terminal.main)
+        line = terminal.main.splitlines()[0]
+
+    assert json.loads(line)["market"] == "BTC-USD"

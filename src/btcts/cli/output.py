@@ -72,10 +72,10 @@ def _break_line(line: str, width: int | None) -> str:
     return fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
-def tell_if_possible(line: str) -> None:
-    """Print a line of a long-running command: neither a full log disk nor a lack of memory ends it."""
+def print_if_possible(text: str, *, as_json: bool) -> None:
+    """Print a line or document of a long-running command: neither a full log disk nor a lack of memory ends it."""
     try:
-        tell(line)
+        (emit if as_json else tell)(text)
     except BrokenPipeError:
         raise
     except (OSError, MemoryError):

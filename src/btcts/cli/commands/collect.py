@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from btcts.cli.options import Common, FormatOption, ProviderOption, with_common_options
-from btcts.cli.output import LineFormat, complain, emit, tell, tell_if_possible
+from btcts.cli.output import LineFormat, complain, emit, print_if_possible, tell
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
 from btcts.domain.clock import Stop
@@ -162,7 +162,8 @@ def _run_forever(settings: "Settings", common: Common, format: LineFormat, metri
         for cycle in forever(collector, interval_s=interval_s, phase_s=phase_s, stopped=stop.is_set):
             if cycle.problem or not common.quiet:
                 with suppress(MemoryError):
-                    tell_if_possible(_format_cycle(cycle, settings.market, format, verbose=common.verbose))
+                    text = _format_cycle(cycle, settings.market, format, verbose=common.verbose)
+                    print_if_possible(text, as_json=format is LineFormat.json)
             with suppress(MemoryError):
                 metrics.write(collector)
             with suppress(MemoryError):

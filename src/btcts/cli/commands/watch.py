@@ -16,7 +16,7 @@ from btcts.cli.options import (
     UtcOption,
     with_common_options,
 )
-from btcts.cli.output import LineFormat, complain, tell, tell_if_possible
+from btcts.cli.output import LineFormat, complain, emit, print_if_possible, tell
 from btcts.cli.signals import stop_on_signals
 from btcts.cli.startup import collect_garbage_again
 from btcts.domain.clock import Stop
@@ -145,7 +145,10 @@ class Teller(NamedTuple):
             else:
                 as_json = self.format is LineFormat.json
                 text = alert_json(message, market) if as_json else alert_line(message, market, utc=self.utc)
-                (tell if self.alone else tell_if_possible)(text)
+                if self.alone:
+                    (emit if as_json else tell)(text)
+                else:
+                    print_if_possible(text, as_json=as_json)
 
 
 def _run_once(wanted: Wanted, teller: Teller) -> ExitCode:
