@@ -42,7 +42,7 @@ def test_without_redis_no_price_is_left_in_the_file(btcts: Btcts, tmp_path: Path
 def test_a_file_that_cannot_be_written_is_said_and_the_price_is_stored(btcts: Btcts, tmp_path: Path) -> None:
     file = tmp_path / "folder" / "btcts.prom"
     file.parent.mkdir()
-    (file.parent / "btcts.prom.new").mkdir()
+    (file.parent / ".btcts.prom.new").mkdir()
 
     done = btcts("collect", "--once", "--textfile", str(file))
 

@@ -18,11 +18,11 @@ LIMIT_S = 30.0
 
 FILES = (
     "binaries",
-    "binaries.new",
+    ".binaries.new",
     "db",
     "lock",
     "machine",
-    "machine.new",
+    ".machine.new",
     "redis.log",
     "redis.log.1",
     "redis.pid",

@@ -21,3 +21,11 @@ def test_of_two_writers_one_replaces_the_file_after_the_other(tmp_path: Path) ->
 
     assert seen <= set(contents)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_no_file_of_the_user_is_taken_for_a_draft(tmp_path: Path) -> None:
+    (tmp_path / "chart.svg.new").write_text("of the user")
+
+    durable.replace(tmp_path / "chart.svg", b"picture")
+
+    assert (tmp_path / "chart.svg.new").read_text() == "of the user"

@@ -27,7 +27,7 @@ def make(folder: Path) -> None:
 
 def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Replace the file atomically, one writer after the other; the content is on the disk when this returns."""
-    draft = path.with_name(f"{path.name}.new")
+    draft = path.with_name(f".{path.name}.new")
     while not _replace_by(draft, path, content, mode):
         pass
     sync(path.parent)

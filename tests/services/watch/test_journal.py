@@ -296,7 +296,7 @@ def test_a_refused_write_leaves_what_was_there(folder: Path) -> None:
 
     assert "file too large" in done.stdout, done.stderr
     assert read_state(folder, RULE) == SOME
-    assert not list(folder.glob("*.new"))
+    assert not list(folder.glob(".*.new"))
 
 
 # Runs that die
