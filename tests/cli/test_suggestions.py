@@ -102,7 +102,11 @@ def test_a_mistyped_provider(command: str) -> None:
 @pytest.mark.parametrize(
     ("call", "line"),
     [
-        ("show --limit 0", "--limit: input should be greater than or equal to 1; see btcts show --help"),
+        ("show --limit 0", "--limit must be at least 1; see btcts show --help"),
+        ("show --limit x", "--limit must be a whole number; see btcts show --help"),
+        ("show --max-age nan", "--max-age must be at most 86400; see btcts show --help"),
+        ("show --interval 0.1", "--interval must be at least 0.2; see btcts show --help"),
+        ("show --interval soon", "--interval must be a number; see btcts show --help"),
         ("prune now", "got unexpected extra argument(s) (now); see btcts prune --help"),
     ],
 )

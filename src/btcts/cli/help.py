@@ -23,6 +23,16 @@ SPELLINGS = {"1m": "minute", "1min": "minute", "60s": "minute", "1h": "hour", "6
 
 _NO_CHOICE = r"(?:Value error, )?(?P<value>'.*'|\".*\") is not one of (?P<choices>'.*')\.?"
 
+_LIMITS = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
+"""The words of pydantic about numbers, in ours."""
+
+_WANTED = rf"Input should be ({'|'.join(_LIMITS)})( [\d.]+)?"
+
 Rows = list[tuple[str, str]]
 
 
@@ -160,6 +170,8 @@ def _explain_value(mistake: Any) -> str | None:
         return f"{name} is missing"
     found = re.fullmatch(_NO_CHOICE, mistake.message, re.DOTALL)
     if found is None:
+        if limit := re.match(_WANTED, mistake.message):
+            return f"{name} must be {_LIMITS[limit[1]]}{limit[2] or ''}"
         return f"{name}: {_normalize(mistake.message)}"
     choices = re.findall(r"'([^']*)'", found["choices"])
     word = found["value"][1:-1]
