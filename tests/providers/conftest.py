@@ -1,5 +1,6 @@
 """A market with quiet minutes, the local exchanges that trade it, and a clock that stands still."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,13 @@ def _quiet(minute_ms: int) -> bool:
     """Every seventh minute, and forty minutes in a row ten hours ago."""
     minutes_ago = (NOW_MS - minute_ms) // MINUTE_MS
     return minute_ms // MINUTE_MS % 7 == 3 or 600 <= minutes_ago < 640
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("SSL") or name == "REQUEST_METHOD":
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

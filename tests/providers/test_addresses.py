@@ -1,6 +1,5 @@
 """Variables of proxies: their meaning, and no message repeats what may be a secret in them."""
 
-import os
 import sys
 from dataclasses import replace
 
@@ -12,13 +11,6 @@ from btcts.errors import ConfigError
 from btcts.providers.addresses import choose_proxy, is_exempt, parse_url
 
 KRAKEN = parse_url("https://api.kraken.com/0/public/Trades")
-
-
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.delenv("REQUEST_METHOD", raising=False)
 
 
 @pytest.mark.parametrize(

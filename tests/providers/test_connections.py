@@ -44,12 +44,6 @@ Open = Callable[..., Client]
 ALL_LOCAL = {"SSL_CERT_FILE": str(CERTIFICATE)}
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("SSL")]:
-        monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens a client in an environment, and with names of its own."""

@@ -1,6 +1,5 @@
 """One stream in a thread of the test, connected to a local server, and the queue of its events."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -76,12 +75,6 @@ class Running:
 
 
 Follow = Callable[..., Running]
-
-
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("SSL")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

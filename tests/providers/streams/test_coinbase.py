@@ -9,9 +9,6 @@ from btcts.errors import ProviderError
 from btcts.providers.streams.coinbase import CoinbaseStream
 from providers.streams.talks import Talk, subscribed
 
-ORDERS = (
-    '"maker_order_id":"2f0c4a6e-0000-4000-8000-000000000001","taker_order_id":"7b1d9c11-0000-4000-8000-000000000002"'
-)
 LAST_MATCH = (
     '{"type":"last_match","trade_id":1090000041,"maker_order_id":"2f0c4a6e-0000-4000-8000-000000000001","side":"sell","size":"0.00120000","price":"61250.12",'
     '"product_id":"BTC-USD","sequence":135100000017,"time":"2026-11-28T12:00:01.198335Z"}'
