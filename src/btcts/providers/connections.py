@@ -30,7 +30,7 @@ LARGEST_HEAD = 16_384
 """Most bytes of an incomplete response head, and per read: parsing a head takes 250 times its size in memory."""
 
 KEEP_ALIVE_S = 90
-"""Candles are asked for once a minute beside the prices, over a connection of their own that waits for its turn."""
+"""Longer than a minute: the second connection, for the candles beside the prices, is used once a minute."""
 
 SWITCHED = 101
 """The status of a response after which the connection speaks the other protocol that was asked for."""

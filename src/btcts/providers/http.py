@@ -1,4 +1,4 @@
-"""HTTP: one complete reply, in time, or the reason in one line; no redirects, no cookies, no decompression bombs."""
+"""HTTP: one complete reply in time, or the reason for its lack; no redirects, no cookies, no decompression bombs."""
 
 import re
 import time

@@ -24,7 +24,7 @@ BESIDE_MS = 15 * MINUTE_MS
 """Range of neighbours read around a minute that few providers have."""
 
 BEHIND_MS = 15 * MINUTE_MS
-"""Answers that end earlier than so long before the newest minute come from a provider whose clock or data is late."""
+"""An answer that ends more than this before the newest minute comes from a provider whose clock or data is late."""
 
 LOOK_FOR_MS = 2 * MINUTE_MS
 """Maximum age of answers that may change settled minutes; rounds wait longer while Redis is away."""
@@ -35,8 +35,8 @@ class Question:
     """The subject of a round: the `minutes` to settle, and the settled minutes to check again, `looks`.
 
     Once checked, minutes before `reread_ms` (None: none) need no further routine check, and the providers in `back`
-    have caught up on what they missed while they were away. `asked_ms` is the time of the question, which
-    goes to providers with bulky answers only if need be when it is `sparing`.
+    have caught up on what they missed while they were away. The question was put at `asked_ms`; a `sparing` one
+    goes to providers with bulky answers only when the others do not suffice.
     """
 
     minutes: frozenset[int]
@@ -94,10 +94,9 @@ Jobs = Mapping[str, Future[list[Candles]]]
 
 @dataclass(frozen=True, slots=True)
 class Sparing:
-    """A way to do without new answers of the `providers` whose answers are bulky.
+    """Spare the `providers` whose answers are bulky: their `recent` answers count for the minutes that these cover.
 
-    Their `recent` answers count for the minutes that these cover. They are asked only when all others have answered or
-    failed, and those answers are not `enough`.
+    They are asked only when all others have answered or failed, and those answers are not `enough`.
     """
 
     providers: Sequence["Provider"]

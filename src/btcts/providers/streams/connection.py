@@ -159,7 +159,7 @@ class Connection:
         return bool(self._stream.get_extra_info("is_readable"))
 
     def close(self) -> None:
-        """Say goodbye if that takes no time, and close the connection."""
+        """Close the connection, with a close frame if that takes no time."""
         if self._protocol.state is State.OPEN and not self._failure:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush(within_s=0.1)

@@ -35,7 +35,7 @@ WITHIN_S = 600.0
 LONGEST_WAIT_S = 60.0
 
 STEADY_S = 60.0
-"""A connection that has worked this long makes good for the failures before it."""
+"""A connection that worked this long clears the failures before it."""
 
 
 class Attempts:
@@ -170,7 +170,7 @@ class Stream:
         while time.monotonic() < until_s and not (new.end or old.end or stop.is_set()):
             _put_all(put, old.read(_TURN_S))
             _put_all(put, new.read(_TURN_S))
-        if old.end:  # what it still had to say is lost
+        if old.end:  # messages that it had not sent yet are lost
             put(Arrival(self._now_ms(), Frame(lost=True)))
         self._drop(old)
         return new
