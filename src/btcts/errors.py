@@ -94,10 +94,6 @@ class Problem(str):
         return problem
 
 
-NOT_SENT = {"names", "route", "refused", "certificate", "proxy"}
-"""Causes that prove that the request was never sent."""
-
-
 class ProviderError(BtctsError):
     """A price API gave no usable answer."""
 

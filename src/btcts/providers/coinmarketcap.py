@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from btcts.domain.model import DAY_MS, HOUR_MS, LONGEST_WAIT_MS, MINUTE_MS, Candles, Reading, Span
-from btcts.errors import NOT_SENT, Problem, ProviderError, ProviderLimited, ProviderStopped
+from btcts.errors import Problem, ProviderError, ProviderLimited, ProviderStopped
 from btcts.providers.api import Answer, Api
 from btcts.providers.base import expect_shape, iso, parse_credits, parse_iso_ms, parse_price, quoted, read_whole
 from btcts.providers.http import Reply
@@ -16,6 +16,9 @@ KEY_INFO = "/v1/key/info"
 KEY_HEADER = "X-CMC_PRO_API_KEY"
 KEYLESS = "/public-api"
 BITCOIN = 1
+
+NOT_SENT = {"names", "route", "refused", "certificate", "proxy"}
+"""Causes that prove that a request was never sent and cost no credit."""
 
 SPACING_MS = 300_000
 """Wait between calls when the budget is unknown; at this rate the smallest plan, 10 000 credits, lasts a month."""
