@@ -247,6 +247,11 @@ def test_a_file_of_any_length_takes_a_bounded_amount_of_memory() -> None:
         ("1767225660,100,inf,99,100,1", 'the high "inf" is not a price'),
         ("1767225660,-1,101,99,100,1", 'the open "-1" is not a price'),
         ("1767225660,100,101,0,100,1", 'the low "0" is not a price'),
+        ("1767225660,1_00,101,99,100,1", 'the open "1_00" is not a price'),
+        ("1767225660,١٠٠,101,99,100,1", "is not a price"),  # noqa: RUF001 -- digits that are not ASCII
+        ("1767225660,100,101,99,100,1_0", 'the volume "1_0" is not a traded amount'),
+        ("١٧٦٧٢٢٥٦٦٠,100,101,99,100,1", "is not a time"),
+        ("٢٠٢٦-01-01T00:01,100,101,99,100,1", "is not a time"),
         ("1767225660,100,1e9,99,100,1", 'the high "1e9" is not a price'),
         ("1767225660,100,101,99,102,1", "(open 100.0, high 101.0, low 99.0, close 102.0)"),
         ("1767225660,100,98,99,100,1", "open and close do not lie between low and high"),

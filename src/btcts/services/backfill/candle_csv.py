@@ -275,7 +275,8 @@ def _is_untraded(prices: Sequence[str], volume: str | None) -> bool:
 
 
 def _parse_number(text: str) -> float:
+    """Parse digits as other programs write them; `float` also takes `1_0` and those of other scripts."""
     try:
-        return float(text)
+        return float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         return math.nan

@@ -24,10 +24,10 @@ ISO = "ISO 8601"
 MS_NS = 1_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
+_DATE = re.compile(r"\d{4}-?\d\d-?\d\d", re.ASCII)
 _WRITTEN = re.compile(
     rf"(?P<when>{_DATE.pattern}[T ]\d\d:?(?P<minute>\d\d)(:?\d\d([.,]\d+)?)?) *(?P<zone>Z|UTC|GMT|[+-]\d\d(:?\d\d)?)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 """A time in ISO 8601, at least to the minute, optionally with a blank before its zone."""
 
@@ -47,7 +47,7 @@ def parse_time(text: str) -> tuple[str, int, int]:
     whole, _, fraction = text.partition(".")
     written = _WRITTEN.fullmatch(text)
     try:
-        if whole.isdecimal() and not fraction.strip("0"):
+        if whole.isdecimal() and text.isascii() and not fraction.strip("0"):
             units, number = UNITS, int(whole)
         elif written:
             zone = written["zone"] or "UTC"
