@@ -15,7 +15,7 @@ from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Candles, Reading, Spa
 from btcts.errors import ProviderLimited
 from btcts.providers import open_providers
 from btcts.providers.base import UNBOUNDED_MS, Provider
-from providers.opening import ALL, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, PAGING, Opened
+from providers.opening import ALL, CLOSED_MS, EXCHANGES, KEY, NOW_MS, ON_HTTP, PAGING, Answers, Opened, reply
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault, SimulatedMarket, ThinMarket
 
@@ -266,6 +266,17 @@ def test_a_minute_that_is_not_over_by_the_providers_own_clock_is_left_out(
     assert candles.covered
     assert CLOSED_MS - 3 * MINUTE_MS <= candles.covered.end_ms <= CLOSED_MS - MINUTE_MS
     assert all(candle.start_ms in candles.covered for candle in candles.candles)
+
+
+def test_an_answer_without_a_date_counts_by_our_clock() -> None:
+    dates = iter([{"Date": "Thu, 01 Jan 2026 11:00:34 GMT"}, {}])
+    api = Answers(lambda _: reply(200, {}, next(dates))).api("kraken")
+
+    api.fetch_json("/")
+    late_ms = api.source_ms
+    api.fetch_json("/")
+
+    assert (late_ms, api.source_ms) == (NOW_MS - HOUR_MS + 433, NOW_MS)
 
 
 def test_the_clock_of_another_answer_does_not_tell_which_candles_are_over(

@@ -74,8 +74,8 @@ class Api:
         if reply.status != 200:
             raise self.build_refusal(reply, reply.quote_body())
         received_ms = self.clock.now_ms()
-        if reply.made_ms is not None:
-            self._heard.behind_ms = max(0, received_ms - reply.made_ms - DATE_STEP_MS)
+        made_ms = received_ms if reply.made_ms is None else reply.made_ms
+        self._heard.behind_ms = max(0, received_ms - made_ms - DATE_STEP_MS)
         try:
             return Answer(reply.payload, received_ms, received_ms - reply.age_ms, reply.date_ms)
         except ValueError as exc:
