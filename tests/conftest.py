@@ -134,6 +134,7 @@ def server() -> Iterator[Server]:
 def running_cluster() -> Iterator[Cluster]:
     """The cluster of this test process."""
     with tempfile.TemporaryDirectory(prefix="btcts-") as folder, closing(Cluster(Path(folder))) as running:
+        running.start()
         yield running
 
 
@@ -149,6 +150,7 @@ def cluster(running_cluster: Cluster) -> Cluster:
 def running_sentinels() -> Iterator[Sentinels]:
     """The servers under Sentinels of this test process."""
     with tempfile.TemporaryDirectory(prefix="btcts-") as folder, closing(Sentinels(Path(folder))) as running:
+        running.start()
         yield running
 
 

@@ -117,6 +117,7 @@ def test_a_file_that_cannot_be_used(open_url: Open, named: dict[str, str], reque
 def test_several_servers_are_found_by_tls(tmp_path: Path, open_url: Open, kind: type[Several]) -> None:
     (tmp_path / "several").mkdir()
     with closing(kind(tmp_path / "several", tls=True)) as several:
+        several.start()
         store = open_url(several.url, **files(ca=str(AUTHORITY)))
 
         store.rebuild()

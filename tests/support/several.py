@@ -5,7 +5,7 @@ They are made to notice failures in a fraction of a second; what the tests break
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ CERTIFICATES = AUTHORITY.parent
 SERVICE = "main"
 FAILOVER_MS = 1000
 SLOT_COUNT = 16_384
+NODE_TIMEOUT_MS = 400
 VOTES_LAST_S = 2.2
 """A node that was elected counts these votes for another death, too, for twice its node timeout but at least 2 s."""
 
@@ -114,11 +115,25 @@ class Watcher(Node):
         return [str(binaries().server), "sentinel.conf", "--sentinel"]
 
 
+class ClusterNode(Node):
+    """A node of a cluster, with another port for the others."""
+
+    def __init__(self, folder: Path, *, tls: bool) -> None:
+        self.bus = free_port()
+        options = {"enabled": "yes", "port": self.bus, "node-timeout": NODE_TIMEOUT_MS, "replica-validity-factor": 0}
+        words = [word for name, value in options.items() for word in (f"--cluster-{name}", str(value))]
+        super().__init__(folder, *words, *(["--tls-cluster", "yes"] if tls else []), tls=tls)
+
+
 class Several(ABC):
     """The servers of one Redis, each in a folder of its own."""
 
-    nodes: list[Node]
+    nodes: Sequence[Node]
     url: str
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start all, and wait until all is well."""
 
     @abstractmethod
     def primary(self) -> Node:
@@ -158,6 +173,9 @@ class Sentinels(Several):
         self.nodes = [*self.servers, *self.watchers]
         hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in self.watchers)
         self.url = f"redis{'s' * tls}+sentinel://{hosts}/{SERVICE}"
+
+    def start(self) -> None:
+        """Start all, and wait until all is well."""
         for server in self.servers:
             server.start()
             if server is not self.servers[0]:
@@ -215,34 +233,27 @@ class Cluster(Several):
     _elected_at = -VOTES_LAST_S
 
     def __init__(self, folder: Path, *, tls: bool = False) -> None:
-        options = [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-node-timeout",
-            "400",
-            "--cluster-replica-validity-factor",
-            "0",
-        ]
-        options += ["--tls-cluster", "yes"] if tls else []
-        buses = [free_port() for _ in range(6)]
-        self.nodes = [
-            Node(folder / f"node{number}", *options, "--cluster-port", str(bus), tls=tls)
-            for number, bus in enumerate(buses)
-        ]
+        self.nodes = [ClusterNode(folder / f"node{number}", tls=tls) for number in range(6)]
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
         self.url = f"redis{'s' * tls}+cluster://{hosts}"
+
+    def start(self) -> None:
+        """Start all, make a cluster of them, and wait until all is well."""
         for number, node in enumerate(self.nodes):
             node.start()
+            node.ask("CONFIG", "SET", "cluster-node-timeout", 5000)  # who has not been met by then is forgotten
             if number < 3:
                 first, end = (SLOT_COUNT * part // 3 for part in (number, number + 1))
                 node.ask("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
                 node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
-            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, buses[0])
+            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus)
         wait_until(lambda: all("known_nodes:6" in node.ask("CLUSTER", "INFO") for node in self.nodes))
         for number in range(3):
             self.nodes[3 + number].ask("CLUSTER", "REPLICATE", self.nodes[number].ask("CLUSTER", "MYID"))
         self.slot = int(self.nodes[0].ask("CLUSTER", "KEYSLOT", "{btc:price}"))
+        for node in self.nodes:
+            node.ask("CONFIG", "SET", "cluster-node-timeout", NODE_TIMEOUT_MS)
         self.mend()
 
     def primary(self) -> Node:
