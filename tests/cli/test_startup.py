@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from typer.core import TyperOption
 from typer.main import get_command
 
-from btcts.cli.main import UsageError, app
+from btcts.cli.help import UsageError
+from btcts.cli.main import app
 from btcts.cli.startup import PlainConverter
 from cli.test_options import list_options
 

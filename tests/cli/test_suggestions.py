@@ -2,8 +2,8 @@
 
 import pytest
 
-from btcts.cli.help import explain_mistake
-from btcts.cli.main import UsageError, app
+from btcts.cli.help import UsageError, explain_mistake
+from btcts.cli.main import app
 from btcts.domain.layout import RESOLUTIONS
 from btcts.errors import ConfigError
 from cli.conftest import Btcts
@@ -46,7 +46,7 @@ def test_a_mistyped_command(call: str, line: str) -> None:
         ("show -x", "show has no option -x; see btcts show --help"),
         ("--redis unix:///x show", "there is no option --redis here; write it behind the command"),
         ("--versoin", "there is no option --versoin; did you mean '--version'?"),
-        ("show --limit", "option '--limit' requires an argument; see btcts --help"),
+        ("show --limit", "option '--limit' requires an argument; see btcts show --help"),
     ],
 )
 def test_a_mistyped_option(call: str, line: str) -> None:

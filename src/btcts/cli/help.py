@@ -11,9 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from btcts.errors import did_you_mean
+
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""The exception that typer raises for a wrong call; it has no public name."""
 
 WIDEST = 100
 """Longer lines are hard to read."""
@@ -60,6 +64,14 @@ class PlainHelp:
 
 class PlainCommand(PlainHelp, TyperCommand):
     """A command whose help is plain text."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; a mistake that names no command is one of this command."""
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as exc:
+            exc.ctx = exc.ctx or ctx
+            raise
 
 
 class Group(PlainHelp, TyperGroup):

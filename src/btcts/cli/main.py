@@ -13,16 +13,13 @@ import typer
 from typer.main import get_group
 
 from btcts import __version__
-from btcts.cli.help import Group, PlainCommand, explain_mistake
+from btcts.cli.help import Group, PlainCommand, UsageError, explain_mistake
 from btcts.cli.output import complain, report_traceback
 from btcts.cli.startup import prepare_process
 from btcts.errors import BtctsError, ExitCode
 
 DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Errors of a write to stdout when its disk is full or broken."""
-
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""The exception that typer raises for a wrong call; it has no public name."""
 
 PANELS = {
     **dict.fromkeys(("collect", "show", "price", "watch", "serve", "backfill", "demo"), "Prices"),
