@@ -44,7 +44,8 @@ class Play:
         written = self.store.write(live, candles, bounds=bounds)
 
         candle_stamps = {candle.start_ms + offset for candle in candles for offset in CANDLE_OFFSETS_MS}
-        added = [tick for tick in live if tick.time_ms not in candle_stamps]  # of two on a stamp the candle's counts
+        # Of two on a stamp the candle's counts.
+        added = [tick for tick in map(move_off_the_mark, live) if tick.time_ms not in candle_stamps]
         held = {minute: bound for minute, *bound in bounds if self.oracle.bound(minute, *bound)} if added else {}
         assert not written.rebuilt
         self.bounded |= {minute: (low, high) for minute, (low, high) in held.items()}
