@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from cli.conftest import Btcts, Done
-from support.several import Node, Sentinels, Several, wait_until
+from support.nodes import Node
+from support.several import Sentinels, Several, wait_until
 
 
 @pytest.fixture(params=["cluster", "sentinels"])

@@ -8,8 +8,8 @@ import yaml
 
 from btcts.config import load
 from btcts.providers import default_endpoints
+from support.nodes import Watcher
 from support.servers import StartServer
-from support.several import Watcher
 
 EXAMPLES = {path.stem: path for path in (Path(__file__).parents[2] / "docs" / "examples").glob("*.yml")}
 

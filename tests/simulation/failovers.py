@@ -26,9 +26,10 @@ from btcts.services.verify.run import verify
 from btcts.store import Store, rebuild
 from btcts.system.sockets import Dialer, Option
 from simulation.chaos.stage import PATIENCE_S, Stage
+from support.nodes import Node
 from support.oracle import OF_A_CANDLE
 from support.series import HOUR, MIDNIGHT, MINUTE
-from support.several import Cluster, Node, Sentinels, Several, wait_until
+from support.several import Cluster, Sentinels, Several, wait_until
 
 FINAL_MS = 5_000
 """A minute's candle is final so long after its end."""

@@ -21,9 +21,10 @@ from btcts.store import Lag, Store, rebuild
 from btcts.store.link import Patience
 from store.conftest import TICKS, Open, hasten
 from support.clocks import FakeClock
+from support.nodes import Watcher
 from support.series import HOUR, MINUTE, NOW
 from support.servers import free_port
-from support.several import Cluster, Sentinels, Several, Watcher, wait_until
+from support.several import Cluster, Sentinels, Several, wait_until
 
 
 def hourly(store: Store) -> dict[int, float]:

@@ -9,8 +9,9 @@ import pytest
 from btcts.errors import ConfigError, StoreError
 from store.conftest import Open
 from support.networks import AUTHORITY
+from support.nodes import CERTIFICATES, tls_options
 from support.servers import StartServer, free_port
-from support.several import CERTIFICATES, Cluster, Sentinels, Several, tls_options
+from support.several import Cluster, Sentinels, Several
 from support.wording import Wording
 
 wording = Wording(__file__)
