@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from btcts.system import durable
 
 
@@ -29,3 +31,14 @@ def test_no_file_of_the_user_is_taken_for_a_draft(tmp_path: Path) -> None:
     durable.replace(tmp_path / "chart.svg", b"picture")
 
     assert (tmp_path / "chart.svg.new").read_text() == "of the user"
+
+
+def test_a_file_that_cannot_be_looked_at_is_not_taken_for_absent(tmp_path: Path) -> None:
+    file, loop = tmp_path / "file", tmp_path / "loop"
+    file.touch()
+    loop.symlink_to(loop)
+
+    assert durable.exists(file)
+    assert not any(map(durable.exists, (tmp_path / "absent", file / "below", loop)))
+    with pytest.raises(OSError, match="too long"):
+        durable.exists(tmp_path / ("x" * 300))

@@ -21,6 +21,7 @@ from btcts.embedded.programs import (
 )
 from btcts.embedded.status import ServerStatus, answers, ask, listens, read_status
 from btcts.errors import EmbeddedError
+from btcts.system import durable
 from btcts.system.causes import describe
 
 __all__ = ["Embedded", "ServerStatus"]
@@ -84,7 +85,7 @@ class Embedded:
         A failure here is permanent: retrying does not help.
         """
         with self._explain_errors():
-            if not (self._places.stopped.exists() or is_in_use(self._places.lock)):
+            if not (durable.exists(self._places.stopped) or is_in_use(self._places.lock)):
                 self._prepare_start(say)
 
     def ensure(self, say: Say, *, within_s: float = inf) -> Path:
@@ -222,7 +223,7 @@ class Embedded:
 
     def _refuse_when_stopped(self) -> None:
         with self._explain_errors():
-            stopped = self._places.stopped.exists()
+            stopped = durable.exists(self._places.stopped)
         if stopped:
             raise EmbeddedError("the embedded Redis was stopped; run `btcts server start`, or set REDIS_URL")
 

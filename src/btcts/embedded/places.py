@@ -110,7 +110,7 @@ class Places:
             EmbeddedError: the other host may still run it; the message names both hosts.
         """
         theirs, ours = _read_line(self.lock), os.uname().nodename
-        if theirs in ("", ours) or not self.pid_file.exists():
+        if theirs in ("", ours) or not durable.exists(self.pid_file):
             return
         host, _, ids = _read_line(self.machine).partition(" ")
         is_same = host == theirs and not set(ids.split()).isdisjoint(identify_machine().split())
@@ -161,7 +161,7 @@ def hold_lock(lock: Path, attempts: Iterable[None] = (None,)) -> Iterator[int | 
 
 def is_in_use(lock: Path) -> bool:
     """Tell whether somebody holds the lock, without creating it."""
-    if not lock.exists():
+    if not durable.exists(lock):
         return False
     with hold_lock(lock) as descriptor:
         return descriptor is None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from btcts.embedded.places import Places, is_in_use
+from btcts.system import durable
 
 TIMEOUT_S = 1.0
 
@@ -72,7 +73,7 @@ def read_status(places: Places) -> ServerStatus:
         info = ""
     return ServerStatus(
         running=bool(info),
-        stopped=places.stopped.exists(),
+        stopped=durable.exists(places.stopped),
         socket=places.socket,
         data_dir=places.data_dir,
         pid=places.read_pid() if is_in_use(places.lock) else None,

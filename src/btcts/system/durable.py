@@ -11,6 +11,9 @@ from typing import BinaryIO
 
 from btcts.system.ownership import require_private
 
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""The errors of a path that leads to nothing."""
+
 
 def make(folder: Path) -> None:
     """Create the folder and its parents durably, with access for us alone.
@@ -20,9 +23,24 @@ def make(folder: Path) -> None:
     """
     require_private(folder)
     for place in reversed((folder, *folder.parents)):
-        if not place.exists():
+        if not exists(place):
             place.mkdir(mode=0o700, exist_ok=True)
             sync(place.parent)
+
+
+def exists(path: Path) -> bool:
+    """Tell whether a file is there; from Python 3.14 on `Path.exists` answers no where that cannot be told.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    try:
+        path.stat()
+    except OSError as exc:
+        if exc.errno not in ABSENT:
+            raise
+        return False
+    return True
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:

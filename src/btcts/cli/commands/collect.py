@@ -85,8 +85,10 @@ def collect(
 
 
 def _can_be_file(path: Path) -> bool:
+    from btcts.system import durable
+
     try:
-        return path.parent.is_dir() and not path.is_dir()
+        return path.parent.is_dir() and not (durable.exists(path) and path.is_dir())
     except OSError:  # its name is too long, or its folder is closed to us
         return False
 

@@ -105,8 +105,10 @@ def path(*, common: Common) -> None:
 
 
 def _describe_presence(file: Path) -> str:
+    from btcts.system import durable
+
     try:
-        return "present" if file.exists() else "absent"
+        return "present" if durable.exists(file) else "absent"
     except OSError as exc:
         from btcts.system.causes import describe
 

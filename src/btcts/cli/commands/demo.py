@@ -84,8 +84,11 @@ def _refuse_early(svg: str | None, common: Common) -> None:
 
 def _is_writable(file: Path) -> bool:
     """Tell whether the file can be created or written to; a pipe may stand in a folder that is not ours."""
+    from btcts.system import durable
+
     try:
-        return (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK)) and not file.is_dir()
+        is_folder = durable.exists(file) and file.is_dir()
+        return not is_folder and (os.access(file, os.W_OK) or os.access(file.parent, os.W_OK))
     except OSError:  # its name is too long
         return False
 

@@ -131,14 +131,14 @@ class _File:
 
     def read(self) -> list[bytes]:
         """Read the lines under the lock."""
-        if not self._ticks.exists():
+        if not durable.exists(self._ticks):
             return []
         with self._hold_lock():
             return self.find_lines()
 
     def drop(self, lines: Container[bytes]) -> None:
         """Remove these lines."""
-        if self._ticks.exists():
+        if durable.exists(self._ticks):
             with self._hold_lock():
                 self._replace([line for line in self.find_lines() if line not in lines])
 
@@ -152,7 +152,7 @@ class _File:
 
     def _shorten(self) -> None:
         """Keep only the newest ticks when the file is too large."""
-        if self._ticks.exists() and self._ticks.stat().st_size > LIMIT_BYTES:
+        if durable.exists(self._ticks) and self._ticks.stat().st_size > LIMIT_BYTES:
             ticks = sorted(tick for line in self.find_lines() if (tick := _parse_line(line)))
             self._replace(_format_line(tick) for tick in ticks[-NEWEST:])
 
