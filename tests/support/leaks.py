@@ -110,8 +110,8 @@ class Evidence:
         secrets = {*self.secrets, *_keep_long(foreign._secrets)}
         leaks = [
             f"{where} gives away {secret!r}: {text[:2000]!r}"
-            for where, texts in (self.texts.items() if secrets else ())
-            for text in texts
+            for where, texts in (tuple(self.texts.items()) if secrets else ())
+            for text in tuple(texts)  # threads that outlast the test may add some
             for secret in find_leaks(text, secrets)
         ]
         self.secrets.clear()

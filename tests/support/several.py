@@ -93,9 +93,10 @@ class Sentinels(Several):
         self.mend()
 
     def primary(self) -> Node:
-        """The server that the Sentinels name."""
-        watcher = next(watcher for watcher in self.watchers if watcher.runs)
-        _, port = watcher.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        """The server that the Sentinel with the newest epoch names; the others hear of a failover a moment later."""
+        running = (watcher for watcher in self.watchers if watcher.runs)
+        newest = max(running, key=lambda watcher: int(watcher.ask("SENTINEL", "MASTER", SERVICE)["config-epoch"]))
+        _, port = newest.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(server for server in self.servers if server.port == int(port))
 
     def replicas(self) -> list[Node]:
