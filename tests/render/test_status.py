@@ -10,11 +10,11 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
-from btcts.domain.codes import WarningCode
+from btcts.domain.codes import FaultCode, ReasonCode, Remark, WarningCode
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.status import status_json, status_lines
 from btcts.services.status import Status, status
-from btcts.store import Facts, State, Store
+from btcts.store import Facts, Fault, State, Store
 from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema
 from support.series import HOUR, MINUTE, NOW, TICK, put
@@ -122,6 +122,19 @@ def test_no_offset_of_a_clock_is_minus_zero(fine: Status, ahead_ms: int) -> None
     page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
     assert "Clock   this machine 0.000 s, the providers 0 s from the Redis server" in page
+
+
+@pytest.mark.parametrize(("verbose", "lines"), [(False, 3), (True, 4)])
+def test_many_faults_of_the_layout_are_counted_unless_all_are_asked_for(
+    fine: Status, verbose: bool, lines: int
+) -> None:
+    faults = [Fault(f"btc:price:{key}", FaultCode.MISSING) for key in ("minute", "5min", "15min", "hour")]
+    found = replace(fine, reasons=tuple(Remark(ReasonCode.LAYOUT_DIFFERS, {"fault": fault}) for fault in faults))
+
+    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None, verbose=verbose))
+
+    assert page.count("unhealthy: ") == lines
+    assert ("unhealthy: 2 more " in page) == (not verbose)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,9 @@ from btcts.domain.layout import Market
 from btcts.domain.model import StreamState, find_median
 from btcts.render.documents import begin_document, dump_document, encode_streams, encode_waiting
 from btcts.render.figures import counted, decimals, iso, lag, percent, price, to_datetime
-from btcts.render.sentences import describe_repair, find_code, group_reasons, list_reasons
+from btcts.render.sentences import FAULTS_SHOWN, describe_repair, find_code, group_reasons, list_reasons
 from btcts.services.collect.cycle import Cycle
 from btcts.system.foreign import plain
-
-REPAIRS_SHOWN = 2
-"""So many repairs are described unless `verbose`: a slot of a cluster that moves loses all ten rules at once."""
 
 
 def cycle_line(cycle: Cycle, market: Market, *, utc: bool, verbose: bool = False) -> str:
@@ -39,7 +36,7 @@ def _list_parts(cycle: Cycle, market: Market, *, utc: bool, verbose: bool) -> It
         yield "waiting: " + ", ".join(spells)
     yield from (f"{words} {count}" for words, count in _list_counts(cycle) if count)
     if cycle.repaired:
-        shown = len(cycle.repaired) if verbose else REPAIRS_SHOWN
+        shown = len(cycle.repaired) if verbose else FAULTS_SHOWN
         repairs = [describe_repair(repair) for repair in cycle.repaired[:shown]]
         more = len(cycle.repaired) - len(repairs)
         yield "repaired: " + ", ".join(repairs) + (f" and {more} more" if more else "")

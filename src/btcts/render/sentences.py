@@ -123,6 +123,9 @@ STEPS = {
 }
 """Explanation of the cause of a `Problem` that many providers share, by that cause."""
 
+FAULTS_SHOWN = 2
+"""So many faults, or repairs, are described unless all are asked for: where rules are gone, all ten are."""
+
 SHARED = 3
 """Providers that must fail alike for one explanation to replace their own words."""
 

@@ -6,13 +6,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from btcts.domain.codes import ProblemCode, Remark, WarningCode
+from btcts.domain.codes import ProblemCode, ReasonCode, Remark, WarningCode
 from btcts.domain.layout import Market
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
 from btcts.render.figures import counted, decimals, duration, lag, price, signed, stamp
-from btcts.render.sentences import describe_lag, describe_problem, describe_remarks, group_reasons
+from btcts.render.sentences import FAULTS_SHOWN, describe_lag, describe_problem, describe_remarks, group_reasons
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
 
@@ -28,9 +28,9 @@ def status_lines(
 ) -> Iterator[str]:
     """Describe the status on a page; below `NARROW` columns, the table of the streams is shorter (None: any width).
 
-    A failure that three or more providers share is stated once, unless `verbose`.
+    A failure that three or more providers share is stated once, and many faults are counted, unless `verbose`.
     """
-    verdict = [f"unhealthy: {text}" for text in describe_remarks(status.reasons)]
+    verdict = [f"unhealthy: {text}" for text in _describe_reasons(status.reasons, verbose=verbose)]
     verdict += [f"warning: {text}" for text in _describe_warnings(status, verbose=verbose)]
     facts = _align_rows(_list_facts(status, market))
     providers = _list_providers(status) if status.state.providers else []
@@ -59,6 +59,14 @@ def away_json(market: Market, problem: str) -> str:
     """Encode that Redis does not answer."""
     reason = {"healthy": False, "reasons": [problem], "reason_codes": [ProblemCode.REDIS]}
     return dump_document(begin_document(market) | reason)
+
+
+def _describe_reasons(reasons: Sequence[Remark], *, verbose: bool) -> Iterator[str]:
+    faults = [reason for reason in reasons if reason.code == ReasonCode.LAYOUT_DIFFERS]
+    more = [] if verbose else faults[FAULTS_SHOWN:]
+    yield from describe_remarks([reason for reason in reasons if reason not in more])
+    if more:
+        yield f"{len(more)} more faults of keys and rules; --verbose names them"
 
 
 def _describe_warnings(status: Status, *, verbose: bool) -> Iterator[str]:
