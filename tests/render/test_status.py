@@ -10,7 +10,7 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
-from btcts.domain.codes import FaultCode, ReasonCode, Remark, WarningCode
+from btcts.domain.codes import FaultCode, WarningCode
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.status import status_json, status_lines
 from btcts.services.status import Status, status
@@ -128,8 +128,8 @@ def test_no_offset_of_a_clock_is_minus_zero(fine: Status, ahead_ms: int) -> None
 def test_many_faults_of_the_layout_are_counted_unless_all_are_asked_for(
     fine: Status, verbose: bool, lines: int
 ) -> None:
-    faults = [Fault(f"btc:price:{key}", FaultCode.MISSING) for key in ("minute", "5min", "15min", "hour")]
-    found = replace(fine, reasons=tuple(Remark(ReasonCode.LAYOUT_DIFFERS, {"fault": fault}) for fault in faults))
+    faults = tuple(Fault(f"btc:price:{key}", FaultCode.MISSING) for key in ("minute", "5min", "15min", "hour"))
+    found = replace(fine, inspection=fine.inspection._replace(faults=faults))
 
     page = join_lines(status_lines(found, BTC_USD, utc=True, width=None, verbose=verbose))
 
