@@ -24,7 +24,7 @@ from support.backups import Backups, FillOnce
 from support.clocks import FakeClock
 from support.commands import ForkServer
 from support.redis_binaries import GUARD, find_obstacle
-from support.samples import CHOSEN, VARIABLE
+from support.samples import ALL, CHOSEN, VARIABLE
 from support.series import FIRST_OF_WINDOW, NOW, wave
 from support.servers import Server, StartServer, connect
 from support.several import Cluster, Sentinels
@@ -33,8 +33,11 @@ from support.several import Cluster, Sentinels
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for.
-hypothesis.settings.register_profile("btcts", deadline=None, derandomize="CI" in os.environ)
+# No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for. Where all samples
+# are played, twice as many are tried.
+hypothesis.settings.register_profile(
+    "btcts", deadline=None, derandomize="CI" in os.environ, max_examples=100 if ALL else 50
+)
 hypothesis.settings.load_profile("btcts")
 
 # Who starts the tests by nohup or in the background makes them ignore what the commands under test are to be sent.

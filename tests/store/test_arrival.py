@@ -13,7 +13,6 @@ from support.series import COMPACTIONS, MINUTE, NOW, TICK, compactions, put, sam
 
 on_a_real_server = settings(
     deadline=None,
-    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example empties the server itself
 )
 
