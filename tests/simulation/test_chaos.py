@@ -15,8 +15,8 @@ from support.samples import take_each, take_run
 
 CHUNK = 2
 SEEDS = [
-    *take_run(range(1, 1 + SCHEDULES), 8),
-    *take_run(range(STREAMED, STREAMED + STREAMED_SCHEDULES), 4),
+    *take_run(range(1, 1 + SCHEDULES), 12),
+    *take_run(range(STREAMED, STREAMED + STREAMED_SCHEDULES), 8),
 ]
 CHUNKS = [SEEDS[first : first + CHUNK] for first in range(0, len(SEEDS), CHUNK)]
 
@@ -50,7 +50,7 @@ def comparable() -> Iterator[Schedule]:
             yield schedule
 
 
-@pytest.mark.parametrize("schedule", take_each([*islice(comparable(), 12)], 12), ids=lambda schedule: schedule.seed)
+@pytest.mark.parametrize("schedule", take_each([*islice(comparable(), 12)], 6), ids=lambda schedule: schedule.seed)
 def test_every_bucket_is_that_of_a_run_without_the_faults(schedule: Schedule, stage: Stage) -> None:
     faulty = play(schedule, stage)
     calm = play(schedule.calm(), stage)
