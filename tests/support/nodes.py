@@ -18,10 +18,7 @@ CERTIFICATES = AUTHORITY.parent
 SERVICE = "main"
 FAILOVER_MS = 1000
 NODE_TIMEOUT_MS = 400
-QUICK = (
-    *("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"),
-    *("--rdb-del-sync-files", "yes"),  # who starts again knows nothing of the tests before
-)
+QUICK = ("--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 
 
 def tls_options(port: int, *, certificate: str = "server", asks: bool = False) -> dict[str, str]:
@@ -40,6 +37,12 @@ class Node(Server):
         folder.mkdir()
         place = [word for name, value in self.place.items() for word in (f"--{name}", value)]
         super().__init__(folder, *place, *QUICK, *options)
+
+    def start(self) -> "Node":
+        """Start it without the data that it was sent before."""
+        (self.folder / "dump.rdb").unlink(missing_ok=True)
+        super().start()
+        return self
 
     def ask(self, *command: Any) -> Any:
         """The reply to a command, over the socket."""

@@ -59,10 +59,29 @@ class Several(ABC):
     def mend(self) -> None:
         """Start what was killed, and wait until all is well."""
 
+    def empty(self) -> None:
+        """Leave no key on any server: a replica that has some yet may become the primary on a busy machine."""
+        wait_until(self._is_emptied)
+
     def close(self) -> None:
         """End all servers."""
         for node in self.nodes:
             node.kill()
+
+    @abstractmethod
+    def _is_whole(self) -> bool:
+        """Tell whether all is well."""
+
+    @abstractmethod
+    def _list_stores(self) -> Sequence[Node]:
+        """Return the servers that hold keys."""
+
+    def _is_emptied(self) -> bool:
+        stores = self._list_stores()
+        for node in stores:
+            if node.say("replication")["role"] == "master":
+                node.ask("FLUSHALL")
+        return self._is_whole() and not any(node.ask("DBSIZE") for node in stores)
 
     def _start_missing(self) -> None:
         for node in self.nodes:
@@ -115,9 +134,8 @@ class Sentinels(Several):
         wait_until(self._is_whole)
         self._limit_failovers(FAILOVER_MS)
 
-    def empty(self) -> None:
-        """Leave no key."""
-        self.primary().ask("FLUSHALL")
+    def _list_stores(self) -> Sequence[Node]:
+        return self.servers
 
     def _limit_failovers(self, limit_ms: int) -> None:
         self.watchers[0].ask("SENTINEL", "SET", SERVICE, "failover-timeout", limit_ms)
@@ -192,11 +210,6 @@ class Cluster(Several):
         self._start_missing()
         wait_until(self._is_whole)
 
-    def empty(self) -> None:
-        """Leave no key."""
-        for node in self.primaries():
-            node.ask("FLUSHALL")
-
     def move_slot(self, *, at_once: bool = False) -> Iterator[None]:
         """Move our slot to another primary, key by key or at once; yields after each step.
 
@@ -225,6 +238,9 @@ class Cluster(Several):
         yield
         for node in (target, source, *self.primaries()):
             node.ask("CLUSTER", "SETSLOT", self.slot, "NODE", ids[target])
+
+    def _list_stores(self) -> Sequence[Node]:
+        return self.nodes
 
     def _owners(self) -> list[Node]:
         by_port = {node.port: node for node in self.nodes}
