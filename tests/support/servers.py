@@ -1,5 +1,6 @@
 """A real redis-server of the tests' own: on a socket in a folder of its own, ended by its process, seldom on TCP."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -7,7 +8,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import IO
 
 import redis
@@ -37,12 +40,25 @@ def connect(socket: Path, **options: object) -> redis.Redis:
     )
 
 
+FIRST_PORT, LAST_PORT, WORKERS = 15_000, 32_000, 8
+_CHANCE = Random()
+_TAKEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of loopback that nobody listens on, for what cannot do without TCP."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on, for what cannot do without TCP.
+
+    It is none of those that connections get (32 768 and above on Linux), nor one that another process of the tests
+    takes: a server may be started, or started again, long after.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    while True:
+        port = _CHANCE.randrange(FIRST_PORT + worker, LAST_PORT, WORKERS)
+        if port not in _TAKEN:
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                _TAKEN.add(port)
+                return port
 
 
 class Log(threading.Thread):

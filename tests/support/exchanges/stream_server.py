@@ -56,6 +56,7 @@ class StreamServer:
         self._history: list[Trade] = []
         self._voices: dict[ServerConnection, Voice] = {}
         self._ends = 0
+        self._sending = threading.RLock()
         self._changed = threading.Condition()
         self._ending = threading.Event()
         self._server = serve(
@@ -118,14 +119,15 @@ class StreamServer:
     def send(self, *messages: str | bytes, to: ServerConnection | None = None) -> None:
         """Send these messages as text, whatever they are."""
         for connection in [to] if to else [connection for connection, _ in self._list_voices()]:
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosed), self._sending:
                 for message in messages:
                     connection.send(message, text=True)
 
     def send_parts(self, *parts: str) -> None:
         """Send one message in parts."""
         for connection, _ in self._list_voices():
-            connection.send(iter(parts))
+            with self._sending:
+                connection.send(iter(parts))
 
     def send_bytes(self, octets: bytes) -> None:
         """Send bytes that need not be a frame."""
