@@ -50,9 +50,9 @@ leaks.start_recording()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Use three processes for two cores: tests wait for servers and commands for a third of their time."""
+    """Use two processes for each core: tests wait for servers and commands for a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + cores // 2
+    return 2 * cores
 
 
 def pytest_report_header() -> str:
