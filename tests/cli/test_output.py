@@ -23,7 +23,7 @@ def test_a_terminal_gets_lines_broken_between_words(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # what is captured is no terminal
 
     complain("no Redis answers at /a/very/long/path/of/a.socket")
 

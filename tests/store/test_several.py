@@ -74,6 +74,7 @@ def test_a_rebuild_in_the_middle_of_which_the_primary_dies_is_done_by_the_next(
             kills.pop()()
         return found(*arguments)  # type: ignore[arg-type]
 
+    # Between its reading and its writing; a server cannot be told to die there.
     monkeypatch.setattr(rebuild, "_find", find)
 
     rebuilt = store.rebuild(live=[Tick(NOW, 60_000.5)])

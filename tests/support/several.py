@@ -27,7 +27,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
         with suppress(redis.RedisError):
             if holds():
                 return
-        time.sleep(0.02)
+        time.sleep(0.02)  # real servers fail and heal in real time
     raise AssertionError(f"waited in vain for {holds}")
 
 
@@ -191,6 +191,7 @@ class Cluster(Several):
         Should the new primary die while the old one still counts votes for its own election, the old one would need no
         others: with an epoch older than the dead one's, nobody would believe that it has the slots (redis/redis#8752).
         """
+        # the servers count in real time
         time.sleep(max(0.0, self._elected_at + VOTES_LAST_S - time.monotonic()))
         self.replicas()[0].ask("CLUSTER", "FAILOVER")
         self._elected_at = time.monotonic()

@@ -58,7 +58,7 @@ def duration(seconds: float) -> str:
 
 
 def lag(behind_ms: float) -> str:
-    """How far something is behind, such as `0.25 s`; clocks that are apart can make it less than nothing."""
+    """Format a delay, such as `0.25 s`; a negative one, by clocks that differ, becomes 0."""
     return f"{max(0.0, behind_ms) / 1000:.2f} s"
 
 

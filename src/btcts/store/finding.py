@@ -26,7 +26,7 @@ UNUSABLE = {"s_down", "o_down", "disconnected"}
 """The flags of a replica that does not answer its Sentinel."""
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
-"""What taking an answer apart raises that no Sentinel and no node gives."""
+"""The exceptions of reading an answer that no Sentinel and no node gives."""
 
 LONGEST_HOST = 255
 """The longest name that DNS knows."""
