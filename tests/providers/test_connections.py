@@ -4,8 +4,9 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from socketserver import StreamRequestHandler
 from typing import Any
 
 import pytest
@@ -221,6 +222,26 @@ def test_a_webhook_through_a_proxy_that_speaks_tls_itself(client: Open, tls: Tls
 
         assert Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS)).post("{}") is None
         assert (proxy.seen, tls.seen) == (["hooks.test:443"], ["hooks.test"])
+
+
+class _Drip(StreamRequestHandler):
+    """Begins a long record of TLS that never ends."""
+
+    def handle(self) -> None:
+        self.connection.recv(1)
+        with suppress(OSError):
+            self.connection.sendall(b"\x16\x03\x03\x3f\x00")
+            while self.connection.sendall(b"x") is None:
+                time.sleep(0.01)
+
+
+def test_a_server_behind_a_proxy_that_speaks_tls_has_no_more_time_for_a_byte_at_a_time(client: Open) -> None:
+    with Node(_Drip) as drip, Proxy(HttpProxy, drip.place) as proxy, TlsServer(proxy.place) as front:
+        names = {"exchange.test": [front.place]}
+        opened = client(ALL_LOCAL | {"HTTPS_PROXY": "https://exchange.test:1"}, names)
+        hook = Webhook(parse_address("https://hooks.test/x"), opened, FakeClock(NOW_MS), timeout_s=0.3)
+
+        assert hook.post("{}") == Undelivered("no answer from hooks.test within 0.3 s")
 
 
 @pytest.mark.parametrize("no_proxy", ["localhost,fd00::/8", "[::1]", "fe80::/10", " , 10.0.0.0/8 ,, "])

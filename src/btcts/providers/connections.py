@@ -1,10 +1,8 @@
 """Connections to servers, direct or through proxies, kept for the next request.
 
-Every step of a connection is bound by the deadline of the request, and uses little memory. The authorities to trust
-are those of SSL_CERT_FILE or SSL_CERT_DIR, or else of certifi.
+Every step of a connection is bound by the deadline of the request, and uses little memory.
 """
 
-import os
 import ssl
 import time
 from base64 import b64encode
@@ -12,17 +10,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import certifi
 import httpcore
 from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBackend, which takes no socket
 
-from btcts.errors import ConfigError
 from btcts.providers.addresses import Address, Proxy, choose_proxy
 from btcts.providers.base import quote_line
+from btcts.providers.trust import create_trust
 from btcts.system.causes import classify, describe
 from btcts.system.sockets import Dialer
 
@@ -37,9 +33,6 @@ SWITCHED = 101
 
 SLOW = "slow"
 """The code of a failure to answer in time."""
-
-_TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
-"""The variables that `create_trust` and `ssl.create_default_context` read."""
 
 httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = LARGEST_HEAD
 
@@ -78,7 +71,8 @@ class Connections:
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._trust = _create_trust()
+        self._trust = create_trust()
+        self._trust.sslsocket_class = _TlsSocket
         self._pools: dict[Proxy | None, httpcore.ConnectionPool] = {}
         self._chosen: dict[tuple[str, str, int], Proxy | None] = {}
         self._lock = Lock()
@@ -154,26 +148,6 @@ class Connections:
         return httpcore.Proxy(place, auth=auth, ssl_context=self._trust if proxy.protocol == "https" else None)
 
 
-def _create_trust() -> ssl.SSLContext:
-    """Return the TLS settings with the authorities to trust.
-
-    Raises:
-        ConfigError: a variable names nothing usable.
-    """
-    for name in _TLS_VARIABLES:
-        if Path(os.environ.get(name, "")).is_fifo():
-            raise ConfigError(f"{name} cannot be used (it names a pipe); correct or unset it")
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    try:
-        if folder and not file:
-            return ssl.create_default_context(capath=folder)
-        return ssl.create_default_context(cafile=file or certifi.where())
-    except (OSError, ValueError) as exc:
-        named = " or ".join(name for name in _TLS_VARIABLES if os.environ.get(name)) or "the list of authorities"
-        reason = describe(exc) if isinstance(exc, OSError) and exc.strerror else "no certificates in it"
-        raise ConfigError(f"{named} cannot be used ({reason}); correct or unset it") from exc
-
-
 def _build_request(method: str, address: Address, headers: Iterable[Header], content: bytes | None) -> httpcore.Request:
     own = [(b"Host", address.place.encode())]
     if address.login:
@@ -230,6 +204,15 @@ class _Stream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Return details of the socket for httpcore."""
         return self._inner.get_extra_info(info)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """A TLS connection whose reads keep to the deadline: for TLS within it, httpcore makes several in one step."""
+
+    def recv(self, *arguments: Any) -> bytes:
+        """Receive like `SSLSocket.recv`."""
+        self.settimeout(_limit_step(TimeoutError))
+        return super().recv(*arguments)
 
 
 def _limit_step(late: type[Exception]) -> float:
