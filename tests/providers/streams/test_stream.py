@@ -8,6 +8,9 @@ import pytest
 from btcts.domain.trades import Arrival, Closed, Opened, Trade
 from providers.streams.conftest import NOW_MS, QUICK, Follow
 from support.exchanges.stream_server import StreamFault, StreamServer
+from support.wording import Wording
+
+wording = Wording(__file__)
 
 NAMES = ("coinbase", "kraken", "bitstamp", "bitfinex", "gemini")
 
@@ -80,7 +83,7 @@ def test_a_server_that_never_answers_is_left_in_time(kraken: StreamServer, follo
 
     reason = follow("kraken", kraken, timeout_s=0.1).await_end()
 
-    assert reason == f"no stream from {kraken.url} (no complete answer within 0.1 s)"
+    wording.check("no answer in time", reason, url=kraken.url)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1012, 1013])
@@ -90,7 +93,7 @@ def test_a_closed_connection_is_replaced(code: int, kraken: StreamServer, follow
 
     kraken.close(code, "so it is")
 
-    assert running.await_end() == f"closed by the server ({code} so it is)"
+    wording.check("closed", running.await_end(), code=code)
     assert not running.await_opened().overlaps
     running.await_subscription()
 
@@ -101,7 +104,7 @@ def test_a_connection_that_drops_is_replaced(kraken: StreamServer, follow: Follo
 
     kraken.drop()
 
-    assert running.await_end() == "the server closed the connection"
+    wording.check("dropped", running.await_end())
     running.await_subscription()
 
 
@@ -125,7 +128,7 @@ def test_a_refusal_is_told_and_waited_out(kraken: StreamServer, follow: Follow) 
     kraken.fault = StreamFault.REFUSING
     running = follow("kraken", kraken, pace=QUICK._replace(refused_s=60))
 
-    assert running.await_end().startswith("refused by the exchange (")
+    wording.check("a refused subscription", running.await_end())
     assert running.stream.find_next_attempt() > kraken.attempts[0] + 50
 
 
@@ -192,7 +195,7 @@ def test_too_many_messages_that_cannot_be_read_end_a_connection(kraken: StreamSe
 
     kraken.send(*["<html>"] * 20)
 
-    assert running.await_end().startswith("20 messages that cannot be read, the last one: ")
+    wording.check("too many unreadable messages", running.await_end())
 
 
 @pytest.mark.parametrize("packs", [True, False], ids=["compressed", "plain"])
@@ -203,7 +206,7 @@ def test_a_message_that_is_too_long_unpacked_ends_a_connection(packs: bool, foll
 
         server.send(" " * 2**21)
 
-        assert running.await_end() == "a message of more than 1048576 bytes"
+        wording.check("too long a message", running.await_end())
 
 
 def test_what_is_no_frame_ends_a_connection(kraken: StreamServer, follow: Follow) -> None:
@@ -212,7 +215,7 @@ def test_what_is_no_frame_ends_a_connection(kraken: StreamServer, follow: Follow
 
     kraken.send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    assert running.await_end() == "the server broke the rules of WebSocket"
+    wording.check("no frame", running.await_end())
 
 
 def test_a_burst_of_trades_loses_none(kraken: StreamServer, follow: Follow) -> None:
@@ -245,7 +248,7 @@ def test_an_exchange_that_restarts_gets_a_new_connection(follow: Follow) -> None
 
         server.ask_to_reconnect()
 
-        assert running.await_end() == "the exchange wants a new connection"
+        wording.check("asked to reconnect", running.await_end())
         running.await_subscription()
 
 
@@ -327,7 +330,7 @@ def test_an_old_connection_that_ends_before_the_new_one_is_confirmed_leaves_a_ga
         server.await_attempts(2)
         server.drop_oldest()
 
-        assert running.await_end() == "the server closed the connection"
+        wording.check("dropped", running.await_end())
         assert not running.await_opened().overlaps
 
 
