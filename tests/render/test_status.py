@@ -18,6 +18,9 @@ from btcts.store import Facts, Fault, State, Store
 from render.snapshot import assert_as_stored, join_lines
 from support.schemas import read_schema
 from support.series import HOUR, MINUTE, NOW, TICK, put
+from support.wording import Wording
+
+wording = Wording(__file__)
 
 SAFE = {"appendonly": "yes", "appendfsync": "everysec", "save": "3600 1", "maxmemory-policy": "noeviction"}
 
@@ -43,6 +46,12 @@ def fine(full: Store) -> Status:
 
 def with_provider(found: Status, **state: Any) -> Status:
     return replace(found, state=State(providers={"kraken": ProviderState(**state)}))
+
+
+def find_line(found: Status, name: str) -> str:
+    """The line of the page that is about this."""
+    (line,) = (line for line in status_lines(found, BTC_USD, utc=True, width=None) if line.startswith(f"{name} "))
+    return line
 
 
 def cases(fine: Status) -> dict[str, Status]:
@@ -96,9 +105,7 @@ def test_the_document_of_a_store_whose_newest_tick_is_refused_is_as_its_schema_s
 def test_the_page_says_how_much_memory_redis_may_use(fine: Status) -> None:
     found = replace(fine, facts=replace(fine.facts, own_bytes=1024, used_bytes=2048, max_bytes=1024**2))
 
-    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
-
-    assert "Memory  1 KiB by btcts of 2 KiB in use (limit 1,024 KiB)" in page
+    wording.check("memory", find_line(found, "Memory"))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -119,9 +126,7 @@ def test_the_table_of_streams_is_shorter_in_a_narrow_terminal(fine: Status, widt
 def test_no_offset_of_a_clock_is_minus_zero(fine: Status, ahead_ms: int) -> None:
     found = replace(fine, state=State(ahead_ms=ahead_ms))
 
-    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
-
-    assert "Clock   this machine 0.000 s, the providers 0 s from the Redis server" in page
+    wording.check("clock", find_line(found, "Clock"))
 
 
 @pytest.mark.parametrize(("verbose", "lines"), [(False, 3), (True, 4)])
@@ -169,9 +174,7 @@ def test_the_page_says_what_a_provider_waits_for(fine: Status) -> None:
         fine, answered_ms=fine.now_ms - 90_000, not_before_ms=fine.now_ms + 60_000, why="budget", credits_left=9_912
     )
 
-    page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
-
-    assert "kraken    1 min 30 s ago  answers, waits 1 min more (budget), 9,912 credits left" in page
+    wording.check("a provider that waits", find_line(found, "kraken"))
 
 
 def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -> None:
@@ -180,7 +183,7 @@ def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -
     page = join_lines(status_lines(found, BTC_USD, utc=True, width=None))
 
     assert page.count("HTTP 429") == 1
-    assert "fails, waits 1 min more" in page
+    wording.check("a provider that fails and waits", find_line(found, "kraken"))
 
 
 def test_the_document_has_the_state_of_each_stream(fine: Status) -> None:
