@@ -22,6 +22,9 @@ from btcts.errors import SpoolError
 from btcts.services.collect.spool import LIMIT_BYTES, NEWEST, Held, Spool
 from support.series import FIRST_OF_WINDOW
 from support.spooling import NOW, some
+from support.wording import Wording
+
+wording = Wording(__file__)
 
 TESTS = Path(__file__).parents[2]
 SPOOLING = (sys.executable, "-m", "support.spooling")
@@ -265,7 +268,7 @@ def test_what_is_no_file_is_said_in_one_line_and_not_waited_for(
     obstacle(folder / "ticks")
 
     for act in (lambda: spool.keep(Tick(NOW, 1.0)), lambda: spool.read(NOW), spool.count):
-        with pytest.raises(SpoolError, match=r"^the prices? [^\n]* in .*; free or repair that folder"):
+        with pytest.raises(SpoolError, match=rf"^the price[^\n]* {folder} \([^\n]*BTCTS_DATA_DIR$"):
             act()
 
 
@@ -299,8 +302,10 @@ def test_a_line_beyond_measure_is_a_damaged_one(spool: Spool, folder: Path) -> N
 def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(SpoolError, match=r"kept in .*file/spool \(not a directory\)"):
+    with pytest.raises(SpoolError) as raised:
         Spool(tmp_path / "file" / "spool").keep(Tick(NOW, 1.0))
+
+    wording.check("a file in the way", str(raised.value), folder=tmp_path)
 
 
 def test_killed_at_each_step_in_turn_nothing_that_was_kept_is_lost_and_nothing_invented(tmp_path: Path) -> None:
@@ -392,8 +397,9 @@ def test_a_full_disk_is_said_costs_nothing_that_was_kept_and_may_get_room_again(
     done = subprocess.run(command, cwd=TESTS, env=environ, capture_output=True, timeout=60, check=True)
 
     refusal, count, whole, torn, after = json.loads(done.stdout)
-    assert refusal.startswith(f"the price cannot be kept in {tmp_path}/spool (")
-    assert any(reason in refusal for reason in (os.strerror(errno.ENOSPC).lower(), os.strerror(errno.EFBIG).lower()))
+    reasons = (os.strerror(errno.ENOSPC).lower(), os.strerror(errno.EFBIG).lower())
+    (reason,) = (reason for reason in reasons if reason in refusal)
+    wording.check("a full disk", refusal, folder=tmp_path, reason=reason)
     assert count > 20
     assert (whole, torn) == (True, 0)
     assert after == [[NOW, 1.5]]
@@ -407,7 +413,7 @@ def test_a_folder_that_others_can_change_is_neither_written_nor_believed(
     exposed = (folder.parent / opened).resolve()
     exposed.chmod(0o777)
 
-    with pytest.raises(SpoolError, match=rf"cannot be kept in {folder} \(others can change {exposed} .*mode 0777"):
+    with pytest.raises(SpoolError, match=rf"kept in {folder} \(others can change {exposed} .*mode 0777"):
         spool.keep(some(2)[1])
     with pytest.raises(SpoolError, match=rf" {folder} \(others can change {exposed} .*mode 0777"):
         spool.read(NOW)

@@ -17,6 +17,9 @@ from btcts.services.watch.webhook import Webhook, parse_address
 from support.clocks import FakeClock
 from support.raw_server import Raw, RawServer
 from support.series import HOUR, NOW
+from support.wording import Wording
+
+wording = Wording(__file__)
 
 SECRET = "s3cr3t"
 
@@ -129,16 +132,19 @@ def test_a_header_that_trickles_in_has_no_more_time_than_silence() -> None:
         failure = Webhook(parse_address(server.url), client, FakeClock(NOW), timeout_s=0.3).post("{}")
 
         assert server.gone.wait(5)
-    assert failure == Undelivered("no answer from 127.0.0.1 within 0.3 s")
+    assert failure
+    assert failure == Undelivered(failure.problem)
+    wording.check("no answer in time", failure.problem, timeout_s=0.3)
 
 
 @pytest.mark.parametrize(
     "text", ["", f"ftp://{SECRET}@host/", f"{SECRET}", f"http://{SECRET}@/x", f"http://h:port{SECRET}/", "https://"]
 )
 def test_a_malformed_address_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"write it like https://") as refusal:
+    with pytest.raises(ConfigError) as refusal:
         parse_address(text)
 
+    wording.check("a malformed address", str(refusal.value))
     assert SECRET not in str(refusal.value)
 
 
@@ -217,15 +223,18 @@ def test_an_address_may_stand_in_a_file_where_no_list_of_processes_shows_it(tmp_
 
 
 def test_a_file_of_an_address_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--webhook @.*hook .*\(no such file"):
+    with pytest.raises(ConfigError) as refusal:
         parse_address(f"@{tmp_path}/hook")
+
+    wording.check("a file that is not there", str(refusal.value), folder=tmp_path)
 
 
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1"])
 def test_a_port_that_there_is_not_is_refused_without_repeating_the_address(port: str) -> None:
-    with pytest.raises(ConfigError, match=r"write it like https://") as refusal:
+    with pytest.raises(ConfigError) as refusal:
         parse_address(f"http://127.0.0.1:{port}/{SECRET}")
 
+    wording.check("a malformed address", str(refusal.value))
     assert SECRET not in str(refusal.value)
 
 
@@ -244,18 +253,17 @@ def test_an_address_in_a_file_may_have_a_byte_order_mark_and_line_ends(content: 
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ("https://hooks.example.com/a".encode("utf-16"), "is no text"),
-        (b"h" * 2_000_000, "larger than 1048576 bytes"),
-    ],
+    ("content", "kind"),
+    [("https://hooks.example.com/a".encode("utf-16"), "UTF-16"), (b"h" * 2_000_000, "huge")],
     ids=["UTF-16", "huge"],
 )
-def test_a_file_that_holds_no_address_is_refused(content: bytes, problem: str, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_address_is_refused(content: bytes, kind: str, tmp_path: Path) -> None:
     (tmp_path / "address").write_bytes(content)
 
-    with pytest.raises(ConfigError, match=rf"--webhook @{tmp_path}/address cannot be read \({problem}\)"):
+    with pytest.raises(ConfigError) as refusal:
         parse_address(f"@{tmp_path / 'address'}")
+
+    wording.check(f"a file that is {kind}", str(refusal.value), folder=tmp_path)
 
 
 def test_a_host_name_that_cannot_be_one_is_a_failure_that_says_no_more_than_it() -> None:
@@ -273,7 +281,9 @@ def test_a_request_without_an_answer_is_given_up_and_the_next_one_sent() -> None
         hook = Webhook(url, client, FakeClock(NOW), timeout_s=0.2)
         threads = threading.active_count()
 
-        failures = [hook.post("{}"), hook.post("{}")]
+        first, second = hook.post("{}"), hook.post("{}")
 
         assert threading.active_count() == threads
-    assert failures == [Undelivered("no answer from 127.0.0.1 within 0.2 s")] * 2
+    assert first
+    assert first == second == Undelivered(first.problem)
+    wording.check("no answer in time", first.problem, timeout_s=0.2)
