@@ -112,10 +112,10 @@ def test_a_wrong_field_is_found_with_its_minute_and_its_buckets(world: World, of
 def test_a_wrong_bucket_is_found(world: World) -> None:
     put(world.client, "btc:price:hour:max", {FIRST // HOUR * HOUR: 1.0})
 
-    minutes, buckets = judged(world)
+    minutes, [bucket] = judged(world)
 
     assert minutes == []
-    assert buckets == [f"btc:price:hour:max at {FIRST // HOUR * HOUR} is not what the ticks make of it"]
+    assert bucket.startswith(f"btc:price:hour:max at {FIRST // HOUR * HOUR} is not ")
 
 
 def test_a_minute_without_honest_trades_is_judged_by_the_one_before() -> None:

@@ -70,7 +70,8 @@ def test_what_is_over_at_once_has_to_be_noticed_at_once() -> None:
     flushed = Outage("FLUSHALL", 0, lambda world: None, begun_ms=MIDNIGHT, ended_ms=MIDNIGHT)
     lived = Week(60.0, looks=[Look(MIDNIGHT, ())], outages=[flushed])
 
-    assert list(week.misjudged(lived)) == ["FLUSHALL: healthy right after it"]
+    (line,) = week.misjudged(lived)
+    assert line.startswith("FLUSHALL: healthy ")
 
 
 def test_minutes_that_were_not_settled_after_an_outage_are_found() -> None:
@@ -78,10 +79,10 @@ def test_minutes_that_were_not_settled_after_an_outage_are_found() -> None:
     lived = Week(60.0, outages=[outage])
 
     outage.settled = 58
-    too_few = list(week.unhealed(lived))
+    (too_few,) = week.unhealed(lived)
     outage.settled = 59
 
-    assert too_few == ["outage: 58 of 59 minutes were settled after it"]
+    assert too_few.startswith("outage: 58 of 59 ")
     assert list(week.unhealed(lived)) == []
 
 
@@ -90,4 +91,6 @@ def test_more_requests_than_a_provider_takes_are_found() -> None:
     lived.in_a_minute.update({("bitfinex", 1): 30, ("kraken", 1): 61, ("kraken", 2): 60})
     lived.at_once.update(coinbase=11)
 
-    assert list(week.immodest(lived)) == ["kraken: 61 requests in a minute", "coinbase: 11 requests at once"]
+    in_a_minute, at_once = week.immodest(lived)
+    assert in_a_minute.startswith("kraken: 61 ")
+    assert at_once.startswith("coinbase: 11 ")
