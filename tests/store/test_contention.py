@@ -62,7 +62,7 @@ def test_a_rebuild_that_is_always_disturbed_gives_up_and_leaves_everything_as_it
 
     with connect(server.socket) as other:
         busy = BusyClock(NOW, lambda times: put(client, TICK, {NOW - 100 + times: 7.0}))
-        with pytest.raises(StoreError, match="btc:price:tick during 30 "):
+        with pytest.raises(StoreError, match=r"btc:price:tick .* 30 "):
             Store(other, BTC_USD, clock=busy, where="test").rebuild(store.inspect(), live=[Tick(NOW, 8)])
 
     assert store.inspect().faults == ()
