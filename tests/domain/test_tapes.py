@@ -55,6 +55,16 @@ def test_bounds_are_the_medians_of_the_lows_and_highs() -> None:
     assert scene.tapes.find_bounds(NOON_MS + 300) == [Bounds(NOON_MS, 99.0, 101.2)]
 
 
+def test_two_tapes_that_lie_make_no_bounds_with_the_only_other_one_that_is_whole() -> None:
+    scene = _Scene()
+    for name in NAMES[:2]:
+        scene.tapes.take(name, Closed(NOON_MS - 500, "lost"))
+    for name, price in zip(NAMES[2:], (100.0, 150.0, 150.0), strict=True):
+        scene.trade(name, 100, price)
+
+    assert scene.tapes.find_bounds(NOON_MS + 300) == []
+
+
 def test_two_tapes_make_no_bounds_beside_five_providers_but_do_when_they_are_all() -> None:
     for able, expected in ((5, []), (2, [Bounds(NOON_MS, 100.0, 100.0)])):
         found = Tapes([Tape(name, contiguous=True) for name in ("gemini", "kraken")], able=able, quorum=1)

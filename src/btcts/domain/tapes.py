@@ -40,6 +40,7 @@ class Tapes:
 
     def __init__(self, tapes: Sequence[Tape], *, able: int, quorum: int) -> None:
         self._tapes = {tape.provider: tape for tape in tapes}
+        self._able = able
         self._least = max(quorum, min(LEAST_TAPES, able))
         self._settled: dict[int, _Settled] = {}
 
@@ -61,7 +62,8 @@ class Tapes:
     def find_bounds(self, now_ms: int) -> list[Bounds]:
         """Return the agreed low and high of the running minute and the latest ones before it, ascending.
 
-        A minute is among them if enough whole tapes have trades in it, and if no candle was agreed on yet.
+        A minute is among them if enough whole tapes have trades in it, a majority of the providers is near the median
+        of these, and no candle was agreed on yet.
         """
         return [
             Bounds(minute, candle.low, candle.high)
@@ -136,11 +138,15 @@ class Tapes:
         ]
 
     def _agree(self, minute: int, tapes: Sequence[Tape], reach: Reach | None = None, now_ms: int = 0) -> Candle | None:
-        """Return the candle that enough tapes agree on; with `reach` a majority of the providers has to be near it."""
+        """Return the candle that enough tapes agree on, and that a majority of the providers is near.
+
+        With `reach`, only those providers count that reach the minute.
+        """
         if len(tapes) < self._least:
             return None
         agreed = agree_candles(_make_answers(minute, tapes), quorum=self._least)
-        proven = reach is None or reach.has_majority(agreed.backing[minute].near, minute, now_ms)
+        near = agreed.backing[minute].near
+        proven = reach.has_majority(near, minute, now_ms) if reach else 2 * len(near) > self._able
         return agreed.candles.get(minute) if proven and minute not in agreed.sparse else None
 
 

@@ -104,6 +104,20 @@ def test_a_price_that_does_not_change_is_never_older_than_two_seconds(
     assert newest.time_ms > last.time_ms + 4_000
 
 
+def test_two_streams_of_five_exchanges_that_lie_move_no_price_into_their_range(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, streams = make_live(streaming=("coinbase", "kraken", "gemini"))
+    streams.factors = {"coinbase": 1.5, "kraken": 1.5}
+    begin_ms = clock.now_ms()
+
+    run(collector, 7)
+
+    market = exchanges.market.price(begin_ms)
+    assert market
+    assert all(tick.price < 1.1 * market for tick in store.ticks(Span(begin_ms, clock.now_ms() + 1)))
+
+
 def test_nobody_is_polled_whose_stream_has_a_price(exchanges: Exchanges, make_live: MakeLive) -> None:
     collector, _ = make_live(streaming=("kraken", "gemini"))
     run(collector, 1)
