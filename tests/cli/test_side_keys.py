@@ -166,6 +166,6 @@ def test_a_side_key_of_another_type_is_named_and_can_be_put_aside(
     for command in (*READS, *WRITES):
         code, out = run(command)
         assert code in (0, 1, 3), (command, out)
-        assert code == 0 or key in out or "btcts init-keys says which" in out, (command, code, out)
+        assert code == 0 or key in out or (code == 3 and "btcts init-keys" in out), (command, code, out)
     assert run("init-keys --adopt")[0] == 0
     assert run("collect --once")[0] == 0
