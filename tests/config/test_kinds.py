@@ -6,8 +6,11 @@ import pytest
 
 from btcts.config import DEFAULT_PROVIDERS, Secret
 from config.conftest import ENDPOINTS, Place, of_environment, refused
+from support.wording import Wording
 
 MOST = len(DEFAULT_PROVIDERS)
+
+wording = Wording(__file__)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(place: Place) -> None:
 
     message = place.refusal()
 
-    assert message.startswith("btcts.toml line 1: api_key: ")
+    wording.check("a number for a key", message)
     assert "123456" not in message
 
 
