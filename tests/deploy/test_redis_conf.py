@@ -18,12 +18,15 @@ from redis.retry import Retry
 
 from support.redis_binaries import binaries
 from support.servers import Log, Server
+from support.wording import Wording
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 HEALTHCHECKS = {name: service["healthcheck"]["test"] for name, service in COMPOSE["services"].items()}
 
 START_WITHIN_S = 20
+
+wording = Wording(__file__)
 
 PRINTABLE = "".join(chr(code) for code in range(ord(" "), ord("~") + 1))
 
@@ -142,11 +145,11 @@ def test_redis_takes_the_password_as_it_is(home: Path, password: str) -> None:
 @pytest.mark.parametrize(
     ("password", "problem"),
     [
-        ("two\nlines", "has a line break, which a password cannot have"),
-        ("secret\n", "has a line break, which a password cannot have"),
-        ("two\rlines", "has a line break, which a password cannot have"),
-        (" \t ", "is blank"),
-        ("", "is blank"),
+        ("two\nlines", "a line break"),
+        ("secret\n", "a line break"),
+        ("two\rlines", "a line break"),
+        (" \t ", "a blank"),
+        ("", "a blank"),
     ],
 )
 def test_a_password_that_redis_cannot_have_is_refused_before_it_starts(home: Path, password: str, problem: str) -> None:
@@ -154,7 +157,7 @@ def test_a_password_that_redis_cannot_have_is_refused_before_it_starts(home: Pat
         out, err = process.communicate(timeout=START_WITHIN_S)
 
     assert (process.returncode, out) == (2, "")
-    assert err == f"REDIS_PASSWORD {problem}; set another one in .env\n"
+    wording.check(problem, err[:-1])
 
 
 @pytest.mark.server
