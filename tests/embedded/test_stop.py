@@ -43,7 +43,7 @@ def test_nothing_starts_on_demand_after_a_stop(embedded: Embedded, said: list[st
     embedded.ensure(said.append)
     embedded.stop()
 
-    with pytest.raises(EmbeddedError, match="run `btcts server start`"):
+    with pytest.raises(EmbeddedError, match="`btcts server start`"):
         embedded.ensure(said.append)
 
 
@@ -51,7 +51,7 @@ def test_after_a_stop_no_server_is_even_looked_for(data_dir: Path, said: list[st
     embedded = Embedded(data_dir, redis_server=data_dir / "not-there")
     embedded.stop()
 
-    with pytest.raises(EmbeddedError, match="run `btcts server start`"):
+    with pytest.raises(EmbeddedError, match="`btcts server start`"):
         embedded.ensure(said.append)
 
 
