@@ -82,7 +82,7 @@ def test_every_answer_is_strict_with_pages(site: Site, host: str) -> None:
     for path in ("/api/price", "/metrics", "/nix", "/api/show/2min"):
         headers = site.get(path, Host=host).headers
 
-        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert headers["content-security-policy"].split("; ")[:2] == ["default-src 'none'", "script-src 'self'"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
