@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from btcts.domain.candles import minute_of
 from btcts.domain.model import MINUTE_MS, Candle
-from btcts.domain.tape import ALIVE_MS, BOOKED_MS, KEPT_MS, Tape
+from btcts.domain.tape import ALIVE_MS, BOOKED_MS, KEPT_MS, MOST_TRADES, Tape
 from btcts.domain.trades import NS_PER_MS, Arrival, Closed, Frame, Opened, Quote, Trade
 
 NOON_MS = 1_795_867_200_000
@@ -53,6 +53,19 @@ def test_a_missing_number_makes_its_minute_not_whole_until_it_comes() -> None:
 
     assert missing == (False, True)
     assert (half, tape.is_whole(NOON_MS)) == (False, True)
+
+
+def test_a_minute_with_more_trades_than_are_told_apart_is_not_whole() -> None:
+    tape = _open_tape()
+    _hear(tape, _trade(1, -1000, 100.0), *(_trade(number, 10, 100.0) for number in range(2, MOST_TRADES + 2)))
+    full = tape.is_whole(NOON_MS)
+
+    _hear(tape, _trade(MOST_TRADES + 2, 20, 90.0), _trade(MOST_TRADES + 3, MINUTE_MS + 10, 100.0))
+
+    candle = tape.find_candle(NOON_MS)
+    assert candle
+    assert (full, tape.is_whole(NOON_MS), candle.low) == (True, False, 100.0)
+    assert tape.is_whole(NOON_MS + 2 * MINUTE_MS)
 
 
 def test_numbers_that_begin_anew_begin_a_new_tape() -> None:

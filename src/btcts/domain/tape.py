@@ -17,6 +17,9 @@ from btcts.domain.trades import NS_PER_MS, Arrival, Closed, Opened, Quote, Strea
 KEPT_MS = 3 * MINUTE_MS
 """Age up to which trades may still enter a minute."""
 
+MOST_TRADES = 100_000
+"""Most trades of a minute that are told apart, with about 10 MB; one with more is not whole."""
+
 AUDITED_MS = 20 * MINUTE_MS
 """Age up to which the candles of whole minutes are compared with those that the provider publishes."""
 
@@ -233,7 +236,11 @@ class Tape:
         minute_ms = minute_of(trade.time_ns // NS_PER_MS)
         if minute_ms >= minute_of(received_ms - KEPT_MS) and not self._is_known(trade):
             minute = self._minutes.setdefault(minute_ms, _Minute(trade, trade, trade.price, trade.price))
-            minute.add(trade)
+            if len(minute.numbers) < MOST_TRADES:
+                minute.add(trade)
+            else:  # nothing that came up to now is whole
+                self._continuity = Continuity(contiguous=self._contiguous)
+                self._note_gap(received_ms)
         self._last = max(self._last or trade, trade)
 
     def _is_known(self, trade: Trade) -> bool:

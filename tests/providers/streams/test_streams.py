@@ -71,6 +71,12 @@ def test_a_full_queue_drops_arrivals_and_tells_of_it_once() -> None:
     assert events[MOST_WAITING:] == [LOST, Closed(1, "why")]
 
 
+def test_a_message_counts_as_many_times_as_it_has_trades() -> None:
+    many = Arrival(NOW_MS, Frame(trades=TRADE.frame.trades * 1000))
+
+    assert len(take_all(Scripted(*[many] * 200))) == MOST_WAITING / 1000 + 1
+
+
 def test_a_trade_ends_the_wait() -> None:
     with Streams([Scripted(TRADE)], lambda: NOW_MS) as running:
         began = time.monotonic()

@@ -17,7 +17,7 @@ from btcts.providers.streams.session import USUAL, Pace, Session
 from btcts.system.calls import start_thread
 
 MOST_WAITING = 100_000
-"""Most arrivals that wait to be taken: half an hour of trades in a storm, and about 50 MB."""
+"""Most trades and other messages that wait to be taken: half an hour in a storm, and about 50 MB."""
 
 END_WITHIN_S = 0.5
 
@@ -198,6 +198,7 @@ class Streams:
         self._streams = streams
         self._now_ms = now_ms
         self._events: list[tuple[str, StreamEvent]] = []
+        self._waiting = 0
         self._full: set[str] = set()
         self._lock = threading.Lock()
         self._traded = threading.Event()
@@ -223,6 +224,7 @@ class Streams:
         """Return what the streams brought since the last call, with the names of the providers, in order."""
         with self._lock:
             events, self._events = self._events, []
+            self._waiting = 0
             self._full.clear()
             self._traded.clear()
         return events
@@ -234,11 +236,13 @@ class Streams:
     def _put(self, name: str, event: StreamEvent) -> None:
         """Add an event; arrivals that find the queue full are dropped, and one that tells so stands in their place."""
         with self._lock:
-            if isinstance(event, Arrival) and len(self._events) >= MOST_WAITING:
+            if isinstance(event, Arrival) and self._waiting >= MOST_WAITING:
                 if name in self._full:
                     return
                 self._full.add(name)
                 event = Arrival(event.received_ms, Frame(lost=True))
             self._events.append((name, event))
-            if isinstance(event, Arrival) and event.frame.trades:
+            trades = event.frame.trades if isinstance(event, Arrival) else ()
+            self._waiting += max(1, len(trades))
+            if trades:
                 self._traded.set()
