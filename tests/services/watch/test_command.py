@@ -130,6 +130,20 @@ def test_a_command_that_will_not_end_is_killed() -> None:
     assert f"{sys.executable} took more than 1 s" in failure.problem
 
 
+def test_a_command_of_another_user_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refuse)  # only root could start a process that we may not end
+    os.mkfifo(tmp_path / "pipe")
+    program = Program(("sh", "-c", f"read word < {tmp_path}/pipe"), timeout_s=0.3, grace_s=0.1)
+
+    failure = program.run("", {})
+
+    (tmp_path / "pipe").write_text("")  # now it ends
+    assert failure == Undelivered("sh took more than 0.3 s and could not be ended")
+
+
 def test_an_interrupt_ends_the_command_that_is_running() -> None:
     run = (
         "from btcts.services.watch.command import Program\n"

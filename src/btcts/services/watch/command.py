@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from btcts.errors import ConfigError
 from btcts.services.watch.outbox import Undelivered
+from btcts.system.calls import start_call
 from btcts.system.causes import describe
 
 TIMEOUT_S = 30.0
@@ -48,17 +49,17 @@ class Program:
             )
         except OSError as exc:
             return self._fail(f"does not start ({describe(exc)})")
-        with process:
-            return self._await_end(process, document)
+        return self._await_end(process, document)
 
     def _await_end(self, process: subprocess.Popen[bytes], document: str) -> Undelivered | None:
         try:
             process.communicate(document.encode(), self.timeout_s)
         except subprocess.TimeoutExpired:
-            return self._fail(f"took more than {self.timeout_s:g} s and was ended")
-        finally:
-            if process.returncode is None:
-                self._end_group(process)
+            ended = "was" if self._end_group(process) else "could not be"
+            return self._fail(f"took more than {self.timeout_s:g} s and {ended} ended")
+        except BaseException:
+            self._end_group(process)
+            raise
         if process.returncode < 0:
             return self._fail(f"was ended by signal {-process.returncode}")
         return self._fail(f"ended with exit code {process.returncode}") if process.returncode else None
@@ -66,14 +67,19 @@ class Program:
     def _fail(self, how: str) -> Undelivered:
         return Undelivered(f"{self.arguments[0]} {how}")
 
-    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
-        """Ask all of the command's processes to end, then kill those that have not."""
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(self.grace_s)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    def _end_group(self, process: subprocess.Popen[bytes]) -> bool:
+        """Ask all of the command's processes to end, then kill those that have not; tell whether the command ended.
+
+        Those of another user, as after sudo, cannot be ended.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(self.grace_s)
+        if process.returncode is None:
+            start_call(process.wait)  # it would stay a zombie
+        return process.returncode is not None
 
 
 def pass_on(environ: Mapping[str, str]) -> dict[str, str]:
