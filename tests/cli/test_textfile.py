@@ -1,5 +1,6 @@
 """`btcts collect --textfile`: metrics for node_exporter."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -60,6 +61,30 @@ def test_what_can_be_no_file_is_refused_at_once(btcts: Btcts, tmp_path: Path, na
 
     assert (done.code, done.out) == (2, "")
     wording.check("no file", done.err[:-1], file=tmp_path / name)
+
+
+def test_a_pipe_is_not_replaced(btcts: Btcts, tmp_path: Path) -> None:
+    pipe = tmp_path / "btcts.prom"
+    os.mkfifo(pipe)
+
+    done = btcts("collect", "--once", "--textfile", str(pipe))
+
+    assert (done.code, done.err) == (
+        2,
+        f"btcts: --textfile {pipe} cannot be a file; name one in a folder that exists\n",
+    )
+    assert pipe.is_fifo()
+
+
+def test_metrics_behind_a_link_are_written_where_the_link_points(btcts: Btcts, tmp_path: Path) -> None:
+    link, file = tmp_path / "btcts.prom", tmp_path / "elsewhere.prom"
+    link.symlink_to(file)
+
+    done = btcts("collect", "--once", "--textfile", str(link))
+
+    assert (done.code, done.err) == (0, "")
+    assert link.is_symlink()
+    assert read_metrics(file)["btcts_redis_up"] == 1
 
 
 def test_the_end_of_the_cycles_removes_the_file(environ: dict[str, str], tmp_path: Path) -> None:

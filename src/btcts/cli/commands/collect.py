@@ -1,5 +1,6 @@
 """`btcts collect`."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -78,17 +79,18 @@ def collect(
     settings = common.load_settings(
         collect__interval_s=interval, collect__providers=provider or None, collect__streams=streams
     )
-    metrics = Metrics(textfile, settings.market)
+    metrics = Metrics(textfile and Path(os.path.realpath(textfile)), settings.market)  # a link stays what it is
     if once:
         raise typer.Exit(_run_once(settings, common, format, jitter, metrics))
     raise typer.Exit(_run_forever(settings, common, format, metrics))
 
 
 def _can_be_file(path: Path) -> bool:
+    """Tell whether there is a file or can be one: to replace a device or a pipe would take it away from its users."""
     from btcts.system import durable
 
     try:
-        return path.parent.is_dir() and not (durable.exists(path) and path.is_dir())
+        return path.is_file() if durable.exists(path) else path.parent.is_dir()
     except OSError:  # its name is too long, or its folder is closed to us
         return False
 
