@@ -24,6 +24,7 @@ SURROUNDINGS: dict[str, dict[str, str | None]] = {
     "no docstrings": {"PYTHONOPTIMIZE": "2"},
     "ascii alone": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "ascii alone and bytes": {"PYTHONIOENCODING": "ascii", "HOME": f"/nowhere/{BYTES}"},
+    "signs that the terminal lacks": {"PYTHONIOENCODING": "latin-1", "BTCTS_DATA_DIR": "/nowhere/€"},
     "no home": {"HOME": "", "XDG_CONFIG_HOME": None},
     "a password of bytes": {"REDIS_PASSWORD": BYTES * 4},
     "an unknown variable of bytes": {f"BTCTS_{BYTES}": "x"},

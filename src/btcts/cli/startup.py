@@ -11,6 +11,7 @@ import sys
 from enum import Enum
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -26,6 +27,7 @@ def prepare_process() -> None:
     complete_without_rich()
     import_redis_without_asyncio()
     open_closed_streams()
+    replace_what_stdout_cannot_encode()
 
 
 def stop_collecting_garbage() -> None:
@@ -134,3 +136,9 @@ def open_closed_streams() -> None:
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def replace_what_stdout_cannot_encode() -> None:
+    """Print a question mark for a character that the encoding of the terminal lacks; stderr has an escape for it."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
