@@ -226,6 +226,17 @@ def test_pages_fit_the_terminal_whatever_its_kind(
 
 
 @pytest.mark.usefixtures("day")
+def test_a_variable_that_tells_of_no_columns_counts_for_nothing(
+    commands: ForkServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    start = partial(commands.fork, MAIN, ["show", "--chart"])
+
+    with Terminal(start, environ | {"COLUMNS": "0"}, tmp_path / "errors", columns=60, rows=20) as terminal:
+        assert terminal.ended() == 0
+        assert 50 < max(map(len, terminal.main.splitlines())) <= 60
+
+
+@pytest.mark.usefixtures("day")
 def test_a_table_in_a_pipe_has_every_column(btcts: Btcts) -> None:
     title, _, heading, *_ = btcts("show", "hour", COLUMNS="20").out.splitlines()
 
