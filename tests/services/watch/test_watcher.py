@@ -496,6 +496,26 @@ def test_each_way_of_delivery_is_on_its_own_account(store: Store, clock: FakeClo
     assert watch.outbox.waiting == 0
 
 
+def test_a_receiver_that_never_answers_holds_up_no_alert(store: Store, clock: FakeClock, make_watch: MakeWatch) -> None:
+    class Silent(Way):
+        def __call__(self, alert: Alert) -> Undelivered | None:
+            clock.advance(10_000)
+            return super().__call__(alert)
+
+    well, silent = Way(), Silent(Undelivered("no answer"))
+    watch = make_watch(ABOVE, BELOW, hook=silent, exec=well)
+    see(store, clock, 55_000.0)
+    list(once(watch))
+    for price in (61_000.0, 39_000.0, 61_000.0):
+        see(store, clock, price)
+    begin_ms = clock.now_ms()
+
+    printed = [clock.now_ms() - begin_ms for told in once(watch) if isinstance(told, Alert)]
+
+    assert (printed, len(well.delivered), len(silent.tried)) == ([0, 0, 0], 3, 1)
+    assert watch.outbox.waiting == 3
+
+
 def test_what_is_not_delivered_goes_on_waiting_across_runs_and_is_printed_once(
     store: Store, clock: FakeClock, make_watch: MakeWatch
 ) -> None:

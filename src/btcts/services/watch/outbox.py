@@ -22,6 +22,9 @@ GIVEN_UP_MS = HOUR_MS
 FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 5 * MINUTE_MS
 
+SLOW_MS = 2_000
+"""A failed delivery that took this long is the last one by its way in a look: others would hold up what is new."""
+
 LONGEST_ASKED_MS = HOUR_MS
 """Longest wait a receiver may ask for: as long as an alert is retried."""
 
@@ -84,6 +87,8 @@ class Outbox:
     lost: int = field(default=0, init=False)
     _tries: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict, init=False)
     """By alert and way: how often it failed, and when it is due again."""
+    _slow: set[str] = field(default_factory=set, init=False)
+    """The ways that are not tried again in this look."""
     _unrecordable: bool = field(default=False, init=False)
 
     @property
@@ -115,27 +120,34 @@ class Outbox:
             self._unrecordable = True
 
     def deliver(self, clock: Clock, stopped: Callable[[], bool]) -> Iterator[Told]:
-        """Deliver each alert by each way independently, the oldest first; once stopped, start no more deliveries."""
-        for rule, entry in self.journal.list_waiting():
-            for way in entry.ways:
-                if way == PRINTED:
-                    yield entry.alert
-                elif stopped() or not (yield from self._try_way(rule, entry.alert, way, clock)):
-                    continue
-                self._tries.pop((entry.alert.id, way), None)
-                self.journal.remove(rule, entry.alert, way)
-                yield from self.record()
+        """Deliver each alert by each way independently, the oldest first; once stopped, start no more deliveries.
+
+        All are printed before others are tried, which may take long.
+        """
+        self._slow.clear()
+        waiting = [(rule, entry.alert, way) for rule, entry in self.journal.list_waiting() for way in entry.ways]
+        for rule, alert, way in sorted(waiting, key=lambda delivery: delivery[2] != PRINTED):
+            if way == PRINTED:
+                yield alert
+            elif stopped() or not (yield from self._try_way(rule, alert, way, clock)):
+                continue
+            self._tries.pop((alert.id, way), None)
+            self.journal.remove(rule, alert, way)
+            yield from self.record()
 
     def _try_way(self, rule: str, alert: Alert, way: str, clock: Clock) -> Generator[Notice, None, bool]:
         """Try to deliver an alert if it is due; return true when it needs no further attempt by this way."""
         failed, next_ms = self._tries.get((alert.id, way), (0, 0))
         now_ms = clock.now_ms()
-        if 0 < self.journal.find_hold(way) - now_ms <= LONGEST_ASKED_MS or not is_due(next_ms, now_ms):
+        held = 0 < self.journal.find_hold(way) - now_ms <= LONGEST_ASKED_MS
+        if held or way in self._slow or not is_due(next_ms, now_ms):
             return False
         failure = self.ways[way](alert)
         if failure is None:
             return True
-        now_ms = clock.now_ms()
+        began_ms, now_ms = now_ms, clock.now_ms()
+        if now_ms - began_ms >= SLOW_MS:
+            self._slow.add(way)
         code = _decide(alert, failure, now_ms)
         yield Notice(code, {"rule": alert.rule, "way": way, "problem": failure.problem, "advice": failure.final})
         if code != "retried":
