@@ -159,6 +159,16 @@ def test_a_kept_connection_that_the_server_closes_meanwhile_is_replaced() -> Non
     assert len(server.requests) == 3
 
 
+def test_an_answer_that_came_before_its_request_is_not_taken() -> None:
+    both = Raw(TRADE.answer + TRADE.answer.replace(b"60000.1", b"59999.9"), kept=True)
+
+    with RawServer(lambda _: both) as server, Client() as client:
+        kraken = Kraken(Api("kraken", Endpoint(server.url), client, FakeClock(NOW_MS)))
+        prices = [kraken.latest().price for _ in range(3)]
+
+    assert prices == [60_000.1, 60_000.1, 60_000.1]
+
+
 def test_a_request_over_a_new_connection_is_sent_once() -> None:
     with RawServer(lambda _: Raw(b"")) as server, Client() as client:
         with pytest.raises(ProviderError) as raised:

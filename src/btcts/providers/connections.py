@@ -43,10 +43,14 @@ Header = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class _Attempt:
-    """A request under way: its deadline by the monotonic clock, and the connection opened for it if none was kept."""
+    """A request under way: its deadline by the monotonic clock, and the connection opened for it if none was kept.
+
+    `heard` once the server has sent something since it began.
+    """
 
     until: float
     opened: httpcore.NetworkStream | None = None
+    heard: bool = False
 
 
 _ATTEMPT: ContextVar[_Attempt] = ContextVar("attempt")
@@ -56,7 +60,7 @@ class Unanswered(Exception):
     """No usable reply has come.
 
     `code` is one of docs/codes.md where the failure may affect other addresses too, or `SLOW`. The connection was
-    `lost` if it was kept from an earlier request and the server has closed it meanwhile.
+    `lost` if it was kept from an earlier request and the server has closed or spoiled it meanwhile.
     """
 
     def __init__(self, why: str, code: str = "", *, lost: bool = False) -> None:
@@ -105,6 +109,9 @@ class Connections:
         token = _ATTEMPT.set(attempt)
         try:
             response = self._find_pool(proxy).handle_request(_build_request(method, address, headers, content))
+            if not attempt.heard:  # it came together with the answer to an earlier request
+                response.close()
+                raise Unanswered("the server had answered before it was asked", lost=True)
             try:
                 yield response
             except (Unanswered, *_BROKEN):
@@ -185,7 +192,9 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read the next bytes."""
-        return self._inner.read(min(max_bytes, LARGEST_HEAD), _limit_step(httpcore.ReadTimeout))
+        got = self._inner.read(min(max_bytes, LARGEST_HEAD), _limit_step(httpcore.ReadTimeout))
+        _ATTEMPT.get().heard = True
+        return got
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write the bytes."""
