@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain, repeat
 from pathlib import Path
 from socket import create_connection, create_server
 
@@ -142,10 +143,10 @@ def test_a_login_that_is_missing_or_wrong(start_on_port: Callable[..., int], ope
 
 
 class Canned:
-    """Says `greeting` to who connects, and `reply` to whatever it is sent; None for silence."""
+    """Says `greeting` to who connects, `reply` to what it is sent first, and `later` from then on; None for silence."""
 
-    def __init__(self, reply: bytes | None, greeting: bytes = b"") -> None:
-        self._reply = reply
+    def __init__(self, reply: bytes | None, greeting: bytes = b"", later: bytes | None = None) -> None:
+        self._replies = chain([reply], repeat(later or reply))
         self._greeting = greeting
         self._listener = create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -170,8 +171,9 @@ class Canned:
             try:
                 connection.sendall(self._greeting)
                 while connection.recv(65_536):
-                    if self._reply is not None:
-                        connection.sendall(self._reply)
+                    reply = next(self._replies)
+                    if reply is not None:
+                        connection.sendall(reply)
             except OSError:
                 return
 
@@ -181,8 +183,8 @@ def can() -> Iterator[Callable[..., int]]:
     """Start a server with canned replies; its port."""
     with ExitStack() as stack:
 
-        def start(reply: bytes | None, greeting: bytes = b"") -> int:
-            canned = Canned(reply, greeting)
+        def start(reply: bytes | None, greeting: bytes = b"", later: bytes | None = None) -> int:
+            canned = Canned(reply, greeting, later)
             stack.callback(canned.close)
             return canned.port
 
@@ -222,6 +224,14 @@ def test_replies_that_no_redis_gives(can: Callable[..., int], open_url: Open, re
     said = said_of(open_url(f"redis://127.0.0.1:{can(reply + bytes([13, 10]))}"))
 
     assert said.partition(" at ")[0] == "what answers"
+
+
+def test_a_server_that_knows_no_command_and_answers_nonsense_when_asked_what_it_is(
+    can: Callable[..., int], open_url: Open
+) -> None:
+    port = can(REPLIES["old"], later=b"%1\r\n*1\r\n:1\r\n:1\r\n")
+
+    assert said_of(open_url(f"redis://127.0.0.1:{port}"))
 
 
 def test_a_server_of_another_protocol_that_speaks_first(can: Callable[..., int], open_url: Open) -> None:

@@ -189,7 +189,7 @@ class Link:
         try:
             reply = self.client.execute_command("HELLO")
             return str(reply.get("mode", "")) if isinstance(reply, dict) else ""
-        except (RedisError, OSError):
+        except (RedisError, OSError, *CONFUSED):
             return ""
 
     @property
