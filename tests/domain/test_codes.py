@@ -18,6 +18,7 @@ from btcts.domain.codes import (
     ReasonCode,
     RefusalCode,
     RepairCode,
+    StreamCode,
     WarningCode,
 )
 from btcts.domain.model import LOOKS, REASONS
@@ -32,6 +33,7 @@ TABLES: dict[str, Iterable[str]] = {
     "repair": RepairCode,
     "problem": ProblemCode,
     "refusal": RefusalCode,
+    "stream": StreamCode,
     "comparison": ComparisonCode,
     "copy": CopyCode,
     "note": CopyNote,
@@ -49,6 +51,10 @@ FIELDS: list[tuple[str, str, tuple[type[StrEnum], ...]]] = [
     ("cycle", "properties repaired_codes items", (FaultCode, RepairCode)),
     ("cycle", "properties problem_codes items", (ProblemCode,)),
     ("cycle", "$defs refused properties code", (RefusalCode,)),
+    ("cycle", "$defs stream properties problem_code", (StreamCode,)),
+    ("status", "$defs stream properties problem_code", (StreamCode,)),
+    ("status", "$defs provider properties error_code", (RefusalCode,)),
+    ("verify", "$defs witness properties silence_code", (RefusalCode,)),
     ("verify", "$defs upstream properties problem_code", (ComparisonCode,)),
     ("copy", "properties code", (CopyCode,)),
     ("copy", "properties note_codes items", (CopyNote,)),
@@ -77,7 +83,7 @@ def test_a_schema_lists_the_codes_of_its_field(schema: str, place: str, kinds: t
 
 
 def test_the_causes_that_providers_can_share_are_codes_of_refusals() -> None:
-    assert set(STEPS) < set(map(str, RefusalCode))
+    assert set(STEPS) < set(map(str, RefusalCode)) & set(map(str, StreamCode))
 
 
 def test_no_finding_has_the_code_of_a_fault() -> None:

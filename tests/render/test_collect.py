@@ -220,6 +220,7 @@ def test_json_says_everything_the_cycle_knows() -> None:
                 "corrected": 40,
                 "steady": True,
                 "problem": None,
+                "problem_code": None,
             }
         },
     }

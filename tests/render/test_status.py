@@ -10,7 +10,7 @@ import redis
 from jsonschema import Draft202012Validator
 
 from btcts.config import BTC_USD
-from btcts.domain.codes import FaultCode, WarningCode
+from btcts.domain.codes import FaultCode, StreamCode, WarningCode
 from btcts.domain.model import ProviderState, StreamState
 from btcts.render.status import status_json, status_lines
 from btcts.services.status import Status, status
@@ -33,7 +33,16 @@ STREAMS = {
     "bitfinex": StreamState(NOW - 23 * HOUR - 59 * MINUTE, 84, NOW - 23 * HOUR - 59 * MINUTE, 12, 1440, 3),
     "coinbase": StreamState(NOW - 90_000, 1_204, None, 0, 30, 25, steady=True),
     "gemini": StreamState(None, None, NOW - 2_000, 1),
-    "kraken": StreamState(None, 60, NOW - 61_000, 3, 9, 0, problem="no answer from ws.kraken.com (connection refused)"),
+    "kraken": StreamState(
+        None,
+        60,
+        NOW - 61_000,
+        3,
+        9,
+        0,
+        problem="no answer from ws.kraken.com (connection refused)",
+        problem_code=StreamCode.REFUSED,
+    ),
 }
 """Streams that are whole, differ steadily, are not whole, and are not connected."""
 
@@ -189,8 +198,15 @@ def test_an_error_that_is_what_a_provider_waits_for_is_said_once(fine: Status) -
 def test_the_document_has_the_state_of_each_stream(fine: Status) -> None:
     document = json.loads(status_json(cases(fine)["streams"], BTC_USD))
 
-    assert document["streams"]["gemini"] == {**STREAMS["gemini"]._asdict(), "problem": None}
+    assert document["streams"]["gemini"] == {**STREAMS["gemini"]._asdict(), "problem": None, "problem_code": None}
     assert document["streams"]["kraken"] == STREAMS["kraken"]._asdict()
+
+
+def test_a_code_of_a_newer_version_counts_as_failed(fine: Status) -> None:
+    streams = {"kraken": StreamState(problem="why", problem_code="newer")}
+    found = replace(fine, state=replace(fine.state, streams=streams, streams_ms=fine.now_ms))
+
+    assert json.loads(status_json(found, BTC_USD))["streams"]["kraken"]["problem_code"] == "failed"
 
 
 def test_no_stream_is_ahead_of_the_present(fine: Status) -> None:

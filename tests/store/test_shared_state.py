@@ -44,6 +44,7 @@ states = st.builds(
             **dict.fromkeys(("reconnects", "compared", "corrected"), st.integers(0, 10**9)),
             steady=st.booleans(),
             problem=texts,
+            problem_code=texts,
         ),
     ),
     simulated=st.none() | st.booleans(),

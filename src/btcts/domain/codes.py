@@ -87,6 +87,24 @@ class RefusalCode(StrEnum):
     BAD_PRICE = "bad_price"
     OLD_PRICE = "old_price"
     FUTURE_PRICE = "future_price"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class StreamCode(StrEnum):
+    """Reasons why a stream is not connected; the first six are the causes of a `Problem`."""
+
+    NAMES = "names"
+    ROUTE = "route"
+    REFUSED = "refused"
+    CERTIFICATE = "certificate"
+    PROXY = "proxy"
+    SLOW = "slow"
+    REJECTED = "rejected"
+    CLOSED = "closed"
+    SILENT = "silent"
+    UNREADABLE = "unreadable"
+    RENEWAL = "renewal"
     FAILED = "failed"
 
 

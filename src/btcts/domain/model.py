@@ -229,7 +229,7 @@ class StreamState(NamedTuple):
     exchange's clock. `gap_ms` is the time of the last gap, `reconnects` counts the connections after the first,
     `compared` the minutes whose candle from trades was compared with the one that the provider publishes, `corrected`
     those of them in which they differ; if that is `steady`, its trades settle no minutes. `problem` tells why it is not
-    connected.
+    connected, and `problem_code` is its `StreamCode`; empty when it is.
     """
 
     whole_since_ms: int | None = None
@@ -240,6 +240,7 @@ class StreamState(NamedTuple):
     corrected: int = 0
     steady: bool = False
     problem: str = ""
+    problem_code: str = ""
 
 
 Waiting = tuple[tuple[str, int, str], ...]

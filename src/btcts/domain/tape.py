@@ -88,7 +88,7 @@ class Tape:
             case Closed():
                 self._connected = False
                 self._forget_connection()
-                self._state = self._state._replace(problem=event.reason)
+                self._state = self._state._replace(problem=event.reason, problem_code=event.code)
             case Arrival():
                 self._hear(event)
 
@@ -158,7 +158,7 @@ class Tape:
         self._connections += 1
         self._connected = self._serving = True
         self._heard_ms = opened.at_ms
-        self._state = self._state._replace(problem="")
+        self._state = self._state._replace(problem="", problem_code="")
         self._forget_connection()
         if not opened.overlaps:
             self._continuity.note_break()

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
+from btcts.domain.codes import StreamCode
+
 NS_PER_MS = 1_000_000
 
 
@@ -66,10 +68,11 @@ class Opened(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A connection ended, or could not be opened."""
+    """A connection ended, or could not be opened; `code` is a `StreamCode`."""
 
     at_ms: int
     reason: str
+    code: str = StreamCode.FAILED
 
 
 StreamEvent = Arrival | Opened | Closed

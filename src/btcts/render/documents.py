@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from btcts.domain.codes import StreamCode
 from btcts.domain.layout import Market
 from btcts.domain.model import StreamState, Waiting
 
@@ -26,8 +27,15 @@ def encode_waiting(waiting: Waiting) -> list[dict[str, Any]]:
 
 
 def encode_streams(streams: Mapping[str, StreamState]) -> dict[str, dict[str, Any]]:
-    """Encode the state of each provider's stream."""
-    return {provider: stream._asdict() | {"problem": stream.problem or None} for provider, stream in streams.items()}
+    """Encode the state of each provider's stream; a code that is not known here counts as `failed`."""
+    return {provider: stream._asdict() | _encode_problem(stream) for provider, stream in streams.items()}
+
+
+def _encode_problem(stream: StreamState) -> dict[str, str | None]:
+    if not stream.problem:
+        return {"problem": None, "problem_code": None}
+    code = stream.problem_code if stream.problem_code in [*StreamCode] else StreamCode.FAILED
+    return {"problem": stream.problem, "problem_code": code}
 
 
 def dump_document(document: Mapping[str, Any]) -> str:

@@ -220,7 +220,7 @@ def group_reasons(reasons: Mapping[str, str], *, verbose: bool = False) -> dict[
 
 def find_code(why: str) -> str:
     """Return the code of a failure; that of one without a known cause is `failed`."""
-    return (why.cause if isinstance(why, Problem) else "") or RefusalCode.FAILED
+    return why.cause if isinstance(why, Problem) and why.cause in [*RefusalCode] else RefusalCode.FAILED
 
 
 def list_reasons(reasons: Mapping[str, str], *, verbose: bool = False) -> str:

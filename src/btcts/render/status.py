@@ -12,7 +12,14 @@ from btcts.domain.model import ProviderState, StreamState
 from btcts.render.columns import GAP, Column
 from btcts.render.documents import begin_document, dump_document, encode_streams
 from btcts.render.figures import counted, decimals, duration, lag, price, signed, stamp
-from btcts.render.sentences import FAULTS_SHOWN, describe_lag, describe_problem, describe_remarks, group_reasons
+from btcts.render.sentences import (
+    FAULTS_SHOWN,
+    describe_lag,
+    describe_problem,
+    describe_remarks,
+    find_code,
+    group_reasons,
+)
 from btcts.services.status import Completeness, Status
 from btcts.store.facts import PARAMETERS
 
@@ -36,8 +43,7 @@ def status_lines(
     providers = _list_providers(status) if status.state.providers else []
     streams = _list_streams(status, short=width is not None and width < NARROW) if status.streams else []
     simulated = " (simulated)" if status.state.simulated else ""
-    health = "healthy" if status.healthy else "unhealthy"
-    yield f"{market.name}{simulated} {health}, {stamp(status.now_ms, utc=utc)}"
+    yield f"{market.name}{simulated} {'healthy' if status.healthy else 'unhealthy'}, {stamp(status.now_ms, utc=utc)}"
     for block in (verdict, facts, _list_completeness(status), providers, streams):
         if block:
             yield ""
@@ -46,8 +52,8 @@ def status_lines(
 
 def status_json(status: Status, market: Market) -> str:
     """Encode the status as one object on one line."""
-    body = _encode_health(status) | _encode_prices(status) | _encode_store(status)
-    return dump_document(begin_document(market) | body)
+    document = begin_document(market) | _encode_health(status) | _encode_prices(status)
+    return dump_document(document | _encode_store(status))
 
 
 def health_json(market: Market, reasons: Sequence[Remark]) -> str:
@@ -95,9 +101,8 @@ def _list_facts(status: Status, market: Market) -> Iterator[tuple[str, str]]:
 def _describe_price(status: Status, market: Market) -> str:
     if status.newest is None or status.age_s is None:
         return "none"
-    value = status.newest.price
-    limit = duration(status.max_age_s)
-    return f"{price(value, decimals(value, market))}, {duration(status.age_s)} old (limit {limit})"
+    value, age, limit = status.newest.price, duration(status.age_s), duration(status.max_age_s)
+    return f"{price(value, decimals(value, market))}, {age} old (limit {limit})"
 
 
 def _describe_cycle(status: Status) -> str:
@@ -129,10 +134,9 @@ def _format_setting(status: Status, name: str) -> str:
 
 
 def _list_completeness(status: Status) -> list[str]:
-    rows = {**status.completeness, "all minutes": status.minutes}
-    counts = rows.values()
+    counts = [*status.completeness.values(), status.minutes]
     return _format_table(
-        Column.plain("Closed slots", rows, words=True),
+        Column.plain("Closed slots", [*status.completeness, "all minutes"], words=True),
         Column.plain("Present", (str(count.present) for count in counts)),
         Column.plain("Settled", (str(count.settled) for count in counts)),
         Column.plain("Expected", (str(count.expected) for count in counts)),
@@ -157,7 +161,6 @@ def _list_providers(status: Status) -> list[str]:
 def _list_streams(status: Status, *, short: bool) -> list[str]:
     known = dict(sorted(status.streams.items()))
     streams = known.values()
-    lags = ("-" if stream.lag_ms is None else lag(stream.lag_ms) for stream in streams)
     counts = (
         Column.plain("Reconnects", (str(stream.reconnects) for stream in streams)),
         Column.plain("Corrected", (f"{stream.corrected} of {stream.compared}" for stream in streams)),
@@ -165,7 +168,7 @@ def _list_streams(status: Status, *, short: bool) -> list[str]:
     return _format_table(
         Column.plain("Stream", known, words=True),
         Column.plain("Whole for", (_format_whole(stream, status.now_ms) for stream in streams)),
-        Column.plain("Lag", lags),
+        Column.plain("Lag", ("-" if stream.lag_ms is None else lag(stream.lag_ms) for stream in streams)),
         Column.plain("Last gap", (_format_age(status, stream.gap_ms) for stream in streams)),
         *(() if short else counts),
         Column.plain("Prices by", map(_describe_stream, streams), words=True),
@@ -266,6 +269,7 @@ def _encode_provider(known: ProviderState) -> dict[str, Any]:
     return {
         "answered_ms": known.answered_ms,
         "error": known.error or None,
+        "error_code": find_code(known.problem) if known.error else None,
         "not_before_ms": known.not_before_ms or None,
         "why": known.why or None,
         "credits_left": known.credits_left,

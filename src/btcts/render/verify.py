@@ -7,7 +7,7 @@ from typing import Any
 from btcts.domain.layout import Market
 from btcts.render.documents import begin_document, dump_document
 from btcts.render.figures import counted, known_iso
-from btcts.render.sentences import describe_problem, group_reasons
+from btcts.render.sentences import describe_problem, find_code, group_reasons
 from btcts.services.verify.buckets import Finding
 from btcts.services.verify.run import Heard, Verified
 from btcts.services.verify.upstream import Comparison
@@ -116,7 +116,10 @@ def _encode_upstream(heard: Heard, comparison: Comparison | None) -> dict[str, A
     return {
         "problem": heard.problem,
         "problem_code": heard.problem and heard.problem.cause,
-        "providers": [asdict(witness) for witness in heard.witnesses],
+        "providers": [
+            asdict(witness) | {"silence_code": witness.silence and find_code(witness.silence)}
+            for witness in heard.witnesses
+        ],
         **{name: getattr(comparison, name, 0) for name in ("compared", "partial", "recent", "untold", "unsettled")},
         "doubts": [_encode_finding(finding) for finding in comparison.doubts] if comparison else [],
     }

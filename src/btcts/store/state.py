@@ -166,6 +166,7 @@ def _read_stream(value: Any, until_ms: int) -> StreamState:
         "corrected": read_int,
         "steady": read_flag,
         "problem": read_text,
+        "problem_code": read_text,
     }
     return StreamState(**read_fields(value, readers))
 

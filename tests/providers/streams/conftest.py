@@ -58,10 +58,10 @@ class Running:
         return event
 
     def await_end(self) -> str:
-        """The reason of the next end."""
+        """The code of the next end, and its reason."""
         event = self.await_event(lambda event: isinstance(event, Closed))
         assert isinstance(event, Closed)
-        return event.reason
+        return f"{event.code}: {event.reason}"
 
     def await_frame(self, fits: Callable[[Frame], object]) -> Arrival:
         """The next arrival whose frame fits."""

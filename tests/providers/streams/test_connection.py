@@ -128,7 +128,7 @@ def test_a_proxy_that_refuses_the_login_is_named_without_it(
 
         reason = follow("kraken", URL).await_end()
 
-    assert reason.startswith(f"no stream from {URL} (the proxy 127.0.0.1:{proxy.place[1]} of ALL_PROXY: ")
+    assert reason.startswith(f"proxy: no stream from {URL} (the proxy 127.0.0.1:{proxy.place[1]} of ALL_PROXY: ")
     assert not any(word in reason for word in ("TOKEN", "hunter2"))
     gc.collect()  # a socket that nobody closed would be reported
 
@@ -141,19 +141,23 @@ def test_a_server_that_refuses_connections_is_told(follow: Follow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "code", "said"),
     [
-        (b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n", "its answer is not that of a WebSocket"),
-        (b"\x00\xff", "the server closed the connection, or its answer is not HTTP"),
+        (
+            b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n",
+            "unreadable",
+            "its answer is not that of a WebSocket",
+        ),
+        (b"\x00\xff", "failed", "the server closed the connection, or its answer is not HTTP"),
     ],
 )
-def test_an_answer_that_is_no_websocket_is_told(answer: bytes, said: str, follow: Follow) -> None:
+def test_an_answer_that_is_no_websocket_is_told(answer: bytes, code: str, said: str, follow: Follow) -> None:
     with RawServer(lambda _: Raw(answer, drip=b"\x00")) as server:
         url = server.url.replace("http", "ws")
 
         running = follow("kraken", url, pace=QUICK._replace(retry_s=1000))
 
-        assert running.await_end() == f"no stream from {url}/ ({said})"
+        assert running.await_end() == f"{code}: no stream from {url}/ ({said})"
         assert server.gone.wait(10)
 
 

@@ -66,7 +66,7 @@ def test_a_refused_upgrade_is_told_in_one_line(
 ) -> None:
     kraken.fault = fault
 
-    assert follow("kraken", kraken).await_end() == f"no stream from {kraken.url} {said}"
+    assert follow("kraken", kraken).await_end() == f"rejected: no stream from {kraken.url} {said}"
 
 
 def test_a_limit_is_respected_for_as_long_as_it_says(kraken: StreamServer, follow: Follow) -> None:
@@ -113,7 +113,7 @@ def test_a_server_that_does_not_confirm_is_left(kraken: StreamServer, follow: Fo
 
     running = follow("kraken", kraken, pace=QUICK._replace(confirm_s=0.1))
 
-    assert running.await_end() == "no subscription within 0.1 s"
+    assert running.await_end() == "silent: no subscription within 0.1 s"
 
 
 def test_a_late_confirmation_is_waited_for(kraken: StreamServer, follow: Follow) -> None:
@@ -139,7 +139,7 @@ def test_a_silent_server_is_left_although_it_had_trades(kraken: StreamServer, fo
 
     kraken.fault = StreamFault.DEAF
 
-    assert running.await_end() == "no message for 0.3 s"
+    assert running.await_end() == "silent: no message for 0.3 s"
 
 
 def test_answers_to_pings_keep_a_connection_without_trades(kraken: StreamServer, follow: Follow) -> None:
@@ -158,7 +158,7 @@ def test_half_a_frame_is_no_message(kraken: StreamServer, follow: Follow) -> Non
 
     kraken.send_bytes(b"\x81\x7e\x10\x00{")
 
-    assert running.await_end() == "no message for 0.3 s"
+    assert running.await_end() == "silent: no message for 0.3 s"
 
 
 def test_a_message_that_cannot_be_read_is_a_loss_and_no_end(kraken: StreamServer, follow: Follow) -> None:

@@ -86,7 +86,7 @@ class Feed:
             return
         self._back_off(self._now_s() - old.begun_s, 0.0)
         if old.end:
-            yield Closed(self._now_ms(), old.end.why)
+            yield Closed(self._now_ms(), old.end.why, old.end.code)
         yield Opened(self._now_ms(), overlaps=old.end is None)
         yield from self._held
         self._session, self._old, self._drained_s = new, old, self._now_s() + USUAL.drain_s
@@ -106,7 +106,7 @@ class Feed:
         self._back_off(worked_s, end.wait_s)
         self.close()
         self._session = self._old = None
-        return Closed(self._now_ms(), end.why)
+        return Closed(self._now_ms(), end.why, end.code)
 
     def _back_off(self, worked_s: float, least_wait_s: float) -> None:
         self._attempts.end(self._now_s(), worked_s=worked_s, chance=self._chance.random(), least_wait_s=least_wait_s)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
+from btcts.domain.codes import StreamCode
 from btcts.domain.trades import NS_PER_MS, Quote, Trade
 from btcts.providers.streams.connection import ConnectionEnded
 from support.exchanges import Market
@@ -78,7 +79,7 @@ class Line:
 
     def _check(self) -> None:
         if self._ended:
-            raise ConnectionEnded(self._ended)
+            raise ConnectionEnded(self._ended, StreamCode.CLOSED)
 
 
 class Floor:
@@ -158,7 +159,7 @@ class Floor:
     def connect(self) -> Line:
         """Open a connection."""
         if self.shut:
-            raise ConnectionEnded(f"no stream from {self.name} (HTTP 503)")
+            raise ConnectionEnded(f"no stream from {self.name} (HTTP 503)", StreamCode.REJECTED)
         line = Line(self, VOICES[self.name](self.history, lambda: (self.at_ms + self.offset_ms) * NS_PER_MS))
         self.lines.append(line)
         return line

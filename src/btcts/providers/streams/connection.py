@@ -19,6 +19,7 @@ from websockets.http11 import Response
 from websockets.protocol import Protocol, State
 from websockets.uri import WebSocketURI
 
+from btcts.domain.codes import StreamCode
 from btcts.providers.addresses import Address, parse_url
 from btcts.providers.api import LONGEST_WAITS_MS
 from btcts.providers.base import quote_line
@@ -40,9 +41,10 @@ _MUTE = logging.Logger("streams", logging.CRITICAL + 1)
 class ConnectionEnded(Exception):
     """A connection could not be opened, or has ended; the server may want no other for `wait_s`."""
 
-    def __init__(self, why: str, wait_s: float = 0.0) -> None:
+    def __init__(self, why: str, code: str, *, wait_s: float = 0.0) -> None:
         super().__init__(why)
         self.why = why
+        self.code = code
         self.wait_s = wait_s
 
 
@@ -77,7 +79,7 @@ def open_connection(
                     break
     except Unanswered as exc:
         why = f"no complete answer within {timeout_s:g} s" if exc.code == SLOW else exc.why
-        raise ConnectionEnded(f"no stream from {_name(address)} ({why})") from exc
+        raise ConnectionEnded(f"no stream from {_name(address)} ({why})", exc.code or StreamCode.FAILED) from exc
     if response.status != SWITCHED:
         response.extensions["network_stream"].close()  # the server may close it before the next attempt
         raise _build_refusal(Reply(address, response.status, decode_headers(response.headers), body[:_SHOWN]), now_ms())
@@ -85,7 +87,8 @@ def open_connection(
         handshake.process_response(_convert(response))
     except InvalidHandshake as exc:
         response.close()
-        raise ConnectionEnded(f"no stream from {_name(address)} (its answer is not that of a WebSocket)") from exc
+        why = f"no stream from {_name(address)} (its answer is not that of a WebSocket)"
+        raise ConnectionEnded(why, StreamCode.UNREADABLE) from exc
     return Connection(response, handshake)
 
 
@@ -98,7 +101,7 @@ def _build_refusal(reply: Reply, now_ms: int) -> ConnectionEnded:
     asked_ms = reply.read_retry_after(reply.date_ms or now_ms) or 0
     wait_ms = min(asked_ms, LONGEST_WAITS_MS.get(reply.status, 0))
     why = f"no stream from {_name(reply.where)} (HTTP {reply.status}: {reply.quote_body()})"
-    return ConnectionEnded(why, max(0, wait_ms) / 1000)
+    return ConnectionEnded(why, StreamCode.REJECTED, wait_s=max(0, wait_ms) / 1000)
 
 
 def _convert(response: httpcore.Response) -> Response:
@@ -190,16 +193,17 @@ class Connection:
 
     def _check(self) -> None:
         if self._failure or self._protocol.state is not State.OPEN:
-            raise ConnectionEnded(self._failure or _describe_end(self._protocol))
+            raise ConnectionEnded(self._failure, StreamCode.CLOSED) if self._failure else _explain_end(self._protocol)
 
 
-def _describe_end(protocol: Protocol) -> str:
+def _explain_end(protocol: Protocol) -> ConnectionEnded:
     closing = protocol.close_rcvd
     if closing:
-        return f"closed by the server ({quote_line(f'{int(closing.code)} {closing.reason}'.encode())})"
+        words = quote_line(f"{int(closing.code)} {closing.reason}".encode())
+        return ConnectionEnded(f"closed by the server ({words})", StreamCode.CLOSED)
     match protocol.parser_exc:
         case PayloadTooBig():
-            return f"a message of more than {LARGEST_MESSAGE} bytes"
+            return ConnectionEnded(f"a message of more than {LARGEST_MESSAGE} bytes", StreamCode.UNREADABLE)
         case EOFError():
-            return "the server closed the connection"
-    return "the server broke the rules of WebSocket"
+            return ConnectionEnded("the server closed the connection", StreamCode.CLOSED)
+    return ConnectionEnded("the server broke the rules of WebSocket", StreamCode.UNREADABLE)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from btcts.domain.codes import StreamCode
 from btcts.domain.trades import Arrival, Frame, Renewal
 from btcts.errors import ProviderError
 from btcts.providers.streams.base import Subscription
@@ -121,16 +122,16 @@ class Session:
         except ProviderError as exc:
             self._unreadable += 1
             if self._unreadable >= MOST_UNREADABLE:
-                self.end = ConnectionEnded(
-                    f"{MOST_UNREADABLE} messages that cannot be read, the last one: {exc.problem}"
-                )
+                why = f"{MOST_UNREADABLE} messages that cannot be read, the last one: {exc.problem}"
+                self.end = ConnectionEnded(why, StreamCode.UNREADABLE)
             return Arrival(received_ms, Frame(lost=True))
         self._unreadable = 0
         self.confirmed = self.confirmed or frame.subscribed
         if frame.refused:
-            self.end = ConnectionEnded(f"refused by the exchange ({frame.refused})", self._pace.refused_s)
+            why, wait_s = f"refused by the exchange ({frame.refused})", self._pace.refused_s
+            self.end = ConnectionEnded(why, StreamCode.REJECTED, wait_s=wait_s)
         elif frame.renewal is Renewal.AT_ONCE:
-            self.end = ConnectionEnded("the exchange wants a new connection")
+            self.end = ConnectionEnded("the exchange wants a new connection", StreamCode.RENEWAL)
         asked_ms = None if frame.echo is None else self._asked_ms.pop(frame.echo, None)
         return Arrival(received_ms, frame, asked_ms)
 
@@ -141,9 +142,9 @@ class Session:
         if self.end:
             return
         if now_s - self._heard_s > self._pace.silent_s:
-            self.end = ConnectionEnded(f"no message for {self._pace.silent_s:g} s")
+            self.end = ConnectionEnded(f"no message for {self._pace.silent_s:g} s", StreamCode.SILENT)
         elif not self.confirmed and now_s - self.begun_s > self._pace.confirm_s:
-            self.end = ConnectionEnded(f"no subscription within {self._pace.confirm_s:g} s")
+            self.end = ConnectionEnded(f"no subscription within {self._pace.confirm_s:g} s", StreamCode.SILENT)
 
 
 def find_ping_wait_ms(now_ms: int, interval_ms: int) -> int:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Self
 
+from btcts.domain.codes import StreamCode
 from btcts.domain.trades import Arrival, Closed, Frame, Opened, Renewal, StreamEvent
 from btcts.errors import describe_unforeseen
 from btcts.providers.streams.base import Subscription
@@ -101,17 +102,17 @@ class Stream:
     def run(self, put: Callable[[StreamEvent], None], stop: threading.Event) -> None:
         """Connect and put all events until stopped, whatever happens."""
         while not stop.wait(max(0.0, self.find_next_attempt() - time.monotonic())):
-            worked_s, end = 0.0, ConnectionEnded("stopped")
+            worked_s, end = 0.0, ConnectionEnded("stopped", StreamCode.CLOSED)
             try:
                 worked_s, end = self._follow(put, stop)
             except ConnectionEnded as exc:
                 end = exc
             except Exception as exc:  # noqa: BLE001 - the next connection may do better, and the reason is told
-                end = ConnectionEnded(describe_unforeseen(exc), self._pace.refused_s)
+                end = ConnectionEnded(describe_unforeseen(exc), StreamCode.FAILED, wait_s=self._pace.refused_s)
             self._back_off(worked_s, end.wait_s)
             with suppress(MemoryError):
                 self._close_all()
-                put(Closed(self._now_ms(), end.why))
+                put(Closed(self._now_ms(), end.why, end.code))
         self.ended.set()
 
     def find_next_attempt(self) -> float:
@@ -136,7 +137,7 @@ class Stream:
                 session = self._replace(session, put, stop)
             elif arrivals:
                 session.rest(stop)
-        return time.monotonic() - session.begun_s, session.end or ConnectionEnded("stopped")
+        return time.monotonic() - session.begun_s, session.end or ConnectionEnded("stopped", StreamCode.CLOSED)
 
     def _open(self) -> Session:
         self._attempts.begin(time.monotonic())
@@ -163,7 +164,7 @@ class Stream:
             return old
         self._back_off(time.monotonic() - old.begun_s, 0.0)  # the exchange may ask for one after the other
         if old.end:
-            put(Closed(self._now_ms(), old.end.why))
+            put(Closed(self._now_ms(), old.end.why, old.end.code))
         put(Opened(self._now_ms(), overlaps=old.end is None))
         _put_all(put, held)
         until_s = time.monotonic() + self._pace.drain_s

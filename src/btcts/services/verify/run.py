@@ -9,7 +9,7 @@ from btcts.domain import healing
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.candles import minute_of
 from btcts.domain.clock import describe_skew
-from btcts.domain.codes import ComparisonCode, FindingCode
+from btcts.domain.codes import ComparisonCode, FindingCode, RefusalCode
 from btcts.domain.model import MINUTE_MS, THIN, Candle
 from btcts.errors import Problem
 from btcts.providers.rounds import Question
@@ -174,8 +174,10 @@ def _ask(store: "Store", upstream: Upstream, *, tell: bool) -> Heard:
     if skew_ms is None and tell:  # so that no collector asks a provider too early
         prices = prices._replace(errors=[*prices.errors, *heard.errors])
         store.tell(poller.learn(store.state().providers, prices, store.clock.now_ms()))
-    silence = {provider.name: f"no answer within {upstream.within_s:g} s" for provider in poller.able}
-    silence |= {name: f"waits {(until_ms - inspection.now_ms) // 1000} s more" for name, until_ms, _ in waiting}
+    late = f"no answer within {upstream.within_s:g} s"
+    silence: dict[str, str] = {provider.name: Problem(late, RefusalCode.SLOW, late) for provider in poller.able}
+    for name, until_ms, _ in waiting:
+        silence[name] = Problem(f"waits {(until_ms - inspection.now_ms) // 1000} s more", RefusalCode.WAITING)
     silence |= {error.provider: error.problem for error in heard.errors}
     own = poller.reach.providers
     answers = Answers(
