@@ -118,6 +118,30 @@ def test_two_streams_of_five_exchanges_that_lie_move_no_price_into_their_range(
     assert all(tick.price < 1.1 * market for tick in store.ticks(Span(begin_ms, clock.now_ms() + 1)))
 
 
+def test_a_collector_of_other_providers_moves_no_price_of_others(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, 5)
+    begin_ms = minute_of(clock.now_ms())
+    known = store.ticks(Span(begin_ms, clock.now_ms() + 1))
+
+    with (
+        open_providers(["kraken"], exchanges.endpoints(), market=BTC_USD, clock=clock) as providers,
+        Poller(providers) as poller,
+    ):
+        streams = MarketStreams(exchanges.market, clock, ["kraken"], caught_up_s=90)
+        streams.factors = {"kraken": 1.1}
+        guest = Collector(store, poller, cadence_s=10.0, streams=streams)
+        clock.advance(500)
+        guest.cycle()
+        guest.pass_time(1)
+        guest.pass_time(1)
+
+    assert len(known) > 5
+    assert set(known) < set(store.ticks(Span(begin_ms, clock.now_ms() + 1)))
+
+
 def test_nobody_is_polled_whose_stream_has_a_price(exchanges: Exchanges, make_live: MakeLive) -> None:
     collector, _ = make_live(streaming=("kraken", "gemini"))
     run(collector, 1)

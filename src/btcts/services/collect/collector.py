@@ -232,7 +232,7 @@ class Collector:
             self.store.record_gaps(settleable.entries)
             progress.entered |= settleable.entries
         remembered = self.memory.untold if live else None
-        bounds = self._live.find_bounds() if live else ()
+        bounds = self._live.find_bounds() if live and not survey.guest else ()
         ticks = [*held.ticks, live] if live else held.ticks
         written = self.store.write(ticks, candles, bounds=bounds, remembered=remembered)
         if remembered:

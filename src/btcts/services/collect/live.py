@@ -63,8 +63,8 @@ class Basis:
     """The findings of the last cycle, on which the ticks until the next one rest.
 
     `polled` are the readings of the providers that were asked for a price, `configured` counts the price providers.
-    Candles of the `settled` minutes stay, except those that rest on few providers. A `guest` settles nothing. While
-    Redis is `away`, prices go to the spool.
+    Candles of the `settled` minutes stay, except those that rest on few providers. A `guest` settles no minute and
+    moves no price. While Redis is `away`, prices go to the spool.
     """
 
     past: Past
@@ -213,7 +213,8 @@ class Live:
         streamed = self._tapes.find_readings(now_ms)
         if find_skew([reading.date_ms for reading in streamed if reading.date_ms is not None], now_ms) is not None:
             return
-        price, bounds = self._agree(streamed, basis, now_ms) if due else None, self._tapes.find_bounds(now_ms)
+        price = self._agree(streamed, basis, now_ms) if due else None
+        bounds = [] if basis.guest else self._tapes.find_bounds(now_ms)
         settles = not (basis.guest or basis.away)
         settleable = self._tapes.find_settleable(now_ms, basis.reach, basis.settled) if settles else []
         known = self._written == (price, bounds) and now_ms - self._tried_ms < REPEAT_MS
