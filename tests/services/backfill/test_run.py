@@ -231,6 +231,19 @@ def test_a_disputed_minute_has_the_candle_of_each_provider_that_answered(
         assert lying.close / honest.close == pytest.approx(1.05)
 
 
+def test_a_dispute_is_not_decided_by_the_silence_of_one_side(store: Store, exchanges: Exchanges, asked: Asked) -> None:
+    names, recent = ["coinbase", "bitstamp", "kraken", "gemini"], Wish(NOW - HOUR_MS)
+    exchanges.fault("kraken", Fault(factor=1.05))
+    exchanges.fault("gemini", Fault(factor=1.05))
+    before = asked(store, recent, names)
+    exchanges.fault("bitstamp", Fault(status=503))
+
+    done = asked(store, recent, names)
+
+    assert before.gaps == done.gaps == {"disagree": 59}
+    assert done.settled == 0
+
+
 def test_a_failing_provider_is_named_and_the_others_settle(store: Store, exchanges: Exchanges, asked: Asked) -> None:
     exchanges.fault("kraken", Fault(error="EService:Unavailable", path="OHLC"))
 

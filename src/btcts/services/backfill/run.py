@@ -203,11 +203,17 @@ class _Writer:
         return Chunk(Span(minutes[0], minutes[-1] + MINUTE_MS), len(minutes), len(candles), dropped=len(dropped))
 
     def judge(self, heard: RoundAnswers, reach: Reach, *, quorum: int) -> AgreedCandles:
-        """Return the agreement of the answers, checked against the stored ticks unless these are overwritten."""
+        """Return the agreement of the answers.
+
+        Unless ticks are overwritten, it is checked against those that are stored and the disputes that are known.
+        """
         if self._plan.overwrite:
             return heard.agree(quorum=quorum)
-        settled = self._store.settled(heard.question.minutes)
-        return judge(heard, Ground(reach, self._clock.now_ms(), settled, self._store.ticks), quorum=quorum)
+        now_ms, settled = self._clock.now_ms(), self._store.settled(heard.question.minutes)
+        agreed = judge(heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
+        if self._plan.historical:
+            return agreed
+        return agreed.reject(healing.find_contested(agreed, self._store.gaps(), reach, now_ms, complete=True))
 
     def enter_unproven(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach) -> None:
         """Enter the minutes that will rest on few providers into the ledger, before they are written."""
