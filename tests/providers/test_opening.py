@@ -10,9 +10,11 @@ import pytest
 from btcts.config import BTC_USD
 from btcts.errors import ConfigError, ProviderError
 from btcts.providers import DEFAULTS, NAMES, Endpoint, open_providers
+from btcts.providers.streams import SUBSCRIPTIONS
 from providers.opening import ALL, NOW_MS
 from support.clocks import FakeClock
 from support.exchanges import Exchanges
+from support.exchanges.voices import VOICES
 
 TESTS = Path(__file__).parents[1]
 CLOCK = FakeClock(NOW_MS)
@@ -31,6 +33,12 @@ def test_every_provider_has_a_default_endpoint_on_https() -> None:
     assert set(NAMES) == set(DEFAULTS) == set(ALL)
     assert all(each.url.startswith("https://") for name, each in DEFAULTS.items() if name != "simulated")
     assert {each.timeout_s for each in DEFAULTS.values()} == {5.0}
+
+
+def test_every_stream_has_its_default_endpoint_its_subscription_and_its_voice() -> None:
+    streaming = {name for name, endpoint in DEFAULTS.items() if endpoint.stream_url}
+
+    assert streaming == set(SUBSCRIPTIONS) == set(VOICES)
 
 
 def test_providers_come_in_the_order_of_their_names() -> None:
