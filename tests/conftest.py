@@ -36,7 +36,11 @@ sys.dont_write_bytecode = False
 # No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for. Where all samples
 # are played, twice as many are tried.
 hypothesis.settings.register_profile(
-    "btcts", deadline=None, derandomize="CI" in os.environ, max_examples=100 if ALL else 50
+    "btcts",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+    max_examples=100 if ALL else 50,
 )
 hypothesis.settings.load_profile("btcts")
 

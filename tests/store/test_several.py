@@ -32,6 +32,12 @@ def hourly(store: Store) -> dict[int, float]:
     return {slot.start_ms: slot.close for slot in store.slots("hour") if slot.close is not None}
 
 
+def write_ticks(store: Store, several: Several) -> None:
+    """Write the ticks, and wait until a replica has them: what it lacks is lost with the primary."""
+    store.write(TICKS)
+    several.primary().ask("WAIT", 1, 5000)
+
+
 def test_a_store_does_everything_there(several: Several, open_url: Open) -> None:
     store = open_url(several.url)
     store.write(TICKS)
@@ -50,7 +56,7 @@ def test_a_store_does_everything_there(several: Several, open_url: Open) -> None
 
 def test_a_write_after_the_death_of_the_primary_goes_to_the_next(several: Several, open_url: Open) -> None:
     store = open_url(several.url)
-    store.write(TICKS)
+    write_ticks(store, several)
     before = hourly(store)
     several.kill_primary()
 
@@ -65,7 +71,7 @@ def test_a_rebuild_in_the_middle_of_which_the_primary_dies_is_done_by_the_next(
     several: Several, open_url: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_url(several.url)
-    store.write(TICKS)
+    write_ticks(store, several)
     kills = [several.kill_primary]
     found = rebuild._find
 
@@ -94,7 +100,7 @@ def test_who_must_not_wait_fails_at_once_and_names_the_primary(several: Several,
 
 def test_a_primary_that_was_demoted_is_left(sentinels: Sentinels, open_url: Open) -> None:
     store = open_url(sentinels.url)
-    store.write(TICKS)
+    write_ticks(store, sentinels)
     before = sentinels.primary()
     sentinels.fail_over()
     wait_until(lambda: sentinels.primary() is not before and before.say("replication")["role"] == "slave")
@@ -231,8 +237,7 @@ def test_keys_without_a_hash_tag_are_refused_in_a_cluster(tmp_path: Path) -> Non
 
 def test_a_replica_is_read_and_says_how_far_it_is_behind(several: Several, open_url: Open) -> None:
     store = open_url(several.url)
-    store.write(TICKS)
-    several.primary().ask("WAIT", 1, 5000)
+    write_ticks(store, several)
     reader = open_url(several.url, writes=False, BTCTS_REDIS_REPLICA="1")
 
     lag = reader.facts().lag
