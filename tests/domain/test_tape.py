@@ -80,6 +80,16 @@ def test_numbers_that_begin_anew_begin_a_new_tape() -> None:
     assert not tape.is_whole(NOON_MS + MINUTE_MS)
 
 
+def test_more_missing_numbers_than_are_remembered_begin_a_new_tape() -> None:
+    tape = _open_tape()
+    _hear(tape, _trade(1, -1000, 100.0))
+
+    _hear(tape, *(_trade(900 * step, 10 * step, 100.0) for step in range(1, 4)))
+    _hear(tape, _trade(2701, MINUTE_MS + 10, 100.0))
+
+    assert tape.describe(NOON_MS + MINUTE_MS + 10).whole_since_ms == NOON_MS + 20
+
+
 def test_without_numbers_a_reconnect_breaks_the_running_minute() -> None:
     tape = _open_tape(contiguous=False)
     _hear(tape, _trade(1, -1000, 100.0), _trade(2, 10, 100.0))

@@ -11,7 +11,7 @@ from btcts.domain.model import MINUTE_MS
 from btcts.domain.trades import NS_PER_MS, Trade
 
 MOST_HOLES = 1_000
-"""Missing numbers that are remembered, in case they come late."""
+"""Missing numbers that are remembered, in case they come late; if there are more, the trades count from then on."""
 
 
 class _Hole(NamedTuple):
@@ -80,7 +80,8 @@ class Continuity:
     def _count(self, trade: Trade) -> bool:
         """Find the numbers that are missing before a trade, or fill the hole that it leaves."""
         newest, before = self._newest_number, self._last
-        if newest is None or before is None or abs(trade.number - newest) > MOST_HOLES:
+        step = 0 if newest is None else trade.number - newest
+        if newest is None or before is None or not -MOST_HOLES <= step <= MOST_HOLES + 1 - len(self._holes):
             self._newest_number, self._holes = trade.number, {}
             return self._start(trade)
         missing = range(newest + 1, trade.number)
