@@ -138,7 +138,7 @@ def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...]
     """Return the newest passing reading of each provider, sorted by name, and the refused readings."""
     passed, refused = [], []
     for reading in readings:
-        if reason := _find_objection(reading, now_ms):
+        if reason := find_objection(reading, now_ms):
             refused.append(RefusedReading(reading.provider, reason))
         else:
             passed.append(reading)
@@ -147,7 +147,8 @@ def _sift(readings: Iterable[Reading], now_ms: int) -> tuple[tuple[Reading, ...]
     return tuple(newest[name] for name in sorted(newest)), tuple(sorted(refused))
 
 
-def _find_objection(reading: Reading, now_ms: int) -> Problem | None:
+def find_objection(reading: Reading, now_ms: int) -> Problem | None:
+    """Return the reason to refuse a reading; None for one that passes."""
     if not is_price(reading.price):
         return Problem(f"{reading.price!r} is no price", RefusalCode.BAD_PRICE)
     for what, time_ms in (("last trade", reading.traded_ms), ("price", reading.observed_ms)):

@@ -155,6 +155,17 @@ def test_nobody_is_polled_whose_stream_has_a_price(exchanges: Exchanges, make_li
     assert {len(cycle.members) for cycle in cycles} == {5}
 
 
+def test_an_exchange_whose_stream_brings_no_trades_any_more_is_polled(make_live: MakeLive) -> None:
+    collector, streams = make_live()
+    run(collector, 2)
+    streams.quotes = Quote(1.0, 2.0)  # too wide to count
+
+    cycles = run(collector, 15)
+
+    assert len(cycles[-1].members) == 5
+    assert all(cycle.stored for cycle in cycles)
+
+
 def test_a_minute_is_settled_from_trades_a_few_seconds_after_its_end_and_nobody_is_asked(
     store: Store, clock: FakeClock, exchanges: Exchanges, make_live: MakeLive
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from btcts.domain.agreement import Past, Verdict, agree
+from btcts.domain.agreement import Past, Verdict, agree, find_objection
 from btcts.domain.candles import CANDLE_OFFSETS_MS
 from btcts.domain.clock import describe_skew
 from btcts.domain.model import BUDGET, THIN, Tick
@@ -159,8 +159,9 @@ class Collector:
         return Asked(ready, waiting, configured, prices, prices.measure_skew(now_ms), doubt)
 
     def _ask_prices(self, ready: Sequence["Provider"], within_s: float) -> Prices:
-        """Ask those providers for prices whose streams have none, and take the others from the streams."""
-        streamed = {reading.provider for reading in self._live.find_readings()}
+        """Ask those providers for prices whose streams have none that passes, and take the others from the streams."""
+        streaming, now_ms = self._live.find_readings(), self.store.clock.now_ms()
+        streamed = {reading.provider for reading in streaming if not find_objection(reading, now_ms)}
         polled = [provider for provider in ready if provider.name not in streamed]
         prices = self.poller.ask_prices(polled, within_s=within_s, wait=self._live.wait_for)
         answered = {reading.provider for reading in prices.readings}

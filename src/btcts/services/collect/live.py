@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Protocol
 
-from btcts.domain.agreement import Past, Verdict, agree
+from btcts.domain.agreement import Past, Verdict, agree, find_objection
 from btcts.domain.candle_agreement import Reach
 from btcts.domain.clock import find_skew
 from btcts.domain.codes import ProblemCode
@@ -230,6 +230,7 @@ class Live:
 
     def _agree(self, streamed: Sequence[Reading], basis: Basis, now_ms: int) -> float | None:
         """Return the price that streams and recent polls agree on without a dispute."""
+        streamed = [reading for reading in streamed if not find_objection(reading, now_ms)]
         if not streamed:
             return None
         names = {reading.provider for reading in streamed}
