@@ -557,3 +557,20 @@ def test_two_liars_of_three_that_answer_call_nothing_damaged_that_five_agreed_on
     assert found.comparison
     three_reach = clock.now_ms() - 24 * HOUR  # of which two are no minority
     assert {finding.start_ms for finding in found.findings if (finding.start_ms or 0) >= three_reach} == set()
+
+
+def test_two_of_five_alone_restore_no_damaged_minute(
+    store: Store, clock: FakeClock, exchanges: Exchanges, ask_by_http: Ask
+) -> None:
+    collect(store, ask_by_http())
+    minute = newest(clock)
+    store.rebuild(dropped=[minute + OFFSETS["low"]])
+    for name in EXCHANGES:
+        liar = name in ("coinbase", "bitstamp")
+        exchanges.fault(name, Fault(factor=1.5) if liar else Fault(status=503))
+
+    mended = verify(store, repair=True, upstream=ask_by_http())
+
+    assert (TICK, minute) in {(finding.key, finding.start_ms) for finding in mended.findings}
+    assert mended.left == ()
+    assert not store.settled([minute])

@@ -140,11 +140,11 @@ def _repair(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Find
 
 
 def _choose_candles(found: _Examined, tick: str) -> list[Candle]:
-    """Return the agreed candles of the minutes with faulty ticks."""
-    agreed = found.comparison.agreed if found.comparison else {}
+    """Return the candles of the minutes with faulty ticks; the others are left to the next collect, like those."""
+    proven = found.comparison.proven if found.comparison else {}
     starts = (finding.start_ms for finding in found.contents if finding.key == tick)
     minutes = {minute_of(start_ms) for start_ms in starts if start_ms is not None}
-    return [agreed[minute] for minute in sorted(minutes & agreed.keys())]
+    return [proven[minute] for minute in sorted(minutes & proven.keys())]
 
 
 def _examine(store: "Store", heard: Heard | None) -> _Examined:

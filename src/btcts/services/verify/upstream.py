@@ -50,11 +50,12 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The comparison of settled minutes with the candles that the providers agree on now, `agreed`.
+    """The comparison of settled minutes with the candles that the providers agree on now.
 
-    `findings` are damage, `doubts` are differences that only silent providers can explain. The others count minutes:
-    those `compared`, and the `partial` ones among them, which rest on other providers; those skipped because they are
-    `recent` or have no agreed candle (`untold`); and the `unsettled` ones that have an agreed candle.
+    `findings` are damage, `doubts` are differences that only silent providers can explain; `proven` are the candles
+    that a majority supports, or that all were heard for. The others count minutes: those `compared`, and the `partial`
+    ones among them, which rest on other providers; those skipped because they are `recent` or have no agreed candle
+    (`untold`); and the `unsettled` ones that have an agreed candle.
     """
 
     findings: tuple[Finding, ...]
@@ -64,7 +65,7 @@ class Comparison:
     recent: int
     untold: int
     unsettled: int
-    agreed: Mapping[int, Candle]
+    proven: Mapping[int, Candle]
 
 
 def compare(audit: "Audit", answers: Answers) -> Comparison:
@@ -89,7 +90,12 @@ def compare(audit: "Audit", answers: Answers) -> Comparison:
         recent=len(stored) - len(old),
         untold=len(old - told - untraded),
         unsettled=len(agreed.candles.keys() - stored.keys()),
-        agreed=agreed.candles,
+        proven={
+            minute: candle
+            for minute, candle in agreed.candles.items()
+            if answers.reach.has_majority(agreed.backing[minute].near, minute, audit.now_ms)
+            or not answers.find_silent(minute)
+        },
     )
 
 
