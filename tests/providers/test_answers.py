@@ -155,6 +155,13 @@ def test_a_header_beyond_measure_does_no_harm(name: str, value: str) -> None:
     assert NOW_MS < raised.value.until_ms <= NOW_MS + DAY_MS
 
 
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_date_that_cannot_be_meant_is_none(date: str) -> None:
+    answer = Answers({"/x": reply(200, "{}", {"Date": date})}).api("kraken").fetch_json("/x")
+
+    assert answer.date_ms is None
+
+
 @pytest.mark.parametrize("spent", ["1e300000000", "9" * 5000, '"1e300000000"', "null", "[]", "true"])
 def test_a_cost_beyond_measure_is_refused(spent: str) -> None:
     body = json.dumps(quotes() | status(spent="here")).replace('"here"', spent)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from btcts import __version__
+from btcts.domain.untrusted import END_MS, GENESIS_MS
 from btcts.providers.addresses import Address, parse_url
 from btcts.providers.base import decode_json, quote_line
 from btcts.providers.connections import Connections, Header, Unanswered
@@ -55,8 +56,9 @@ class Reply:
 
     @cached_property
     def made_ms(self) -> int | None:
-        """The time of its Date header, when the server produced it."""
-        return _parse_http_date(self.headers.get("date", ""))
+        """The time of its Date header, when the server produced it; None for one that cannot be meant."""
+        date_ms = _parse_http_date(self.headers.get("date", ""))
+        return date_ms if date_ms is not None and GENESIS_MS <= date_ms < END_MS else None
 
     @property
     def age_ms(self) -> int:
