@@ -1,7 +1,7 @@
 """Peculiarities of Bitstamp's stream."""
 
 from btcts.domain.trades import Frame, Trade
-from btcts.providers.streams.bitstamp import BitstampStream
+from btcts.providers.streams.bitstamp import MOST_PINGS, BitstampStream
 from providers.streams.talks import subscribed
 
 TRADE = (
@@ -51,3 +51,13 @@ def test_numbers_with_gaps_are_no_loss() -> None:
 
     assert not any(frame.lost for frame in frames)
     assert not talk.stream.contiguous
+
+
+def test_an_exchange_that_answers_no_pings_is_sent_no_more() -> None:
+    stream = BitstampStream()
+
+    sent = [stream.ping(number) for number in range(1, MOST_PINGS + 3)]
+    stream.read('{"event":"bts:heartbeat","channel":"","data":{"status":"success"}}')
+
+    assert (all(sent[:MOST_PINGS]), sent[MOST_PINGS:]) == (True, [None, None])
+    assert stream.ping(MOST_PINGS + 3)

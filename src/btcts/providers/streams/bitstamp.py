@@ -10,6 +10,9 @@ from btcts.providers.streams.base import build_trade_frame, parse_message, parse
 
 CHANNEL = "live_trades_btcusd"
 
+MOST_PINGS = 1_000
+"""Pings without an answer, half an hour of them, after which no more are sent."""
+
 
 class BitstampStream:
     """Bitstamp, keyless.
@@ -34,7 +37,9 @@ class BitstampStream:
         return [json.dumps({"event": "bts:subscribe", "data": {"channel": CHANNEL}})]
 
     def ping(self, number: int) -> str | None:
-        """Return a request for a heartbeat; send it before asking for the next."""
+        """Return a request for a heartbeat; send it before asking for the next. None where nobody answers them."""
+        if len(self._pings) >= MOST_PINGS:
+            return None
         self._pings.append(number)
         return '{"event":"bts:heartbeat"}'
 
