@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import subprocess
+import sys
 import venv
 import zipfile
 from collections.abc import Callable
@@ -152,10 +153,11 @@ def test_a_server_that_lacks_a_library_is_not_installed(forge: Forge, folder: Pa
 def test_an_environment_without_pip_borrows_one(forge: Forge, folder: Path, tmp_path: Path) -> None:
     wheel = forge(SERVER)
     venv.create(tmp_path / "bare", with_pip=False)
+    lender = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the Python of a distribution may have none either
 
     done = subprocess.run(
         [tmp_path / "bare/bin/python", "-c", INSTALLER, wheel.sha256, folder],
-        env={**os.environ, "PYTHONPATH": str(Path(btcts.__file__).parents[1])},
+        env={**os.environ, "PATH": lender, "PYTHONPATH": str(Path(btcts.__file__).parents[1])},
         capture_output=True,
         text=True,
         check=False,
