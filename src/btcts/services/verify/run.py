@@ -140,7 +140,7 @@ def _repair(store: "Store", found: _Examined, heard: Heard | None) -> tuple[Find
 
 
 def _choose_candles(found: _Examined, tick: str) -> list[Candle]:
-    """Return the candles of the minutes with faulty ticks; the others are left to the next collect, like those."""
+    """Return the proven candles of the minutes with faulty ticks; the other minutes are left to `collect`."""
     proven = found.comparison.proven if found.comparison else {}
     starts = (finding.start_ms for finding in found.contents if finding.key == tick)
     minutes = {minute_of(start_ms) for start_ms in starts if start_ms is not None}
