@@ -1,6 +1,7 @@
 """`btcts copy` as a process."""
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,19 @@ def test_a_copy_is_what_the_source_is_and_its_readers_find_it(btcts: Btcts, redi
     assert read_all(to) == read_all(redis_url)
     assert btcts("verify", REDIS_URL=to).code == 0
     assert btcts("price", REDIS_URL=to).out == btcts("price").out
+
+
+@pytest.mark.parametrize("flag", ["--redis", "--to"])
+def test_the_flag_of_the_redis_that_does_not_answer_is_named(
+    flag: str, btcts: Btcts, redis_url: str, to: str, tmp_path: Path
+) -> None:
+    flags = {"--redis": redis_url, "--to": to, flag: f"unix://{tmp_path}/nobody"}
+
+    done = btcts("copy", *chain.from_iterable(flags.items()))
+
+    assert (done.code, len(done.err.splitlines())) == (3, 1)
+    assert f"{tmp_path}/nobody" in done.err
+    assert [name for name in flags if name in done.err] == [flag]
 
 
 def test_what_is_there_is_named_and_replaced_only_when_asked_to(

@@ -8,7 +8,7 @@ import typer
 
 from btcts.cli.options import Common, DryRunOption, FormatOption, with_common_options
 from btcts.cli.output import LineFormat, emit, tell_lines
-from btcts.errors import ConfigError, ExitCode
+from btcts.errors import ConfigError, ExitCode, StoreUnreachable
 
 if TYPE_CHECKING:
     from btcts.config import Settings
@@ -54,7 +54,12 @@ def copy(
     settings = common.load_settings()
     target_settings = _load_target(to, market_prefix, settings, common)
     with common.connect(settings) as source, common.connect(target_settings, starts_embedded=not dry_run) as target:
-        copied = service.copy(source, target, replace=replace, dry_run=dry_run)
+        try:
+            copied = service.copy(source, target, replace=replace, dry_run=dry_run)
+        except StoreUnreachable as exc:
+            if target.where not in str(exc):
+                raise
+            raise StoreUnreachable(str(exc).replace("--redis", "--to")) from exc
     if format is LineFormat.json:
         emit(copy_json(copied, settings.market))
     elif copied.differing or not common.quiet:
