@@ -1,5 +1,6 @@
 """The configuration files: which are read, and what is refused with its line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,18 @@ def test_a_folder_in_the_place_of_a_file_is_refused(place: Place) -> None:
     (place.project / "btcts.toml").mkdir()
 
     wording.check("a folder", place.refusal())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_that_is_closed_to_the_user_is_what_is_named(place: Place) -> None:
+    place.project.chmod(0o700)
+    os.setresuid(4242, 4242, 0)
+    try:
+        said = place.refusal()
+    finally:
+        os.setresuid(0, 0, 0)
+
+    wording.check("a closed folder", said)
 
 
 def test_a_byte_order_mark_does_no_harm(place: Place) -> None:

@@ -1,5 +1,6 @@
 """The sources of values (flags, environment, files), brought into one form and checked."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,7 +140,9 @@ def _read(file: ConfigFile) -> str:
     except OSError as exc:
         if isinstance(exc, FileNotFoundError | NotADirectoryError) and not file.required:
             return ""
-        raise ConfigError(f"{file.name}: cannot be read ({describe(exc)})") from exc
+        closed = isinstance(exc, PermissionError) and not (file.trusted or os.access(file.path.parent, os.X_OK))
+        step = "; the current folder is closed to this user: change to another one" if closed else ""
+        raise ConfigError(f"{file.name}: cannot be read ({describe(exc)}){step}") from exc
 
 
 def _parse(text: str, file: ConfigFile) -> dict[str, Any]:
