@@ -87,11 +87,12 @@ def _build_pattern(secret: str) -> re.Pattern[str]:
 def _build_spellings(character: str) -> str:
     """Return the pattern of a character: itself, after backslashes, or as an escape of Python, JSON, HTML or a URL."""
     code = ord(character)
-    units = character.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
+    # in UTF-16, without its codec: Python would load that from a file when an answer is due, and files may be lacking
+    units = (code,) if code < 0x10000 else (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF))
     octets = character.encode(errors="surrogatepass").hex(" ").split()
     ways = (
         r"\\*" + re.escape(character),
-        "".join(rf"\\+u{unit}" for unit in units),
+        "".join(rf"\\+u{unit:04x}" for unit in units),
         "".join(rf"\\+x{octet}" for octet in octets),
         "".join(f"%(?:25)*{octet}" for octet in octets),
         f"&#(?:x0*{code:x}|0*{code});",
