@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,6 +24,8 @@ from support.wording import Wording
 
 Serve = Callable[..., tuple[subprocess.Popen[str], str]]
 
+FEW_FILES = 100
+
 TOKEN = "0123456789abcdef0123"
 
 wording = Wording(__file__)
@@ -33,8 +36,8 @@ def serve(environ: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
     """Start `btcts serve` on a free port of loopback; return the process and the URL that it names."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, **changes: str) -> tuple[subprocess.Popen[str], str]:
-            command = [*BTCTS, "serve", "--listen", "127.0.0.1:0", *arguments]
+        def start(*arguments: str, prefix: Sequence[str] = (), **changes: str) -> tuple[subprocess.Popen[str], str]:
+            command = [*prefix, *BTCTS, "serve", "--listen", "127.0.0.1:0", *arguments]
             running = stack.enter_context(
                 subprocess.Popen(command, env=environ | changes, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
             )
@@ -74,6 +77,19 @@ def test_it_serves_until_sigterm_also_with_open_streams(serve: Serve, client: re
     assert (price, code) == (61234.56, 0)
     assert len(rest) <= 3
     assert took_s < 1 + 4  # other tests run at the same time
+    assert running.stderr
+    assert running.stderr.read() == ""
+
+
+def test_connections_beyond_number_exhaust_no_files_and_fill_no_log(serve: Serve) -> None:
+    running, url = serve(prefix=["sh", "-c", f'ulimit -n {FEW_FILES}; exec "$0" "$@"'])
+    place = urlsplit(url)
+    with ExitStack() as stack:
+        for _ in range(2 * FEW_FILES):
+            stack.enter_context(socket.create_connection((str(place.hostname), place.port or 0), 30))
+
+    assert httpx.get(f"{url}/", timeout=30).status_code == 200
+    running.terminate()
     assert running.stderr
     assert running.stderr.read() == ""
 

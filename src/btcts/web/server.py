@@ -4,9 +4,11 @@ import asyncio
 import ipaddress
 import os
 import re
+import resource
 import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -25,7 +27,13 @@ from btcts.system.supervisor import notify
 from btcts.web.board import Board, Post
 
 MOST_CONNECTIONS = 800
-"""Connections that are answered at the same time; more get status 503. Most systems let a process open 1024 files."""
+"""Connections that are answered at the same time; more get status 503, and beyond twice as many they are cut off."""
+
+MOST_FILES = 4096
+"""Files that may be open at the same time: those connections, and others that have just been accepted."""
+
+MOST_WAITING = 2048
+"""Connections that the system keeps until they are accepted."""
 
 MOST_HEAD_BYTES = 16_384
 
@@ -71,6 +79,7 @@ def serve(
     protocol: "type[TimelyProtocol] | None" = None,
 ) -> None:
     """Answer requests until SIGINT, SIGTERM or `stop`; `keep_looking` runs in a thread and posts to the board."""
+    files = _raise_file_limit()
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -82,7 +91,8 @@ def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=min(MOST_CONNECTIONS, files // 4),
+        backlog=max(1, files // 16),  # so many are accepted before any of them can be cut off
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
     )
@@ -90,6 +100,21 @@ def serve(
     server.run(sockets=[listener])
     if server.failure:
         raise server.failure
+
+
+def _raise_file_limit() -> int:
+    """Raise the limit of open files to what may be needed; return what the system allows of it.
+
+    Without files asyncio logs thousands of failures a second, and what is imported late cannot be.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
 
 
 class Server(uvicorn.Server):
@@ -105,6 +130,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, and start to look at Redis."""
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(MOST_WAITING)
         loop = asyncio.get_running_loop()
         start_thread(lambda: self._look(loop))
         notify(READY="1", STATUS=" ".join(map(format_address, sockets or ())))
@@ -145,8 +172,10 @@ class TimelyProtocol(H11Protocol):
         self._stuck: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in the base class
-        """Wait for a request."""
+        """Wait for a request, unless there are far too many connections."""
         super().connection_made(transport)
+        if len(self.connections) > 2 * (self.limit_concurrency or MOST_CONNECTIONS):
+            transport.abort()
         self._asking = self.loop.call_later(self.asking_s, transport.abort)
 
     def data_received(self, data: bytes) -> None:
