@@ -33,6 +33,17 @@ def test_no_file_of_the_user_is_taken_for_a_draft(tmp_path: Path) -> None:
     assert (tmp_path / "chart.svg.new").read_text() == "of the user"
 
 
+def test_a_link_in_the_place_of_a_draft_leads_to_no_other_file(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("of the user")
+    (tmp_path / ".chart.svg.new").symlink_to(victim)
+
+    with pytest.raises(OSError, match="symbolic links"):
+        durable.replace(tmp_path / "chart.svg", b"picture")
+
+    assert victim.read_text() == "of the user"
+
+
 def test_a_file_that_cannot_be_looked_at_is_not_taken_for_absent(tmp_path: Path) -> None:
     file, loop = tmp_path / "file", tmp_path / "loop"
     file.touch()

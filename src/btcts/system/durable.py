@@ -134,7 +134,7 @@ def lock(path: Path, *, waits: bool = False) -> int | None:
 
 def _replace_by(draft: Path, path: Path, content: bytes, mode: int) -> bool:
     """Write the draft and rename it; return False if another writer has just renamed or removed the same draft."""
-    with _open(draft, os.O_WRONLY | os.O_CREAT, mode) as descriptor:
+    with _open(draft, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if not _is_at(draft, descriptor):
             return False
