@@ -442,6 +442,21 @@ def test_overwriting_leaves_minutes_without_a_candle_as_they_are(
     assert store.ticks(window(NOW))[0] == lone
 
 
+def test_overwriting_in_vain_leaves_thin_minutes_to_be_corrected(
+    store: Store, exchanges: Exchanges, asked: Asked
+) -> None:
+    for name in EXCHANGES[1:]:
+        exchanges.fault(name, Fault(status=503))
+    asked(store)
+    ledger = store.gaps()
+    exchanges.fault(EXCHANGES[0], Fault(status=503))
+
+    summary = asked(store, Wish(overwrite=True))
+
+    assert (summary.in_vain, len(ledger)) == (True, ALL)
+    assert store.gaps() == ledger
+
+
 def test_overwriting_from_a_file_replaces_the_minutes_that_it_has(
     store: Store, client: redis.Redis, asked: Asked
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles, Reach
 from btcts.domain.clock import describe_skew
-from btcts.domain.model import MINUTE_MS, Candle, Candles, Gap, Span
+from btcts.domain.model import LOOKS, MINUTE_MS, Candle, Candles, Gap, Span
 from btcts.errors import ProviderError, StoreError
 from btcts.providers.poller import Poller, Prices
 from btcts.providers.rounds import Ground, Question, RoundAnswers, find_unproven, judge
@@ -222,12 +222,17 @@ class _Writer:
             self._store.record_gaps(self._unproven)
 
     def enter_gaps(self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles) -> Mapping[str, int]:
-        """Enter the minutes that remain unsettled into the ledger, and count them by reason."""
+        """Enter the minutes that remain unsettled into the ledger, and count them by reason.
+
+        A settled minute that was not written now keeps its entry: its candle is as doubtful as before.
+        """
         left = set(minutes) - self._store.settled(minutes)
         found = healing.find_unserved(left, answers, agreed, now_ms=self._clock.now_ms(), offered=True)
         if not self._plan.historical:
             known = self._store.gaps()
-            forgotten = known.keys() & set(minutes) - left - self._unproven.keys()
+            written = agreed.candles.keys() - self._unproven.keys()
+            stale = {minute for minute, gap in known.items() if minute in written or gap.reason not in LOOKS}
+            forgotten = stale.intersection(minutes) - left - self._unproven.keys()
             self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
             self._store.release_carried(found)
         return Counter(gap.reason for gap in found.values())
