@@ -210,6 +210,23 @@ def test_another_prefix_names_every_key(
     }
 
 
+def test_buckets_without_ticks_stay_carried_under_another_prefix(
+    client: redis.Redis, other: redis.Redis, here: Store, clock: FakeClock
+) -> None:
+    there = Store(other, TAGGED, clock=clock, where="there")
+    client.delete(TICK)
+    here.repair(here.inspect())
+
+    copied = copy(here, there)
+    again = copy(here, there)
+    there.rebuild()
+
+    assert (copied.differing, again.code, there.inspect().faults) == (0, "unchanged", ())
+    assert {key: len(samples(other, key)) for key in Layout(TAGGED).series} == {
+        key.replace("btc:price", "{btc:price}"): len(samples(client, key)) for key in (TICK, *COMPACTIONS)
+    }
+
+
 def test_a_prefix_beside_the_source_is_a_copy_beside_it(client: redis.Redis, here: Store, clock: FakeClock) -> None:
     there = Store(client, TAGGED, clock=clock, where="test")
 

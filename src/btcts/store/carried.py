@@ -5,6 +5,7 @@ tick before it. Anybody may have written them.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -65,6 +66,16 @@ def record(layout: Layout, carried: Mapping[str, Mapping[int, float]]) -> Comman
         return ("HDEL", layout.state, CARRIED_UNTIL_FIELD, CARRIED_FIELD)
     text = json.dumps({key: sorted(found) for key, found in starts.items()})
     return ("HSET", layout.state, CARRIED_UNTIL_FIELD, end_of(layout, starts), CARRIED_FIELD, text)
+
+
+def remove_prefix(layout: Layout, text: str) -> str:
+    """Return the text of the field with the names of the keys behind the prefix, as for another store."""
+    return text.replace(f'"{layout.prefix}:', '"')
+
+
+def add_prefix(layout: Layout, text: str) -> str:
+    """Return the text of the field with the keys of a layout, given their names behind the prefix."""
+    return re.sub('"([^"]*)"', lambda name: f'"{layout.prefix}:{name[1]}"', text)
 
 
 def _read_starts(value: object, compaction: Compaction) -> frozenset[int]:

@@ -14,7 +14,8 @@ from redis.exceptions import WatchError
 from btcts.domain.layout import Compaction, Layout
 from btcts.domain.model import is_price
 from btcts.errors import StoreError
-from btcts.store import lease, rebuild
+from btcts.store import carried, lease, rebuild
+from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import CompactionRule, Inspection, is_state_field
 from btcts.store.link import FIELDS_AT_ONCE, Command, Link, now_of
 from btcts.store.ranges import Samples, read_hash, read_samples
@@ -27,7 +28,8 @@ Part = Mapping[Any, Hashable]
 class Contents:
     """The eleven series without open buckets, ledger and state (without a lease) of a market at `now_ms`.
 
-    `newest` has the last bucket of each compaction, open ones included; it is empty where those cannot be read.
+    `newest` has the last bucket of each compaction, open ones included; it is empty where those cannot be read. The
+    names of keys in the state are behind the prefix, too.
     """
 
     now_ms: int = field(compare=False)
@@ -82,6 +84,8 @@ def read_contents(link: Link) -> Contents:
     hashes: list[Command] = [("HGETALL", key) for key in (layout.gaps, layout.state)]
     time, gaps, state, *replies = link.ask_all([("TIME",), *hashes, *ranges, *latest], at_one_moment=True)
     fields = {name: text for name, text in read_hash(state).items() if name != lease.LEASE_FIELD}
+    if CARRIED_FIELD in fields:
+        fields[CARRIED_FIELD] = carried.remove_prefix(layout, fields[CARRIED_FIELD])
     return Contents(
         now_ms=link.clock.observe(now_of(time)),
         layout=layout,
@@ -141,7 +145,10 @@ def _make_commands(layout: Layout, contents: Contents) -> Iterator[Command]:
             yield ("TS.DEL", compaction.key, first_ms, last_ms)
         yield rebuild.set_retention(compaction.key, compaction.resolution.retention_ms)
     for key in (layout.gaps, layout.state):
-        fields = list(contents.hashes[_name(layout, key)].items())
+        named = dict(contents.hashes[_name(layout, key)])
+        if CARRIED_FIELD in named:
+            named[CARRIED_FIELD] = carried.add_prefix(layout, named[CARRIED_FIELD])
+        fields = list(named.items())
         for start in range(0, len(fields), FIELDS_AT_ONCE):
             yield ("HSET", key, *chain.from_iterable(fields[start : start + FIELDS_AT_ONCE]))
 
