@@ -159,21 +159,24 @@ class Store:
         *,
         bounds: Iterable[Bounds] = (),
         remembered: State | None = None,
+        wary: bool = False,
     ) -> Written:
         """Add live ticks and candles: an append, or a merge where they begin a minute behind the newest one.
 
         An append with a live tick holds the unsettled minutes of `bounds` within them, and records since when all
         minutes are settled or bounded; without bounds it takes that record away. The collectors' shared state is stored
-        with them, after them where it takes a merge.
+        with them, after them where it takes a merge. A merge removes samples from the future, but not for a `wary`
+        writer, who cannot tell whether the clock is wrong.
 
         Raises:
-            StoreError: a price is not finite, not above 0 or beyond belief, bounds are in disorder, or a candle's
-                minute is not over yet; nothing was written.
+            StoreError: a price is not finite, not above 0 or beyond belief, bounds are in disorder, a candle's minute
+                is not over yet, or there are samples from the future and the writer is `wary`; nothing was written.
             ForeignKey: a rebuild is needed and one of our names belongs to somebody else.
         """
         live = append.prepare_live(live)
         fields = state.format_fields(remembered) if remembered else {}
-        now_ms, appended = append.append(self._link, live, candles, bounds=append.check_bounds(bounds), fields=fields)
+        checked = append.check_bounds(bounds)
+        now_ms, appended = append.append(self._link, live, candles, bounds=checked, fields=fields, wary=wary)
         if not appended:
             now_ms = self.rebuild(live=live, candles=candles).now_ms
             if remembered:

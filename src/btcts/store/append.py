@@ -47,6 +47,7 @@ def append(
     *,
     bounds: Iterable[Bounds],
     fields: Mapping[str, str],
+    wary: bool = False,
 ) -> tuple[int, bool]:
     """Add live ticks (off the mark) and candles in one atomic step; return `now` and whether it was done.
 
@@ -60,7 +61,8 @@ def append(
     rebuild, too.
 
     Raises:
-        StoreError: a candle's minute is not over yet, or Redis refused a sample.
+        StoreError: a candle's minute is not over yet, Redis refused a sample, or the newest one lies in the future and
+            the writer is `wary`.
     """
     by_minute = {candle.start_ms: candle for candle in candles}
     ordered = [by_minute[minute] for minute in sorted(by_minute)]
@@ -70,6 +72,11 @@ def append(
     now_ms, status = _send(link, ticks, settling, holding, *chain.from_iterable(fields.items()))
     if status == "early":
         raise StoreError(UNFINISHED)
+    if status == "poisoned" and wary:
+        raise StoreError(
+            f"a price from the future is at {link.where}, or its clock was set back; nothing was written until the "
+            "next cycle has asked the providers for the time"
+        )
     return link.clock.observe(now_ms), status == "written"
 
 

@@ -10,7 +10,7 @@ import redis
 
 from btcts.config import BTC_USD
 from btcts.domain.candles import candles_of, minute_of
-from btcts.domain.codes import ProblemCode
+from btcts.domain.codes import ProblemCode, RepairCode
 from btcts.domain.model import HOUR_MS, MINUTE_MS, THIN, Candle, Gap, Span, Tick
 from btcts.domain.trades import Quote
 from btcts.errors import StoreError
@@ -25,6 +25,7 @@ from services.conftest import EXCHANGES
 from support.backups import FillOnce
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault
+from support.series import TICK, put
 from support.streams import MarketStreams
 
 MakeLive = Callable[..., tuple[Collector, MarketStreams]]
@@ -439,3 +440,21 @@ def test_a_tick_that_fails_for_an_unforeseen_reason_is_told_by_the_next_cycle(
 
     assert cycle.problem_codes == (ProblemCode.UNEXPECTED,)
     assert (cycle.stored is not None, after.problem) == (True, None)
+
+
+def test_between_cycles_no_tick_of_the_future_is_taken_out_for_the_clock_may_have_been_set_back(
+    client: redis.Redis, store: Store, clock: FakeClock, make_live: MakeLive
+) -> None:
+    collector, _ = make_live()
+    run(collector, 2)
+    begin_ms, future_ms = clock.now_ms(), clock.now_ms() + HOUR_MS
+    put(client, TICK, {future_ms: 70_000.0})
+
+    for _ in range(3):
+        collector.pass_time(1)
+    latest = store.latest()
+    (cycle,) = run(collector, 1)
+
+    assert latest == Tick(future_ms, 70_000.0)
+    assert (cycle.unspooled, cycle.repaired) == (3, (RepairCode.FUTURE_REMOVED,))
+    assert len(store.ticks(Span(begin_ms + 1, future_ms + 1))) == 3

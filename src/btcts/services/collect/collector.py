@@ -235,7 +235,7 @@ class Collector:
         remembered = self.memory.untold if live else None
         bounds = self._live.find_bounds() if live and not survey.guest else ()
         ticks = [*held.ticks, live] if live else held.ticks
-        written = self.store.write(ticks, candles, bounds=bounds, remembered=remembered)
+        written = self.store.write(ticks, candles, bounds=bounds, remembered=remembered, wary=True)
         if remembered:
             self.memory.note_told(remembered)
         progress.note_written(live, held, candles, written)
@@ -258,7 +258,7 @@ class Collector:
             dropped = {minute + offset for minute in revision.reopened for offset in CANDLE_OFFSETS_MS}
             self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
         elif revision.candles:
-            self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)])
+            self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)], wary=True)
         found = {**ended.gaps, **revision.reopened}
         forgotten = (find_outdated(survey, progress) | revision.forgotten) - found.keys()
         if found or forgotten:

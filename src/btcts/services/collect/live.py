@@ -251,7 +251,8 @@ class Live:
         """Store all of it at once; after a failure (False) prices go to the spool until the next cycle."""
         try:
             with self.store.without_waiting():
-                self.store.write(live, [settled.candle for settled in settleable], bounds=bounds)
+                candles = [settled.candle for settled in settleable]
+                self.store.write(live, candles, bounds=bounds, wary=True)
         except (StoreError, EmbeddedError) as exc:
             log.debug("a tick was not stored", exc_info=exc)
             self._basis = self._basis and replace(self._basis, away=True)
