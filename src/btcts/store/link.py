@@ -16,6 +16,7 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Layout
 from btcts.errors import StoreUnreachable
+from btcts.store import replies
 from btcts.store.explain import TCP, TLS, UNIX, ServerNotFound, explain, extract_reply, is_transient, is_unknown_command
 from btcts.system.sockets import Deadline
 
@@ -28,7 +29,7 @@ PAUSE_S = 0.1
 MOVING = frozenset({"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"})
 """The codes of replies while another server becomes the primary, or our slot moves to one."""
 
-CONFUSED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+CONFUSED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """The exceptions of redis-py when it meets what Redis never says."""
 
 FIELDS_AT_ONCE = 2000
@@ -118,9 +119,10 @@ class Link:
 
     def _ask(self, command: Command) -> Any:
         try:
-            return self.client.execute_command(*command)
+            reply = self.client.execute_command(*command)
         except NoScriptError:
-            return self.client.execute_command(*_spell_out(command))
+            reply = self._send_script(command)
+        return replies.check(command, reply)
 
     def ask_all(
         self, commands: Sequence[Command], *, at_one_moment: bool = False, refusable: bool = False
@@ -136,13 +138,24 @@ class Link:
         pipe = self.client.pipeline(transaction=at_one_moment)
         for command in commands:
             pipe.execute_command(*command)
-        replies = pipe.execute(raise_on_error=False)
-        for number, reply in enumerate(replies):
+        try:
+            received = pipe.execute(raise_on_error=False)
+        except WatchError as exc:  # EXEC gives nothing only where something is watched
+            raise InvalidResponse("no reply to EXEC") from exc
+        for number, (command, reply) in enumerate(zip(commands, received, strict=True)):
             if isinstance(reply, NoScriptError):
-                replies[number] = reply = self.client.execute_command(*_spell_out(commands[number]))
+                received[number] = reply = self._send_script(command)
+            replies.check(command, reply)
             if isinstance(reply, ResponseError) and not (refusable or is_missing(reply) or is_wrong_type(reply)):
                 raise reply
-        return replies
+        return received
+
+    def _send_script(self, command: Command) -> Any:
+        """Return the reply to the same call with the text of the script, which the server lacks."""
+        if command[0] != "EVALSHA":
+            raise InvalidResponse(f"no reply to {command[0]}")
+        _, digest, *rest = command
+        return self.client.execute_command("EVAL", _SCRIPTS[digest], *rest)
 
     def retry(self, call: Callable[[], Answer]) -> Answer:
         """Return what the call returns, translating its failures; call again while our keys move."""
@@ -203,12 +216,6 @@ class Link:
 def call_script(name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Command:
     """Return the command that runs a script of this package, named by its digest."""
     return ("EVALSHA", _load_script(name), len(keys), *keys, *arguments)
-
-
-def _spell_out(command: Command) -> Command:
-    """Return the same call with the text of the script, for a server that lacks it."""
-    _, digest, *rest = command
-    return ("EVAL", _SCRIPTS[digest], *rest)
 
 
 @cache

@@ -9,7 +9,7 @@ import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
@@ -18,7 +18,7 @@ from btcts.domain.layout import DUPLICATE_POLICY, FUTURE_SLACK_MS, IGNORE, Defin
 from btcts.domain.model import NO_TRADES, Candle, Tick
 from btcts.domain.untrusted import Unreadable
 from btcts.errors import BtctsError, StoreError
-from btcts.store import carried, lease
+from btcts.store import carried, lease, replies
 from btcts.store.carried import CARRIED_FIELD
 from btcts.store.check import CompactionRule, parse_series
 from btcts.store.expire import record_sweep
@@ -125,13 +125,13 @@ def _lift_retention(link: Link) -> Mapping[str, CompactionRule]:
 
 
 def _find(link: Link, pipe: Pipeline) -> Found:
-    now_ms = link.clock.observe(now_of(pipe.execute_command("TIME")))
+    now_ms = link.clock.observe(now_of(_ask(pipe, "TIME")))
     ticks = _read_samples(pipe, link.layout.tick, now_ms + FUTURE_SLACK_MS)
-    text = pipe.execute_command("HGET", link.layout.state, CARRIED_FIELD)
+    text = _ask(pipe, "HGET", link.layout.state, CARRIED_FIELD)
     if text is None and ticks:
         return Found(now_ms, ticks, {}, {})
     closed = {compaction.key: _read_samples(pipe, compaction.key, now_ms) for compaction in link.layout.compactions}
-    ledger = parse_gaps(pipe.execute_command("HGETALL", link.layout.gaps), link.real_now_ms)
+    ledger = parse_gaps(_ask(pipe, "HGETALL", link.layout.gaps), link.real_now_ms)
     quiet = frozenset(minute for minute, gap in ledger.items() if gap.reason == NO_TRADES)
     try:
         starts = carried.parse(link.layout, text)
@@ -140,10 +140,15 @@ def _find(link: Link, pipe: Pipeline) -> Found:
     return Found(now_ms, ticks, closed, starts, quiet)
 
 
+def _ask(pipe: Pipeline, *command: Any) -> Any:
+    """Return the reply to one command of a pipeline that watches."""
+    return replies.check(command, pipe.execute_command(*command))
+
+
 def _read_samples(pipe: Pipeline, key: str, until_ms: int) -> Samples:
     samples: dict[int, float] = {}
     try:
-        while more := pipe.execute_command("TS.RANGE", key, max(samples, default=0), until_ms, "COUNT", READ_AT_ONCE):
+        while more := _ask(pipe, "TS.RANGE", key, max(samples, default=0), until_ms, "COUNT", READ_AT_ONCE):
             samples.update(more)
             if len(more) < READ_AT_ONCE:
                 break
