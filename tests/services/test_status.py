@@ -15,6 +15,7 @@ from btcts.errors import ForeignKey
 from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.prune import prune
+from btcts.services.show import show_slots
 from btcts.services.status import UNSETTLED, Completeness, Status, status
 from btcts.services.verify.run import verify
 from btcts.store import State, Store
@@ -193,6 +194,19 @@ def test_a_newest_tick_that_is_no_price_is_a_reason_until_it_is_repaired(
     assert found.reasons == (Remark(ReasonCode.BAD_PRICE, {"price": price}),)
     assert (found.newest, found.age_s) == (None, None)
     assert status_of(filled).healthy
+
+
+def test_a_closed_slot_that_ends_with_what_is_no_price_is_missing_as_in_show(
+    client: redis.Redis, filled: Store
+) -> None:
+    minute = NOW - NOW % MINUTE - 3 * MINUTE
+    put(client, TICK, {minute + 59_999: -4.0})
+
+    counts = status_of(filled).completeness["minute"]
+
+    shown = [slot for slot in show_slots(filled, "minute").shown.slots if slot.closed]
+    assert counts.present == 59 == sum(not slot.missing for slot in shown)
+    assert counts.settled == sum(slot.settled for slot in shown)
 
 
 @pytest.mark.parametrize("key", [TICK, "btc:price:state", "btc:price:gaps"])

@@ -181,8 +181,8 @@ class Slot(NamedTuple):
 
     @property
     def missing(self) -> bool:
-        """True if the bucket holds no price at all."""
-        return self.close is None
+        """True if the bucket holds no price at all, or closes with one that is invalid."""
+        return self.close is None or not is_price(self.close)
 
 
 BUDGET = "budget"

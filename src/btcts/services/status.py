@@ -164,7 +164,7 @@ def _count_slots(slots: tuple[Slot, ...]) -> Completeness:
     return Completeness(
         expected=len(closed),
         present=sum(not slot.missing for slot in closed),
-        settled=sum(slot.settled for slot in closed),
+        settled=sum(slot.settled and not slot.missing for slot in closed),
         gaps=Counter(slot.reason for slot in closed if slot.reason),
     )
 
