@@ -75,6 +75,25 @@ def test_the_past_has_the_newest_price_of_then_and_nobody_who_agreed_on_it(full:
     assert view.members == ()
 
 
+def test_a_price_of_exactly_that_time_is_the_newest_one_as_it_is_in_the_slots(full: Store) -> None:
+    at_ms = NOW - NOW % HOUR_MS
+
+    view = show_slots(full, "minute", at_ms=at_ms)
+
+    assert view.newest
+    assert (view.newest.time_ms, view.newest.price) == (at_ms, view.shown.slots[-1].close)
+
+
+def test_the_newest_price_of_then_may_be_older_than_the_slots_of_then(store: Store, client: redis.Redis) -> None:
+    lone = Tick(NOW - 25 * HOUR_MS - 30 * MINUTE, 60_000.0)
+    store.rebuild()
+    put(client, TICK, [lone, (NOW, 61_000.0)])
+
+    view = show_slots(store, "hour", at_ms=NOW - 1)
+
+    assert (view.newest, view.oldest_ms) == (lone, None)
+
+
 def test_before_the_first_tick_there_is_no_price(full: Store) -> None:
     view = show_slots(full, "hour", at_ms=NOW - 50 * HOUR_MS)
 

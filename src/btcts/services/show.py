@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btcts.domain.clock import follow_beats
 from btcts.domain.codes import ReasonCode, Remark
-from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, Market, Resolution, can_be_true, window
+from btcts.domain.layout import FUTURE_SLACK_MS, RESOLUTIONS, TICK_RETENTION_MS, Market, Resolution, can_be_true
 from btcts.domain.model import MINUTE_MS, Slot, Span, Tick, is_price
 from btcts.errors import StoreError
 
@@ -182,7 +182,7 @@ def show_overview(
 def _describe_price(store: "Store", snapshot: "Snapshot", at_ms: int | None, max_age_s: float | None) -> dict[str, Any]:
     """Return the fields of a `PriceView`."""
     now_ms, stored, state = snapshot.now_ms, snapshot.newest, snapshot.state
-    past = at_ms is not None and stored is not None and stored.time_ms >= at_ms
+    past = at_ms is not None and stored is not None and stored.time_ms > at_ms
     newest = _find_newest_before(store, now_ms) if past else stored
     believed = newest is not None and can_be_true(newest, now_ms)
     current = believed and not past
@@ -227,8 +227,8 @@ def _find_oldest_ms(store: "Store", newest: Tick) -> int:
 
 
 def _find_newest_before(store: "Store", at_ms: int) -> Tick | None:
-    """Return the newest tick at that time, or the one that hides it; None when it is not kept or never was."""
-    if ticks := store.ticks(window(at_ms)):
+    """Return the newest tick up to that time, or the one that hides it; None when it is not kept or never was."""
+    if ticks := store.ticks(Span(at_ms - TICK_RETENTION_MS, at_ms + 1)):
         return ticks[-1]
     inspection = store.inspect()
     return inspection.newest if inspection.poisoned else None
