@@ -1,13 +1,15 @@
 """`show`: which slots, as of when, and what following the price costs."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 import redis
 
 from btcts.config import BTC_USD
+from btcts.domain.codes import ReasonCode, Remark
 from btcts.domain.layout import FIVE_MINUTES, HOUR, RESOLUTIONS
-from btcts.domain.model import Tick
+from btcts.domain.model import Bounds, Tick
 from btcts.errors import StoreUnreachable
 from btcts.services.show import Sight, SlotsView, Which, follow, show_overview, show_slots
 from btcts.store import State, Store
@@ -239,6 +241,37 @@ def test_a_refused_price_is_no_news_at_each_look(
         list(islice(views, 5))
 
     assert commands == [["TS.GET", "btc:price:tick"]] * 5
+
+
+def test_a_price_of_the_future_is_never_said_to_be_no_price_and_is_shown_when_its_time_has_come(
+    full: Store, clock: FakeClock, client: redis.Redis
+) -> None:
+    clock.step(-40_000)
+    ahead = Tick(clock.now_ms() + 13_500, 60_000.0)
+    put(client, TICK, {ahead.time_ms: ahead.price})
+    views = follow(full, lambda: show_slots(full, "5min"), interval_s=1)
+
+    seen = [view for view in islice(views, 7) if isinstance(view, SlotsView)]
+
+    lacks = [view.lack and view.lack.code for view in seen]
+    assert lacks == [ReasonCode.FUTURE_PRICE] * 5 + [None] * 2
+    assert [view.newest for view in seen] == [None] * 5 + [ahead] * 2
+    assert replace(seen[0], now_ms=ahead.time_ms).lack == Remark(ReasonCode.FUTURE_PRICE, {"ahead_s": 0.0})
+
+
+def test_an_open_slot_is_exact_no_longer_than_its_newest_price_is_recent(full: Store, clock: FakeClock) -> None:
+    clock.step(10_000)
+    now_ms = clock.now_ms()
+    running = now_ms - now_ms % MINUTE
+    full.remember(State(cadence_s=3.0))
+    full.write([Tick(now_ms, 60_000.0)], bounds=[Bounds(running, 59_000.0, 61_000.0)])
+    views = follow(full, lambda: show_slots(full, "minute"), interval_s=1)
+
+    seen = [view for view in islice(views, 8) if isinstance(view, SlotsView)]
+
+    ages = [view.now_ms - now_ms for view in seen]
+    assert [view.shown.slots[-1].exact for view in seen] == [age <= 5_000 for age in ages]
+    assert ages[0] <= 5_000 < ages[-1]
 
 
 def test_a_redis_that_is_away_is_told_at_each_beat_and_followed_again_when_it_is_back(

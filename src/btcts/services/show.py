@@ -77,7 +77,7 @@ class PriceView:
         """The reason why there is no fresh price, as `status` gives it; None when there is one."""
         if self.refused:
             ahead_ms = self.refused.time_ms - self.now_ms
-            if ahead_ms > FUTURE_SLACK_MS:
+            if ahead_ms > FUTURE_SLACK_MS or is_price(self.refused.price):
                 return Remark(ReasonCode.FUTURE_PRICE, {"ahead_s": ahead_ms / 1000})
             return Remark(ReasonCode.BAD_PRICE, {"price": self.refused.price})
         if self.age_s is None:
@@ -260,11 +260,17 @@ def follow(store: "Store", look: Callable[[], View], *, interval_s: float) -> It
 
 
 def _keep_if_unchanged(seen: View, store: "Store") -> View | None:
-    """Return the same view as of now; None when there is a new price, or slots may have closed."""
+    """Return the same view as of now; None when there is a new price, or time alone may have changed something else.
+
+    With time slots close, a price of the future becomes that of now, and a slot that is not settled is exact no more.
+    """
     if store.latest() != (seen.newest or seen.refused):
         return None
     now_ms = store.clock.now_ms()
-    return replace(seen, now_ms=now_ms) if now_ms // MINUTE_MS == seen.now_ms // MINUTE_MS else None
+    due = seen.refused is not None and can_be_true(seen.refused, now_ms)
+    claimed = any(slot.exact and not slot.settled for shown in seen.parts for slot in shown.slots)
+    same = now_ms // MINUTE_MS == seen.now_ms // MINUTE_MS and not due and not claimed
+    return replace(seen, now_ms=now_ms) if same else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from btcts.domain.layout import FUTURE_SLACK_MS
+from btcts.domain.codes import ReasonCode
 from btcts.domain.model import MINUTE_MS
 from btcts.render.columns import GAP, Cell, Column, Grid
 from btcts.render.figures import decimals, duration, iso, percent, price
@@ -144,7 +144,7 @@ def format_reason(reason: str) -> str:
 def explain_lack(view: View) -> tuple[str, str]:
     """Explain why there is no fresh price, and the next step where there is one."""
     refused, limit = view.refused, f"the limit is {duration(view.max_age_s)}"
-    if refused and refused.time_ms > view.now_ms + FUTURE_SLACK_MS:
+    if view.lack and view.lack.code == ReasonCode.FUTURE_PRICE:
         return "the newest price lies in the future and hides the others", PRUNE
     if refused:
         return f"the newest tick is {refused.price:g}, which is no price", REPAIR
