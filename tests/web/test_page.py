@@ -7,11 +7,12 @@ from importlib.resources import files
 
 import pytest
 
-from render.views import NOW_MS, walk
+from btcts.domain.layout import RESOLUTIONS
+from render.views import NOW_MS, view_of, walk
 from support.browser import Browser, Page, find_chromium, run_chromium
 from support.wording import Wording
 from web.stage import FILES, Stage, open_stage
-from web.states import encode_overview, make_states, read_status
+from web.states import encode_overview, encode_view, make_states, read_status
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +22,9 @@ LARGEST = 60_000
 """Bytes that the page may have in all."""
 
 PRICE, ALARM = "#price", "#alarm"
+
+AFTER_SUMMER_MS = 1_792_909_200_000
+"""25 October 2026, 07:20 in Berlin, where the clocks were set back at 3."""
 
 STATES = cache(make_states)
 
@@ -217,6 +221,23 @@ def test_figures_and_shapes_are_made_by_pure_functions(page: Page, stage: Stage)
 
     for expression, value in FIGURES.items():
         assert page.evaluate(f"{modules}.then(([words, chart]) => {expression})") == value, expression
+
+
+def test_no_two_slots_have_the_same_text_where_the_clocks_change_between_them(page: Page, stage: Stage) -> None:
+    page.call("Emulation.setTimezoneOverride", timezoneId="Europe/Berlin")
+    page.resize(360)
+    stage.tell(encode_view(view_of(walk(now_ms=AFTER_SUMMER_MS), *RESOLUTIONS, now_ms=AFTER_SUMMER_MS)))
+    page.open(f"{stage.url}#hour")
+    page.wait_for("document.querySelectorAll('#rows tr').length === 25")
+
+    starts = page.evaluate("[...document.querySelectorAll('#rows time')].map((start) => start.textContent)")
+    days = page.evaluate("[...document.querySelectorAll('#chart .label.faint')].map((day) => day.textContent)")
+
+    assert len(set(starts)) == 25
+    assert (starts[0], starts[-1]) == ("Sun 07:00 CET", "Sat 08:00 CEST")
+    assert days == ["Sat 24 Oct CEST", "Sun 25 Oct CET"]
+    assert page.text("#zone").startswith("Times are CEST and CET;")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280, 1920])

@@ -4,7 +4,7 @@
  * A shape is `{key, tag, attributes, text}`; the same thing has the same key in the next drawing. Lengths are CSS pixels.
  */
 
-import { formatDay, formatMinute, formatPrice, formatReason, gradeSlot, MINUTE_MS, nameTrend } from "./words.js";
+import { formatDay, formatMinute, formatPrice, formatReason, gradeSlot, MINUTE_MS, nameTrend, nameZone } from "./words.js";
 
 const TOP = 10;
 const STRIP = 8;
@@ -61,9 +61,11 @@ export function labelTimes(slots, bucketMs, apart) {
   });
 }
 
-/** Positions and texts of the first slot and of the first of each local day. */
+/** Positions and texts of the first slot and of the first of each local day; with the zone when the clocks change between them. */
 export function labelDays(slots) {
-  const days = slots.map((slot) => formatDay(slot.start_ms));
+  const zones = slots.map((slot) => nameZone(slot.start_ms));
+  const changes = new Set(zones).size > 1;
+  const days = slots.map((slot, at) => formatDay(slot.start_ms) + (changes ? ` ${zones[at]}` : ""));
   return slots.flatMap(({ start_ms: startMs }, at) => (days[at] === days[at - 1] ? [] : [{ at, startMs, text: days[at] }]));
 }
 
@@ -166,14 +168,14 @@ function drawTimes({ pitch, bottom, right, x }, slots, bucketMs) {
   const base = bottom + STRIP + 20;
   const clear = ({ at }) => x(at) > 2.5 * LETTER && x(at) < right - LETTER;
   const times = labelTimes(slots, bucketMs, (8 * LETTER) / pitch).filter(clear);
-  const days = labelDays(slots).filter(({ at }, index, all) => index || !all[1] || (all[1].at - at) * pitch > 11 * LETTER);
+  const days = labelDays(slots).filter(({ at, text: words }, index, all) => !all[index + 1] || (all[index + 1].at - at) * pitch > (words.length + 1) * LETTER);
   return [
     ...times.map(({ at, startMs, text: words }) => text(`time-${startMs}`, x(at), base, words, "label middle")),
-    ...days.map(({ at, startMs, text: words }) => text(`day-${startMs}`, dayStart(at, pitch, right), base + 18, words, "label faint")),
+    ...days.map(({ at, startMs, text: words }) => text(`day-${startMs}`, dayStart(at, words, pitch, right), base + 18, words, "label faint")),
   ];
 }
 
-const dayStart = (at, pitch, right) => Math.min(at * pitch, right - 10 * LETTER);
+const dayStart = (at, words, pitch, right) => Math.min(at * pitch, right - words.length * LETTER);
 
 function drawNewest({ right, width, y }, newest, places) {
   const words = formatPrice(newest, places);

@@ -79,9 +79,9 @@ function drawNow(overview, ageS, state, places) {
   byId("age").title = overview.newest_ms === null ? "" : `observed ${words.formatUtc(overview.newest_ms)}`;
   patch(byId("moves"), Object.entries(words.SPANS).map(([span, label]) => shapeMove(span, label, overview.change[span], places)));
   drawDay(overview, places);
-  const zone = words.nameZone(overview.generated_ms);
+  const zones = words.nameZones([...overview.resolutions.hour.slots.map((slot) => slot.start_ms), overview.generated_ms]);
   patch(byId("zone"), [
-    item("words", "span", `Times are ${zone === "UTC" ? zone : `${zone}; hover over one for UTC`}. Last news: `),
+    item("words", "span", `Times are ${zones === "UTC" ? zones : `${zones}; hover over one for UTC`}. Last news: `),
     time("at", overview.generated_ms, words.formatSecond(overview.generated_ms)),
   ]);
 }
@@ -164,13 +164,12 @@ function drawTable({ simulated }, { slots, bucket_ms: bucketMs }, places) {
   write(byId("caption"), `${kind} of ${words.RESOLUTIONS[sight.name]} in USD, the newest first`);
   const headings = Object.entries(COLUMNS).map(([name, label]) => item(name, "th", label, { scope: "col", class: name }));
   patch(byId("headings"), [{ key: "row", tag: "tr", children: headings }]);
-  const days = new Set(slots.map((slot) => words.formatDay(slot.start_ms))).size;
-  patch(byId("rows"), slots.map((slot) => shapeRow(slot, bucketMs, days, places)).reverse());
+  const starts = words.formatStarts(slots);
+  patch(byId("rows"), slots.map((slot, at) => shapeRow(slot, bucketMs, starts[at], places)).reverse());
 }
 
-function shapeRow(slot, bucketMs, days, places) {
-  const day = days > 1 ? `${words.formatDay(slot.start_ms).slice(0, 3)} ` : "";
-  const start = time("time", slot.start_ms, day + words.formatMinute(slot.start_ms));
+function shapeRow(slot, bucketMs, text, places) {
+  const start = time("time", slot.start_ms, text);
   const prices = ["close", "min", "max", "open"].map((name) => item(name, "td", words.formatPrice(slot[name], places), { class: name }));
   const state = item("state", "td", words.describeState(slot, bucketMs), { class: "state" });
   const head = { key: "start", tag: "th", attributes: { scope: "row", class: "start" }, children: [start] };

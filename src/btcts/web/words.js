@@ -78,6 +78,19 @@ export function nameZone(timeMs) {
   return clocks.zone.formatToParts(timeMs).find((part) => part.type === "timeZoneName").value;
 }
 
+/** The names of the viewer's zone at these times: `CEST and CET` where the clocks change between them. */
+export const nameZones = (timesMs) => [...new Set(timesMs.map(nameZone))].join(" and ");
+
+/** A text per slot: the time of day, with whatever else tells the slots apart: the weekday, and the zone when the clocks change. */
+export function formatStarts(slots) {
+  const starts = slots.map((slot) => slot.start_ms);
+  const [days, zones] = [formatDay, nameZone].map((name) => new Set(starts.map(name)).size);
+  return starts.map((startMs) => {
+    const parts = [days > 1 && formatDay(startMs).slice(0, 3), formatMinute(startMs), zones > 1 && nameZone(startMs)];
+    return parts.filter(Boolean).join(" ");
+  });
+}
+
 /** The name of a sign, as `page.css` has it. */
 export const nameTrend = (sign) => ({ 1: "up", "-1": "down", 0: "flat" })[sign];
 
