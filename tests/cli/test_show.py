@@ -226,12 +226,15 @@ def test_pages_fit_the_terminal_whatever_its_kind(
 
 
 @pytest.mark.usefixtures("day")
+@pytest.mark.parametrize(
+    "columns", ["0", "²", "-1", "99999", "9" * 5000, ""], ids=["zero", "power", "minus", "wide", "long", "empty"]
+)
 def test_a_variable_that_tells_of_no_columns_counts_for_nothing(
-    commands: ForkServer, environ: dict[str, str], tmp_path: Path
+    columns: str, commands: ForkServer, environ: dict[str, str], tmp_path: Path
 ) -> None:
     start = partial(commands.fork, MAIN, ["show", "--chart"])
 
-    with Terminal(start, environ | {"COLUMNS": "0"}, tmp_path / "errors", columns=60, rows=20) as terminal:
+    with Terminal(start, environ | {"COLUMNS": columns}, tmp_path / "errors", columns=60, rows=20) as terminal:
         assert terminal.ended() == 0
         assert 50 < max(map(len, terminal.main.splitlines())) <= 60
 

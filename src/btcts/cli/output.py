@@ -134,7 +134,7 @@ def open_console(*, stderr: bool = False, no_color: bool = False) -> "Console":
     console = PlainConsole(stderr=stderr, no_color=no_color or None, highlight=False)
     if measure_terminal(err=stderr) is None:
         console.size = ConsoleDimensions(UNBOUNDED, UNBOUNDED)
-    elif console.is_dumb_terminal or not console.width:  # rich takes 80 columns for the first, and COLUMNS=0 for true
+    elif console.is_dumb_terminal:  # which rich takes to have 80 columns
         console.size = ConsoleDimensions(*shutil.get_terminal_size())
     return console
 

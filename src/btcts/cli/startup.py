@@ -17,6 +17,9 @@ from typing import Any, get_args, get_origin
 
 from typer.core import TyperArgument, TyperOption
 
+LONGEST_SIZE = 4
+"""Digits of a size of a terminal."""
+
 _build_converter: Any = getattr(TyperOption, "get_runtime_param", None)  # without it, typer does not do what we avoid
 
 
@@ -28,6 +31,7 @@ def prepare_process() -> None:
     import_redis_without_asyncio()
     open_closed_streams()
     replace_what_stdout_cannot_encode()
+    forget_impossible_sizes()
 
 
 def stop_collecting_garbage() -> None:
@@ -142,3 +146,11 @@ def replace_what_stdout_cannot_encode() -> None:
     """Print a question mark for a character that the encoding of the terminal lacks; stderr has an escape for it."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def forget_impossible_sizes() -> None:
+    """Drop sizes from the environment that no terminal has: rich fails on some, and draws very long on others."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "1")
+        if not (size.isascii() and size.isdecimal() and len(size) <= LONGEST_SIZE and int(size)):
+            del os.environ[name]
