@@ -189,3 +189,14 @@ def test_the_bar_fits_the_terminal_and_is_gone_in_the_end(width: int) -> None:
     assert ("bitstamp" in printed) == (width >= 80)
     assert max(len(each) for each in printed.replace("\r", "\n").split("\n")) <= width + 20
     assert printed.endswith("\x1b[2K")
+
+
+def test_where_the_clocks_change_within_a_span_its_ends_name_their_zones(set_zone: Any) -> None:
+    set_zone("Europe/Berlin")
+    twice_two = Span(1_792_886_400_000, 1_792_893_600_000)  # 25 October 2026, 02:00 CEST to 03:00 CET
+
+    line = chunk_line(replace(CHUNK, span=twice_two, minutes=120, settled=120))
+    kept, *_ = head_lines(replace(PLAN, kept=window(twice_two.end_ms), left_out=1))
+
+    assert line.startswith("2026-10-25 02:00 CEST .. 02:59 CET  ")
+    assert kept.startswith("kept: 2026-10-24 04:00 CEST .. 2026-10-25 03:00 CET;")

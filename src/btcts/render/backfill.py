@@ -32,7 +32,7 @@ def head_lines(plan: Plan) -> Iterator[str]:
         yield _describe_file(plan)
     if plan.historical or plan.left_out:
         lost = f"{counted(plan.left_out, 'row' if plan.file else 'minute')} before that"
-        yield f"kept: {_format_moment(plan.kept.start_ms)} .. {_format_moment(plan.kept.end_ms)}" + (
+        yield f"kept: {_format_ends(plan.kept.start_ms, plan.kept.end_ms)}" + (
             f"; {lost} {'is' if plan.left_out == 1 else 'are'} too old to keep" if plan.left_out else ""
         )
 
@@ -189,9 +189,16 @@ def _group_runs(minutes: Iterable[int]) -> Iterator[Span]:
 
 
 def _format_minutes(span: Span) -> str:
-    """Format the first and the last minute of the span, in local time."""
-    first, last = _format_moment(span.start_ms), _format_moment(span.end_ms - MINUTE_MS)
-    return f"{first} .. {last if first[:10] != last[:10] else last[11:]}"
+    """Format the first and the last minute of the span."""
+    return _format_ends(span.start_ms, span.end_ms - MINUTE_MS)
+
+
+def _format_ends(first_ms: int, last_ms: int) -> str:
+    """Format two moments in local time, the second with what tells it apart; with zones where the clocks change."""
+    first, last = to_datetime(first_ms, utc=False), to_datetime(last_ms, utc=False)
+    zone = "" if first.utcoffset() == last.utcoffset() else " %Z"
+    day = "" if first.date() == last.date() else "%Y-%m-%d "
+    return f"{first:%Y-%m-%d %H:%M{zone}} .. {last:{day}%H:%M{zone}}"
 
 
 def _format_moment(time_ms: int) -> str:
