@@ -1,10 +1,21 @@
 """The first answer decides nothing: what few providers said gives way to what more of them say."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
+
 import pytest
 import redis
 
+from btcts.config import BTC_USD
+from btcts.domain.candles import minute_of
 from btcts.domain.codes import Remark, WarningCode
-from btcts.domain.model import DAY_MS, MINUTE_MS, THIN
+from btcts.domain.layout import window
+from btcts.domain.model import DAY_MS, MINUTE_MS, THIN, Span, Tick
+from btcts.providers import open_providers
+from btcts.providers.poller import Poller
+from btcts.services.backfill.plan import Wish, plan_of_providers
+from btcts.services.backfill.run import settle_from_providers
+from btcts.services.collect.collector import Collector
 from btcts.services.collect.loop import once
 from btcts.services.show import show_overview
 from btcts.services.status import status
@@ -12,7 +23,8 @@ from btcts.services.verify.run import verify
 from btcts.store import Store
 from services.conftest import MakeCollector
 from support.clocks import FakeClock
-from support.exchanges import Exchanges, Fault
+from support.exchanges import Exchanges, Fault, Request
+from support.exchanges.server import Reply
 from support.series import TICK, samples
 
 CANDLES = {"coinbase": "candles", "kraken": "OHLC", "bitstamp": "ohlc", "bitfinex": "candles", "gemini": "candles"}
@@ -62,6 +74,47 @@ def test_one_that_answers_first_alone_owns_no_hour(
     assert find_wrong(store, exchanges) == {}
     assert (cycles[-1].thin, cycles[-1].unsettled) == (0, 0)
     assert verify(store).findings == ()
+
+
+class Overtaken(Exchanges):
+    """Exchanges that let something else happen before the first answer about candles."""
+
+    meanwhile: Callable[[], object] = id
+
+    def reply(self, request: Request) -> Reply:
+        """Answer, after that."""
+        if CANDLES["coinbase"] in request.path:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        return super().reply(request)
+
+
+@pytest.mark.parametrize("factor", [2, 1.009])
+@pytest.mark.parametrize("command", ["collect", "backfill"])
+def test_one_that_answers_alone_changes_nothing_that_others_have_settled_meanwhile(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector, command: str, factor: float
+) -> None:
+    span = Span(window(clock.now_ms()).start_ms, minute_of(clock.now_ms()))
+    known: list[Tick] = []
+
+    def settle() -> None:
+        make_collector().cycle()
+        known.extend(store.ticks(span))
+
+    with ExitStack() as stack:
+        liars = stack.enter_context(Overtaken(exchanges.market, now_ms=clock.now_ms))
+        lie(liars, factor, "coinbase")
+        liars.meanwhile = settle
+        providers = stack.enter_context(open_providers(FIVE, liars.endpoints(), market=BTC_USD, clock=clock))
+        poller = stack.enter_context(Poller(providers))
+        if command == "collect":
+            once(Collector(store, poller, cadence_s=10.0))
+        else:
+            list(settle_from_providers(plan_of_providers(store, poller, Wish()), store, poller))
+
+    assert len(known) == 4 * len(span.minutes())
+    assert store.ticks(span) == known
+    assert store.gaps() == {}
 
 
 def test_one_that_is_back_first_after_an_outage_owns_nothing(

@@ -205,12 +205,15 @@ class _Writer:
     def judge(self, heard: RoundAnswers, reach: Reach, *, quorum: int) -> AgreedCandles:
         """Return the agreement of the answers.
 
-        Unless ticks are overwritten, it is checked against those that are stored and the disputes that are known.
+        Unless ticks are overwritten, it is checked against those that are stored and the disputes that are known, and
+        minutes that a collector has settled meanwhile are left to it.
         """
         if self._plan.overwrite:
             return heard.agree(quorum=quorum)
         now_ms, settled = self._clock.now_ms(), self._store.settled(heard.question.minutes)
         agreed = judge(heard, Ground(reach, now_ms, settled, self._store.ticks), quorum=quorum)
+        left = {minute: candle for minute, candle in agreed.candles.items() if minute not in settled}
+        agreed = replace(agreed, candles=left)
         if self._plan.historical:
             return agreed
         return agreed.reject(healing.find_contested(agreed, self._store.gaps(), reach, now_ms, complete=True))
@@ -233,7 +236,8 @@ class _Writer:
             written = agreed.candles.keys() - self._unproven.keys()
             stale = {minute for minute, gap in known.items() if minute in written or gap.reason not in LOOKS}
             forgotten = stale.intersection(minutes) - left - self._unproven.keys()
-            self._store.record_gaps(healing.count_again(found, known), forget=forgotten)
+            entries = {**self._unproven, **healing.count_again(found, known)}  # a collector may have removed some
+            self._store.record_gaps(entries, forget=forgotten)
             self._store.release_carried(found)
         return Counter(gap.reason for gap in found.values())
 

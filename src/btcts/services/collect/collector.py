@@ -226,6 +226,9 @@ class Collector:
     def _write(self, live: Tick | None, held: Held, snapshot: Snapshot, survey: Survey, progress: Progress) -> None:
         """Write the price, the spooled prices and the candles agreed on so far, all at once."""
         settleable = self._settling.find_settleable(snapshot, survey, self.store.ticks)
+        if taken := self.store.settled(settleable.entries):  # thin here, and by now settled by another collector
+            self._settling.note_written(candle for candle in settleable.candles if candle.start_ms in taken)
+            settleable = self._settling.find_settleable(snapshot, survey, self.store.ticks)
         candles = settleable.candles
         if not (live or held.lines or candles):
             return
@@ -259,7 +262,8 @@ class Collector:
             self.store.rebuild(candles=revision.candles.values(), dropped=dropped)
         elif revision.candles:
             self.store.write([], [revision.candles[minute] for minute in sorted(revision.candles)], wary=True)
-        found = {**ended.gaps, **revision.reopened}
+        taken = self.store.settled(ended.gaps)  # by another collector, whose entries stay
+        found = {minute: gap for minute, gap in ended.gaps.items() if minute not in taken} | revision.reopened
         forgotten = (find_outdated(survey, progress) | revision.forgotten) - found.keys()
         if found or forgotten:
             self.store.record_gaps(found, forget=forgotten)
