@@ -247,6 +247,27 @@ def test_a_list_that_nobody_uses_any_more_gives_way(
     assert set(store.state().configured or ()) == {"kraken", "coinbase"}
 
 
+@pytest.mark.parametrize("cadence_s", [300.0, None], ids=["forever", "once"])
+def test_a_collector_with_another_list_that_runs_more_often_takes_nothing_over(
+    clock: FakeClock, make_collector: MakeCollector, cadence_s: float | None
+) -> None:
+    owner, guest = make_collector(), make_collector(["kraken"])
+    owner.cadence_s = cadence_s
+    others = []
+    for _ in range(2):
+        owner.cycle()
+        clock.advance(5 * MINUTE_MS)
+
+    for _ in range(2):
+        others.append(owner.cycle().others)
+        for _ in range(29):
+            clock.advance(10_000)
+            assert set(guest.cycle().others) == set(FIVE)
+        clock.advance(10_000)
+
+    assert others == [(), ()]
+
+
 def test_a_candle_of_few_does_not_move_the_price_that_was_seen(
     client: redis.Redis, store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
 ) -> None:

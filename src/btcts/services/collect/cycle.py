@@ -267,7 +267,9 @@ def build_state(survey: Survey, asked: Asked, verdict: Verdict, progress: Progre
         ahead_ms=asked.ahead_ms,
         reread_ms=progress.reread_ms,
     )
-    if not survey.guest:
+    if survey.guest:  # the cadence is that of the others, or a guest that runs more often would take their place
+        state = replace(state, cadence_s=survey.state.cadence_s, spacing_s=survey.state.spacing_s)
+    else:
         state = replace(state, anchor=verdict.past.anchor, lean=verdict.past.lean)
     if not readings and not asked.prices.errors:  # nobody was due, and the last agreement stands
         return state
@@ -280,11 +282,11 @@ def build_state(survey: Survey, asked: Asked, verdict: Verdict, progress: Progre
 
 
 def _estimate_cadence(survey: Survey) -> float:
-    """Estimate the interval of single runs by the time since the last one.
+    """Estimate the interval of single runs by the time since the last one with this list of providers.
 
     At least a minute, the resolution of cron; more than a quarter of an hour counts as an outage.
     """
-    last_ms = survey.state.last_cycle_ms
+    last_ms = survey.state.configured_ms or survey.state.last_cycle_ms
     since_s = 0 if last_ms is None else round((survey.now_ms - last_ms) / 1000)
     if since_s > LONGEST_CADENCE_S:
         return survey.state.cadence_s or SHORTEST_CADENCE_S
