@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -17,7 +18,7 @@ import redis
 from btcts.config import BTC_USD
 from btcts.domain.healing import closed_minutes
 from btcts.domain.layout import window
-from btcts.domain.model import HOUR_MS, MINUTE_MS, Candle, Pending, ProviderState, Tick
+from btcts.domain.model import HOUR_MS, MINUTE_MS, THIN, Candle, Gap, Pending, ProviderState, Tick
 from btcts.errors import ConfigError, ForeignKey, StoreError
 from btcts.providers import open_providers
 from btcts.providers.poller import Poller
@@ -25,7 +26,7 @@ from btcts.services.backfill.candle_csv import CandleSource
 from btcts.services.backfill.plan import Plan, Wish, plan_of_file, plan_of_providers
 from btcts.services.backfill.run import Chunk, Summary, settle_from_file, settle_from_providers, sum_chunks
 from btcts.services.show import find_newest_ms, show_slots
-from btcts.store import State, Store
+from btcts.store import Rebuilt, State, Store
 from services.conftest import EXCHANGES, MakeCollector
 from support.clocks import FakeClock
 from support.exchanges import Exchanges, Fault, ThinMarket, Traded
@@ -455,6 +456,48 @@ def test_overwriting_in_vain_leaves_thin_minutes_to_be_corrected(
 
     assert (summary.in_vain, len(ledger)) == (True, ALL)
     assert store.gaps() == ledger
+
+
+class Disturbed(Store):
+    """A store to which others do something before and after a rebuild."""
+
+    before: Callable[[], object] = int
+    after: Callable[[], object] = int
+
+    def rebuild(self, *args: Any, **options: Any) -> Rebuilt:
+        """Rebuild between the two."""
+        self.before()
+        rebuilt = super().rebuild(*args, **options)
+        self.after()
+        return rebuilt
+
+
+def test_entries_of_thin_minutes_that_a_collector_removes_before_they_are_written_are_made_again(
+    client: redis.Redis, store: Store, clock: FakeClock, exchanges: Exchanges, asked: Asked
+) -> None:
+    asked(store)
+    for name in EXCHANGES[1:]:
+        exchanges.fault(name, Fault(status=503))
+    disturbed = Disturbed(client, BTC_USD, clock=clock, where="test")
+    disturbed.before = lambda: store.record_gaps({}, forget=store.gaps())
+
+    asked(disturbed, Wish(NOW - HOUR_MS, overwrite=True))
+
+    assert {gap.reason for gap in store.gaps().values()} == {THIN}
+    assert len(store.gaps()) == 59
+
+
+def test_entries_that_others_make_while_minutes_are_overwritten_stay(
+    client: redis.Redis, store: Store, clock: FakeClock, asked: Asked
+) -> None:
+    asked(store)
+    entry = {NOW - NOW % MINUTE_MS - 5 * MINUTE_MS: Gap(THIN, 1, NOW, ("kraken",))}
+    disturbed = Disturbed(client, BTC_USD, clock=clock, where="test")
+    disturbed.after = lambda: store.record_gaps(entry)
+
+    asked(disturbed, Wish(NOW - HOUR_MS, overwrite=True))
+
+    assert store.gaps() == entry
 
 
 def test_overwriting_from_a_file_replaces_the_minutes_that_it_has(

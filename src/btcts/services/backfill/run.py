@@ -189,6 +189,7 @@ class _Writer:
         self._plan = plan
         self._clock = store.clock
         self._store = store.as_of(plan.kept.end_ms) if plan.historical else store
+        self._known: Mapping[int, Gap] = {}
         self._unproven: Mapping[int, Gap] = {}
 
     def write(self, minutes: Minutes, candles: Sequence[Candle]) -> Chunk:
@@ -221,20 +222,23 @@ class _Writer:
     def enter_unproven(self, minutes: Minutes, agreed: AgreedCandles, reach: Reach) -> None:
         """Enter the minutes that will rest on few providers into the ledger, before they are written."""
         if not self._plan.historical:
+            self._known = self._store.gaps()
             self._unproven = find_unproven(minutes, agreed, reach, self._clock.now_ms())
             self._store.record_gaps(self._unproven)
 
     def enter_gaps(self, minutes: Minutes, answers: Sequence[Candles], agreed: AgreedCandles) -> Mapping[str, int]:
         """Enter the minutes that remain unsettled into the ledger, and count them by reason.
 
-        A settled minute that was not written now keeps its entry: its candle is as doubtful as before.
+        A settled minute that was not written now keeps its entry: its candle is as doubtful as before. An entry that is
+        new stays, as another process may have written that minute again.
         """
         left = set(minutes) - self._store.settled(minutes)
         found = healing.find_unserved(left, answers, agreed, now_ms=self._clock.now_ms(), offered=True)
         if not self._plan.historical:
             known = self._store.gaps()
             written = agreed.candles.keys() - self._unproven.keys()
-            stale = {minute for minute, gap in known.items() if minute in written or gap.reason not in LOOKS}
+            same = {minute: gap for minute, gap in known.items() if gap == self._known.get(minute)}
+            stale = {minute for minute, gap in same.items() if minute in written or gap.reason not in LOOKS}
             forgotten = stale.intersection(minutes) - left - self._unproven.keys()
             entries = {**self._unproven, **healing.count_again(found, known)}  # a collector may have removed some
             self._store.record_gaps(entries, forget=forgotten)
