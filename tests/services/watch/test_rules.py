@@ -265,7 +265,7 @@ def test_a_level_is_named_alike_however_it_is_written(text: str, name: str) -> N
     "text",
     [
         *("", "5", "5/", "/1h", "5/1", "5/1d", "5/25h", "5/0s", "5/1.5h", "5/99999999999h", "5//1h", "5/1h "),
-        *("0/1h", "100/1h", "-100/1h", "+1000/1h", "--5/1h", "x/1h", "nan/1h", "\N{ARABIC-INDIC DIGIT FIVE}/1h"),
+        *("0/1h", "-100/1h", "+1000/1h", "--5/1h", "x/1h", "nan/1h", "\N{ARABIC-INDIC DIGIT FIVE}/1h"),
     ],
 )
 def test_a_malformed_move_is_refused_with_the_value_and_an_example(text: str) -> None:
@@ -273,6 +273,13 @@ def test_a_malformed_move_is_refused_with_the_value_and_an_example(text: str) ->
         parse_moves(text)
 
     assert repr(text) in str(refusal.value)
+
+
+def test_a_move_that_only_a_rise_can_make_is_refused_with_its_spelling() -> None:
+    with pytest.raises(ConfigError, match=r"\+150/1h$"):
+        parse_moves("150/1h")
+
+    assert parse_moves("+150/1h") == (MoveRule(1, 150.0, HOUR),)
 
 
 @pytest.mark.parametrize(

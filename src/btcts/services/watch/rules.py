@@ -219,6 +219,8 @@ def parse_moves(text: str) -> tuple[MoveRule, ...]:
         raise ConfigError(
             f"--move {text!r} has a span that prices are not kept for; use one from 1s to 24h, as in 5/1h"
         )
+    if not sign and 100 <= percent < MAX_PERCENT:
+        raise ConfigError(f"--move {text!r} is more than any fall; for rises alone write +{text}")
     limit = MAX_PERCENT if sign == "+" else 100.0
     if not 0 < percent < limit:
         raise ConfigError(f"--move {text!r} can never happen; use more than 0 and less than {limit:g} %, as in 5/1h")
