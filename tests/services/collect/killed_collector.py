@@ -94,8 +94,9 @@ class Telling(Store):
         *,
         bounds: Iterable[Bounds] = (),
         remembered: State | None = None,
+        wary: bool = False,
     ) -> Written:
-        written = super().write(live, candles, bounds=bounds, remembered=remembered)
+        written = super().write(live, candles, bounds=bounds, remembered=remembered, wary=wary)
         for tick in live:
             self._say(tick)
         return written

@@ -268,7 +268,7 @@ def build_state(survey: Survey, asked: Asked, verdict: Verdict, progress: Progre
         reread_ms=progress.reread_ms,
     )
     if survey.guest:  # the cadence is that of the others, or a guest that runs more often would take their place
-        state = replace(state, cadence_s=survey.state.cadence_s, spacing_s=survey.state.spacing_s)
+        state = replace(state, cadence_s=survey.state.cadence_s)
     else:
         state = replace(state, anchor=verdict.past.anchor, lean=verdict.past.lean)
     if not readings and not asked.prices.errors:  # nobody was due, and the last agreement stands
