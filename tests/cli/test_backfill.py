@@ -122,6 +122,19 @@ def test_hours_since_until_and_provider_choose_what_is_asked_of_whom(btcts: Btct
     assert set(named["sources"]) == {"kraken", "gemini"}
 
 
+def test_minutes_of_a_named_provider_are_thin_until_the_other_configured_ones_answer(
+    btcts: Btcts, client: redis.Redis
+) -> None:
+    named = btcts("backfill", "--since", "30min", "--provider", "kraken")
+    thin = client.hgetall("btc:price:gaps")
+    collected = btcts("collect", "--once")
+
+    assert (named.code, collected.code) == (0, 0)
+    assert 28 <= len(thin) <= 30
+    assert all(json.loads(entry)[0] == "thin" for entry in thin.values())
+    assert client.hgetall("btc:price:gaps") == {}
+
+
 def test_verbose_lists_the_candles_of_each_provider_for_disputed_minutes(btcts: Btcts) -> None:
     with Exchanges(SimulatedMarket(), now_ms=lambda: time.time_ns() // 1_000_000) as running:
         running.fault("kraken", Fault(factor=1.05))

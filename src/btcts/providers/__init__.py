@@ -1,10 +1,10 @@
 """Adapters to price APIs. Unused providers are never imported, and httpcore only when a provider needs it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btcts.domain.clock import Clock
 from btcts.domain.layout import Market
@@ -57,6 +57,11 @@ def default_endpoints() -> Mapping[str, tuple[str, float, str]]:
     return DEFAULTS
 
 
+def find_reaches(names: Iterable[str]) -> dict[str, int]:
+    """Return how far the candles of the providers called `names` reach back, in ms; 0 for none."""
+    return {name: _find_class(name).reach_ms for name in names}
+
+
 @contextmanager
 def open_providers(
     names: Sequence[str],
@@ -90,7 +95,11 @@ def open_providers(
 
 
 def _create_provider(name: str, api: "Api | None", clock: Clock, api_key: str | None) -> "Provider":
-    create: Callable[..., Provider] = getattr(import_module(f"btcts.providers.{name}"), _CLASSES[name])
+    create: Callable[..., Provider] = _find_class(name)
     if api is None:
         return create(clock)
     return create(api, api_key) if name == "coinmarketcap" else create(api)
+
+
+def _find_class(name: str) -> Any:
+    return getattr(import_module(f"btcts.providers.{name}"), _CLASSES[name])

@@ -110,6 +110,8 @@ class _Asked(NamedTuple):
 def _settle(asked: _Asked, format: LineFormat, common: Common, *, dry_run: bool) -> ExitCode:
     """Settle from the file or, without one, from the providers."""
     from btcts.connect import open_poller
+    from btcts.domain.candle_agreement import Reach
+    from btcts.providers import find_reaches
     from btcts.services.backfill.candle_csv import open_source
     from btcts.services.backfill.plan import plan_of_file, plan_of_providers
     from btcts.services.backfill.run import settle_from_file, settle_from_providers
@@ -121,7 +123,11 @@ def _settle(asked: _Asked, format: LineFormat, common: Common, *, dry_run: bool)
         if source is None:
             poller = stack.enter_context(open_poller(settings, clock=store.clock))
             plan = plan_of_providers(store, poller, asked.resolve(store))
-            chunks = settle_from_providers(plan, store, poller, quorum=settings.collect.quorum)
+            configured = None
+            if asked.providers and not poller.simulated:
+                configured = Reach(find_reaches(common.load_settings().collect.providers))
+            quorum = settings.collect.quorum
+            chunks = settle_from_providers(plan, store, poller, quorum=quorum, configured=configured)
         else:
             plan = plan_of_file(store, source, asked.resolve(store))
             chunks = settle_from_file(plan, store)

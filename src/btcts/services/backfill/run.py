@@ -79,9 +79,12 @@ def sum_chunks(plan: Plan, chunks: Sequence[Chunk]) -> Summary:
     )
 
 
-def settle_from_providers(plan: Plan, store: Store, poller: Poller, *, quorum: int = 1) -> Iterator[Chunk]:
+def settle_from_providers(
+    plan: Plan, store: Store, poller: Poller, *, quorum: int = 1, configured: Reach | None = None
+) -> Iterator[Chunk]:
     """Ask the providers chunk by chunk, and settle what they agree on.
 
+    Where no collector has said which ones it asks, it counts as asking all those `configured` (None: the poller's).
     A provider that says to wait is not asked again; when none is left, the run ends. Minutes that could not be settled
     enter the ledger of gaps, except minutes of the past that a collector will never ask for.
 
@@ -90,7 +93,7 @@ def settle_from_providers(plan: Plan, store: Store, poller: Poller, *, quorum: i
     """
     if not plan.requests or not plan.chunks:
         return
-    providers = _Providers(store, poller)
+    providers = _Providers(store, poller, configured or poller.reach)
     failures = providers.compare_clocks()
     writer = _Writer(plan, store)
     for minutes in plan.chunks:
@@ -140,12 +143,12 @@ def _list_disputed(minutes: Sequence[int], answers: Sequence[Candles]) -> dict[i
 class _Providers:
     """The providers of one run; what their answers teach about the next call is told to Redis at once."""
 
-    def __init__(self, store: Store, poller: Poller) -> None:
+    def __init__(self, store: Store, poller: Poller, configured: Reach) -> None:
         self._store = store
         self._poller = poller
         self._clock = store.clock
         state = store.state()
-        self.reach = Reach(state.configured) if state.configured else poller.reach
+        self.reach = Reach(state.configured) if state.configured else configured
         self._states = dict(state.providers)
 
     def find_ready(self) -> list["Provider"]:
