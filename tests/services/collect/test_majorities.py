@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from btcts.config import BTC_USD
-from btcts.domain.candles import minute_of
+from btcts.domain.candles import candles_of, minute_of
 from btcts.domain.codes import Remark, WarningCode
 from btcts.domain.layout import window
 from btcts.domain.model import DAY_MS, MINUTE_MS, THIN, Span, Tick
@@ -266,6 +266,47 @@ def test_a_collector_with_another_list_that_runs_more_often_takes_nothing_over(
         clock.advance(10_000)
 
     assert others == [(), ()]
+
+
+def test_what_a_collector_with_another_list_always_settles_first_is_agreed_on_anew(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    owner, guest = make_collector(), make_collector(["kraken"])
+    owner.cycle()
+    begin_ms = minute_of(clock.now_ms())
+    exchanges.fault("kraken", Fault(factor=1.005))
+    settled = []
+
+    for _ in range(30):
+        clock.advance(9_000)
+        settled.append(guest.cycle().settled)
+        clock.advance(1_000)
+        owner.cycle()
+
+    assert (sum(settled), store.gaps()) == (5, {})
+    for minute, candle in candles_of(store.ticks(Span(begin_ms, clock.now_ms()))).items():
+        traded = exchanges.market.candle(minute)
+        assert traded
+        assert (candle.open, candle.close) == (traded.open, traded.close)
+
+
+def test_a_collector_with_another_list_spares_nobody_the_look_at_recent_minutes(
+    store: Store, clock: FakeClock, exchanges: Exchanges, make_collector: MakeCollector
+) -> None:
+    owner, guest = make_collector(), make_collector(["kraken"])
+    owner.cadence_s = 600.0
+    for name, path in CANDLES.items():
+        exchanges.fault(name, Fault(path=path, factor=1.001))
+    owner.cycle()
+    be_well(exchanges)
+    for _ in range(10):
+        clock.advance(MINUTE_MS)
+        guest.cycle()
+
+    cycle = owner.cycle()
+
+    assert (cycle.others, cycle.thin) == ((), 0)
+    assert cycle.corrected == 5
 
 
 def test_a_candle_of_few_does_not_move_the_price_that_was_seen(

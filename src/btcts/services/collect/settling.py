@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from btcts.domain import healing
 from btcts.domain.candle_agreement import AgreedCandles
-from btcts.domain.model import Candle, Gap
+from btcts.domain.model import MINUTE_MS, Candle, Gap
 from btcts.domain.revision import Revision
 from btcts.errors import ProviderError
 from btcts.providers.poller import Poller
@@ -60,7 +60,7 @@ class Settling:
         self._postponed = False
         self._routine: RoundAnswers | None = None
         self._incomplete: set[int] = set()
-        self._audited_ms = 0
+        self._audited_ms = self._asked_ms = 0
 
     def begin(self, survey: Survey, ready: Sequence["Provider"], awaited: Set[int] = frozenset()) -> None:
         """Ask for the minutes that are due, unless an earlier round for minutes is still pending.
@@ -82,11 +82,13 @@ class Settling:
         minutes = healing.find_due(probe, survey.gaps, survey.now_ms, salt=self._salt, able=able)
         back = {name: self._failing[name] for name in self._returned & able.keys()}
         missed = [] if survey.guest else healing.find_missed(survey.gaps, survey.now_ms, back=back, able=able)
-        if minutes or missed or self._is_audit_due(survey):
-            looks = {*missed, *healing.find_looks(survey.gaps, survey.now_ms, able=able)}
+        due = [] if survey.guest else healing.find_looks(survey.gaps, survey.now_ms, able=able)
+        waited = abs(survey.now_ms - self._asked_ms) >= MINUTE_MS
+        if minutes or missed or (due and waited) or self._is_audit_due(survey):
+            looks = {*missed, *due}
             sparing = None if looks or not minutes else self._find_sparing(survey, ready, minutes)
             looks.update(healing.find_rereads(survey.state.reread_ms, survey.now_ms))
-            reread_ms = None if sparing else healing.find_reread_end(survey.now_ms)
+            reread_ms = None if sparing or survey.guest else healing.find_reread_end(survey.now_ms)
             self._audited_ms = self._audited_ms if sparing else survey.now_ms
             question = Question(frozenset(minutes), frozenset(looks), reread_ms, frozenset(back))
             self._ask(survey, ready, question, sparing)
@@ -231,6 +233,7 @@ class Settling:
     def _ask(
         self, survey: Survey, ready: Sequence["Provider"], question: Question, sparing: Sparing | None = None
     ) -> None:
+        self._asked_ms = survey.now_ms
         settled = frozenset() if survey.guest else question.looks - survey.unsettled
         question = replace(question, looks=settled, asked_ms=survey.now_ms, sparing=sparing is not None)
         spans = healing.group_into_spans(sorted(question.minutes | settled))
@@ -293,6 +296,5 @@ class Settling:
             self._returned |= answered & self._failing.keys()
             if not heard.question.is_outdated(now_ms):
                 made_up |= answered & heard.question.back
-        for name in made_up - failed:
-            self._failing.pop(name, None)
+        self._failing = {name: since_ms for name, since_ms in self._failing.items() if name not in made_up - failed}
         self._returned &= self._failing.keys()
