@@ -181,8 +181,18 @@ class Slot(NamedTuple):
 
     @property
     def missing(self) -> bool:
-        """True if the bucket holds no price at all, or closes with one that is invalid."""
-        return self.close is None or not is_price(self.close)
+        """True if the bucket holds no price at all."""
+        return self.close is None
+
+    def clean(self) -> "Slot":
+        """Return it without invalid prices, and then not exact; with an invalid close it counts as missing."""
+        if all(value is None or is_price(value) for value in (self.close, self.min, self.max, self.open)):
+            return self
+        if self.close is None or not is_price(self.close):
+            return Slot(self.start_ms, None, None, None, self.closed, settled=False, minutes=0, reason=self.reason)
+        bounds = (self.min, self.max, self.open)
+        low, high, first = (value if value is not None and is_price(value) else None for value in bounds)
+        return self._replace(min=low, max=high, open=first, exact=False)
 
 
 BUDGET = "budget"

@@ -205,20 +205,9 @@ def _describe_price(store: "Store", snapshot: "Snapshot", at_ms: int | None, max
 def _build_parts(snapshot: "Snapshot", which: Which) -> Iterator[Shown]:
     for name, slots in snapshot.slots.items():
         wanted = which.pick(slots, RESOLUTIONS[name])
-        sound = tuple(map(_clean_slot, wanted))
+        sound = tuple(slot.clean() for slot in wanted)
         spoiled = sum(after is not before for after, before in zip(sound, wanted, strict=True))
         yield Shown(RESOLUTIONS[name], sound, spoiled)
-
-
-def _clean_slot(slot: Slot) -> Slot:
-    """Return the slot without invalid prices, and then not exact; with an invalid close it counts as missing."""
-    if all(value is None or is_price(value) for value in (slot.close, slot.min, slot.max, slot.open)):
-        return slot
-    if slot.close is None or not is_price(slot.close):
-        return Slot(slot.start_ms, None, None, None, slot.closed, settled=False, minutes=0, reason=slot.reason)
-    bounds = (slot.min, slot.max, slot.open)
-    low, high, first = (value if value is not None and is_price(value) else None for value in bounds)
-    return slot._replace(min=low, max=high, open=first, exact=False)
 
 
 def _find_oldest_ms(store: "Store", newest: Tick) -> int:

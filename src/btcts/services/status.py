@@ -160,11 +160,11 @@ def _summarize_thin(gaps: Mapping[int, Gap], state: "State", now_ms: int) -> Thi
 
 def _count_slots(slots: tuple[Slot, ...]) -> Completeness:
     """Count the closed slots of a resolution."""
-    closed = [slot for slot in slots if slot.closed]
+    closed = [slot.clean() for slot in slots if slot.closed]
     return Completeness(
         expected=len(closed),
         present=sum(not slot.missing for slot in closed),
-        settled=sum(slot.settled and not slot.missing for slot in closed),
+        settled=sum(slot.settled for slot in closed),
         gaps=Counter(slot.reason for slot in closed if slot.reason),
     )
 
