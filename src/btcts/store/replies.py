@@ -46,7 +46,7 @@ def _is_series(reply: Any) -> bool:
         _is_hash(reply.get("labels"))
         and isinstance(reply.get("chunkType"), str)
         and isinstance(rules, dict)
-        and all(isinstance(rule, list) and len(rule) == 3 for rule in rules.values())
+        and all(isinstance(rule, list) and len(rule) >= 3 for rule in rules.values())
         and all(text is None or isinstance(text, str) for text in texts)
     )
 
