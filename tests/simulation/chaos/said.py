@@ -14,13 +14,14 @@ Account = Cycle | StoreError
 
 @dataclass
 class Said:
-    """Prices by their stamps, those that are `stored` and those that are `waiting` on the disk; `settled` minutes.
+    """Prices with their stamps, those that are `stored` and those that are `waiting` on the disk; `settled` minutes.
 
+    Of two collectors that store a price at the same ms, the later one replaces that of the other.
     `before` has by key the buckets of each moment after which ticks were gone: they may outlast their ticks.
     """
 
-    stored: dict[int, float] = field(default_factory=dict)
-    waiting: dict[int, float] = field(default_factory=dict)
+    stored: set[tuple[int, float]] = field(default_factory=set)
+    waiting: set[tuple[int, float]] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
     before: list[Mapping[str, Mapping[int, float]]] = field(default_factory=list)
     _lossy: bool = False
@@ -32,11 +33,11 @@ class Said:
     def note(self, accounts: Sequence[Account], held: Collection[Tick] | None) -> None:
         """Cycles are over, and these prices are on the disk; None when that cannot be used."""
         said = [tick for each in accounts if isinstance(each, Cycle) for tick in (each.stored, each.spooled) if tick]
-        known = self.waiting | dict(map(_off_the_mark, said))
-        kept = self.waiting.keys() if held is None else dict(map(_off_the_mark, held)).keys()
-        self.waiting = {stamp: price for stamp, price in known.items() if stamp in kept}
+        known = self.waiting | set(map(_off_the_mark, said))
+        kept = {stamp for stamp, _ in (self.waiting if held is None else map(_off_the_mark, held))}
+        self.waiting = {(stamp, price) for stamp, price in known if stamp in kept}
         if not self._lossy:
-            self.stored |= {stamp: price for stamp, price in known.items() if stamp not in kept}
+            self.stored |= known - self.waiting
 
     def lose(self, buckets: Mapping[str, Mapping[int, float]]) -> None:
         """Note that Redis lost its data, except for buckets."""
