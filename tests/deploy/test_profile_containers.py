@@ -79,7 +79,7 @@ def test_prometheus_has_the_alerts_and_reads_the_page(watched: Deployment) -> No
     deadline = time.monotonic() + WITHIN_S
     while not (found := ask_prometheus(watched, "query", query="btcts_price_usd")["result"]):
         assert time.monotonic() < deadline, ask_prometheus(watched, "targets")
-        time.sleep(0.5)
+        time.sleep(0.5)  # a real Prometheus scrapes in real time
 
     (group,) = ask_prometheus(watched, "rules")["groups"]
     assert float(found[0]["value"][1]) > 0

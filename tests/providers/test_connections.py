@@ -246,7 +246,7 @@ class _Drip(StreamRequestHandler):
         with suppress(OSError):
             self.connection.sendall(b"\x16\x03\x03\x3f\x00")
             while self.connection.sendall(b"x") is None:
-                time.sleep(0.01)
+                time.sleep(0.01)  # in real time, as sockets keep no other: never silent for as long as the limit
 
 
 def test_a_server_behind_a_proxy_that_speaks_tls_has_no_more_time_for_a_byte_at_a_time(client: Open) -> None:

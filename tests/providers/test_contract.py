@@ -292,6 +292,7 @@ def test_the_clock_of_another_answer_does_not_tell_which_candles_are_over(
             pool.submit(provider.latest).result()
         return rows
 
+    # A price that comes between the answer and the look at its clock: no server can time that.
     monkeypatch.setattr(provider, "_fetch_rows", fetch_beside_a_price)
     candles = provider.candles(Span(CLOSED_MS - 9 * MINUTE_MS, CLOSED_MS))
 

@@ -86,7 +86,7 @@ def run(
         **{f"BTCTS_PROVIDERS_{name.upper()}_TIMEOUT_S": "60" for name in PROVIDERS},  # machines may be slow
     }
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(clocks, "ServerClock", lambda *_: time)
+    monkeypatch.setattr(clocks, "ServerClock", lambda *_: time)  # commands make their clock themselves
     places = {str(server.socket): "<socket>", str(tmp_path): "<folder>"}
     places |= {exchanges.url(name): f"<{name}>" for name in PROVIDERS}
 
