@@ -78,6 +78,7 @@ def load() -> list[str]:
                 import_module(name)
     finally:
         kind.__getitem__ = get
+    import_module("btcts.providers.trust").load_trust()  # kept by what it depends on
     gc.collect()
     gc.freeze()  # the collection at the end of a fork would copy all that was loaded
     return sorted(read - UNUSED)

@@ -18,7 +18,7 @@ from httpcore._backends.sync import SyncStream  # the stream of httpcore.SyncBac
 
 from btcts.providers.addresses import Address, Proxy, choose_proxy
 from btcts.providers.base import quote_line
-from btcts.providers.trust import create_trust
+from btcts.providers.trust import load_trust
 from btcts.system.causes import classify, describe
 from btcts.system.sockets import Dialer
 
@@ -75,7 +75,7 @@ class Connections:
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
-        self._trust = create_trust()
+        self._trust = load_trust()
         self._trust.sslsocket_class = _TlsSocket
         self._pools: dict[Proxy | None, httpcore.ConnectionPool] = {}
         self._chosen: dict[tuple[str, str, int], Proxy | None] = {}
