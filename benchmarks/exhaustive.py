@@ -4,11 +4,11 @@
 
 2000 schedules of faults, and 1000 more of collectors with streams (`chaos`), 300 of failovers in a cluster and 300
 under Sentinels (`failover`), the table of lies (`lies`), a kill at every step (`kills`), a week of outages and a calm
-one and thirty hours of recorded prices with a cycle a minute (`weeks`), days of two collectors (`days`), every hostile
-value of a side key (`side-keys`), odd requests to the server (`requests`), and pages of every width (`pages`). Each
-line names the seeds, the story or the scenarios that it tells of; the exit code is 1 when anything fails. The whole
-takes about an hour and a half on two cores; with `--sample` each part plays no more than the tests do on the day of
-that number.
+one and thirty hours of recorded prices with a cycle a minute (`weeks`), days of two collectors and claims of exactness
+(`days`), every hostile value of a side key (`side-keys`), odd requests to the server (`requests`), and pages of every
+width (`pages`). Each line names the seeds, the story or the scenarios that it tells of; the exit code is 1 when
+anything fails. The whole takes about an hour and a half on two cores; with `--sample` each part plays no more than the
+tests do on the day of that number.
 """
 
 import argparse
@@ -32,7 +32,7 @@ PARTS = {
         "tests/services/watch/test_watcher.py",
     ),
     "weeks": ("tests/simulation/test_week.py", "tests/simulation/test_thirty_hours.py"),
-    "days": ("tests/store/test_simulated_days.py",),
+    "days": ("tests/store/test_simulated_days.py", "tests/store/test_exact_at_random.py"),
     "side-keys": ("tests/cli/test_side_keys.py",),
     "requests": ("tests/web/test_odd_requests.py",),
     "pages": ("tests/render/show/test_pages.py",),

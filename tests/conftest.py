@@ -34,13 +34,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # No example is timed. In CI the examples are the same each time; elsewhere new ones are looked for. Where all samples
-# are played, twice as many are tried.
+# are played, three times as many are tried.
 hypothesis.settings.register_profile(
     "btcts",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
     derandomize="CI" in os.environ,
-    max_examples=100 if ALL else 50,
+    max_examples=100 if ALL else 30,
 )
 hypothesis.settings.load_profile("btcts")
 
@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop before the first test where no redis-server can be had for those that need one."""
     gc.freeze()  # thousands of tests that stay: looking through them for garbage would take a tenth of the run
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
     if any(item.get_closest_marker("server") for item in session.items) and (obstacle := find_obstacle()):
         session.shouldstop = f'{obstacle}; pytest -m "not server" runs the tests that need none'
 
@@ -137,9 +137,9 @@ def server() -> Iterator[Server]:
         running.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_cluster() -> Iterator[Cluster]:
-    """The cluster of this test process."""
+    """The cluster of the tests of a file; one that nobody uses any more would take time from other tests."""
     with tempfile.TemporaryDirectory(prefix="btcts-") as folder, closing(Cluster(Path(folder))) as running:
         running.start()
         yield running
@@ -153,9 +153,9 @@ def cluster(running_cluster: Cluster) -> Cluster:
     return running_cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_sentinels() -> Iterator[Sentinels]:
-    """The servers under Sentinels of this test process."""
+    """The servers under Sentinels of the tests of a file, as `running_cluster`."""
     with tempfile.TemporaryDirectory(prefix="btcts-") as folder, closing(Sentinels(Path(folder))) as running:
         running.start()
         yield running

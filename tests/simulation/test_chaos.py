@@ -15,8 +15,8 @@ from support.samples import take_each, take_run
 
 CHUNK = 2
 SEEDS = [
-    *take_run(range(1, 1 + SCHEDULES), 10),
-    *take_run(range(STREAMED, STREAMED + STREAMED_SCHEDULES), 6),
+    *take_run(range(1, 1 + SCHEDULES), 6),
+    *take_run(range(STREAMED, STREAMED + STREAMED_SCHEDULES), 4),
 ]
 CHUNKS = [SEEDS[first : first + CHUNK] for first in range(0, len(SEEDS), CHUNK)]
 

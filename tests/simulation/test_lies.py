@@ -54,7 +54,7 @@ UNHEARD = ("two of four/back/honest late/yesterday~yesterday/1",)
 FOUND = [parse(name) for name in (*SPARSE, *OUT_OF_REACH, *UNHEARD)]
 
 
-@pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 12), *take_run(FOUND, 2)], ids=str)
+@pytest.mark.parametrize("scenario", [*take_each([*LONE, *MORE], 18), *take_run(FOUND, 2)], ids=str)
 def test_fewer_than_half_are_not_believed_and_half_are_not_hidden(scenario: Scenario, stage: Stage) -> None:
     ran = play(scenario, stage)
 

@@ -9,6 +9,7 @@ from btcts.domain.model import Bounds, Candle, Gap, Tick
 from btcts.store import State, Store
 from support.clocks import FakeClock
 from support.oracle import Observed, Oracle
+from support.samples import ALL
 from support.series import MINUTE, NOW, assert_right
 
 START = NOW - NOW % (5 * MINUTE)
@@ -108,7 +109,7 @@ def _draw_live(data: st.DataObject, minutes: list[int], now_ms: int, used: set[i
     return live
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=60 if ALL else 30, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_called_exact_equals_the_settled_candles_and_the_bounds_passed_last(
     client: redis.Redis, store: Store, data: st.DataObject

@@ -27,7 +27,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
         with suppress(redis.RedisError):
             if holds():
                 return
-        time.sleep(0.02)  # real servers fail and heal in real time
+        time.sleep(0.05)  # real servers fail and heal in real time
     raise AssertionError(f"waited in vain for {holds}")
 
 

@@ -22,7 +22,7 @@ from support.oracle import Observed, Oracle
 from support.samples import count_steps
 from support.series import HOUR, MINUTE, assert_right
 
-STRIDE = 32
+STRIDE = 48
 """Of so many steps the tests take one."""
 
 

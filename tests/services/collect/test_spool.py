@@ -31,7 +31,7 @@ SPOOLING = (sys.executable, "-m", "support.spooling")
 
 prices = st.floats(0, PRICE_CEILING, exclude_min=True)
 ticks = st.builds(Tick, st.integers(FIRST_OF_WINDOW, NOW), prices)
-in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ states = st.builds(
     st.lists(waiting, max_size=3).map(tuple),
     st.dictionaries(st.from_regex(NAME, fullmatch=True), times, max_size=2),
 )
-in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 SOME = Kept(
     Standing(False, NOW),
