@@ -2,7 +2,9 @@
 
 import gc
 import os
+import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ from btcts.providers.poller import Poller
 from btcts.providers.rounds import Question
 from btcts.services.watch.outbox import Undelivered
 from btcts.services.watch.webhook import Webhook, parse_address
+from btcts.system.sockets import Dialer
 from providers import opening
 from providers.opening import EXCHANGES, HOUR, NOW_MS
 from support.clocks import FakeClock
@@ -167,6 +170,30 @@ def test_an_answer_that_came_before_its_request_is_not_taken() -> None:
         prices = [kraken.latest().price for _ in range(3)]
 
     assert prices == [60_000.1, 60_000.1, 60_000.1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_connection_that_was_being_opened_when_the_client_was_closed_is_closed_too(
+    scheme: str, client: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dial = Dialer.dial
+
+    def close_meanwhile(*arguments: Any) -> socket.socket:
+        connection = dial(*arguments)
+        opened.__exit__()
+        return connection
+
+    monkeypatch.setattr(Dialer, "dial", close_meanwhile)  # as another thread may, at any moment
+    with RawServer(lambda _: TRADE) as plain, TlsServer(("127.0.0.1", parse_url(plain.url).port or 0)) as secured:
+        place = secured.place if scheme == "https" else ("127.0.0.1", parse_url(plain.url).port or 0)
+        opened = client(ALL_LOCAL, {"hooks.test": [place]})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            reply = opened.get(parse_url(f"{scheme}://hooks.test/x"), timeout_s=5)
+            gc.collect()
+
+    assert reply.status == 200
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_a_request_over_a_new_connection_is_sent_once() -> None:

@@ -71,9 +71,10 @@ class Unanswered(Exception):
 
 
 class Connections:
-    """One pool of connections for direct requests, and one per proxy."""
+    """One pool of connections for direct requests, and one per proxy; none is kept after they were `closed`."""
 
     def __init__(self, dialer: Dialer) -> None:
+        self.closed = False
         self._dialer = dialer
         self._trust = load_trust()
         self._trust.sslsocket_class = _TlsSocket
@@ -120,6 +121,8 @@ class Connections:
             finally:
                 if response.status != SWITCHED:
                     response.close()
+                    if self.closed and attempt.opened:
+                        attempt.opened.close()
         except BaseException as exc:
             self._chosen.clear()
             if attempt.opened:  # httpcore leaves it open after a failed handshake with a SOCKS proxy
@@ -132,7 +135,8 @@ class Connections:
             _ATTEMPT.reset(token)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those that are being opened close after their request."""
+        self.closed = True
         for pool in self._pools.values():
             pool.close()
 
@@ -208,7 +212,9 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> "_Stream":
         """Return the connection, encrypted from now on."""
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _limit_step(httpcore.ConnectTimeout)))
+        secured = _Stream(self._inner.start_tls(ssl_context, server_hostname, _limit_step(httpcore.ConnectTimeout)))
+        _ATTEMPT.get().opened = secured
+        return secured
 
     def get_extra_info(self, info: str) -> Any:
         """Return details of the socket for httpcore."""

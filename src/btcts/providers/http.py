@@ -108,7 +108,6 @@ class Client:
 
     def __init__(self, *urls: str | Address, dialer: Dialer | None = None) -> None:
         self._connections = Connections(dialer or Dialer())
-        self._closed = False
         for url in urls:
             with suppress(ValueError):  # reported when it is requested
                 self._connections.choose(parse_url(url) if isinstance(url, str) else url)
@@ -117,7 +116,6 @@ class Client:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._closed = True
         self._connections.close()
 
     def get(self, address: Address, secrets: Mapping[str, str] | None = None, *, timeout_s: float) -> Reply:
@@ -149,7 +147,7 @@ class Client:
     def _exchange(
         self, method: str, address: Address, headers: list[Header], content: bytes | None = None, *, until: float
     ) -> Reply:
-        if self._closed:
+        if self._connections.closed:
             raise RuntimeError("the client is closed")
         body = bytearray()
         with self._connections.send(method, address, headers, content, until=until) as response:
