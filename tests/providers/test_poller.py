@@ -77,14 +77,14 @@ def test_a_slow_provider_is_left_behind_and_not_asked_twice(scripted: Callable[.
     good, slow = scripted("good"), scripted("slow", opened=False)
 
     with Poller([good, slow]) as poller:
-        first, errors = poller.ask_prices([good, slow], within_s=0.05)
-        poller.ask_prices([good, slow], within_s=0.05)
+        first, errors = poller.ask_prices([good, slow], within_s=0.3)
+        poller.ask_prices([good, slow], within_s=0.3)
         asked_so_far = slow.calls
         slow.gate.set()
         last, _ = poller.ask_prices([good, slow], within_s=5)
 
     assert [each.provider for each in first] == ["good"]
-    assert [each.problem for each in errors] == ["no answer within 0.05 s"]
+    assert [each.problem for each in errors] == ["no answer within 0.3 s"]
     assert {each.provider for each in last} == {"good", "slow"}
     assert asked_so_far == 1
 

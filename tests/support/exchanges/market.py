@@ -79,6 +79,7 @@ class SimulatedMarket:
 
     def __init__(self, seed: int = 1) -> None:
         self._prices = _path(seed)
+        self._closed = _candles(seed)
 
     def price(self, time_ms: int) -> float | None:
         """The price of the second."""
@@ -90,9 +91,9 @@ class SimulatedMarket:
 
     def candle(self, minute_ms: int, until_ms: int | None = None) -> Traded | None:
         """The candle of the seconds so far."""
-        last_ms = min(minute_ms + MINUTE_MS - 1, minute_ms + MINUTE_MS - 1 if until_ms is None else until_ms)
-        prices = self._minute(minute_ms)[: (last_ms - minute_ms) // 1000 + 1]
-        return Traded(prices[0], max(prices), min(prices), prices[-1], len(prices) / 16) if prices else None
+        if until_ms is None or until_ms >= minute_ms + MINUTE_MS - 1:
+            return self._closed(minute_ms)
+        return _summarize(self._minute(minute_ms)[: max(0, (until_ms - minute_ms) // 1000 + 1)])
 
     def _minute(self, time_ms: int) -> tuple[float, ...]:
         return self._prices(time_ms // MINUTE_MS * MINUTE_MS)
@@ -127,6 +128,17 @@ class ThinMarket(SimulatedMarket):
 def _path(seed: int) -> Callable[[int], tuple[float, ...]]:
     """The prices of a minute by its start, kept for all markets of the seed: they take long to work out."""
     return lru_cache(maxsize=20_000)(Simulated(FakeClock(0), seed).prices)
+
+
+@cache
+def _candles(seed: int) -> Callable[[int], Traded | None]:
+    """The candles of closed minutes, likewise."""
+    prices = _path(seed)
+    return lru_cache(maxsize=20_000)(lambda minute_ms: _summarize(prices(minute_ms)))
+
+
+def _summarize(prices: tuple[float, ...]) -> Traded | None:
+    return Traded(prices[0], max(prices), min(prices), prices[-1], len(prices) / 16) if prices else None
 
 
 def _bar(row: dict[str, str]) -> Traded:

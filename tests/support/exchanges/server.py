@@ -62,7 +62,7 @@ class Exchanges:
         self._faults: dict[str, Fault] = {}
         self._closed: dict[int, Minute | None] = {}
         self._server = _Server((host, port), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
