@@ -71,7 +71,7 @@ class Unanswered(Exception):
 
 
 class Connections:
-    """One pool of connections for direct requests, and one per proxy; none is kept after they were `closed`."""
+    """One pool of connections for direct requests, and one per proxy; no connection is kept once they are `closed`."""
 
     def __init__(self, dialer: Dialer) -> None:
         self.closed = False
