@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from btcts.domain.candles import minute_of
@@ -20,6 +20,16 @@ ABOVE, BELOW = Level(1, 100.0, hysteresis=0.02), Level(-1, 100.0, hysteresis=0.0
 
 levels = st.builds(Level, st.sampled_from([1, -1]), st.just(100.0), st.sampled_from([0.0, 0.02, 0.05]))
 moves = st.builds(MoveRule, st.sampled_from([1, -1]), st.sampled_from([2.0, 5.0]), st.sampled_from([MINUTE, HOUR]))
+
+
+LOW_BEFORE_A_BOUND = [
+    Tick(BEGIN + since_ms, price)
+    for since_ms, price in ((10, 92.0), (2_001, 92.0), (6_001, 100.0), (6_011, 95.0), (8_001, 100.0))
+]
+LOW_BEFORE_THE_END_OF_A_MINUTE = [
+    Tick(BEGIN + since_ms, price)
+    for since_ms, price in ((10, 92.0), (55_000, 92.0), (59_500, 100.0), (59_900, 96.0), (61_500, 100.0))
+]
 
 
 @st.composite
@@ -66,10 +76,17 @@ def watch_trades(rule: Rule, made: Sequence[Tick], *, every_s: int = 1) -> Itera
 
 
 def list_window(made: Sequence[Tick], alert: Alert) -> list[Tick]:
-    """The trades among which the price of an alert is: between two ticks, or the last one before its tick."""
-    if alert.after_ms is None:
-        return [trade for trade in made if trade.time_ms <= alert.time_ms][-1:]
-    return [trade for trade in made if alert.after_ms <= trade.time_ms <= alert.time_ms]
+    """The trades among which the price of an alert is: between two ticks, or the last one before its tick.
+
+    A tick before the trades of its minute may have the price of one of them.
+    """
+    if alert.after_ms is not None:
+        return [trade for trade in made if alert.after_ms <= trade.time_ms <= alert.time_ms]
+    last = [trade for trade in made if trade.time_ms <= alert.time_ms][-1:]
+    if last and minute_of(last[0].time_ms) == minute_of(alert.time_ms):
+        return last
+    later = [trade for trade in made if alert.time_ms < trade.time_ms <= alert.found_ms]
+    return last + [trade for trade in later if minute_of(trade.time_ms) == minute_of(alert.time_ms)]
 
 
 @given(rule=levels, made=trades())
@@ -90,6 +107,8 @@ def test_no_extreme_of_a_minute_that_reaches_a_level_between_two_looks_is_missed
 
 @pytest.mark.parametrize("every_s", [1, 7, 60])
 @given(rule=levels, made=trades())
+@example(rule=Level(1, 100.0, 0.05), made=LOW_BEFORE_A_BOUND)
+@example(rule=Level(1, 100.0, 0.05), made=LOW_BEFORE_THE_END_OF_A_MINUTE)
 def test_between_two_alerts_of_a_level_the_trades_were_back(rule: Level, made: list[Tick], every_s: int) -> None:
     alerts = [alert for _, _, found in watch_trades(rule, made, every_s=every_s) for alert in found]
 

@@ -38,7 +38,8 @@ _MOVE = re.compile(rf"([+-]?)({_NUMBER})%?/(\d{{1,9}})({'|'.join(_UNITS_MS)})", 
 class Measure(NamedTuple):
     """The measure of a tick by a rule, with the reference it is measured against.
 
-    That of a bound, which was reached after `after_ms` and up to the time of its tick, may be a `retreat`.
+    A bound was reached after `after_ms` and up to the time of its tick. A `loose` measure may be older than an alert of
+    its minute: nobody knows which came first.
     """
 
     tick: Tick
@@ -46,7 +47,7 @@ class Measure(NamedTuple):
     reference: float
     reference_ms: int | None
     after_ms: int | None = None
-    retreat: bool = False
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

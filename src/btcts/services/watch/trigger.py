@@ -5,7 +5,8 @@ The alerts are the same, however ticks are divided between calls.
 The bounds of a minute (`domain/candles.py`) are extremes that no tick reached. They change while the minute runs, and
 their stamps do not tell when they were reached. A bound is judged when it lies beyond all that was judged of its minute
 so far. In the direction of the rule it fires, unless a tick of that minute does; in the other one it arms the rule
-again, unless the rule has fired in that minute, since nobody knows which came first.
+again, unless the rule has fired in that minute, since nobody knows which came first. Nor do ticks arm the rule again
+after a bound of their minute, except for the newest of all: a bound is stored together with a later price.
 """
 
 import math
@@ -39,7 +40,7 @@ def judge(
             if armed and measure.value >= rule.fires_at:
                 armed = False
                 alerts.append(_build_alert(rule, measure, now_ms=now_ms, already=first, simulated=simulated))
-            elif not armed and measure.value < rule.rearms_below and not (measure.retreat and len(alerts) > before):
+            elif not armed and measure.value < rule.rearms_below and not (measure.loose and len(alerts) > before):
                 armed = True
     since_ms = max(since_ms, ticks[-1].time_ms)
     return Standing(armed, since_ms, tuple(_note_seen(standing.seen, ticks, minute_of(since_ms)))), alerts
@@ -63,9 +64,13 @@ def _measure_minutes(
         judged = known.get(minute) or _judge_nothing_of(minute, since_ms)
         bounds = list(_measure_bounds(rule, judged, ticks, since_ms))
         reached = any(measure.value >= rule.fires_at for measure in measures)
-        advances = [bound for bound in bounds if not bound.retreat and not reached]
-        retreats = [bound for bound in bounds if bound.retreat]
-        yield [*advances, *measures[:-1], *retreats, *measures[-1:]]
+        advances = [bound for bound in bounds if not bound.loose and not reached]
+        retreats = [bound for bound in bounds if bound.loose]
+        newest = measures[-1:] if minute == minute_of(ticks[-1].time_ms) else []
+        others = measures[: len(measures) - len(newest)]
+        if any(bound.value >= rule.fires_at for bound in advances):
+            others = [measure._replace(loose=True) for measure in others]
+        yield [*advances, *others, *retreats, *newest]
 
 
 def _judge_nothing_of(minute: int, since_ms: int) -> Bounds:
@@ -90,7 +95,7 @@ def _measure_bounds(rule: Rule, judged: Bounds, ticks: Sequence[Tick], since_ms:
         yield measure._replace(
             tick=Tick(min(ticks[-1].time_ms, minute + MINUTE_MS - 1), prices[stamp_ms]),
             after_ms=since_ms if minute_of(since_ms) == minute else minute,
-            retreat=sign != rule.sign,
+            loose=sign != rule.sign,
         )
 
 
