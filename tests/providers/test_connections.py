@@ -24,7 +24,7 @@ from btcts.providers.poller import Poller
 from btcts.providers.rounds import Question
 from btcts.services.watch.outbox import Undelivered
 from btcts.services.watch.webhook import Webhook, parse_address
-from btcts.system.sockets import Dialer
+from btcts.system.sockets import Address, Dialer
 from providers import opening
 from providers.opening import EXCHANGES, HOUR, NOW_MS
 from support.clocks import FakeClock
@@ -174,19 +174,17 @@ def test_an_answer_that_came_before_its_request_is_not_taken() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_connection_that_was_being_opened_when_the_client_was_closed_is_closed_too(
-    scheme: str, client: Open, monkeypatch: pytest.MonkeyPatch
+    scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dial = Dialer.dial
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
 
-    def close_meanwhile(*arguments: Any) -> socket.socket:
-        connection = dial(*arguments)
+    def close_meanwhile(name: str, port: int) -> list[Address]:
         opened.__exit__()
-        return connection
+        return [(socket.AF_INET, place)]
 
-    monkeypatch.setattr(Dialer, "dial", close_meanwhile)  # as another thread may, at any moment
     with RawServer(lambda _: TRADE) as plain, TlsServer(("127.0.0.1", parse_url(plain.url).port or 0)) as secured:
         place = secured.place if scheme == "https" else ("127.0.0.1", parse_url(plain.url).port or 0)
-        opened = client(ALL_LOCAL, {"hooks.test": [place]})
+        opened = Client(dialer=Dialer(close_meanwhile))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             reply = opened.get(parse_url(f"{scheme}://hooks.test/x"), timeout_s=5)

@@ -78,7 +78,7 @@ def load() -> list[str]:
                 import_module(name)
     finally:
         kind.__getitem__ = get
-    import_module("btcts.providers.trust").load_trust()  # kept by what it depends on
+    import_module("btcts.providers.trust").load_trust()  # kept for commands with the same variables of TLS
     gc.collect()
     gc.freeze()  # the collection at the end of a fork would copy all that was loaded
     return sorted(read - UNUSED)
